@@ -1,0 +1,33 @@
+// The one error class of the package, and the codes it carries.
+
+/** What went wrong, for programs. The message says it for people. */
+export type PageAllocErrorCode =
+  | "ERR_NOT_ALLOCATED"
+  | "ERR_NOT_FREE"
+  | "ERR_NOT_MAPPED"
+  | "ERR_MISALIGNED"
+  | "ERR_OVERLAP"
+  | "ERR_LOCKED"
+  | "ERR_CORRUPT"
+  | "ERR_METADATA_FULL"
+  | "ERR_DISPOSED"
+  | "ERR_TRACE"
+  | "ERR_WASM_UNAVAILABLE";
+
+/**
+ * Thrown when arguments are well formed but the heap, the snapshot, the trace or the runtime does not allow the call.
+ * (Arguments of the wrong type throw TypeError, those out of range RangeError.) The heap is as it was before the call.
+ */
+export class PageAllocError extends Error {
+  override readonly name = "PageAllocError";
+  readonly code: PageAllocErrorCode;
+
+  /**
+   * @param code what went wrong
+   * @param message names the argument or place, its value, what is allowed and what to do
+   */
+  constructor(code: PageAllocErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
