@@ -1,0 +1,50 @@
+// Compiles assembly/ to build/palloc.wasm, and writes the module's bytes as build/palloc.wasm.js: a JavaScript module
+// in base64, which Node, vite and esbuild all import the same way. Does nothing when the output is up to date.
+//
+//   node scripts/build-wasm.mjs
+import { utimesSync } from "node:fs";
+import { join } from "node:path";
+import { root, upToDate, writeWhole } from "./files.mjs";
+
+const INPUTS = ["assembly", "src/layout.ts", "asconfig.json", "scripts/build-wasm.mjs", "scripts/files.mjs"];
+const STAMP = "build/palloc.wasm.js";
+
+const DECLARATION = `/** The bytes of palloc.wasm in base64. */
+declare const base64: string;
+export default base64;
+`;
+
+/** Runs the compiler on asconfig.json's release target. Returns its output files by full path, or throws with its report. */
+async function compile() {
+  // Imported only here: loading the compiler takes longer than all else when there is nothing to build.
+  const { default: asc } = await import("assemblyscript/asc");
+  const outputs = new Map();
+  const { error, stderr } = await asc.main(["--target", "release", "--baseDir", root], {
+    writeFile: (path, content) => void outputs.set(path, content),
+  });
+  if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+  process.stderr.write(stderr.toString());
+  return outputs;
+}
+
+/** Builds what is out of date. Throws when the compiler finds an error. */
+export async function buildWasm() {
+  if (upToDate(STAMP, INPUTS)) return;
+  const started = new Date();
+  const outputs = await compile();
+  for (const [path, content] of outputs) writeWhole(path, content);
+  const base64 = Buffer.from(outputs.get(join(root, "build/palloc.wasm"))).toString("base64");
+  writeWhole(join(root, "build/palloc.wasm.d.ts"), DECLARATION);
+  writeWhole(join(root, STAMP), `export default "${base64}";\n`);
+  // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
+  utimesSync(join(root, STAMP), started, started);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  try {
+    await buildWasm();
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,137 @@
+// Builds dist/, all that the package consists of, out of src/, assembly/ and the carried trace. What is up to date is
+// left as it is.
+//
+//   node scripts/build.mjs
+import { execFileSync } from "node:child_process";
+import { readFileSync, rmSync, utimesSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { build } from "esbuild";
+import { buildWasm } from "./build-wasm.mjs";
+import { removeOthers, root, upToDate, writeWhole } from "./files.mjs";
+
+const INPUTS = [
+  "src",
+  "scripts",
+  "build/palloc.wasm.js",
+  "package.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+];
+const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
+const STAMP = "dist/index.js";
+const ENTRIES = ["index", "ts", "trace"];
+
+const src = (path) => join(root, "src", path);
+const dist = (path) => join(root, "dist", path);
+
+const OPTIONS = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  outdir: "dist",
+  write: false,
+  logLevel: "warning",
+  charset: "utf8",
+};
+
+/** The library's entries. Split, so that PageAllocError and all else that they share exist once. */
+function bundleLibrary() {
+  return build({
+    ...OPTIONS,
+    entryPoints: ENTRIES.map((entry) => src(`${entry}.ts`)),
+    platform: "neutral",
+    splitting: true,
+    chunkNames: "shared-[hash]",
+  });
+}
+
+/**
+ * The command, with what it needs from npm bundled in. The library's entries stay imports of the files beside it: the
+ * command then runs the very code that users import, with the same PageAllocError, and the package holds it once.
+ */
+function bundleCommand() {
+  return build({
+    ...OPTIONS,
+    entryPoints: { cli: src("cli/main.ts") },
+    platform: "node",
+    banner: {
+      js: [
+        "#!/usr/bin/env node",
+        'import { createRequire as makeRequire } from "node:module";',
+        "const require = makeRequire(import.meta.url);",
+      ].join("\n"),
+    },
+    plugins: [publicEntriesOnly],
+  });
+}
+
+/** Makes the command's imports of the library external, and refuses those that go round its public entries. */
+const publicEntriesOnly = {
+  name: "public-entries-only",
+  setup({ onResolve }) {
+    const command = src("cli");
+    onResolve({ filter: /^(\.|palloc)/ }, ({ path, importer }) => {
+      if (!importer.startsWith(command)) return undefined;
+      const file = path.startsWith(".") ? resolve(dirname(importer), path) : undefined;
+      if (file?.startsWith(command)) return undefined;
+      const name = file
+        ? relative(src(""), file).replace(/\.ts$/, "")
+        : path.replace(/^palloc\/?/, "") || "index";
+      if (ENTRIES.includes(name)) return { path: `./${name}.js`, external: true };
+      return { errors: [{ text: `The command may import the library's entries only, not ${path}` }] };
+    });
+  },
+};
+
+/**
+ * Compiles declarations, and gives those that the entries reach: path under dist → text. The compiler leaves imports
+ * in declarations with their .ts endings, which package users' compilers refuse.
+ */
+function declarations() {
+  const types = join(root, "build/types");
+  rmSync(types, { recursive: true, force: true });
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+  const reached = new Map();
+  const visit = (name) => {
+    if (reached.has(name)) return;
+    const text = readFileSync(join(types, name), "utf8").replace(
+      /((?:from|import\()\s*"\.[^"]*)\.ts"/g,
+      '$1.js"',
+    );
+    reached.set(name, text);
+    for (const [, path] of text.matchAll(/(?:from|import\()\s*"(\.[^"]*)\.js"/g)) {
+      visit(join(dirname(name), `${path}.d.ts`));
+    }
+  };
+  for (const entry of ENTRIES) visit(`${entry}.d.ts`);
+  return reached;
+}
+
+/** Writes the files of the package, and removes from dist/ what is not among them. */
+async function buildDist() {
+  const started = new Date();
+  const [library, command] = await Promise.all([bundleLibrary(), bundleCommand()]);
+  const files = new Map();
+  for (const { path, contents } of library.outputFiles) files.set(path, contents);
+  for (const [name, text] of declarations()) files.set(dist(name), text);
+  files.set(dist("palloc.wasm"), readFileSync(join(root, "build/palloc.wasm")));
+  files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
+  for (const [path, content] of files) writeWhole(path, content);
+  for (const { path, contents } of command.outputFiles) {
+    files.set(path, contents);
+    writeWhole(path, contents, 0o755);
+  }
+  removeOthers(dist(""), files);
+  // An input that was saved meanwhile is newer than this, and will be built next time.
+  utimesSync(join(root, STAMP), started, started);
+}
+
+try {
+  await buildWasm();
+  if (!upToDate(STAMP, [...INPUTS, TRACE])) await buildDist();
+} catch (error) {
+  console.error(error.errors ? "Not built." : (error.stack ?? error));
+  process.exitCode = 1;
+}

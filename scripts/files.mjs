@@ -1,0 +1,43 @@
+// What the build scripts share: where the project is, whether an output is still up to date, and how to write one.
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The project's top folder. */
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The latest modification time, in ms, under the given files and folders; removing a file counts, by its folder's time. */
+function newest(paths) {
+  let latest = 0;
+  for (const path of paths) {
+    const stat = statSync(path);
+    latest = Math.max(latest, stat.mtimeMs);
+    if (stat.isDirectory())
+      latest = Math.max(latest, newest(readdirSync(path).map((name) => join(path, name))));
+  }
+  return latest;
+}
+
+/** Whether `output` exists and is no older than any of `inputs`; paths are relative to the project. */
+export function upToDate(output, inputs) {
+  const stat = statSync(join(root, output), { throwIfNoEntry: false });
+  return stat !== undefined && stat.mtimeMs >= newest(inputs.map((path) => join(root, path)));
+}
+
+/** Writes a file in one step, so that a process that reads it meanwhile sees the old content or the new. */
+export function writeWhole(path, content, mode = 0o644) {
+  mkdirSync(dirname(path), { recursive: true });
+  const partial = `${path}.${process.pid}.partial`;
+  writeFileSync(partial, content, { mode });
+  renameSync(partial, path);
+}
+
+/** Removes what is in `folder`, however deep, and not in `keep`, a set of full paths. */
+export function removeOthers(folder, keep) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) removeOthers(path, keep);
+    else if (!keep.has(path)) rmSync(path, { force: true });
+  }
+  if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true });
+}
