@@ -8,6 +8,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { buildWasm } from "./build-wasm.mjs";
 import { removeOthers, root, upToDate, writeWhole } from "./files.mjs";
+import { licences } from "./licences.mjs";
 
 const INPUTS = [
   "src",
@@ -55,6 +56,7 @@ function bundleCommand() {
     ...OPTIONS,
     entryPoints: { cli: src("cli/main.ts") },
     platform: "node",
+    metafile: true,
     banner: {
       js: [
         "#!/usr/bin/env node",
@@ -118,6 +120,7 @@ async function buildDist() {
   for (const [name, text] of declarations()) files.set(dist(name), text);
   files.set(dist("palloc.wasm"), readFileSync(join(root, "build/palloc.wasm")));
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
+  files.set(dist("cli-licences.txt"), licences(command.metafile));
   for (const [path, content] of files) writeWhole(path, content);
   for (const { path, contents } of command.outputFiles) {
     files.set(path, contents);

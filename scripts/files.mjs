@@ -1,5 +1,5 @@
 // What the build scripts share: where the project is, whether an output is still up to date, and how to write one.
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -41,3 +41,7 @@ export function removeOthers(folder, keep) {
   }
   if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true });
 }
+
+/** A parsed package.json: the project's, or that of `folder` in it. */
+export const readPackage = (folder = ".") =>
+  JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));

@@ -1,0 +1,50 @@
+// Checks what `npm pack` would publish: that it is what users need and nothing else, that publint finds no fault with
+// it, and that are-the-types-wrong resolves its types from ES modules.
+//
+//   node scripts/check-package.mjs
+import { execFileSync, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "./files.mjs";
+
+const NEEDED = [
+  /^(package\.json|README\.md|LICENSE|NOTICE)$/,
+  /^dist\/(index|ts|trace|cli)\.js$/,
+  /^dist\/palloc\.wasm$/,
+  /^dist\/go-compile-runtime\.pt\.gz$/,
+  /^dist\/cli-licences\.txt$/,
+];
+const ALLOWED = [...NEEDED, /^dist\/shared-\w+\.js$/, /^dist\/[\w/-]+\.d\.ts$/];
+
+const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
+const [{ files, size, unpackedSize }] = JSON.parse(packed);
+const paths = files.map((file) => file.path);
+for (const file of files) console.log(`${String(file.size).padStart(7)} ${file.path}`);
+console.log(`${size} bytes packed, ${unpackedSize} unpacked`);
+
+const missing = NEEDED.filter((pattern) => !paths.some((path) => pattern.test(path)));
+const strays = paths.filter((path) => !ALLOWED.some((pattern) => pattern.test(path)));
+if (missing.length) console.error(`Not in the package: ${missing.join(", ")}`);
+if (strays.length) console.error(`In the package, and of no use to its users: ${strays.join(", ")}`);
+
+/** Runs a command installed in the project, showing what it prints. Whether it found nothing wrong. */
+function passes(command, ...args) {
+  const file = join(root, "node_modules/.bin", command);
+  return spawnSync(file, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
+}
+
+const sound = [
+  missing.length + strays.length === 0,
+  passes("publint", "--strict"),
+  // palloc.wasm is an asset, with no types to resolve.
+  passes(
+    "attw",
+    "--pack",
+    ".",
+    "--profile",
+    "esm-only",
+    "--exclude-entrypoints",
+    "palloc.wasm",
+    "--no-emoji",
+  ),
+];
+if (sound.includes(false)) process.exitCode = 1;

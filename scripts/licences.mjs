@@ -1,0 +1,25 @@
+// The licences of the npm packages whose code a bundle contains; each asks that its text go along with copies.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readPackage, root } from "./files.mjs";
+
+const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)\//;
+
+/** The text of the licence that comes with an installed package. */
+function licenceOf(name) {
+  const folder = join(root, "node_modules", name);
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  if (!file) throw new Error(`${name} has no licence file, so it can't be bundled`);
+  return readFileSync(join(folder, file), "utf8").trim();
+}
+
+/** One text with the licences of all packages that esbuild's `metafile` lists. */
+export function licences(metafile) {
+  const names = new Set(Object.keys(metafile.inputs).map((path) => PACKAGE.exec(path)?.[1]));
+  names.delete(undefined);
+  const parts = [...names].sort().map((name) => {
+    const { version } = readPackage(join("node_modules", name));
+    return `${name} ${version}\n\n${licenceOf(name)}\n`;
+  });
+  return `cli.js contains the following packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+}
