@@ -1,0 +1,34 @@
+// The suite over both engines in headless Chromium, against the built package.
+import { fileURLToPath } from "node:url";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./scripts/chromium.mjs";
+
+const executablePath = findChromium();
+if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
+
+const built = (file: string) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^palloc$/, replacement: built("index.js") },
+      { find: /^palloc\/ts$/, replacement: built("ts.js") },
+      { find: /^palloc\/trace$/, replacement: built("trace.js") },
+    ],
+  },
+  server: { headers: ISOLATION_HEADERS },
+  // Known from the start: a dependency that is found in mid-run reloads the page under the tests.
+  optimizeDeps: { include: ["fast-check"] },
+  test: {
+    include: ["test/{wasm,ts,engines}.test.ts"],
+    testTimeout: 300_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({ launchOptions: { executablePath, args: CHROMIUM_FLAGS } }),
+      instances: [{ browser: "chromium" }],
+    },
+  },
+});
