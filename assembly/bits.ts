@@ -1,0 +1,56 @@
+// PageBits: one bitmap of 512 pages as eight 64-bit words, and what is done to a range of its bits. A range is at least
+// one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
+
+/** Bits of the first word of a range from page `i` on. */
+function headMask(i: u32): u64 {
+  return ~(<u64>0) << i;
+}
+
+/** Bits of the last word of a range whose last page is `last`. */
+function tailMask(last: u32): u64 {
+  return ~(<u64>0) >> (63 - (last & 63));
+}
+
+/** Address of the word that holds page `i`. */
+function wordOf(bits: usize, i: u32): usize {
+  return bits + ((i >> 6) << 3);
+}
+
+/** Sets the bits of pages [i, i + n). */
+export function setRange(bits: usize, i: u32, n: u32): void {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word == end) {
+    store<u64>(word, load<u64>(word) | (headMask(i) & tailMask(last)));
+    return;
+  }
+  store<u64>(word, load<u64>(word) | headMask(i));
+  while ((word += 8) < end) store<u64>(word, ~(<u64>0));
+  store<u64>(end, load<u64>(end) | tailMask(last));
+}
+
+/** Clears the bits of pages [i, i + n). */
+export function clearRange(bits: usize, i: u32, n: u32): void {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word == end) {
+    store<u64>(word, load<u64>(word) & ~(headMask(i) & tailMask(last)));
+    return;
+  }
+  store<u64>(word, load<u64>(word) & ~headMask(i));
+  while ((word += 8) < end) store<u64>(word, 0);
+  store<u64>(end, load<u64>(end) & ~tailMask(last));
+}
+
+/** How many of the bits of pages [i, i + n) are set. */
+export function popcntRange(bits: usize, i: u32, n: u32): u32 {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word == end) return <u32>popcnt(load<u64>(word) & headMask(i) & tailMask(last));
+  let count = popcnt(load<u64>(word) & headMask(i));
+  while ((word += 8) < end) count += popcnt(load<u64>(word));
+  return <u32>(count + popcnt(load<u64>(end) & tailMask(last)));
+}

@@ -1,0 +1,80 @@
+// Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
+
+import { BITMAP_BYTES, CHUNK_PAGES } from "../src/layout";
+import { fillGroups, lowBits } from "./fill-aligned";
+
+/** Two words of each bitmap, or-ed: 0 = free and unscavenged. */
+function keptPair(data: usize, at: usize): v128 {
+  return v128.or(v128.load(data + at), v128.load(data + at, BITMAP_BYTES));
+}
+
+/** A word of each bitmap, or-ed: 0 = free and unscavenged. */
+function kept(word: usize): u64 {
+  return load<u64>(word) | load<u64>(word, BITMAP_BYTES);
+}
+
+/** All ones but for the top bits of groups that are all zero, as `occupied` has it, for two words. */
+function occupiedPair(x: v128, low: v128): v128 {
+  return v128.or(v128.or(i64x2.add(v128.and(x, low), low), x), low);
+}
+
+/** Whether any min-aligned group of min pages of the chunk is free and unscavenged; min a power of two, 1 to 64. */
+export function hasScavengeCandidate(data: usize, min: u32): bool {
+  const low = i64x2.splat(lowBits(min));
+  const all = v128.and(
+    v128.and(occupiedPair(keptPair(data, 0), low), occupiedPair(keptPair(data, 16), low)),
+    v128.and(occupiedPair(keptPair(data, 32), low), occupiedPair(keptPair(data, 48), low)),
+  );
+  return v128.any_true(v128.not(all));
+}
+
+/**
+ * The highest candidate from the word that holds searchIdx downward: its first page in bits 0-15, its length in pages
+ * in bits 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a
+ * multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64;
+ * hugePages is a power of two or 0.
+ */
+export function findScavengeCandidate(data: usize, searchIdx: u32, min: u32, max: u32, hugePages: u32): u32 {
+  const low = lowBits(min);
+  const top: u64 = min - 1;
+  let word = data + ((searchIdx >> 6) << 3);
+  let filled = fillGroups(kept(word), low, top);
+  while (!~filled) {
+    if (word == data) return 0;
+    word -= 8;
+    filled = fillGroups(kept(word), low, top);
+  }
+
+  const above = clz(~filled);
+  const end = <u32>((word - data) << 3) + 64 - <u32>above;
+  const below = filled << above;
+  let run: u32;
+  if (below) {
+    run = <u32>clz(below);
+  } else {
+    run = 64 - <u32>above;
+    while (word != data) {
+      word -= 8;
+      filled = fillGroups(kept(word), low, top);
+      run += <u32>clz(filled);
+      if (filled) break;
+    }
+  }
+  return cut(end, run, min, max, hugePages);
+}
+
+/** The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it. */
+function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
+  let size = run;
+  if (max < <u32>CHUNK_PAGES) {
+    const most = max ? (max + min - 1) & -min : min;
+    if (size > most) size = most;
+  }
+  let start = end - size;
+  if (hugePages) {
+    const hugeAbove = (start + hugePages - 1) & -hugePages;
+    const hugeBelow = start & -hugePages;
+    if (hugeAbove <= end && hugeBelow >= end - run) start = hugeBelow;
+  }
+  return start | ((end - start) << 16);
+}

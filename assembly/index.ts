@@ -1,0 +1,24 @@
+// What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
+
+export { clearRange, popcntRange, setRange } from "./bits";
+export { allocToCache, cacheAlloc, flush } from "./cache";
+export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
+export { fillAligned } from "./fill-aligned";
+export { find } from "./find";
+export {
+  alloc,
+  allocRange,
+  claim,
+  firstMapped,
+  free,
+  inspect,
+  look,
+  map,
+  scavengeChunk,
+  scavengeRange,
+  unclaim,
+} from "./heap";
+export { dropRecord, newRecord } from "./record";
+export { summarize } from "./summary";
+export { mappedLeafOf } from "./tree";
+export { walk } from "./walk";

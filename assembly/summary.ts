@@ -1,0 +1,111 @@
+// Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
+
+import { FANOUT, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_MASK, CHUNK_PAGES } from "../src/layout";
+
+/** Packs three counts of 0 to 512 pages. */
+export function pack(start: u32, max: u32, end: u32): u32 {
+  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+}
+
+/** The packed summary of the chunk whose alloc bitmap is `bits`. */
+export function summarize(bits: usize): u32 {
+  let start: u32 = CHUNK_PAGES;
+  let max: u32 = 0;
+  let run: u32 = 0;
+  for (let i: u32 = 0; i < <u32>CHUNK_PAGES; i += 64) {
+    const used = load<u64>(bits + (i >> 3));
+    if (!used) {
+      run += 64;
+      continue;
+    }
+    run += <u32>ctz(used);
+    if (start == CHUNK_PAGES) start = run;
+    if (run > max) max = run;
+    run = <u32>clz(used);
+  }
+  if (run > max) max = run;
+  // A run inside a word has a used page on either side.
+  if (max < 62) max = longestWithin(bits, max);
+  return pack(start, max, run);
+}
+
+/** The longest run of free pages that lies within a word, or `max` (0 to 61) when none is longer. */
+function longestWithin(bits: usize, max: u32): u32 {
+  let a = v128.not(v128.load(bits, 0));
+  let b = v128.not(v128.load(bits, 16));
+  let c = v128.not(v128.load(bits, 32));
+  let d = v128.not(v128.load(bits, 48));
+  // A 1 stands for a run of `width` free pages that starts there: first the shortest run that is of interest ...
+  let width = 1;
+  const wanted = <i32>max + 1;
+  while (width < wanted) {
+    const step = min(width, wanted - width);
+    a = v128.and(a, i64x2.shr_u(a, step));
+    b = v128.and(b, i64x2.shr_u(b, step));
+    c = v128.and(c, i64x2.shr_u(c, step));
+    d = v128.and(d, i64x2.shr_u(d, step));
+    width += step;
+  }
+  if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) return max;
+  // ... then longer ones while there are any, in steps that double and, once one fails, halve.
+  let step = 1;
+  let growing = true;
+  while (step) {
+    const e = v128.and(a, i64x2.shr_u(a, step));
+    const f = v128.and(b, i64x2.shr_u(b, step));
+    const g = v128.and(c, i64x2.shr_u(c, step));
+    const h = v128.and(d, i64x2.shr_u(d, step));
+    if (v128.any_true(v128.or(v128.or(e, f), v128.or(g, h)))) {
+      a = e;
+      b = f;
+      c = g;
+      d = h;
+      width += step;
+      step = growing ? step << 1 : step >> 1;
+    } else {
+      growing = false;
+      step >>= 1;
+    }
+  }
+  return width;
+}
+
+/**
+ * Writes the summary of `node`, whose parts have `span` pages each, into part `slot` of `parent`. Returns whether that
+ * changed anything.
+ */
+export function mergeInto(parent: usize, slot: u32, node: usize, span: u32): bool {
+  let start: u32 = 0;
+  let max: u32 = 0;
+  let run: u32 = 0;
+  let open = true;
+  for (let part = node; part < node + 4 * FANOUT; part += 4) {
+    const first = load<u32>(part, NODE_START);
+    const longest = load<u32>(part, NODE_MAX);
+    if (open) {
+      start += first;
+      open = first == span;
+    }
+    if (run + first > max) max = run + first;
+    if (longest > max) max = longest;
+    run = first == span ? run + span : load<u32>(part, NODE_END);
+  }
+  return setSummary(parent, slot, start, max, run);
+}
+
+/** Writes the summary of part `slot` of `node`. Returns whether that changed anything. */
+export function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
+  const part = node + (slot << 2);
+  const same =
+    load<u32>(part, NODE_START) == start && load<u32>(part, NODE_MAX) == max && load<u32>(part, NODE_END) == end;
+  if (same) return false;
+  store<u32>(part, start, NODE_START);
+  store<u32>(part, max, NODE_MAX);
+  store<u32>(part, end, NODE_END);
+  return true;
+}
+
+/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
+export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
+  return setSummary(leaf, slot, sum & SUM_MASK, (sum >> SUM_BITS) & SUM_MASK, sum >> (2 * SUM_BITS));
+}

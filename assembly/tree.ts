@@ -1,0 +1,194 @@
+// The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
+// that finds room.
+
+import {
+  CHUNK_SHIFT,
+  DATA_BYTES,
+  FANOUT,
+  FANOUT_SHIFT,
+  HEADER_END,
+  HEADER_ROOT,
+  HEADER_START,
+  HEADER_USED,
+  LEAF_BYTES,
+  LEAF_DATA,
+  LEVEL_SHIFT,
+  NODE_BYTES,
+  NODE_CANDIDATES,
+  NODE_CHILDREN,
+  NODE_END,
+  NODE_FIRST,
+  NODE_MAX,
+  NODE_PARENT,
+  NODE_SHAPE,
+  NODE_START,
+} from "../src/layout";
+import { find } from "./find";
+import { mergeInto, setChunkSummary, summarize } from "./summary";
+
+/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+const ENDLESS: u32 = 0xffffffff;
+
+/** Level of a node, 0 for a leaf. */
+export function levelOf(node: usize): u32 {
+  return load<u32>(node, NODE_SHAPE) >> LEVEL_SHIFT;
+}
+
+/** Which part of a node of `level` the chunk is in. */
+export function slotOf(chunk: u32, level: u32): u32 {
+  return (chunk >> (FANOUT_SHIFT * level)) & (FANOUT - 1);
+}
+
+/** Pages in one part of a node of `level`. */
+function spanOf(level: u32): u32 {
+  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+}
+
+/** Bitmaps of the chunk, which is one of the leaf's. */
+export function dataOf(leaf: usize, chunk: u32): usize {
+  return leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES;
+}
+
+/** The node under part `slot`; `heap` itself when there is none. */
+export function childOf(heap: usize, node: usize, slot: u32): usize {
+  return heap + load<u32>(node + (slot << 2), NODE_CHILDREN);
+}
+
+/** The leaf that covers `chunk`; 0 when there is none. */
+export function leafOf(heap: usize, chunk: u32): usize {
+  if (chunk < load<u32>(heap, HEADER_START) || chunk >= load<u32>(heap, HEADER_END)) return 0;
+  let node = heap + load<u32>(heap, HEADER_ROOT);
+  for (let level = levelOf(node); level; level--) {
+    node = childOf(heap, node, slotOf(chunk, level));
+    if (node == heap) return 0;
+  }
+  return node;
+}
+
+/** The leaf that covers `chunk`; 0 when the chunk is a hole. */
+export function mappedLeafOf(heap: usize, chunk: u32): usize {
+  const leaf = leafOf(heap, chunk);
+  if (!leaf) return 0;
+  return (load<u32>(leaf, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+}
+
+/** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
+export function resummarize(leaf: usize, chunk: u32): bool {
+  return setChunkSummary(leaf, chunk & (FANOUT - 1), summarize(dataOf(leaf, chunk)));
+}
+
+/** Recomputes the summaries above `node`, as far up as they change. */
+export function updateAbove(heap: usize, node: usize): void {
+  let level = levelOf(node);
+  for (;;) {
+    const ref = load<u32>(node, NODE_PARENT);
+    if (!ref) return;
+    const parent = heap + ref;
+    const slot = slotOf(load<u32>(node, NODE_FIRST), level + 1);
+    if (!mergeInto(parent, slot, node, spanOf(level))) return;
+    node = parent;
+    level++;
+  }
+}
+
+/** Lower bound of the first free page that the latest `descend` saw, as a page number. */
+export let firstFree: i64 = 0;
+
+/**
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
+ * the first part that either completes a run with the parts before it or has a long enough run of its own.
+ */
+export function descend(heap: usize, npages: u32): i64 {
+  let node = heap + load<u32>(heap, HEADER_ROOT);
+  let level = levelOf(node);
+  let narrowing = true;
+  firstFree = 0;
+  for (;;) {
+    const shift = CHUNK_SHIFT + FANOUT_SHIFT * level;
+    const span = spanOf(level);
+    const base = (<i64>load<u32>(node, NODE_FIRST)) << CHUNK_SHIFT;
+    let run: u32 = 0;
+    let seen = -1;
+    let slot = 0;
+    for (; slot < FANOUT; slot++) {
+      const part = node + (slot << 2);
+      const max = load<u32>(part, NODE_MAX);
+      if (!max) {
+        run = 0;
+        continue;
+      }
+      if (seen < 0) {
+        seen = slot;
+        if (narrowing) firstFree = base + ((<i64>slot) << shift);
+      }
+      const start = load<u32>(part, NODE_START);
+      if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
+      if (max >= npages) break;
+      run = start == span ? run + span : load<u32>(part, NODE_END);
+    }
+    if (slot == FANOUT) break;
+    narrowing = narrowing && seen == slot;
+    if (!level) return findInChunk(node, base + ((<i64>slot) << shift), npages, narrowing);
+    node = childOf(heap, node, slot);
+    level--;
+  }
+  return -1;
+}
+
+/** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
+function findInChunk(leaf: usize, base: i64, npages: u32, narrowing: bool): i64 {
+  const hit = find(dataOf(leaf, <u32>(base >> CHUNK_SHIFT)), npages, 0);
+  if (narrowing) firstFree = base + (hit >> 16);
+  return base + (hit & 0xffff);
+}
+
+/** Appends a zeroed node to the region, which has room for it. */
+function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
+  const node = heap + load<u32>(heap, HEADER_USED);
+  const bytes = level ? NODE_BYTES : LEAF_BYTES;
+  memory.fill(node, 0, bytes);
+  store<u32>(node, parent, NODE_PARENT);
+  store<u32>(node, first, NODE_FIRST);
+  store<u32>(node, level << LEVEL_SHIFT, NODE_SHAPE);
+  store<u32>(heap, <u32>(node - heap) + bytes, HEADER_USED);
+  return node;
+}
+
+/** Makes the tree high enough to cover `chunk`. */
+function cover(heap: usize, chunk: u32): void {
+  if (!load<u32>(heap, HEADER_ROOT)) {
+    const leaf = newNode(heap, 0, chunk & -FANOUT, 0);
+    store<u32>(heap, <u32>(leaf - heap), HEADER_ROOT);
+    return;
+  }
+  for (;;) {
+    const root = heap + load<u32>(heap, HEADER_ROOT);
+    const level = levelOf(root);
+    const first = load<u32>(root, NODE_FIRST);
+    if (!((first ^ chunk) >> (FANOUT_SHIFT * (level + 1)))) return;
+    const above = newNode(heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const ref = <u32>(above - heap);
+    const slot = slotOf(first, level + 1);
+    store<u32>(above + (slot << 2), <u32>(root - heap), NODE_CHILDREN);
+    store<u32>(root, ref, NODE_PARENT);
+    store<u32>(heap, ref, HEADER_ROOT);
+    mergeInto(above, slot, root, spanOf(level));
+    if (load<u32>(root, NODE_CANDIDATES)) store<u32>(above, 1 << slot, NODE_CANDIDATES);
+  }
+}
+
+/** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
+export function growLeaf(heap: usize, chunk: u32): usize {
+  cover(heap, chunk);
+  let node = heap + load<u32>(heap, HEADER_ROOT);
+  for (let level = levelOf(node); level; level--) {
+    const slot = slotOf(chunk, level);
+    let child = childOf(heap, node, slot);
+    if (child == heap) {
+      child = newNode(heap, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      store<u32>(node + (slot << 2), <u32>(child - heap), NODE_CHILDREN);
+    }
+    node = child;
+  }
+  return node;
+}

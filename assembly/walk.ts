@@ -1,0 +1,67 @@
+// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold one;
+// a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look at each
+// level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
+// are freed, and cleared when a look under the lock finds nothing.
+
+import { FANOUT, HEADER_ROOT, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../src/layout";
+import { childOf, levelOf, slotOf } from "./tree";
+
+/** Says that `chunk`, one of the leaf's, may have a candidate. */
+export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
+  let node = leaf;
+  let slot = chunk & (FANOUT - 1);
+  for (let level: u32 = 1; ; level++) {
+    const marks = load<u32>(node, NODE_CANDIDATES);
+    store<u32>(node, marks | (1 << slot), NODE_CANDIDATES);
+    const parent = load<u32>(node, NODE_PARENT);
+    if (marks || !parent) return;
+    node = heap + parent;
+    slot = slotOf(chunk, level);
+  }
+}
+
+/** Says that `chunk`, one of the leaf's, has no candidate. */
+export function clearCandidate(heap: usize, leaf: usize, chunk: u32): void {
+  let node = leaf;
+  let slot = chunk & (FANOUT - 1);
+  for (let level: u32 = 1; ; level++) {
+    const marks = load<u32>(node, NODE_CANDIDATES) & ~(1 << slot);
+    store<u32>(node, marks, NODE_CANDIDATES);
+    const parent = load<u32>(node, NODE_PARENT);
+    if (marks || !parent) return;
+    node = heap + parent;
+    slot = slotOf(chunk, level);
+  }
+}
+
+/** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
+export function walk(heap: usize, chunk: u32): i32 {
+  let node = heap + load<u32>(heap, HEADER_ROOT);
+  let level = levelOf(node);
+  let turn: usize = 0;
+  let turnMarks: u32 = 0;
+  for (;;) {
+    const marks = load<u32>(node, NODE_CANDIDATES);
+    const slot = slotOf(chunk, level);
+    const below = marks & ((1 << slot) - 1);
+    if (below) {
+      turn = node;
+      turnMarks = below;
+    }
+    if (!((marks >> slot) & 1)) break;
+    if (!level) return chunk;
+    node = childOf(heap, node, slot);
+    level--;
+  }
+  return turn ? highest(heap, turn, turnMarks) : -1;
+}
+
+/** The highest chunk that may have a candidate under the parts `marks` of `node`. */
+function highest(heap: usize, node: usize, marks: u32): u32 {
+  let slot = 31 - <u32>clz(marks);
+  for (let level = levelOf(node); level; level--) {
+    node = childOf(heap, node, slot);
+    slot = 31 - <u32>clz(load<u32>(node, NODE_CANDIDATES));
+  }
+  return load<u32>(node, NODE_FIRST) + slot;
+}

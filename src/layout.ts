@@ -1,0 +1,201 @@
+// The state of a heap, as bytes. This file is compiled into both engines and is the only place that knows an offset.
+//
+// A heap is one region of linear memory that starts with a header. After it come pieces, in the order in which they
+// were made and never moved: nodes of the radix tree, and records of pages that are away from the heap. A piece is
+// referred to by its *ref*, the byte offset from the start of the region; 0, the header's own place, stands for none.
+// So a region can be moved, saved and restored as it is. All numbers are little-endian; `u32` unless said otherwise.
+//
+//   region  ┌────────┬───────────┬────────┬───────────┬───────────┬──────────┬─────┐
+//           │ header │ node (0)  │ record │ node (0)  │ node (1)  │ node (0) │ ... │
+//           └────────┴───────────┴────────┴───────────┴───────────┴──────────┴─────┘
+//           0        256                                                          USED
+//
+//   tree          ┌───────────────┐      a node of level L covers 8^(L+1) chunks and sums up its 8 parts;
+//     level 1     │0 1 2 3 4 5 6 7│      the root is as high as the span of the grown chunks wants,
+//                 └──┬─────────┬──┘      parts without a grown chunk have no node
+//               ┌────┘         └────┐
+//     level 0   ┌───────────────┐   ┌───────────────┐
+//     (leaf)    │0 1 2 3 4 5 6 7│   │8 9 . . . . . .│   each part is a chunk, its bitmaps in the leaf itself
+//               └───────────────┘   └───────────────┘
+
+/** Pages per chunk: one chunk is two 512-bit bitmaps. */
+export const CHUNK_PAGES = 512;
+/** log2(CHUNK_PAGES). */
+export const CHUNK_SHIFT = 9;
+/** Parts of a node. */
+export const FANOUT = 8;
+/** log2(FANOUT). */
+export const FANOUT_SHIFT = 3;
+
+// PallocData: one chunk. Bit i % 64 of 64-bit word i / 64 belongs to page i.
+//
+//   0                  64                 128
+//   ┌──────────────────┬──────────────────┐
+//   │ alloc, 8 × u64   │ scavenged, 8×u64 │
+//   └──────────────────┴──────────────────┘
+//     1 = in use         1 = released and not touched since; never set together with alloc
+
+/** Bytes of one bitmap. */
+export const BITMAP_BYTES = CHUNK_PAGES / 8;
+/** Where the scavenged bitmap starts within PallocData. */
+export const DATA_SCAVENGED = BITMAP_BYTES;
+/** Bytes of PallocData. */
+export const DATA_BYTES = DATA_SCAVENGED + BITMAP_BYTES;
+
+// A chunk's summary, packed: start in bits 0-9, max in bits 10-19, end in bits 20-29; each 0 to 512 pages.
+
+/** Width of one count in a packed summary. */
+export const SUM_BITS = 10;
+/** Mask of one count in a packed summary. */
+export const SUM_MASK = (1 << SUM_BITS) - 1;
+
+// Node of the radix tree. The summaries of its parts are three columns; in a leaf the parts are chunks.
+//
+//    0       4       8             12           16        48       80      112
+//   ┌───────┬───────┬─────────────┬────────────┬─────────┬────────┬────────┬──────────────────────────────────┐
+//   │parent │first  │level, mapped│ candidates │start×8  │ max×8  │ end×8  │ child × 8   or   PallocData × 8  │
+//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴──────────────────────────────────┘
+
+/** Ref of the node above; 0 in the root. */
+export const NODE_PARENT = 0;
+/** Index of the first chunk that the node covers. */
+export const NODE_FIRST = 4;
+/** Level in bits 8-15; below it, in a leaf, a bit for each chunk that has been grown over. */
+export const NODE_SHAPE = 8;
+/** How far the level is up in NODE_SHAPE. */
+export const LEVEL_SHIFT = 8;
+/** A bit for each part that may hold a scavenge candidate: set when pages are freed, cleared when a look finds none. */
+export const NODE_CANDIDATES = 12;
+/** Free pages at the start of each part. */
+export const NODE_START = 16;
+/** Longest run of free pages in each part. */
+export const NODE_MAX = NODE_START + FANOUT * 4;
+/** Free pages at the end of each part. */
+export const NODE_END = NODE_MAX + FANOUT * 4;
+/** Refs of the nodes below, in a node of level 1 and up. */
+export const NODE_CHILDREN = NODE_END + FANOUT * 4;
+/** The bitmaps of the chunks, in a leaf. */
+export const LEAF_DATA = NODE_END + FANOUT * 4;
+/** Bytes of a node of level 1 and up. */
+export const NODE_BYTES = NODE_CHILDREN + FANOUT * 4;
+/** Bytes of a leaf. */
+export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
+
+// Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
+// hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
+//
+//    0      4      8      12     16      20      24      28  32      40      48
+//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───┬───────┬───────┐
+//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ - │ cache │ scav  │
+//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───┴───────┴───────┘
+
+/** Ref of the next record in the list; 0 at its end. */
+export const RECORD_NEXT = 0;
+/** Ref of the record before; 0 in the first. */
+export const RECORD_PREV = 4;
+/** One of the KIND_ numbers. */
+export const RECORD_KIND = 8;
+/** Number of the heap object that made the record. */
+export const RECORD_OWNER = 12;
+/** Chunk of the first page. */
+export const RECORD_CHUNK = 16;
+/** Index of the first page within its chunk; a multiple of 64 for a cache. */
+export const RECORD_INDEX = 20;
+/** Length of a hold in pages; 64 for a cache. */
+export const RECORD_NPAGES = 24;
+/** u64 of a cache: 1 = free, owned by the cache. */
+export const RECORD_CACHE = 32;
+/** u64 of a cache: 1 = scavenged. */
+export const RECORD_SCAV = 40;
+/** Bytes of a record. */
+export const RECORD_BYTES = 48;
+
+/** A dead record. */
+export const KIND_DEAD = 0;
+/** A page cache. */
+export const KIND_CACHE = 1;
+/** Pages held while `sys.unused` runs. */
+export const KIND_RELEASING = 2;
+/** Pages held while `sys.used` runs. */
+export const KIND_REUSING = 3;
+
+/** Pages that one page cache covers, and bits of a word. */
+export const CACHE_PAGES = 64;
+
+// Header. Counts are of pages; f64 where 32 bits might not do.
+
+/** First word of every state. */
+export const MAGIC = 0x6c6c6170;
+/** Number of this layout; changes with every change to it. */
+export const VERSION = 1;
+
+export const HEADER_MAGIC = 0;
+export const HEADER_VERSION = 4;
+/** 0 free, 1 held, 2 held and waited for. */
+export const HEADER_LOCK = 8;
+/** Number of the heap object that holds the lock. */
+export const HEADER_LOCK_OWNER = 12;
+/** Bytes of the region in use: where the next piece goes. */
+export const HEADER_USED = 16;
+/** Ref of the first live record. */
+export const HEADER_RECORDS = 20;
+/** Ref of the first dead record. */
+export const HEADER_DEAD_RECORDS = 24;
+/** Live records that are holds. */
+export const HEADER_HOLDS = 28;
+/** log2 of the page size in bytes. */
+export const HEADER_PAGE_SHIFT = 32;
+/** Addresses are below 2 to this power. */
+export const HEADER_ADDR_BITS = 36;
+/** Pages that are released together at the least: physPageSize / pageSize, at least 1. */
+export const HEADER_MIN_PAGES = 40;
+/** Pages per huge page, or 0 when there are none to keep whole. */
+export const HEADER_HUGE_PAGES = 44;
+/** Ref of the tree's root; 0 before the first grow. */
+export const HEADER_ROOT = 48;
+/** First chunk that has been grown over. */
+export const HEADER_START = 52;
+/** Chunk after the last one that has been grown over. */
+export const HEADER_END = 56;
+/** Chunks that have been grown over. */
+export const HEADER_CHUNKS = 60;
+/** Chunk of searchAddr, NO_CHUNK when nothing is free. */
+export const HEADER_SEARCH_CHUNK = 64;
+/** Page of searchAddr within its chunk. */
+export const HEADER_SEARCH_INDEX = 68;
+/** Goes up with every reset of scavAddr. */
+export const HEADER_SCAV_GENERATION = 72;
+/** Pages of the latest alloc that had been scavenged. */
+export const HEADER_LAST_SCAVENGED = 76;
+export const HEADER_IN_USE = 80;
+export const HEADER_RELEASED = 84;
+export const HEADER_PEAK_IN_USE = 88;
+export const HEADER_PEAK_RETAINED = 92;
+/** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
+export const HEADER_SCAV_END = 96;
+/** f64 */
+export const HEADER_ALLOCS = 104;
+/** f64 */
+export const HEADER_FREES = 112;
+/** f64 */
+export const HEADER_SCAVENGES = 120;
+/** f64 */
+export const HEADER_SCAVENGED_TOTAL = 128;
+/** Bytes of the header, with room for what later versions add. */
+export const HEADER_BYTES = 256;
+
+/** Where searchAddr points when nothing is free: above every chunk. */
+export const NO_CHUNK = 0x7fffffff;
+/** Chunk indices are below 2 to this power. */
+export const CHUNK_INDEX_BITS = 30;
+/** Chunks that one heap can grow to: their pages are counted in 31 bits. */
+export const MAX_CHUNKS = (1 << 22) - 1;
+
+// What the engines' calls over ranges of pages answer.
+
+/** The call was carried out. */
+export const RANGE_DONE = 0;
+/** A page of the range lies in a hole; nothing was changed. */
+export const RANGE_NOT_MAPPED = 1;
+/** A page of the range is free that must be in use, or the other way round; nothing was changed. */
+export const RANGE_MISMATCH = 2;

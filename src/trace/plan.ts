@@ -1,0 +1,126 @@
+// What a replay has to know about a trace before it starts, so that its loop does nothing but allocate and free.
+//
+// The loop keeps one number for each recorded page. Addresses are sparse, so the pages get *cells*: the chunks that the
+// trace touches are numbered upward, and a page's cell is its chunk's number times 512, plus its place in the chunk.
+// Pages that are neighbours in the trace have neighbouring cells, and a run of pages is a run of cells.
+
+import { show } from "../args.ts";
+import type { PageAllocError } from "../errors.ts";
+import { CHUNK_PAGES } from "../layout.ts";
+import { eventError } from "./error.ts";
+import { ADDRESS_LIMIT, ALLOC, PAGE_BYTES, type PageTrace, SCAVENGE } from "./format.ts";
+
+/** Bytes per chunk. */
+export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
+/** Most chunks that a trace may touch: 1 TiB of heap, for which the loop's table takes 512 MiB. */
+const CHUNKS_MAX = 2 ** 18;
+
+/** A trace, made ready for the loop. */
+export interface Plan {
+  readonly trace: PageTrace;
+  /** Address of the first event's chunk: the heap starts there. */
+  readonly heapBase: number;
+  /** Pages from heapBase to the first event's page: in use before the trace began. */
+  readonly prefixPages: number;
+  /** Cell of the page at heapBase. */
+  readonly heapCell: number;
+  /** How many cells there are. */
+  readonly cellCount: number;
+  /** Of each event's first page. */
+  readonly cell: Uint32Array;
+  /** How many events there are of each kind. */
+  readonly counts: { readonly allocs: number; readonly frees: number; readonly scavenges: number };
+}
+
+/**
+ * Checks the columns and gives the pages their cells. Throws TypeError when a column is missing or too short, and
+ * PageAllocError ERR_TRACE for an event that cannot be, or when the trace touches more than 1 TiB.
+ */
+export function planReplay(trace: PageTrace): Plan {
+  checkColumns(trace);
+  const counts = { allocs: 0, frees: 0, scavenges: 0 };
+  for (let event = 0; event < trace.length; event++) {
+    checkEvent(trace, event);
+    const kind = trace.kind[event];
+    if (kind === ALLOC) counts.allocs++;
+    else if (kind === SCAVENGE) counts.scavenges++;
+    else counts.frees++;
+  }
+  const chunks = touchedChunks(trace);
+  const numbers = new Map(Array.from(chunks, (chunk, number) => [chunk, number]));
+  const first = trace.length > 0 ? trace.base[0] : 0;
+  const heapBase = first - (first % CHUNK_BYTES);
+  return {
+    trace,
+    heapBase,
+    prefixPages: (first - heapBase) / PAGE_BYTES,
+    heapCell: (numbers.get(heapBase / CHUNK_BYTES) ?? 0) * CHUNK_PAGES,
+    cellCount: chunks.length * CHUNK_PAGES,
+    cell: cellsOf(trace, numbers),
+    counts,
+  };
+}
+
+function checkColumns(trace: PageTrace): void {
+  const columns = {
+    time: Float64Array,
+    proc: Int32Array,
+    kind: Uint8Array,
+    base: Float64Array,
+    npages: Uint32Array,
+  };
+  if (typeof trace !== "object" || trace === null) throw new TypeError(`trace must be a PageTrace, got ${show(trace)}`);
+  for (const [name, type] of Object.entries(columns)) {
+    const column = trace[name as keyof typeof columns];
+    if (column instanceof type && column.length >= trace.length) continue;
+    throw new TypeError(`trace.${name} must be a ${type.name} of trace.length (${show(trace.length)}) elements or more`);
+  }
+}
+
+function checkEvent(trace: PageTrace, event: number): void {
+  const kind = trace.kind[event];
+  const base = trace.base[event];
+  const npages = trace.npages[event];
+  if (kind < ALLOC || kind > SCAVENGE) throw eventError(trace, event, `no kind of event has number ${kind}`);
+  if (npages === 0) throw eventError(trace, event, "the event has no pages");
+  if (base >= 0 && base % PAGE_BYTES === 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT) return;
+  throw eventError(trace, event, `${npages} pages do not lie there: addresses are pages of ${PAGE_BYTES} bytes, below 2^48`);
+}
+
+/** The indices of all chunks that events have pages in, ascending. */
+function touchedChunks(trace: PageTrace): Float64Array {
+  const touched = new Set<number>();
+  let latest = -1;
+  for (let event = 0; event < trace.length; event++) {
+    const base = trace.base[event];
+    const first = Math.floor(base / CHUNK_BYTES);
+    const last = Math.floor((base + (trace.npages[event] - 1) * PAGE_BYTES) / CHUNK_BYTES);
+    if (first === latest && last === latest) continue;
+    if (last - first >= CHUNKS_MAX) throw tooLarge(trace, event);
+    for (let chunk = first; chunk <= last; chunk++) touched.add(chunk);
+    if (touched.size > CHUNKS_MAX) throw tooLarge(trace, event);
+    latest = last;
+  }
+  return Float64Array.from(touched).sort();
+}
+
+function tooLarge(trace: PageTrace, event: number): PageAllocError {
+  return eventError(trace, event, "up to here the trace has touched over 1 TiB, more than a replay can hold");
+}
+
+/** The cell of each event's first page. */
+function cellsOf(trace: PageTrace, numbers: ReadonlyMap<number, number>): Uint32Array {
+  const cells = new Uint32Array(trace.length);
+  let latest = -1;
+  let firstCell = 0;
+  for (let event = 0; event < trace.length; event++) {
+    const base = trace.base[event];
+    const chunk = Math.floor(base / CHUNK_BYTES);
+    if (chunk !== latest) {
+      firstCell = (numbers.get(chunk) as number) * CHUNK_PAGES;
+      latest = chunk;
+    }
+    cells[event] = firstCell + (base % CHUNK_BYTES) / PAGE_BYTES;
+  }
+  return cells;
+}

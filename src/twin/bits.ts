@@ -1,0 +1,70 @@
+// PageBits: one bitmap of 512 pages as sixteen 32-bit words, and what is done to a range of its bits. A range is at least
+// one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
+
+import type { Memory } from "../memory.ts";
+
+/** Bits of the first word of a range from page `i` on. */
+function headMask(i: number): number {
+  return -1 << i;
+}
+
+/** Bits of the last word of a range whose last page is `last`. */
+function tailMask(last: number): number {
+  return -1 >>> (31 - (last & 31));
+}
+
+/** Index in memory.i32 of the word that holds page `i`. */
+export function wordOf(bits: number, i: number): number {
+  return (bits >>> 2) + (i >>> 5);
+}
+
+/** How many bits of a 32-bit word are set: pairs, nibbles, then bytes are summed side by side. */
+export function popcnt(x: number): number {
+  x -= (x >>> 1) & 0x55555555;
+  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
+  return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Zeros below the lowest 1 of a 32-bit word; 32 when there is none. */
+export function ctz(x: number): number {
+  return x ? 31 - Math.clz32(x & -x) : 32;
+}
+
+/** Sets the bits of pages [i, i + n). */
+export function setRange({ i32 }: Memory, bits: number, i: number, n: number): void {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word === end) {
+    i32[word] |= headMask(i) & tailMask(last);
+    return;
+  }
+  i32[word] |= headMask(i);
+  while (++word < end) i32[word] = -1;
+  i32[end] |= tailMask(last);
+}
+
+/** Clears the bits of pages [i, i + n). */
+export function clearRange({ i32 }: Memory, bits: number, i: number, n: number): void {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word === end) {
+    i32[word] &= ~(headMask(i) & tailMask(last));
+    return;
+  }
+  i32[word] &= ~headMask(i);
+  while (++word < end) i32[word] = 0;
+  i32[end] &= ~tailMask(last);
+}
+
+/** How many of the bits of pages [i, i + n) are set. */
+export function popcntRange({ i32 }: Memory, bits: number, i: number, n: number): number {
+  const last = i + n - 1;
+  let word = wordOf(bits, i);
+  const end = wordOf(bits, last);
+  if (word === end) return popcnt(i32[word] & headMask(i) & tailMask(last));
+  let count = popcnt(i32[word] & headMask(i));
+  while (++word < end) count += popcnt(i32[word]);
+  return count + popcnt(i32[end] & tailMask(last));
+}

@@ -1,0 +1,94 @@
+// Finding room within a chunk: the first run of npages free pages, and the first free page seen on the way.
+
+import { CHUNK_PAGES } from "../layout.ts";
+import type { Memory } from "../memory.ts";
+import { ctz, wordOf } from "./bits.ts";
+
+/** What a packed result holds where there is nothing. */
+const NONE = 0xffff;
+
+/** Index of the run in bits 0-15 and of the first free page seen in bits 16-31. */
+function found(index: number, searchIdx: number): number {
+  return index | (searchIdx << 16);
+}
+
+/**
+ * The first run of npages (1 to 512) free pages at or after the 64-bit word that holds searchIdx: its index in bits
+ * 0-15, and the first free page seen in bits 16-31; 0xffff for either when there is none.
+ */
+export function find(memory: Memory, bits: number, npages: number, searchIdx: number): number {
+  if (npages === 1) return find1(memory, bits, searchIdx);
+  if (npages <= 32) return findSmallN(memory, bits, npages, searchIdx);
+  return findLargeN(memory, bits, npages, searchIdx);
+}
+
+/** `find` for one page. */
+function find1({ i32 }: Memory, bits: number, searchIdx: number): number {
+  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
+    const free = ~i32[wordOf(bits, i)];
+    if (free) {
+      const index = i + ctz(free);
+      return found(index, index);
+    }
+  }
+  return found(NONE, NONE);
+}
+
+/** `find` for 2 to 32 pages, which may lie within a word or across two. */
+function findSmallN({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
+  let first = NONE;
+  let run = 0;
+  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
+    const used = i32[wordOf(bits, i)];
+    if (!~used) {
+      run = 0;
+      continue;
+    }
+    if (first === NONE) first = i + ctz(~used);
+    if (run + ctz(used) >= npages) return found(i - run, first);
+    const within = ctz(shrink(~used, npages));
+    if (within < 32) return found(i + within, first);
+    run = Math.clz32(used);
+  }
+  return found(NONE, first);
+}
+
+/** `find` for more than 32 pages, which always cross a word's border. */
+function findLargeN({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
+  let first = NONE;
+  let run = 0;
+  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
+    const used = i32[wordOf(bits, i)];
+    if (first === NONE && ~used) first = i + ctz(~used);
+    if (run + ctz(used) >= npages) return found(i - run, first);
+    run = used ? Math.clz32(used) : run + 32;
+  }
+  return found(NONE, first);
+}
+
+/** A 1 for each run of n (1 to 32) ones that starts there. Each step doubles what a 1 stands for. */
+function shrink(x: number, n: number): number {
+  let width = 1;
+  while (width << 1 <= n) {
+    x &= x >>> width;
+    width <<= 1;
+  }
+  return x & (x >>> (n - width));
+}
+
+/** Index of the first run of n (1 to 64) ones in the word of two halves; 64 when there is none. */
+export function findBitRange64(lower: number, upper: number, n: number): number {
+  let width = 1;
+  while (width < n) {
+    const step = Math.min(width, n - width);
+    if (step === 32) {
+      lower &= upper;
+      upper = 0;
+    } else {
+      lower &= (lower >>> step) | (upper << (32 - step));
+      upper &= upper >>> step;
+    }
+    width += step;
+  }
+  return lower ? ctz(lower) : 32 + ctz(upper);
+}

@@ -1,0 +1,199 @@
+// The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
+// that finds room.
+
+import {
+  CHUNK_PAGES,
+  CHUNK_SHIFT,
+  DATA_BYTES,
+  FANOUT,
+  FANOUT_SHIFT,
+  HEADER_END,
+  HEADER_ROOT,
+  HEADER_START,
+  HEADER_USED,
+  LEAF_BYTES,
+  LEAF_DATA,
+  LEVEL_SHIFT,
+  NODE_BYTES,
+  NODE_CANDIDATES,
+  NODE_CHILDREN,
+  NODE_END,
+  NODE_FIRST,
+  NODE_MAX,
+  NODE_PARENT,
+  NODE_SHAPE,
+  NODE_START,
+} from "../layout.ts";
+import type { Memory } from "../memory.ts";
+import { find } from "./find.ts";
+import { mergeInto, setChunkSummary, summarize } from "./summary.ts";
+
+/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+const ENDLESS = 0xffffffff;
+
+/** Level of a node, 0 for a leaf. */
+export function levelOf({ i32 }: Memory, node: number): number {
+  return i32[(node + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT;
+}
+
+/** Which part of a node of `level` the chunk is in. */
+export function slotOf(chunk: number, level: number): number {
+  return (chunk >>> (FANOUT_SHIFT * level)) & (FANOUT - 1);
+}
+
+/** Pages in one part of a node of `level`. */
+function spanOf(level: number): number {
+  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+}
+
+/** Bitmaps of the chunk, which is one of the leaf's. */
+export function dataOf(leaf: number, chunk: number): number {
+  return leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES;
+}
+
+/** The node under part `slot`; `heap` itself when there is none. */
+export function childOf({ i32 }: Memory, heap: number, node: number, slot: number): number {
+  return heap + i32[((node + NODE_CHILDREN) >>> 2) + slot];
+}
+
+/** The leaf that covers `chunk`; 0 when there is none. */
+export function leafOf(memory: Memory, heap: number, chunk: number): number {
+  const { i32 } = memory;
+  if (chunk < i32[(heap + HEADER_START) >>> 2] || chunk >= i32[(heap + HEADER_END) >>> 2]) return 0;
+  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  for (let level = levelOf(memory, node); level; level--) {
+    node = childOf(memory, heap, node, slotOf(chunk, level));
+    if (node === heap) return 0;
+  }
+  return node;
+}
+
+/** The leaf that covers `chunk`; 0 when the chunk is a hole. */
+export function mappedLeafOf(memory: Memory, heap: number, chunk: number): number {
+  const leaf = leafOf(memory, heap, chunk);
+  if (!leaf) return 0;
+  return (memory.i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+}
+
+/** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
+export function resummarize(memory: Memory, leaf: number, chunk: number): boolean {
+  return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), summarize(memory, dataOf(leaf, chunk)));
+}
+
+/** Recomputes the summaries above `node`, as far up as they change. */
+export function updateAbove(memory: Memory, heap: number, node: number): void {
+  const { i32 } = memory;
+  let level = levelOf(memory, node);
+  for (;;) {
+    const ref = i32[(node + NODE_PARENT) >>> 2];
+    if (!ref) return;
+    const parent = heap + ref;
+    const slot = slotOf(i32[(node + NODE_FIRST) >>> 2], level + 1);
+    if (!mergeInto(memory, parent, slot, node, spanOf(level))) return;
+    node = parent;
+    level++;
+  }
+}
+
+/** Lower bound of the first free page that the latest `descend` saw, as a page number. */
+export let firstFree = 0;
+
+/**
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
+ * the first part that either completes a run with the parts before it or has a long enough run of its own.
+ */
+export function descend(memory: Memory, heap: number, npages: number): number {
+  const { i32 } = memory;
+  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  let level = levelOf(memory, node);
+  let narrowing = true;
+  firstFree = 0;
+  for (;;) {
+    const span = spanOf(level);
+    const size = CHUNK_PAGES * FANOUT ** level;
+    const base = i32[(node + NODE_FIRST) >>> 2] * CHUNK_PAGES;
+    const parts = node >>> 2;
+    let run = 0;
+    let seen = -1;
+    let slot = 0;
+    for (; slot < FANOUT; slot++) {
+      const max = i32[parts + NODE_MAX / 4 + slot];
+      if (!max) {
+        run = 0;
+        continue;
+      }
+      if (seen < 0) {
+        seen = slot;
+        if (narrowing) firstFree = base + slot * size;
+      }
+      const start = i32[parts + NODE_START / 4 + slot];
+      if (run + start >= npages) return base + slot * size - run;
+      if (max >= npages) break;
+      run = start === span ? run + span : i32[parts + NODE_END / 4 + slot];
+    }
+    if (slot === FANOUT) return -1;
+    narrowing = narrowing && seen === slot;
+    if (!level) return findInChunk(memory, node, base + slot * size, npages, narrowing);
+    node = childOf(memory, heap, node, slot);
+    level--;
+  }
+}
+
+/** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
+function findInChunk(memory: Memory, leaf: number, base: number, npages: number, narrowing: boolean): number {
+  const hit = find(memory, dataOf(leaf, base / CHUNK_PAGES), npages, 0);
+  if (narrowing) firstFree = base + (hit >>> 16);
+  return base + (hit & 0xffff);
+}
+
+/** Appends a zeroed node to the region, which has room for it. */
+function newNode({ i32, u8 }: Memory, heap: number, parent: number, first: number, level: number): number {
+  const node = heap + i32[(heap + HEADER_USED) >>> 2];
+  const bytes = level ? NODE_BYTES : LEAF_BYTES;
+  u8.fill(0, node, node + bytes);
+  i32[(node + NODE_PARENT) >>> 2] = parent;
+  i32[(node + NODE_FIRST) >>> 2] = first;
+  i32[(node + NODE_SHAPE) >>> 2] = level << LEVEL_SHIFT;
+  i32[(heap + HEADER_USED) >>> 2] = node - heap + bytes;
+  return node;
+}
+
+/** Makes the tree high enough to cover `chunk`. */
+function cover(memory: Memory, heap: number, chunk: number): void {
+  const { i32 } = memory;
+  if (!i32[(heap + HEADER_ROOT) >>> 2]) {
+    i32[(heap + HEADER_ROOT) >>> 2] = newNode(memory, heap, 0, chunk & -FANOUT, 0) - heap;
+    return;
+  }
+  for (;;) {
+    const root = heap + i32[(heap + HEADER_ROOT) >>> 2];
+    const level = levelOf(memory, root);
+    const first = i32[(root + NODE_FIRST) >>> 2];
+    if (!((first ^ chunk) >>> (FANOUT_SHIFT * (level + 1)))) return;
+    const above = newNode(memory, heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const ref = above - heap;
+    const slot = slotOf(first, level + 1);
+    i32[((above + NODE_CHILDREN) >>> 2) + slot] = root - heap;
+    i32[(root + NODE_PARENT) >>> 2] = ref;
+    i32[(heap + HEADER_ROOT) >>> 2] = ref;
+    mergeInto(memory, above, slot, root, spanOf(level));
+    if (i32[(root + NODE_CANDIDATES) >>> 2]) i32[(above + NODE_CANDIDATES) >>> 2] = 1 << slot;
+  }
+}
+
+/** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
+export function growLeaf(memory: Memory, heap: number, chunk: number): number {
+  const { i32 } = memory;
+  cover(memory, heap, chunk);
+  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  for (let level = levelOf(memory, node); level; level--) {
+    const slot = slotOf(chunk, level);
+    let child = childOf(memory, heap, node, slot);
+    if (child === heap) {
+      child = newNode(memory, heap, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      i32[((node + NODE_CHILDREN) >>> 2) + slot] = child - heap;
+    }
+    node = child;
+  }
+  return node;
+}

@@ -1,0 +1,70 @@
+// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold one;
+// a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look at each
+// level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
+// are freed, and cleared when a look under the lock finds nothing.
+
+import { FANOUT, HEADER_ROOT, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../layout.ts";
+import type { Memory } from "../memory.ts";
+import { childOf, levelOf, slotOf } from "./tree.ts";
+
+/** Says that `chunk`, one of the leaf's, may have a candidate. */
+export function markCandidate({ i32 }: Memory, heap: number, leaf: number, chunk: number): void {
+  let node = leaf;
+  let slot = chunk & (FANOUT - 1);
+  for (let level = 1; ; level++) {
+    const marks = i32[(node + NODE_CANDIDATES) >>> 2];
+    i32[(node + NODE_CANDIDATES) >>> 2] = marks | (1 << slot);
+    const parent = i32[(node + NODE_PARENT) >>> 2];
+    if (marks || !parent) return;
+    node = heap + parent;
+    slot = slotOf(chunk, level);
+  }
+}
+
+/** Says that `chunk`, one of the leaf's, has no candidate. */
+export function clearCandidate({ i32 }: Memory, heap: number, leaf: number, chunk: number): void {
+  let node = leaf;
+  let slot = chunk & (FANOUT - 1);
+  for (let level = 1; ; level++) {
+    const marks = i32[(node + NODE_CANDIDATES) >>> 2] & ~(1 << slot);
+    i32[(node + NODE_CANDIDATES) >>> 2] = marks;
+    const parent = i32[(node + NODE_PARENT) >>> 2];
+    if (marks || !parent) return;
+    node = heap + parent;
+    slot = slotOf(chunk, level);
+  }
+}
+
+/** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
+export function walk(memory: Memory, heap: number, chunk: number): number {
+  const { i32 } = memory;
+  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  let level = levelOf(memory, node);
+  let turn = 0;
+  let turnMarks = 0;
+  for (;;) {
+    const marks = i32[(node + NODE_CANDIDATES) >>> 2];
+    const slot = slotOf(chunk, level);
+    const below = marks & ((1 << slot) - 1);
+    if (below) {
+      turn = node;
+      turnMarks = below;
+    }
+    if (!((marks >>> slot) & 1)) break;
+    if (!level) return chunk;
+    node = childOf(memory, heap, node, slot);
+    level--;
+  }
+  return turn ? highest(memory, heap, turn, turnMarks) : -1;
+}
+
+/** The highest chunk that may have a candidate under the parts `marks` of `node`. */
+function highest(memory: Memory, heap: number, node: number, marks: number): number {
+  const { i32 } = memory;
+  let slot = 31 - Math.clz32(marks);
+  for (let level = levelOf(memory, node); level; level--) {
+    node = childOf(memory, heap, node, slot);
+    slot = 31 - Math.clz32(i32[(node + NODE_CANDIDATES) >>> 2]);
+  }
+  return i32[(node + NODE_FIRST) >>> 2] + slot;
+}
