@@ -4,7 +4,7 @@
 // trace touches are numbered upward, and a page's cell is its chunk's number times 512, plus its place in the chunk.
 // Pages that are neighbours in the trace have neighbouring cells, and a run of pages is a run of cells.
 
-import { show } from "../args.ts";
+import { integer, show } from "../args.ts";
 import type { PageAllocError } from "../errors.ts";
 import { CHUNK_PAGES } from "../layout.ts";
 import { eventError } from "./error.ts";
@@ -69,11 +69,15 @@ function checkColumns(trace: PageTrace): void {
     base: Float64Array,
     npages: Uint32Array,
   };
-  if (typeof trace !== "object" || trace === null) throw new TypeError(`trace must be a PageTrace, got ${show(trace)}`);
+  if (typeof trace !== "object" || trace === null)
+    throw new TypeError(`trace must be a PageTrace, got ${show(trace)}`);
+  integer("trace.length", trace.length, 0, 2 ** 32 - 1);
   for (const [name, type] of Object.entries(columns)) {
     const column = trace[name as keyof typeof columns];
     if (column instanceof type && column.length >= trace.length) continue;
-    throw new TypeError(`trace.${name} must be a ${type.name} of trace.length (${show(trace.length)}) elements or more`);
+    throw new TypeError(
+      `trace.${name} must be a ${type.name} of ${trace.length} elements or more, as trace.length says`,
+    );
   }
 }
 
@@ -84,7 +88,11 @@ function checkEvent(trace: PageTrace, event: number): void {
   if (kind < ALLOC || kind > SCAVENGE) throw eventError(trace, event, `no kind of event has number ${kind}`);
   if (npages === 0) throw eventError(trace, event, "the event has no pages");
   if (base >= 0 && base % PAGE_BYTES === 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT) return;
-  throw eventError(trace, event, `${npages} pages do not lie there: addresses are pages of ${PAGE_BYTES} bytes, below 2^48`);
+  throw eventError(
+    trace,
+    event,
+    `${npages} pages do not lie there: addresses are pages of ${PAGE_BYTES} bytes, below 2^48`,
+  );
 }
 
 /** The indices of all chunks that events have pages in, ascending. */
