@@ -1,0 +1,57 @@
+// How a report is printed: as a table for people, as JSON or CSV for programs.
+
+import type { ReplayReport } from "palloc/trace";
+
+const MIB = 2 ** 20;
+const COLUMNS = ["time_ns", "in_use_bytes", "retained_bytes", "sys_bytes"];
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const rough = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
+const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** A count of things, with separators between thousands. */
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+function mebibytes(bytes: number): string {
+  return `${tenths.format(bytes / MIB)} MiB`;
+}
+
+/** A short table for people. */
+export function table(name: string, engine: string, report: ReplayReport): string {
+  const rows: Array<[label: string, value: string]> = [
+    ["events", count(report.events)],
+    ["allocations at the recorded address", `${count(report.addressMatches)} of ${count(report.allocs)}`],
+    ["peak in use", mebibytes(report.peakInUseBytes)],
+    ["peak retained", mebibytes(report.peakRetainedBytes)],
+    ["heap size", mebibytes(report.heapBytes)],
+    ["scavenged", mebibytes(report.scavengedBytes)],
+    ["events per second", rough.format(report.eventsPerSecond)],
+    ["engine", engine],
+  ];
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return `${name}\n${rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}\n`).join("")}`;
+}
+
+/** One line: the report with the trace's name and the engine. */
+export function jsonLine(trace: string, engine: string, report: ReplayReport): string {
+  const plain = (_: string, value: unknown) => (value instanceof Float64Array ? Array.from(value) : value);
+  return `${JSON.stringify({ trace, engine, ...report }, plain)}\n`;
+}
+
+/** The names of the columns. Where the series of several traces follow, the last is the trace. */
+export function csvHeader(several: boolean): string {
+  return `${[...COLUMNS, ...(several ? ["trace"] : [])].join(",")}\n`;
+}
+
+/** The series, a line for each sample; `trace` is the last column's value where there is one. */
+export function csvRows(trace: string | undefined, report: ReplayReport): string {
+  const { time, inUse, retained, sys } = report.series;
+  const ending = trace === undefined ? "\n" : `,${csvText(trace)}\n`;
+  return Array.from(time, (_, i) => `${time[i]},${inUse[i]},${retained[i]},${sys[i]}${ending}`).join("");
+}
+
+/** Text that may hold what separates values. */
+function csvText(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
