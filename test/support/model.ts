@@ -1,0 +1,213 @@
+// A page allocator and scavenger with no cleverness in it: two arrays of booleans a chunk, and every question
+// answered by looking at all of them. What a heap does is right when this does the same.
+import { type Bits, every, findScavengeCandidate, noBits, PAGES } from "./naive.ts";
+
+const CACHE_PAGES = 64;
+
+interface Chunk {
+  readonly index: number;
+  readonly alloc: Bits;
+  readonly scavenged: Bits;
+}
+export interface ModelCache {
+  /** Address of the block, -1 when the heap had no page to give. */
+  readonly base: number;
+  readonly cache: boolean[];
+  readonly scav: boolean[];
+}
+export interface ModelOptions {
+  pageSize: number;
+  physPageSize: number;
+  physHugePageSize: number;
+}
+
+export class Model {
+  readonly pageSize: number;
+  readonly minPages: number;
+  readonly hugePages: number;
+  /** Mapped chunks, ascending. */
+  readonly chunks: Chunk[] = [];
+  scavAddr = -1;
+  /** Bytes of what alloc or allocRange took last that had been scavenged. */
+  lastAllocScavenged = 0;
+  allocs = 0;
+  frees = 0;
+  scavenges = 0;
+  scavengedTotal = 0;
+  peakInUse = 0;
+  peakRetained = 0;
+
+  constructor({ pageSize, physPageSize, physHugePageSize }: ModelOptions) {
+    this.pageSize = pageSize;
+    this.minPages = Math.max(1, physPageSize / pageSize);
+    this.hugePages = physHugePageSize > Math.max(pageSize, physPageSize) ? physHugePageSize / pageSize : 0;
+  }
+
+  get chunkBytes(): number {
+    return PAGES * this.pageSize;
+  }
+
+  /** The chunks that [base, base + nbytes) touches: first, and the one after the last. */
+  rounded(base: number, nbytes: number): [start: number, end: number] {
+    return [Math.floor(base / this.chunkBytes), Math.ceil((base + nbytes) / this.chunkBytes)];
+  }
+
+  grow(base: number, nbytes: number): void {
+    const [start, end] = this.rounded(base, nbytes);
+    for (let index = start; index < end; index++) {
+      this.chunks.push({ index, alloc: noBits(), scavenged: noBits().fill(true) });
+    }
+    this.chunks.sort((a, b) => a.index - b.index);
+    this.#peaks();
+  }
+
+  /** Where npages free pages in a row are, lowest first; -1 for nowhere. */
+  findRun(npages: number): number {
+    let run = 0;
+    let neighbour = -1;
+    for (const { index, alloc } of this.chunks) {
+      if (index !== neighbour) run = 0;
+      neighbour = index + 1;
+      for (let i = 0; i < PAGES; i++) {
+        run = alloc[i] ? 0 : run + 1;
+        if (run === npages) return index * this.chunkBytes + (i + 1 - npages) * this.pageSize;
+      }
+    }
+    return -1;
+  }
+
+  alloc(npages: number): number {
+    const base = this.findRun(npages);
+    if (base !== -1) this.allocRange(base, npages);
+    return base;
+  }
+
+  allocRange(base: number, npages: number): number {
+    const scavenged = this.count(base, npages, ({ scavenged }, i) => scavenged[i]);
+    this.#eachPage(base, npages, (chunk, i) => {
+      chunk.alloc[i] = true;
+      chunk.scavenged[i] = false;
+    });
+    this.allocs++;
+    this.lastAllocScavenged = scavenged * this.pageSize;
+    this.#peaks();
+    return this.lastAllocScavenged;
+  }
+
+  free(base: number, npages: number): void {
+    this.#eachPage(base, npages, (chunk, i) => {
+      chunk.alloc[i] = false;
+    });
+    this.frees++;
+  }
+
+  resetScavengeAddr(): void {
+    const top = this.chunks.at(-1);
+    this.scavAddr = top ? (top.index + 1) * this.chunkBytes - 1 : -1;
+  }
+
+  scavengeOne(maxBytes: number): number {
+    if (this.chunks.length === 0 || this.scavAddr < this.chunks[0].index * this.chunkBytes) return 0;
+    const top = Math.floor(this.scavAddr / this.chunkBytes);
+    for (const { index, alloc, scavenged } of this.chunks.toReversed()) {
+      if (index > top) continue;
+      const searchIdx =
+        index === top ? Math.floor((this.scavAddr % this.chunkBytes) / this.pageSize) : PAGES - 1;
+      const max = Math.ceil(maxBytes / this.pageSize);
+      const run = findScavengeCandidate(alloc, scavenged, searchIdx, this.minPages, max, this.hugePages);
+      if (run.npages === 0) continue;
+      scavenged.fill(true, run.start, run.start + run.npages);
+      this.scavAddr = index * this.chunkBytes + run.start * this.pageSize - 1;
+      this.scavenges++;
+      this.scavengedTotal += run.npages * this.pageSize;
+      return run.npages * this.pageSize;
+    }
+    this.scavAddr = -1;
+    return 0;
+  }
+
+  scavenge(nbytes: number): number {
+    let released = 0;
+    let got = -1;
+    while (released < nbytes && got !== 0) {
+      got = this.scavengeOne(nbytes - released);
+      released += got;
+    }
+    return released;
+  }
+
+  allocToCache(): ModelCache {
+    const page = this.findRun(1);
+    if (page === -1) return { base: -1, cache: [], scav: [] };
+    const base = page - (page % (CACHE_PAGES * this.pageSize));
+    const cache: boolean[] = [];
+    const scav: boolean[] = [];
+    this.#eachPage(base, CACHE_PAGES, (chunk, i) => {
+      cache.push(!chunk.alloc[i]);
+      scav.push(chunk.scavenged[i]);
+      chunk.alloc[i] = true;
+      chunk.scavenged[i] = false;
+    });
+    this.allocs++;
+    this.#peaks();
+    return { base, cache, scav };
+  }
+
+  cacheAlloc({ base, cache, scav }: ModelCache, npages: number): [base: number, scavenged: number] {
+    for (let i = 0; i + npages <= cache.length; i++) {
+      if (!every(i, npages, (k) => cache[k])) continue;
+      const scavenged = scav.slice(i, i + npages).filter(Boolean).length;
+      cache.fill(false, i, i + npages);
+      scav.fill(false, i, i + npages);
+      return [base + i * this.pageSize, scavenged * this.pageSize];
+    }
+    return [-1, 0];
+  }
+
+  flush({ base, cache, scav }: ModelCache): void {
+    if (!cache.includes(true)) return;
+    this.#eachPage(base, CACHE_PAGES, (chunk, i) => {
+      if (cache[i % CACHE_PAGES]) chunk.alloc[i] = false;
+      if (scav[i % CACHE_PAGES]) chunk.scavenged[i] = true;
+    });
+    this.frees++;
+    cache.fill(false);
+    scav.fill(false);
+  }
+
+  /** What stats() gives, except for the metadata. */
+  stats() {
+    const pages = (test: (chunk: Chunk, i: number) => boolean) =>
+      this.chunks.reduce((sum, { index }) => sum + this.count(index * this.chunkBytes, PAGES, test), 0);
+    const sys = this.chunks.length * this.chunkBytes;
+    const inUse = pages(({ alloc }, i) => alloc[i]) * this.pageSize;
+    const released = pages(({ scavenged }, i) => scavenged[i]) * this.pageSize;
+    const { allocs, frees, scavenges, scavengedTotal, peakInUse, peakRetained } = this;
+    const totals = { allocs, frees, scavenges, scavengedTotal, peakInUse, peakRetained };
+    return { sys, inUse, free: sys - inUse, released, retained: sys - released, ...totals };
+  }
+
+  /** How many of these pages are mapped and pass the test. */
+  count(base: number, npages: number, test: (chunk: Chunk, i: number) => boolean): number {
+    let count = 0;
+    this.#eachPage(base, npages, (chunk, i) => {
+      if (test(chunk, i)) count++;
+    });
+    return count;
+  }
+
+  #eachPage(base: number, npages: number, visit: (chunk: Chunk, i: number) => void): void {
+    const first = base / this.pageSize;
+    for (const chunk of this.chunks) {
+      const start = Math.max(0, first - chunk.index * PAGES);
+      const end = Math.min(PAGES, first + npages - chunk.index * PAGES);
+      for (let i = start; i < end; i++) visit(chunk, i);
+    }
+  }
+
+  #peaks(): void {
+    const { inUse, retained } = this.stats();
+    this.peakInUse = Math.max(this.peakInUse, inUse);
+    this.peakRetained = Math.max(this.peakRetained, retained);
+  }
+}
