@@ -159,7 +159,7 @@ function dataTests({ trace }: Subject): void {
     }
   });
 
-  it.each([undefined, null, "trace", [1, 2], new ArrayBuffer(8), new Uint16Array(8)])(
+  it.each([[undefined], [null], ["trace"], [[1, 2]], [new ArrayBuffer(8)], [new Uint16Array(8)]])(
     "refuses %o as data",
     async (data) => {
       await expect(trace.readPageTrace(data as never)).rejects.toThrow(/^data must be a Uint8Array, got /);

@@ -1,0 +1,621 @@
+// Replaying traces: the numbers that recorded programs gave, the calls that a replay makes on its heap, and what it
+// does where the heap places pages elsewhere or a trace contradicts itself.
+import { describe, expect, it } from "vitest";
+import { loadFixture } from "../support/fixtures.ts";
+import { CHUNK, PAGE } from "../support/heaps.ts";
+import { Random } from "../support/random.ts";
+import type { PageAlloc, Subject } from "../support/subject.ts";
+import {
+  alloc,
+  buffersOf,
+  file,
+  free,
+  goPage,
+  proc,
+  SCAVENGE,
+  scavenge,
+  timeBase,
+  traceOf,
+  unpackedTrace,
+} from "../support/trace-words.ts";
+
+type Trace = Awaited<ReturnType<Subject["trace"]["readPageTrace"]>>;
+type Options = Parameters<Subject["trace"]["replay"]>[2];
+
+interface Facts {
+  events?: number;
+  allocs?: number;
+  addressMatches?: number;
+  peakInUseBytes?: number;
+  rejected?: boolean;
+}
+
+const ONE_PROC = ["go-link", "go-compile-runtime", "go1-json", "gofmt-std"];
+const TWO_PROCS = "go-compile-types2-2procs";
+
+export function replaySuite(subject: Subject): void {
+  describe("replaying page traces", () => {
+    recordedTests(subject);
+    callTests(subject);
+    elsewhereTests(subject);
+    scavengeTests(subject);
+    seriesTests(subject);
+    progressTests(subject);
+    badTraceTests(subject);
+    badArgumentTests(subject);
+    interleavedTests(subject);
+  });
+}
+
+/** An engine that notes the calls on its heaps, and keeps the last heap's state at its end. */
+function watched({ palloc }: Subject) {
+  const seen = { calls: [] as unknown[][], disposed: 0, stats: undefined as Stats | undefined };
+  class Watched extends palloc.PageAlloc {
+    override grow(base: number, nbytes: number): void {
+      seen.calls.push(["grow", base, nbytes]);
+      super.grow(base, nbytes);
+    }
+    override alloc(npages: number): number {
+      const base = super.alloc(npages);
+      seen.calls.push(["alloc", npages, base]);
+      return base;
+    }
+    override allocRange(base: number, npages: number): number {
+      seen.calls.push(["allocRange", base, npages]);
+      return super.allocRange(base, npages);
+    }
+    override free(base: number, npages: number): void {
+      seen.calls.push(["free", base, npages]);
+      super.free(base, npages);
+    }
+    override allocToCache(): ReturnType<PageAlloc["allocToCache"]> {
+      const cache = super.allocToCache();
+      seen.calls.push(["allocToCache", cache.base]);
+      return cache;
+    }
+    override [Symbol.dispose](): void {
+      this.check();
+      seen.stats = this.stats();
+      seen.disposed++;
+      super[Symbol.dispose]();
+    }
+  }
+  return { engine: Watched, seen };
+}
+type Stats = ReturnType<PageAlloc["stats"]>;
+
+/** Reads the words and replays them on a watched heap. */
+async function replayOf(subject: Subject, data: Uint8Array, options?: Options) {
+  const { engine, seen } = watched(subject);
+  const report = subject.trace.replay(engine, await subject.trace.readPageTrace(data), options);
+  return { report, ...seen };
+}
+
+async function facts(): Promise<Record<string, Facts>> {
+  return JSON.parse(new TextDecoder().decode(await loadFixture("traces/manifest.json")));
+}
+
+function recordedTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+  const { PageAlloc } = subject.palloc;
+
+  it.each(ONE_PROC)("%s: every allocation where Go placed it", async (name) => {
+    const trace = await readPageTrace(await loadFixture(`traces/${name}.pt.gz`));
+    const want = (await facts())[`${name}.pt.gz`];
+    for (const scavenge of ["none", "recorded"] as const) {
+      const report = replay(PageAlloc, trace, { scavenge });
+      expect(report).toMatchObject({ ...want, addressMatches: want.allocs, firstMismatch: null });
+    }
+  });
+
+  it.each(ONE_PROC)("%s: every scavenged page was there to release", async (name) => {
+    const trace = await readPageTrace(await loadFixture(`traces/${name}.pt.gz`));
+    const released = trace.npages.reduce((sum, n, i) => sum + (trace.kind[i] === SCAVENGE ? n * PAGE : 0), 0);
+    const { engine, seen } = watched(subject);
+    expect(replay(engine, trace).scavengedBytes).toBe(released);
+    expect(seen.stats?.scavengedTotal).toBe(released);
+  });
+
+  it("two Ps: goes on where the order of the events is ambiguous", async () => {
+    const { report, stats } = await replayOf(subject, await unpackedTrace(TWO_PROCS));
+    const want = (await facts())[`${TWO_PROCS}.pt.gz`];
+    expect(report).toMatchObject({ ...want, addressMatches: expect.any(Number) });
+    expect(report.addressMatches).toBeGreaterThanOrEqual(want.addressMatches as number);
+    expect(report.addressMatches).toBeLessThan(report.allocs);
+    expect(report.firstMismatch).not.toBeNull();
+    expect(report.heapBytes).toBe(stats?.sys);
+  });
+
+  it("a trace of nothing", async () => {
+    const empty = await readPageTrace(traceOf(alloc(0, 1)));
+    const { engine, seen } = watched(subject);
+    const report = replay(engine, { ...empty, length: 0 }, { onProgress: () => expect.unreachable() });
+    expect(report).toMatchObject({
+      events: 0,
+      allocs: 0,
+      addressMatches: 0,
+      heapBytes: 0,
+      peakRetainedBytes: 0,
+    });
+    expect(report.series.time.length).toBe(0);
+    expect(seen).toMatchObject({ calls: [], disposed: 1 });
+  });
+}
+
+function callTests(subject: Subject): void {
+  const base = goPage(0);
+
+  it("takes what lies below the first page from a heap of one chunk", async () => {
+    const { report, calls } = await replayOf(subject, traceOf(alloc(goPage(100), 20)));
+    expect(calls).toEqual([
+      ["grow", base, CHUNK],
+      ["allocRange", base, 100],
+      ["alloc", 20, goPage(100)],
+    ]);
+    const inUse = { peakInUseBytes: 20 * PAGE, peakRetainedBytes: 120 * PAGE, heapBytes: CHUNK };
+    expect(report).toMatchObject({ addressMatches: 1, ...inUse });
+  });
+
+  it("starts empty when the first page is a chunk's first", async () => {
+    const { calls } = await replayOf(subject, traceOf(alloc(base, 513)));
+    expect(calls).toEqual([
+      ["alloc", 513, -1],
+      ["grow", base, 2 * CHUNK],
+      ["alloc", 513, base],
+    ]);
+  });
+
+  it("starts at address 0", async () => {
+    const { report, calls } = await replayOf(subject, traceOf(alloc(0, 16), alloc(16 * PAGE, 16)));
+    expect(report).toMatchObject({ addressMatches: 2, firstMismatch: null });
+    expect(calls[1]).toEqual(["grow", 0, CHUNK]);
+  });
+
+  it("grows upward, by the request in whole chunks", async () => {
+    const sizes = [500, 600, 16, 1024, 1100];
+    const { report, calls } = await replayOf(
+      subject,
+      traceOf(...sizes.map((n, i) => alloc(goPage(1 + i * 4096), n))),
+    );
+    expect(calls.filter(([name]) => name === "grow")).toEqual([
+      ["grow", base, CHUNK],
+      ["grow", base + CHUNK, 2 * CHUNK],
+      ["grow", base + 3 * CHUNK, 2 * CHUNK],
+      ["grow", base + 5 * CHUNK, 3 * CHUNK],
+    ]);
+    expect(report.heapBytes).toBe(8 * CHUNK);
+  });
+
+  it("serves a P's small requests from its cache, and all others from the heap", async () => {
+    const { calls, report } = await replayOf(
+      subject,
+      file(
+        ...[proc(-1), timeBase(1), alloc(goPage(0), 1, 0)],
+        ...[proc(0), timeBase(1), alloc(goPage(1), 15, 1), alloc(goPage(64), 16, 2), alloc(goPage(16), 1, 3)],
+        ...[proc(1), timeBase(1), alloc(goPage(80), 2, 4)],
+        ...[proc(0), timeBase(1), alloc(goPage(17), 3, 5)],
+      ),
+    );
+    expect(report.addressMatches).toBe(6);
+    expect(calls).toEqual([
+      ["alloc", 1, -1],
+      ["grow", base, CHUNK],
+      ["alloc", 1, base],
+      ["allocToCache", base],
+      ["alloc", 16, goPage(64)],
+      ["allocToCache", goPage(64)],
+    ]);
+  });
+
+  it("refills a cache when it is empty, not when it lacks a run", async () => {
+    const { calls, report } = await replayOf(
+      subject,
+      traceOf(
+        ...[0, 15, 30, 45].map((page) => alloc(goPage(page), 15)),
+        ...[alloc(goPage(64), 5), alloc(goPage(60), 4), alloc(goPage(69), 5)],
+      ),
+    );
+    expect(report.addressMatches).toBe(7);
+    expect(calls).toEqual([
+      ["allocToCache", -1],
+      ["alloc", 15, -1],
+      ["grow", base, CHUNK],
+      ["alloc", 15, base],
+      ["allocToCache", base],
+      ["alloc", 5, goPage(64)],
+      ["allocToCache", goPage(64)],
+    ]);
+  });
+
+  it("frees go straight to the heap", async () => {
+    const { calls } = await replayOf(
+      subject,
+      traceOf(alloc(goPage(1), 2), free(goPage(1), 2), alloc(goPage(3), 1)),
+    );
+    expect(calls.slice(2)).toEqual([
+      ["allocToCache", base],
+      ["free", goPage(1), 2],
+    ]);
+  });
+}
+
+function elsewhereTests(subject: Subject): void {
+  const far = 0x7f0000000000;
+
+  it("tells the first allocation that is placed elsewhere", async () => {
+    const events = [alloc(goPage(0), 16), alloc(goPage(20), 16), alloc(far, 16), alloc(goPage(48), 16)];
+    const { report } = await replayOf(subject, traceOf(...events));
+    expect(report).toMatchObject({
+      addressMatches: 2,
+      firstMismatch: { event: 1, recorded: goPage(20), placed: goPage(16) },
+    });
+  });
+
+  it("frees its own pages for the recorded ones, in part and over several allocations", async () => {
+    const start = [
+      alloc(goPage(0), 16),
+      alloc(far, 20),
+      alloc(far + 40 * PAGE, 16),
+      alloc(far + 20 * PAGE, 20),
+    ];
+    const { calls, report, stats } = await replayOf(
+      subject,
+      traceOf(...start, free(far + 18 * PAGE, 4), free(far, 18), free(far + 22 * PAGE, 34)),
+    );
+    expect(calls.filter(([name]) => name === "free")).toEqual([
+      ["free", goPage(34), 2],
+      ["free", goPage(52), 2],
+      ["free", goPage(16), 18],
+      ["free", goPage(54), 18],
+      ["free", goPage(36), 16],
+    ]);
+    expect(report).toMatchObject({ addressMatches: 1, peakInUseBytes: 72 * PAGE });
+    expect(stats?.inUse).toBe(16 * PAGE);
+  });
+
+  it("uses a recorded page again after its free", async () => {
+    const once = [alloc(far, 16), free(far, 16)];
+    const { report } = await replayOf(
+      subject,
+      traceOf(alloc(goPage(0), 16), ...once, ...once, alloc(far, 16)),
+    );
+    expect(report.series.inUse.at(-1)).toBe(32 * PAGE);
+    expect(report.peakInUseBytes).toBe(32 * PAGE);
+  });
+
+  it("frees pages from before the trace, which do not count as allocated", async () => {
+    const { calls, report, stats } = await replayOf(
+      subject,
+      traceOf(alloc(goPage(100), 20), free(goPage(90), 20), alloc(goPage(90), 20)),
+    );
+    expect(calls.slice(3)).toEqual([
+      ["free", goPage(90), 10],
+      ["free", goPage(100), 10],
+      ["alloc", 20, goPage(90)],
+    ]);
+    expect([...report.series.inUse]).toEqual([20 * PAGE, 10 * PAGE, 30 * PAGE]);
+    expect(stats?.inUse).toBe(120 * PAGE);
+  });
+
+  it("allocates pages that were thought to be in use before the trace", async () => {
+    const events = [alloc(goPage(100), 20), alloc(goPage(50), 20), free(goPage(50), 20)];
+    const { report, stats } = await replayOf(subject, traceOf(...events));
+    expect(report.firstMismatch).toEqual({ event: 1, recorded: goPage(50), placed: goPage(120) });
+    expect(report.series.inUse.at(-1)).toBe(20 * PAGE);
+    expect(stats?.inUse).toBe(120 * PAGE);
+  });
+}
+
+function scavengeTests(subject: Subject): void {
+  const used = [alloc(goPage(0), 200), free(goPage(0), 100)];
+
+  it.each([
+    { what: "pages that are free", range: [50, 50], released: 50 },
+    { what: "but not those in use", range: [90, 20], released: 10 },
+    { what: "nor those that were never touched", range: [190, 300], released: 0 },
+    { what: "nor what lies above the heap", range: [500, 1000], released: 0 },
+    { what: "nor what lies below it", range: [-1000, 1010], released: 10 },
+  ])("releases $what", async ({ range: [first, npages], released }) => {
+    const { report, stats } = await replayOf(subject, traceOf(...used, scavenge(goPage(first), npages)));
+    expect(report.scavengedBytes).toBe(released * PAGE);
+    expect(report.series.retained.at(-1)).toBe((200 - released) * PAGE);
+    expect(stats).toMatchObject({ retained: (200 - released) * PAGE, scavengedTotal: released * PAGE });
+  });
+
+  it("counts a page once, until it is used again", async () => {
+    const twice = [scavenge(goPage(0), 100), scavenge(goPage(0), 100)];
+    const again = [alloc(goPage(0), 100), free(goPage(0), 100)];
+    const { report } = await replayOf(subject, traceOf(...used, ...twice, ...again, ...twice));
+    expect(report).toMatchObject({ scavenges: 4, scavengedBytes: 200 * PAGE });
+    const retained = [200, 200, 100, 100, 200, 200, 100, 100];
+    expect([...report.series.retained]).toEqual(retained.map((n) => n * PAGE));
+  });
+
+  it("leaves what a cache owns, and counts it when it is handed out", async () => {
+    const { report } = await replayOf(
+      subject,
+      traceOf(
+        ...used,
+        scavenge(goPage(0), 64),
+        alloc(goPage(0), 4),
+        scavenge(goPage(4), 60),
+        alloc(goPage(4), 2),
+      ),
+    );
+    expect(report.scavengedBytes).toBe(64 * PAGE);
+    expect([...report.series.retained]).toEqual([200, 200, 136, 140, 140, 142].map((n) => n * PAGE));
+  });
+
+  it('"none" releases nothing, and counts the events all the same', async () => {
+    const data = traceOf(...used, scavenge(goPage(0), 100));
+    const { report, stats } = await replayOf(subject, data, { scavenge: "none" });
+    expect(report).toMatchObject({ scavenges: 1, scavengedBytes: 0, peakRetainedBytes: 200 * PAGE });
+    expect(stats?.scavengedTotal).toBe(0);
+  });
+}
+
+function seriesTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+
+  it.each([0, 1, 2, 7, 512, 4193, 10_000])("%i samples, evenly over the events", async (samples) => {
+    const data = await unpackedTrace("go-link");
+    const trace = await readPageTrace(data);
+    const { series, peakInUseBytes, heapBytes } = replay(subject.palloc.PageAlloc, trace, { samples });
+    const length = Math.min(samples, trace.length);
+    const lengths = [series.time, series.inUse, series.retained, series.sys].map((column) => column.length);
+    expect(lengths).toEqual([length, length, length, length]);
+    const at = Array.from({ length }, (_, i) => Math.floor(((i + 1) * trace.length) / length) - 1);
+    const inUse = inUseAfter(trace);
+    expect([...series.time]).toEqual(at.map((event) => trace.time[event]));
+    expect([...series.inUse]).toEqual(at.map((event) => inUse[event]));
+    expect(peakInUseBytes).toBe(Math.max(...inUse));
+    if (length > 0) expect(series.sys.at(-1)).toBe(heapBytes);
+  });
+
+  it("512 when not told", async () => {
+    const trace = await readPageTrace(await unpackedTrace("go-link"));
+    expect(replay(subject.palloc.PageAlloc, trace).series.time.length).toBe(512);
+  });
+
+  it("adds up at every event", async () => {
+    const trace = await readPageTrace(await unpackedTrace("go1-json"));
+    const { engine, seen } = watched(subject);
+    const report = replay(engine, trace, { samples: trace.length });
+    expect(report.series.sys.at(-1)).toBe(seen.stats?.sys);
+    expect(report.peakRetainedBytes).toBe(Math.max(...report.series.retained));
+    report.series.retained.forEach((retained, i) => {
+      if (retained < report.series.inUse[i] || retained > report.series.sys[i])
+        expect.unreachable(`event ${i}`);
+    });
+  });
+}
+
+/** Bytes that a trace has in use after each event. */
+function inUseAfter(trace: Trace): number[] {
+  let sum = 0;
+  const signs = [0, 1, -1, 0];
+  return Array.from(trace.npages, (n, i) => {
+    sum += signs[trace.kind[i]] * n * PAGE;
+    return sum;
+  });
+}
+
+function progressTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+
+  it("tells the progress a hundred times, upward, to the end", async () => {
+    const trace = await readPageTrace(await unpackedTrace("go-link"));
+    const told: number[][] = [];
+    const want = replay(subject.palloc.PageAlloc, trace);
+    const got = replay(subject.palloc.PageAlloc, trace, { onProgress: (...args) => void told.push(args) });
+    expect(told.length).toBe(100);
+    expect(told.every(([done, total], i) => total === 4193 && done > (told[i - 1]?.[0] ?? 0))).toBe(true);
+    expect(told.at(-1)).toEqual([4193, 4193]);
+    expect({ ...got, elapsedMs: 0, eventsPerSecond: 0 }).toEqual({
+      ...want,
+      elapsedMs: 0,
+      eventsPerSecond: 0,
+    });
+  });
+
+  it("tells it once an event when there are few", async () => {
+    const told: number[] = [];
+    const data = traceOf(alloc(goPage(0), 1), free(goPage(0), 1), alloc(goPage(1), 1));
+    await replayOf(subject, data, { onProgress: (done) => void told.push(done) });
+    expect(told).toEqual([1, 2, 3]);
+  });
+
+  it("gives the heap back whatever happens", async () => {
+    const trace = await readPageTrace(traceOf(alloc(goPage(0), 1), free(goPage(0), 1), free(goPage(0), 1)));
+    const { engine, seen } = watched(subject);
+    const stop = new Error("enough");
+    const onProgress = () => {
+      throw stop;
+    };
+    expect(() => replay(engine, trace, { onProgress })).toThrow(stop);
+    expect(() => replay(engine, trace)).toThrow("not in use");
+    expect(() => replay(engine, { ...trace, length: 2 })).not.toThrow();
+    expect(seen.disposed).toBe(3);
+  });
+
+  it("speed is events by time", async () => {
+    const { report } = await replayOf(subject, await unpackedTrace("go-link"));
+    expect(report.elapsedMs).toBeGreaterThan(0);
+    expect(report.eventsPerSecond).toBeCloseTo(report.events / (report.elapsedMs / 1000), 3);
+  });
+}
+
+function badTraceTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+  const before = [alloc(goPage(0), 20), alloc(goPage(20), 2000), free(goPage(5), 5)];
+  const twice = "it is allocated twice, without a free between";
+  const unused = "it is freed, but not in use";
+
+  it.each([
+    { what: "a page allocated twice", event: alloc(goPage(0), 1), page: 0, reason: twice },
+    { what: "the end of a run allocated twice", event: alloc(goPage(7), 4), page: 10, reason: twice },
+    { what: "the start of a run allocated twice", event: alloc(goPage(2019), 30), page: 2019, reason: twice },
+    { what: "a page freed twice", event: free(goPage(5), 1), page: 5, reason: unused },
+    { what: "the end of a run freed twice", event: free(goPage(3), 4), page: 5, reason: unused },
+    { what: "pages never allocated", event: free(goPage(2019), 2), page: 2020, reason: unused },
+    {
+      what: "pages of a chunk not seen before",
+      event: free(goPage(512 * 90), 1),
+      page: 512 * 90,
+      reason: unused,
+    },
+  ])("names event, byte and page of $what", async ({ event, page, reason }) => {
+    const trace = await readPageTrace(traceOf(...before, event));
+    const rest = `, page 0x${goPage(page).toString(16)}: ${reason}`;
+    const error = (message: string) => expect.objectContaining({ code: "ERR_TRACE", message });
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(error(`event 3 at byte 48${rest}`));
+    const { offset: _, ...handmade } = trace;
+    expect(() => replay(subject.palloc.PageAlloc, handmade)).toThrow(error(`event 3${rest}`));
+  });
+
+  it("names the event as the trace has it, the byte as the file has it", async () => {
+    const data = file(
+      ...[proc(0), timeBase(50), free(goPage(0), 1)],
+      ...[proc(-1), timeBase(40), alloc(goPage(0), 1), free(goPage(0), 1, 2)],
+    );
+    const trace = await readPageTrace(data);
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(/^event 2 at byte 16, page 0xc000000000: /);
+  });
+
+  it("a heap with no addresses left above it", async () => {
+    const trace = await readPageTrace(traceOf(alloc(2 ** 48 - CHUNK, 20), alloc(0, 500)));
+    const wanted = /^event 1 at byte 24, page 0x0: the heap cannot grow any further/;
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(wanted);
+  });
+
+  it("a trace that touches more than a replay can hold", async () => {
+    const half = [alloc(0, 2 ** 26), alloc(2 ** 39, 2 ** 26)];
+    const trace = await readPageTrace(traceOf(...half, alloc(2 ** 40, 1)));
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(
+      /^event 2 at byte 48, page 0x10000000000: up to/,
+    );
+    const atOnce = await readPageTrace(traceOf(alloc(goPage(0), 1), free(0, 2 ** 31)));
+    expect(() => replay(subject.palloc.PageAlloc, atOnce)).toThrow(/^event 1 at byte 24, page 0x0: up to/);
+  });
+
+  it.each([
+    ["kind", 0, "no kind of event has number 0"],
+    ["kind", 4, "no kind of event has number 4"],
+    ["npages", 0, "the event has no pages"],
+    ["npages", 2 ** 32 - 1, "4294967295 pages do not lie there"],
+    ["base", 8191, "1 pages do not lie there"],
+    ["base", -8192, "1 pages do not lie there"],
+    ["base", Number.NaN, "1 pages do not lie there"],
+    ["base", Number.POSITIVE_INFINITY, "1 pages do not lie there"],
+    ["base", 2 ** 48, "1 pages do not lie there"],
+  ] as const)("an event made by hand with %s %d", async (column, value, reason) => {
+    const trace = await readPageTrace(traceOf(alloc(2 ** 48 - 2 * PAGE, 1), alloc(2 ** 48 - PAGE, 1)));
+    trace[column][1] = value;
+    const wanted = expect.objectContaining({ code: "ERR_TRACE", message: expect.stringContaining(reason) });
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(wanted);
+    expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(/^event 1 at byte 24, page /);
+  });
+}
+
+function badArgumentTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+  const { PageAlloc } = subject.palloc;
+  const aTrace = () => readPageTrace(traceOf(alloc(goPage(0), 1)));
+
+  it.each([undefined, null, {}, "wasm"])("engine %o", async (engine) => {
+    const trace = await aTrace();
+    expect(() => replay(engine as never, trace)).toThrow(TypeError);
+    expect(() => replay(engine as never, trace)).toThrow(/^engine must be a PageAlloc class, got /);
+  });
+
+  it.each([undefined, null, 1, {}, new Uint8Array(8)])("trace %o", (trace) => {
+    expect(() => replay(PageAlloc, trace as never)).toThrow(TypeError);
+    expect(() => replay(PageAlloc, trace as never)).toThrow(/^trace(\.\w+)? must be /);
+  });
+
+  it.each(["time", "proc", "kind", "base", "npages"] as const)("column %s", async (name) => {
+    const trace = await aTrace();
+    for (const column of [undefined, [1], trace[name].subarray(1), new Int16Array(1)]) {
+      expect(() => replay(PageAlloc, { ...trace, [name]: column as never })).toThrow(TypeError);
+      expect(() => replay(PageAlloc, { ...trace, [name]: column as never })).toThrow(
+        `trace.${name} must be a `,
+      );
+    }
+  });
+
+  it.each([
+    ["scavenge", "all", RangeError, '"none" or "recorded", got "all"'],
+    ["scavenge", 1, TypeError, '"none" or "recorded", got 1'],
+    ["samples", -1, RangeError, "from 0 to 1048576, got -1"],
+    ["samples", 1.5, RangeError, "from 0 to 1048576, got 1.5"],
+    ["samples", Number.NaN, RangeError, "got NaN"],
+    ["samples", 2 ** 20 + 1, RangeError, "got 1048577"],
+    ["samples", "9", TypeError, 'got "9"'],
+    ["onProgress", 1, TypeError, "a function or undefined, got 1"],
+  ])("option %s %o", async (name, value, type, reason) => {
+    const trace = await aTrace();
+    const call = () => replay(PageAlloc, trace, { [name]: value });
+    expect(call).toThrow(type);
+    expect(call).toThrow(`options.${name} must be `);
+    expect(call).toThrow(reason);
+  });
+
+  it.each([[null], [1], ["none"], [[]]])("options %o", async (options) => {
+    const trace = await aTrace();
+    expect(() => replay(PageAlloc, trace, options as never)).toThrow(
+      /^options must be an object or undefined/,
+    );
+  });
+}
+
+function interleavedTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+
+  it("refuses two programs' buffers in one file, in whatever order and place", async () => {
+    const names = [...ONE_PROC, TWO_PROCS];
+    const programs = await Promise.all(names.map(unpackedTrace));
+    const random = new Random(7);
+    for (let round = 0; round < 60; round++) {
+      const [a, b] = [random.pick(programs), random.pick(programs)];
+      const data = random.oneIn(2) ? appended(a, b, random) : overwritten(a, b, random);
+      // Whoever wrote last and most may have left nothing of the other.
+      if ([a, b].some((program) => data.every((byte, i) => byte === program[i]))) continue;
+      const outcome = await readPageTrace(data)
+        .then((trace) => replay(subject.palloc.PageAlloc, trace))
+        .catch((error) => error.code);
+      expect(outcome, `round ${round}`).toBe("ERR_TRACE");
+    }
+  });
+}
+
+/** Both programs append their buffers to one file. */
+function appended(a: Uint8Array, b: Uint8Array, random: Random): Uint8Array {
+  const buffers = shuffled(a, b, random).map(({ buffer }) => buffer);
+  const data = new Uint8Array(a.length + b.length);
+  let at = 0;
+  for (const buffer of buffers) {
+    data.set(buffer, at);
+    at += buffer.length;
+  }
+  return data;
+}
+
+/** Both programs write one file from its start, each over what the other left there. */
+function overwritten(a: Uint8Array, b: Uint8Array, random: Random): Uint8Array {
+  const data = new Uint8Array(Math.max(a.length, b.length));
+  for (const { buffer, at } of shuffled(a, b, random)) data.set(buffer, at);
+  return data;
+}
+
+/** The buffers of both, those of each in order, with their places. */
+function shuffled(a: Uint8Array, b: Uint8Array, random: Random): Array<{ buffer: Uint8Array; at: number }> {
+  const left = [a, b].map((program) =>
+    buffersOf(program).map((buffer) => ({ buffer, at: buffer.byteOffset - program.byteOffset })),
+  );
+  const order = [];
+  while (left[0].length > 0 || left[1].length > 0) {
+    const from = left[1].length === 0 || (left[0].length > 0 && random.oneIn(2)) ? left[0] : left[1];
+    order.push(from.shift() as (typeof from)[0]);
+  }
+  return order;
+}
