@@ -29,16 +29,16 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
 }
 
 /**
- * The highest candidate from the word that holds searchIdx downward: its first page in bits 0-15, its length in pages
- * in bits 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a
- * multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64;
- * hugePages is a power of two or 0.
+ * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits 16-31;
+ * 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a multiple of
+ * min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64; hugePages is
+ * a power of two or 0.
  */
-export function findScavengeCandidate(data: usize, searchIdx: u32, min: u32, max: u32, hugePages: u32): u32 {
+export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   const low = lowBits(min);
   const top: u64 = min - 1;
-  let word = data + ((searchIdx >> 6) << 3);
-  let filled = fillGroups(kept(word), low, top);
+  let word = data + (((ceiling - 1) >> 6) << 3);
+  let filled = fillGroups(kept(word) | ~(~(<u64>0) >> -ceiling), low, top);
   while (!~filled) {
     if (word == data) return 0;
     word -= 8;

@@ -29,10 +29,12 @@ import {
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
+  RANGE_OWNED,
 } from "../src/layout";
 import { clearRange, popcntRange, setRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { find } from "./find";
+import { owned } from "./record";
 import { setSummary } from "./summary";
 import { dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
 import { clearCandidate, markCandidate } from "./walk";
@@ -82,7 +84,7 @@ export function findFree(heap: usize, npages: u32): i64 {
   const index = load<u32>(heap, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
-    if (load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), NODE_MAX) >= npages) {
+    if (leaf && load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), NODE_MAX) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
       store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
       return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
@@ -93,6 +95,11 @@ export function findFree(heap: usize, npages: u32): i64 {
   else if (firstFree > (((<i64>chunk) << CHUNK_SHIFT) | index))
     setSearch(heap, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
   return page;
+}
+
+/** `findFree` for JavaScript. */
+export function findFreePage(heap: usize, npages: u32): f64 {
+  return <f64>findFree(heap, npages);
 }
 
 /** Marks free pages as in use. Returns how many of them had been scavenged. */
@@ -176,6 +183,7 @@ export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u3
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
   if (answer != RANGE_DONE) return answer;
+  if (owned(heap, chunk, index, npages)) return RANGE_OWNED;
   unclaim(heap, chunk, index, npages);
   total(heap, 1, HEADER_FREES);
   return RANGE_DONE;
@@ -207,22 +215,22 @@ export function scavengeRange(heap: usize, chunk: u32, index: u32, npages: u32):
 }
 
 /**
- * Looks for a candidate in the chunk, from the word that holds searchIdx down: packed as findScavengeCandidate has it, 0
- * when there is none. A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is none.
+ * A hole has none, whatever its memory holds.
  */
-export function look(heap: usize, chunk: u32, searchIdx: u32, maxPages: u32): u32 {
+export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   const leaf = mappedLeafOf(heap, chunk);
   if (!leaf) return 0;
   const minPages = load<u32>(heap, HEADER_MIN_PAGES);
   const data = dataOf(leaf, chunk);
-  const hit = findScavengeCandidate(data, searchIdx, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
+  const hit = findScavengeCandidate(data, ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
   if (!hit && !hasScavengeCandidate(data, minPages)) clearCandidate(heap, leaf, chunk);
   return hit;
 }
 
 /** `look`, and marks what it finds as scavenged. */
-export function scavengeChunk(heap: usize, chunk: u32, searchIdx: u32, maxPages: u32): u32 {
-  const hit = look(heap, chunk, searchIdx, maxPages);
+export function scavengeChunk(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
+  const hit = look(heap, chunk, ceiling, maxPages);
   if (hit) scavengeRange(heap, chunk, hit & 0xffff, hit >> 16);
   return hit;
 }

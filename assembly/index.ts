@@ -9,6 +9,7 @@ export {
   alloc,
   allocRange,
   claim,
+  findFreePage,
   firstMapped,
   free,
   inspect,
@@ -18,7 +19,7 @@ export {
   scavengeRange,
   unclaim,
 } from "./heap";
-export { dropRecord, newRecord } from "./record";
+export { dropRecord, newRecord, owned } from "./record";
 export { summarize } from "./summary";
 export { mappedLeafOf } from "./tree";
 export { walk } from "./walk";

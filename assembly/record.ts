@@ -2,12 +2,14 @@
 // hook is running on them. They are part of the state, so that it tells the whole truth at any moment.
 
 import {
+  CHUNK_SHIFT,
   HEADER_DEAD_RECORDS,
   HEADER_HOLDS,
   HEADER_RECORDS,
   HEADER_USED,
   KIND_CACHE,
   RECORD_BYTES,
+  RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
   RECORD_KIND,
@@ -55,4 +57,19 @@ export function dropRecord(heap: usize, ref: u32): void {
   memory.fill(record, 0, RECORD_BYTES);
   store<u32>(record, load<u32>(heap, HEADER_DEAD_RECORDS), RECORD_NEXT);
   store<u32>(heap, ref, HEADER_DEAD_RECORDS);
+}
+
+/** Whether a page of the range is in a page cache, or held while a hook runs on it. */
+export function owned(heap: usize, chunk: u32, index: u32, npages: u32): bool {
+  const from = ((<i64>chunk) << CHUNK_SHIFT) + index;
+  for (let ref = load<u32>(heap, HEADER_RECORDS); ref; ref = load<u32>(heap + ref, RECORD_NEXT)) {
+    const record = heap + ref;
+    const first = ((<i64>load<u32>(record, RECORD_CHUNK)) << CHUNK_SHIFT) + load<u32>(record, RECORD_INDEX);
+    const start = max(from - first, 0);
+    const end = min(from + npages - first, <i64>load<u32>(record, RECORD_NPAGES));
+    if (start >= end) continue;
+    if (load<u32>(record, RECORD_KIND) != KIND_CACHE) return true;
+    if (load<u64>(record, RECORD_CACHE) & ((~(<u64>0) >> (64 - (end - start))) << start)) return true;
+  }
+  return false;
 }

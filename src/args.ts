@@ -18,13 +18,15 @@ export function integer(name: string, value: unknown, min: number, max: number):
 
 /** An integer power of two from `min` to `max`, both included. Throws TypeError or RangeError. */
 export function powerOfTwo(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value === "number" && value >= min && value <= max && Number.isInteger(Math.log2(value))) return value;
+  if (typeof value === "number" && value >= min && value <= max && Number.isInteger(Math.log2(value)))
+    return value;
   return refuse(name, value, `a power of two from ${min} to ${max}`);
 }
 
 /** A count of bytes: a non-negative integer, or Infinity for no limit. Throws TypeError or RangeError. */
 export function byteCount(name: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0 && (Number.isSafeInteger(value) || value === Infinity)) return value;
+  if (typeof value === "number" && value >= 0 && (Number.isSafeInteger(value) || value === Infinity))
+    return value;
   return refuse(name, value, "a non-negative integer, or Infinity");
 }
 
@@ -41,7 +43,7 @@ export function optionalObject<T extends object>(name: string, value: T | undefi
   throw new TypeError(`${name} must be an object or undefined, got ${show(value)}`);
 }
 
-/** Says what is wrong with an argument: TypeError when its type is, else RangeError. */
+/** Says what is wrong with an argument: TypeError, but RangeError when it is of the one type that was asked for. */
 export function refuse(name: string, value: unknown, allowed: string, type = "number"): never {
   const message = `${name} must be ${allowed}, got ${show(value)}`;
   throw typeof value === type ? new RangeError(message) : new TypeError(message);

@@ -181,6 +181,10 @@ export const HEADER_FREES = 112;
 export const HEADER_SCAVENGES = 120;
 /** f64 */
 export const HEADER_SCAVENGED_TOTAL = 128;
+/** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
+export const HEADER_SCAV_STRICT = 136;
+/** Checksum of a snapshot; 0 in a heap. */
+export const HEADER_CHECKSUM = 140;
 /** Bytes of the header, with room for what later versions add. */
 export const HEADER_BYTES = 256;
 
@@ -199,3 +203,5 @@ export const RANGE_DONE = 0;
 export const RANGE_NOT_MAPPED = 1;
 /** A page of the range is free that must be in use, or the other way round; nothing was changed. */
 export const RANGE_MISMATCH = 2;
+/** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
+export const RANGE_OWNED = 3;

@@ -34,7 +34,7 @@ export function allocToCache(memory: Memory, heap: number, owner: number): numbe
   const page = findFree(memory, heap, 1);
   if (page < 0) return 0;
   const chunk = Math.floor(page / CHUNK_PAGES);
-  const index = page % CHUNK_PAGES & -CACHE_PAGES;
+  const index = (page % CHUNK_PAGES) & -CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   const ref = newRecord(memory, heap, KIND_CACHE, owner, chunk, index, CACHE_PAGES);

@@ -29,34 +29,38 @@ export function hasScavengeCandidate({ i32 }: Memory, data: number, min: number)
   return false;
 }
 
-/** The word of `kept` with its groups filled; `low` is -1 for groups of 64, which are two words. */
-function filledAt(i32: Int32Array, word: number, low: number, top: number): number {
-  if (low === -1) return kept(i32, word) | kept(i32, word ^ 1) ? -1 : 0;
-  return fillGroups(kept(i32, word), low, top);
+/** A word of `kept`, with the pages `above` added, and its groups filled; `low` is -1 for groups of 64, two words. */
+function filledAt(i32: Int32Array, word: number, above: number, low: number, top: number): number {
+  const x = kept(i32, word) | above;
+  if (low !== -1) return fillGroups(x, low, top);
+  return x | kept(i32, word ^ 1) ? -1 : 0;
 }
 
 /**
- * The highest candidate from the 64-bit word that holds searchIdx downward: its first page in bits 0-15, its length in
- * pages in bits 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up
- * to a multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to
- * 64; hugePages is a power of two or 0.
+ * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits 16-31;
+ * 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a multiple of
+ * min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64; hugePages is
+ * a power of two or 0.
  */
 export function findScavengeCandidate(
   { i32 }: Memory,
   data: number,
-  searchIdx: number,
+  ceiling: number,
   min: number,
   max: number,
   hugePages: number,
 ): number {
+  // A group that reaches above the ceiling is out, also when it is two words.
+  if (min === 64) ceiling &= -64;
+  if (!ceiling) return 0;
   const low = min === 64 ? -1 : lowBits(min);
   const top = min - 1;
   const first = data >>> 2;
-  let word = first + ((searchIdx >>> 5) | 1);
-  let filled = filledAt(i32, word, low, top);
+  let word = first + ((ceiling - 1) >>> 5);
+  let filled = filledAt(i32, word, ~(-1 >>> -ceiling), low, top);
   while (!~filled) {
     if (word === first) return 0;
-    filled = filledAt(i32, --word, low, top);
+    filled = filledAt(i32, --word, 0, low, top);
   }
 
   const above = Math.clz32(~filled);
@@ -68,7 +72,7 @@ export function findScavengeCandidate(
   } else {
     run = 32 - above;
     while (word !== first) {
-      filled = filledAt(i32, --word, low, top);
+      filled = filledAt(i32, --word, 0, low, top);
       run += Math.clz32(filled);
       if (filled) break;
     }

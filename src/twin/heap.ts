@@ -28,13 +28,24 @@ import {
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
+  RANGE_OWNED,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, popcnt, popcntRange, setRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { find } from "./find.ts";
+import { owned } from "./record.ts";
 import { setSummary } from "./summary.ts";
-import { dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
+import {
+  dataOf,
+  descend,
+  firstFree,
+  growLeaf,
+  leafOf,
+  mappedLeafOf,
+  resummarize,
+  updateAbove,
+} from "./tree.ts";
 import { clearCandidate, markCandidate } from "./walk.ts";
 
 /** Adds to a count in the header. */
@@ -65,7 +76,8 @@ export function countTaken({ i32 }: Memory, heap: number, npages: number, scaven
 export function lowerSearch(memory: Memory, heap: number, chunk: number, index: number): void {
   const { i32 } = memory;
   const searchChunk = i32[(heap + HEADER_SEARCH_CHUNK) >>> 2];
-  if (chunk > searchChunk || (chunk === searchChunk && index >= i32[(heap + HEADER_SEARCH_INDEX) >>> 2])) return;
+  if (chunk > searchChunk || (chunk === searchChunk && index >= i32[(heap + HEADER_SEARCH_INDEX) >>> 2]))
+    return;
   setSearch(memory, heap, chunk, index);
 }
 
@@ -86,7 +98,7 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
   const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
   if (CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
-    if (i32[((leaf + NODE_MAX) >>> 2) + (chunk & (FANOUT - 1))] >= npages) {
+    if (leaf && i32[((leaf + NODE_MAX) >>> 2) + (chunk & (FANOUT - 1))] >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
       i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
       return chunk * CHUNK_PAGES + (hit & 0xffff);
@@ -176,7 +188,13 @@ export function alloc(memory: Memory, heap: number, npages: number): number {
 }
 
 /** Takes exactly these pages. One of the RANGE_ answers. */
-export function allocRange(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
+export function allocRange(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  index: number,
+  npages: number,
+): number {
   const answer = inspect(memory, heap, chunk, index, npages, false);
   if (answer !== RANGE_DONE) return answer;
   memory.i32[(heap + HEADER_LAST_SCAVENGED) >>> 2] = claim(memory, heap, chunk, index, npages);
@@ -188,13 +206,20 @@ export function allocRange(memory: Memory, heap: number, chunk: number, index: n
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const answer = inspect(memory, heap, chunk, index, npages, true);
   if (answer !== RANGE_DONE) return answer;
+  if (owned(memory, heap, chunk, index, npages)) return RANGE_OWNED;
   unclaim(memory, heap, chunk, index, npages);
   total(memory, heap, 1, HEADER_FREES);
   return RANGE_DONE;
 }
 
 /** Marks as scavenged the pages of a range within a chunk that are free and unscavenged. Returns how many those are. */
-export function scavengeRange(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
+export function scavengeRange(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  index: number,
+  npages: number,
+): number {
   const { i32 } = memory;
   const leaf = mappedLeafOf(memory, heap, chunk);
   if (!leaf) return 0;
@@ -220,17 +245,17 @@ export function scavengeRange(memory: Memory, heap: number, chunk: number, index
 }
 
 /**
- * Looks for a candidate in the chunk, from the word that holds searchIdx down: packed as findScavengeCandidate has it, 0
- * when there is none. A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is none.
+ * A hole has none, whatever its memory holds.
  */
-export function look(memory: Memory, heap: number, chunk: number, searchIdx: number, maxPages: number): number {
+export function look(memory: Memory, heap: number, chunk: number, ceiling: number, maxPages: number): number {
   const { i32 } = memory;
   const leaf = mappedLeafOf(memory, heap, chunk);
   if (!leaf) return 0;
   const minPages = i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const data = dataOf(leaf, chunk);
   const hugePages = i32[(heap + HEADER_HUGE_PAGES) >>> 2];
-  const hit = findScavengeCandidate(memory, data, searchIdx, minPages, maxPages, hugePages);
+  const hit = findScavengeCandidate(memory, data, ceiling, minPages, maxPages, hugePages);
   if (!hit && !hasScavengeCandidate(memory, data, minPages)) clearCandidate(memory, heap, leaf, chunk);
   return hit;
 }
@@ -240,10 +265,10 @@ export function scavengeChunk(
   memory: Memory,
   heap: number,
   chunk: number,
-  searchIdx: number,
+  ceiling: number,
   maxPages: number,
 ): number {
-  const hit = look(memory, heap, chunk, searchIdx, maxPages);
+  const hit = look(memory, heap, chunk, ceiling, maxPages);
   if (hit) scavengeRange(memory, heap, chunk, hit & 0xffff, hit >>> 16);
   return hit;
 }

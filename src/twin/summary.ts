@@ -96,7 +96,9 @@ export function setSummary(
 ): boolean {
   const part = (node >>> 2) + slot;
   const same =
-    i32[part + NODE_START / 4] === start && i32[part + NODE_MAX / 4] === max && i32[part + NODE_END / 4] === end;
+    i32[part + NODE_START / 4] === start &&
+    i32[part + NODE_MAX / 4] === max &&
+    i32[part + NODE_END / 4] === end;
   if (same) return false;
   i32[part + NODE_START / 4] = start;
   i32[part + NODE_MAX / 4] = max;

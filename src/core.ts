@@ -1,0 +1,215 @@
+// What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than one
+// of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
+
+import { integer, refuse } from "./args.ts";
+import type { Engine } from "./engine.ts";
+import { PageAllocError } from "./errors.ts";
+import {
+  CHUNK_INDEX_BITS,
+  CHUNK_PAGES,
+  HEADER_ADDR_BITS,
+  HEADER_DEAD_RECORDS,
+  HEADER_PAGE_SHIFT,
+  HEADER_RECORDS,
+  HEADER_USED,
+  KIND_CACHE,
+  RECORD_BYTES,
+  RECORD_CHUNK,
+  RECORD_INDEX,
+  RECORD_KIND,
+  RECORD_NPAGES,
+} from "./layout.ts";
+import { disposed, LocalLock, type Lock } from "./lock.ts";
+import type { Region, Regions } from "./regions.ts";
+
+/** What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. */
+export interface Sys {
+  /**
+   * The pages' contents are not needed any more: release them. Until it returns the pages are held as in use. Return
+   * false to decline: they stay unscavenged, and are passed over until the next reset. A hook that throws declines, and
+   * the exception reaches the caller of `scavenge`.
+   * @param base address of the first page, in bytes
+   * @param nbytes length of the run, in bytes
+   */
+  unused?(base: number, nbytes: number): boolean | void;
+  /**
+   * The pages, some of which were released, are about to be used again. If it throws, they are free again, scavenged as
+   * they were, and the exception reaches the caller of `alloc`.
+   * @param base address of the first page, in bytes
+   * @param nbytes length of the run, in bytes
+   */
+  used?(base: number, nbytes: number): void;
+}
+
+/** An engine at work: with the regions of its memory. */
+export interface Instance {
+  readonly engine: Engine;
+  readonly regions: Regions;
+}
+
+/** A place in the heap's pages. */
+export interface Place {
+  readonly chunk: number;
+  readonly index: number;
+}
+
+/** The inside of a heap. */
+export class Core {
+  readonly engine: Engine;
+  readonly regions: Regions;
+  readonly region: Region;
+  readonly lock: Lock;
+  readonly sys: Sys;
+  readonly pageSize: number;
+  readonly chunkBytes: number;
+  /** Addresses are below this. */
+  readonly limit: number;
+  /** This object's number among all that are attached to the heap. */
+  readonly owner = 1;
+
+  constructor({ engine, regions }: Instance, region: Region, sys: Sys) {
+    this.engine = engine;
+    this.regions = regions;
+    this.region = region;
+    this.sys = sys;
+    this.lock = new LocalLock(engine.memory, region);
+    this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
+    this.chunkBytes = this.pageSize * CHUNK_PAGES;
+    this.limit = 2 ** this.get(HEADER_ADDR_BITS);
+  }
+
+  /** The heap's address in linear memory. Throws PageAllocError ERR_DISPOSED when there is none any more. */
+  get at(): number {
+    if (!this.region.at) throw disposed();
+    return this.region.at;
+  }
+
+  /** A u32 of the header, or at any offset of the region. */
+  get(offset: number): number {
+    return this.engine.memory.i32[(this.region.at + offset) >>> 2];
+  }
+
+  /** Writes a u32 of the header. */
+  set(field: number, value: number): void {
+    this.engine.memory.i32[(this.region.at + field) >>> 2] = value;
+  }
+
+  /** An f64 of the header. */
+  getF64(field: number): number {
+    return this.engine.memory.f64[(this.region.at + field) >>> 3];
+  }
+
+  /** Writes an f64 of the header. */
+  setF64(field: number, value: number): void {
+    this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
+  }
+
+  /** Runs `work` with the lock held. */
+  locked<T>(work: () => T): T {
+    this.lock.acquire();
+    try {
+      return work();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
+  makeRoom(bytes: number): void {
+    const used = this.get(HEADER_USED);
+    if (used + bytes <= this.region.bytes) return;
+    // A little more, so that a heap that grows chunk by chunk is not moved each time.
+    const wanted = used + bytes + (used >>> 6);
+    if (this.regions.resize(this.region, wanted) || this.regions.resize(this.region, used + bytes)) return;
+    throw new PageAllocError(
+      "ERR_METADATA_FULL",
+      `no linear memory is left for ${bytes} bytes more of bookkeeping; dispose of other heaps of this engine, or make this one smaller`,
+    );
+  }
+
+  /** Makes room for one record. */
+  makeRoomForRecord(): void {
+    if (!this.get(HEADER_DEAD_RECORDS)) this.makeRoom(RECORD_BYTES);
+  }
+
+  /** Frees what page caches own and hooks hold, as nobody is there to do it. The lock is held. */
+  dropRecords(): void {
+    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(HEADER_RECORDS)) {
+      if (this.get(ref + RECORD_KIND) === KIND_CACHE) {
+        this.engine.flush(this.at, ref);
+        continue;
+      }
+      const npages = this.get(ref + RECORD_NPAGES);
+      this.engine.unclaim(this.at, this.get(ref + RECORD_CHUNK), this.get(ref + RECORD_INDEX), npages);
+      this.engine.dropRecord(this.at, ref);
+    }
+  }
+
+  /** Checks the arguments of a call over a range of pages. */
+  range(base: number, npages: number): Place {
+    const chunkBytes = this.chunkBytes;
+    if (!(Number.isInteger(base) && base >= 0 && base < this.limit)) {
+      refuse("base", base, `an integer from 0 to ${this.limit - 1}`);
+    }
+    this.count(npages);
+    const chunk = Math.floor(base / chunkBytes);
+    const index = (base - chunk * chunkBytes) / this.pageSize;
+    if (!Number.isInteger(index)) {
+      throw new PageAllocError(
+        "ERR_MISALIGNED",
+        `base must be a multiple of the page size, ${this.pageSize} bytes, got ${base}`,
+      );
+    }
+    return { chunk, index };
+  }
+
+  /** Checks a number of pages. */
+  count(npages: number): number {
+    return integer("npages", npages, 1, this.limit / this.pageSize);
+  }
+
+  /** Address of a page, in bytes. */
+  address(chunk: number, index: number): number {
+    return (chunk * CHUNK_PAGES + index) * this.pageSize;
+  }
+
+  /** Says which page of a range is in the way of a call. */
+  refuseRange({ chunk, index }: Place, npages: number, mustBeInUse: boolean): never {
+    for (let left = npages; left > 0; chunk++, index = 0) {
+      const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
+      const address = this.address(chunk, index);
+      if (!leaf) {
+        throw new PageAllocError(
+          "ERR_NOT_MAPPED",
+          `no page at ${address}: the heap has not been grown over it, and only pages of the heap can be ${mustBeInUse ? "freed" : "allocated"}`,
+        );
+      }
+      for (; index < CHUNK_PAGES && left > 0; index++, left--) this.#refusePage(chunk, index, mustBeInUse);
+    }
+    throw new PageAllocError(
+      "ERR_CORRUPT",
+      "a range of pages was refused, and every page of it is as it should be",
+    );
+  }
+
+  /** Throws if the page is in the way of a call. */
+  #refusePage(chunk: number, index: number, mustBeInUse: boolean): void {
+    const page = `the page at ${this.address(chunk, index)}`;
+    if (this.engine.inspect(this.at, chunk, index, 1, mustBeInUse)) {
+      if (!mustBeInUse)
+        throw new PageAllocError("ERR_NOT_FREE", `${page} is in use, so it cannot be allocated`);
+      throw new PageAllocError("ERR_NOT_ALLOCATED", `${page} is not in use, so it cannot be freed`);
+    }
+    if (mustBeInUse && this.engine.owned(this.at, chunk, index, 1)) {
+      throw new PageAllocError(
+        "ERR_NOT_ALLOCATED",
+        `${page} is in a page cache, or a sys hook is running on it; it cannot be freed until the cache has been flushed or the hook has returned`,
+      );
+    }
+  }
+}
+
+/** Bits that addresses have at the most, for pages of that size. */
+export function mostAddrBits(pageShift: number): number {
+  return Math.min(48, pageShift + Math.log2(CHUNK_PAGES) + CHUNK_INDEX_BITS);
+}

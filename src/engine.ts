@@ -1,0 +1,74 @@
+// What an engine is: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin both
+// implement this, and after the same calls their memory is the same to the byte.
+//
+// Pointers are byte addresses in linear memory, refs are byte offsets from a heap's own address (see layout.ts). Pages
+// are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
+// chunks as they take. Nothing here checks its arguments: the facade does.
+
+import type { Memory } from "./memory.ts";
+
+/** The calls of an engine. */
+export interface Kernels {
+  // One bitmap
+  setRange(bits: number, i: number, n: number): void;
+  clearRange(bits: number, i: number, n: number): void;
+  popcntRange(bits: number, i: number, n: number): number;
+  /** First run of npages at or after the word of searchIdx in bits 0-15, first free page seen in 16-31; 0xffff: none. */
+  find(bits: number, npages: number, searchIdx: number): number;
+  /** Packed summary: start, max, end, ten bits each. */
+  summarize(bits: number): number;
+
+  // One chunk
+  fillAligned(x: bigint, m: number): bigint;
+  hasScavengeCandidate(data: number, min: number): boolean | number;
+  /** Start in bits 0-15, length in pages in bits 16-31; 0: none. Only pages below `ceiling` count. */
+  findScavengeCandidate(data: number, ceiling: number, min: number, max: number, hugePages: number): number;
+
+  // A heap, given by its address
+  /** The first page of the run as a page number, or -1. */
+  alloc(heap: number, npages: number): number;
+  /** Where `alloc` would put npages, without taking them; raises searchAddr. */
+  findFreePage(heap: number, npages: number): number;
+  /** One of the RANGE_ answers, as for `free`. */
+  allocRange(heap: number, chunk: number, index: number, npages: number): number;
+  free(heap: number, chunk: number, index: number, npages: number): number;
+  /** Whether a range is all in use, or all free: one of the RANGE_ answers. */
+  inspect(heap: number, chunk: number, index: number, npages: number, inUse: boolean): number;
+  /** `allocRange` and `free` without their checks, and not counted as calls. */
+  claim(heap: number, chunk: number, index: number, npages: number): number;
+  unclaim(heap: number, chunk: number, index: number, npages: number): void;
+  /** The first of nchunks chunks from `chunk` on that is part of the heap, or -1. */
+  firstMapped(heap: number, chunk: number, nchunks: number): number;
+  /** Adds holes to the heap. The region has room for the nodes that this takes. */
+  map(heap: number, chunk: number, nchunks: number): void;
+  /** Address of the leaf that holds a chunk of the heap; 0 for a hole. */
+  mappedLeafOf(heap: number, chunk: number): number;
+
+  // The scavenger
+  /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
+  look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
+  /** `look`, and releases what it finds. */
+  scavengeChunk(heap: number, chunk: number, ceiling: number, maxPages: number): number;
+  /** Releases what is free and unscavenged of a range within a chunk. Returns pages. */
+  scavengeRange(heap: number, chunk: number, index: number, npages: number): number;
+  /** The highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
+  walk(heap: number, chunk: number): number;
+
+  // Records; the region has room for one where one is made
+  newRecord(heap: number, kind: number, owner: number, chunk: number, index: number, npages: number): number;
+  dropRecord(heap: number, ref: number): void;
+  /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
+  owned(heap: number, chunk: number, index: number, npages: number): boolean | number;
+  /** Ref of the new cache's record; 0 when nothing is free. */
+  allocToCache(heap: number, owner: number): number;
+  /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
+  cacheAlloc(heap: number, ref: number, npages: number): number;
+  /** One of the RANGE_ answers. */
+  flush(heap: number, ref: number): number;
+}
+
+/** An engine: its calls and the memory that they work on. */
+export interface Engine extends Kernels {
+  readonly name: "wasm" | "ts";
+  readonly memory: Memory;
+}

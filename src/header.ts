@@ -1,0 +1,73 @@
+// The header of a heap's state: writing a new one, and what it takes to grow.
+
+import {
+  FANOUT_SHIFT,
+  HEADER_ADDR_BITS,
+  HEADER_BYTES,
+  HEADER_CHUNKS,
+  HEADER_END,
+  HEADER_HUGE_PAGES,
+  HEADER_MAGIC,
+  HEADER_MIN_PAGES,
+  HEADER_PAGE_SHIFT,
+  HEADER_ROOT,
+  HEADER_SEARCH_CHUNK,
+  HEADER_START,
+  HEADER_USED,
+  HEADER_VERSION,
+  LEAF_BYTES,
+  LEVEL_SHIFT,
+  MAGIC,
+  NO_CHUNK,
+  NODE_BYTES,
+  NODE_SHAPE,
+  VERSION,
+} from "./layout.ts";
+import type { Memory } from "./memory.ts";
+
+/** What a heap is made with and keeps. */
+export interface Geometry {
+  /** log2 of bytes per page. */
+  pageShift: number;
+  /** Addresses are below 2 to this power. */
+  addrBits: number;
+  /** Pages that are released together at the least; a power of two, 1 to 64. */
+  minPages: number;
+  /** Pages per huge page, a power of two, or 0 when there are none to keep whole. */
+  hugePages: number;
+}
+
+/** Writes the header of a heap without chunks. */
+export function initHeader({ i32, u8 }: Memory, heap: number, geometry: Geometry): void {
+  u8.fill(0, heap, heap + HEADER_BYTES);
+  const set = (field: number, value: number) => {
+    i32[(heap + field) >>> 2] = value;
+  };
+  set(HEADER_MAGIC, MAGIC);
+  set(HEADER_VERSION, VERSION);
+  set(HEADER_USED, HEADER_BYTES);
+  set(HEADER_PAGE_SHIFT, geometry.pageShift);
+  set(HEADER_ADDR_BITS, geometry.addrBits);
+  set(HEADER_MIN_PAGES, geometry.minPages);
+  set(HEADER_HUGE_PAGES, geometry.hugePages);
+  set(HEADER_SEARCH_CHUNK, NO_CHUNK);
+}
+
+/** Bytes that the tree may take more, at the most, once nchunks chunks from `chunk` on are added. */
+export function roomToGrow({ i32 }: Memory, heap: number, chunk: number, nchunks: number): number {
+  const get = (field: number) => i32[(heap + field) >>> 2];
+  const last = chunk + nchunks - 1;
+  const root = get(HEADER_ROOT);
+  const rootLevel = root ? i32[(heap + root + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT : 0;
+  const lowest = root ? Math.min(get(HEADER_START), chunk) : chunk;
+  const highest = get(HEADER_CHUNKS) ? Math.max(get(HEADER_END) - 1, last) : last;
+  let bytes = 0;
+  for (let level = 0; ; level++) {
+    const shift = FANOUT_SHIFT * (level + 1);
+    const nodes = (last >>> shift) - (chunk >>> shift) + 1;
+    bytes += nodes * (level ? NODE_BYTES : LEAF_BYTES);
+    // The way from the old root up to the new one.
+    if (level > rootLevel) bytes += NODE_BYTES;
+    if (level >= rootLevel && lowest >>> shift === highest >>> shift) return bytes;
+  }
+}

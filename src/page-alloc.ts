@@ -1,0 +1,569 @@
+// PageAlloc: the public heap. It checks arguments, takes the lock, makes room for bookkeeping, runs hooks and says what
+// went wrong; the engine it stands on looks at the bits.
+
+import { byteCount, integer, optionalObject, powerOfTwo, refuse, show } from "./args.ts";
+import { check } from "./check.ts";
+import { Core, type Instance, mostAddrBits, type Place, type Sys } from "./core.ts";
+import { PageAllocError } from "./errors.ts";
+import { type Geometry, initHeader, roomToGrow } from "./header.ts";
+import {
+  CHUNK_PAGES,
+  DATA_BYTES,
+  FANOUT,
+  HEADER_ALLOCS,
+  HEADER_BYTES,
+  HEADER_CHUNKS,
+  HEADER_END,
+  HEADER_FREES,
+  HEADER_HOLDS,
+  HEADER_IN_USE,
+  HEADER_LAST_SCAVENGED,
+  HEADER_PEAK_IN_USE,
+  HEADER_PEAK_RETAINED,
+  HEADER_RELEASED,
+  HEADER_SCAV_END,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+  HEADER_SEARCH_CHUNK,
+  HEADER_SEARCH_INDEX,
+  HEADER_START,
+  HEADER_USED,
+  LEAF_DATA,
+  MAX_CHUNKS,
+  NO_CHUNK,
+} from "./layout.ts";
+import type { Lock } from "./lock.ts";
+import { PageCache } from "./page-cache.ts";
+import { capHugePages, PallocData } from "./palloc-data.ts";
+import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
+import type { Region } from "./regions.ts";
+import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
+import { seal, unseal } from "./snapshot.ts";
+import { giveBack, type Run, runUsed, scavengedRuns } from "./used.ts";
+
+/** How a heap is made. */
+export interface PageAllocOptions {
+  /** Bytes per page; a power of two, 1 or more. Default 8192. */
+  pageSize?: number;
+  /**
+   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64 pages
+   * where that is less.
+   */
+  physPageSize?: number;
+  /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
+  physHugePageSize?: number;
+  /**
+   * Addresses lie in [0, 2**heapAddrBits). 32 to 48, and room for at least one chunk and at most 2**30. Default 48, or
+   * less where pages are smaller than 512 bytes.
+   */
+  heapAddrBits?: number;
+  /** State in shared memory, so that other workers can attach. Only false is possible yet. */
+  shared?: false;
+  /** What the heap tells the system that backs its pages. */
+  sys?: Sys;
+}
+
+/** All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released. */
+export interface PageAllocStats {
+  /** What the heap has been grown over. */
+  sys: number;
+  /** Allocated, in page caches, or held while a hook runs. */
+  inUse: number;
+  free: number;
+  /** Free and scavenged. */
+  released: number;
+  retained: number;
+  peakInUse: number;
+  peakRetained: number;
+  /** How often pages were taken since the heap was made: by alloc, allocRange, and allocToCache. */
+  allocs: number;
+  /** How often pages were given back: by free, and by flush of a cache that was not empty. */
+  frees: number;
+  /** How many runs were released. */
+  scavenges: number;
+  /** Bytes released since the heap was made. */
+  scavengedTotal: number;
+  /** Linear memory taken by this heap's own bookkeeping. */
+  metadata: number;
+}
+
+/** Where a PageAlloc keeps its inside, for the other classes of the package. */
+export const CORE = Symbol("core");
+
+/** @internal The lock of a heap, for tests that act as another thread would. */
+export function lockOf(heap: PageAlloc): Lock {
+  return heap[CORE].lock;
+}
+
+const abandoned = new FinalizationRegistry(
+  ({ regions, region }: { regions: Instance["regions"]; region: Region }) => regions.free(region),
+);
+
+/**
+ * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
+ * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
+ *
+ * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, and PageAllocError
+ * ERR_DISPOSED after `dispose`. A call that throws has changed nothing.
+ */
+export class PageAlloc {
+  /** @internal */
+  readonly [CORE]: Core;
+  #lastAllocScavenged = 0;
+
+  /** @internal What heaps are made of; the package's entries say which engine. */
+  protected static instance(): Instance {
+    throw new TypeError("PageAlloc needs an engine; import it from palloc or palloc/ts");
+  }
+
+  /** @internal The class of chunk views. */
+  protected static readonly PallocData: typeof PallocData = PallocData;
+
+  /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
+  constructor(options?: PageAllocOptions);
+  /** @internal */
+  constructor(options?: PageAllocOptions, state?: Int32Array);
+  constructor(options?: PageAllocOptions, state?: Int32Array) {
+    const given = optionalObject("options", options);
+    const geometry = readGeometry(given);
+    const instance = new.target.instance();
+    const { engine, regions } = instance;
+    const region = regions.alloc(state ? state.byteLength : HEADER_BYTES);
+    if (!region) {
+      throw new PageAllocError(
+        "ERR_METADATA_FULL",
+        "no linear memory is left for another heap; dispose of some first",
+      );
+    }
+    if (state) engine.memory.i32.set(state, region.at >>> 2);
+    else initHeader(engine.memory, region.at, geometry);
+    this[CORE] = new Core(instance, region, readSys(given.sys));
+    abandoned.register(this, { regions, region }, this);
+  }
+
+  /**
+   * A heap described by its chunks: first `scavenged` is applied (none if left out), then `alloc`, which clears scavenged
+   * bits. scavAddr is at the top, and the counts start at 0.
+   */
+  static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
+    if (typeof state !== "object" || state === null)
+      refuse("state", state, "an object with alloc and scavenged", "");
+    const alloc = readRanges("state.alloc", state.alloc);
+    const scavenged = readRanges("state.scavenged", state.scavenged ?? {});
+    const heap = new this(options);
+    try {
+      heap.#describe(alloc, scavenged);
+    } catch (error) {
+      heap.dispose();
+      throw error;
+    }
+    return heap;
+  }
+
+  /**
+   * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are free.
+   * Throws PageAllocError ERR_CORRUPT when the bytes are not a snapshot, or not whole.
+   */
+  static restore(snapshot: Uint8Array, options?: Pick<PageAllocOptions, "shared" | "sys">): PageAlloc {
+    const { shared, sys } = optionalObject("options", options);
+    const heap = new this({ shared, sys }, unseal(snapshot));
+    try {
+      heap.check();
+      heap[CORE].dropRecords();
+    } catch (error) {
+      heap.dispose();
+      throw error;
+    }
+    return heap;
+  }
+
+  /** Which engine the heap runs on. */
+  get engine(): "wasm" | "ts" {
+    return this[CORE].engine.name;
+  }
+
+  /** Bytes per page. */
+  get pageSize(): number {
+    return this[CORE].pageSize;
+  }
+
+  /** Bytes per chunk: 512 pages. */
+  get chunkBytes(): number {
+    return this[CORE].chunkBytes;
+  }
+
+  /**
+   * Adds [base, base + nbytes), rounded outward to whole chunks, to the heap: free, and scavenged. Throws PageAllocError
+   * ERR_OVERLAP when part of it belongs to the heap already, ERR_METADATA_FULL when there is no linear memory for the
+   * bookkeeping, about 145 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
+   */
+  grow(base: number, nbytes: number): void {
+    const core = this[CORE];
+    integer("base", base, 0, core.limit - 1);
+    integer("nbytes", nbytes, 1, core.limit - base);
+    const first = Math.floor(base / core.chunkBytes);
+    this.#map(first, Math.ceil((base + nbytes) / core.chunkBytes) - first);
+  }
+
+  /**
+   * Address-ordered first fit: the base address of the lowest npages (1 or more) free pages in a row, or -1 when there
+   * are none. Throws what `sys.used` throws.
+   */
+  alloc(npages: number): number {
+    const core = this[CORE];
+    core.count(npages);
+    if (core.sys.used) return this.#allocUsed(npages);
+    this.#lastAllocScavenged = 0;
+    if (npages > CHUNK_PAGES * MAX_CHUNKS) return -1;
+    core.lock.acquire();
+    try {
+      const page = core.engine.alloc(core.at, npages);
+      if (page < 0) return -1;
+      this.#lastAllocScavenged = core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
+      return page * core.pageSize;
+    } finally {
+      core.lock.release();
+    }
+  }
+
+  /**
+   * Takes exactly these pages, which must be free. Returns how many of their bytes had been scavenged. Throws
+   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_FREE, or what `sys.used` throws.
+   */
+  allocRange(base: number, npages: number): number {
+    const core = this[CORE];
+    const place = core.range(base, npages);
+    let runs: Run[] = [];
+    const scavenged = core.locked(() => {
+      const answer = core.engine.inspect(core.at, place.chunk, place.index, npages, false);
+      if (answer) core.refuseRange(place, npages, false);
+      if (core.sys.used) runs = scavengedRuns(core, place, npages);
+      core.engine.allocRange(core.at, place.chunk, place.index, npages);
+      return core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
+    });
+    if (runs.length) this.#use(place, npages, runs);
+    this.#lastAllocScavenged = scavenged;
+    return scavenged;
+  }
+
+  /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
+  get lastAllocScavenged(): number {
+    return this.#lastAllocScavenged;
+  }
+
+  /**
+   * Gives back npages pages from base on, which must be in use; any part of what was allocated may be freed. Throws
+   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages in a page cache and pages that a
+   * hook runs on.
+   */
+  free(base: number, npages: number): void {
+    const core = this[CORE];
+    const { chunk, index } = core.range(base, npages);
+    core.lock.acquire();
+    try {
+      const answer = core.engine.free(core.at, chunk, index, npages);
+      if (answer) core.refuseRange({ chunk, index }, npages, true);
+    } finally {
+      core.lock.release();
+    }
+  }
+
+  /**
+   * Releases at least nbytes (default: all there is), highest address first, from scavAddr downward. Returns the bytes
+   * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays so.
+   */
+  scavenge(nbytes: number = Infinity): number {
+    byteCount("nbytes", nbytes);
+    let released = 0;
+    while (released < nbytes) {
+      const more = this.scavengeOne(nbytes - released);
+      if (!more) break;
+      released += more;
+    }
+    return released;
+  }
+
+  /**
+   * Releases one contiguous run of at most maxBytes (default: no limit), rounded up to what the system releases at once,
+   * and more where a huge page would be broken. Returns its bytes; 0 when nothing is left below scavAddr. Throws what
+   * `sys.unused` throws. Takes as long for a heap of a terabyte as for a small one.
+   */
+  scavengeOne(maxBytes: number = Infinity): number {
+    const core = this[CORE];
+    byteCount("maxBytes", maxBytes);
+    return scavengeOne(core, Math.min(Math.ceil(maxBytes / core.pageSize), CHUNK_PAGES)) * core.pageSize;
+  }
+
+  /** Starts the scavenger again at the top of the heap: what was freed above scavAddr counts again. */
+  resetScavengeAddr(): void {
+    const core = this[CORE];
+    core.locked(() => resetScavengeAddr(core, core.get(HEADER_END)));
+  }
+
+  /** Where the next scavenge starts, in bytes; -1 when the heap is exhausted, and before the first reset. */
+  get scavAddr(): number {
+    const core = this[CORE];
+    core.at;
+    return core.getF64(HEADER_SCAV_END) * core.pageSize - 1;
+  }
+
+  /** Nothing below this address is free; 2**heapAddrBits when nothing is free at all. In bytes. */
+  get searchAddr(): number {
+    const core = this[CORE];
+    core.at;
+    const chunk = core.get(HEADER_SEARCH_CHUNK);
+    return chunk === NO_CHUNK ? core.limit : core.address(chunk, core.get(HEADER_SEARCH_INDEX));
+  }
+
+  /**
+   * Up to 64 free pages, one aligned block of a chunk, the one with the first free page: owned by the cache until flush.
+   * Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
+   */
+  allocToCache(): PageCache {
+    const core = this[CORE];
+    const ref = core.locked(() => {
+      core.makeRoomForRecord();
+      return core.engine.allocToCache(core.at, core.owner);
+    });
+    return new PageCache(this, { ref });
+  }
+
+  /** Chunk indices [start, end) that have been grown over; chunks between may be holes. Both 0 in an empty heap. */
+  bounds(): { start: number; end: number } {
+    const core = this[CORE];
+    return core.locked(() => ({ start: core.get(HEADER_START), end: core.get(HEADER_END) }));
+  }
+
+  /** The mapped address ranges [base, limit), ascending, neighbours merged. In bytes. */
+  mappedRanges(): Array<readonly [base: number, limit: number]> {
+    const core = this[CORE];
+    return core.locked(() => mappedRanges(core));
+  }
+
+  /**
+   * A live view of one mapped chunk. Writing to its bits bypasses the summaries: for tests and kernels only. Throws
+   * PageAllocError ERR_NOT_MAPPED.
+   */
+  chunk(index: number): PallocData {
+    const core = this[CORE];
+    integer("index", index, 0, core.limit / core.chunkBytes - 1);
+    const leaf = core.locked(() => core.engine.mappedLeafOf(core.at, index) >>> 0);
+    if (!leaf) {
+      throw new PageAllocError(
+        "ERR_NOT_MAPPED",
+        `chunk ${index} is not part of the heap; see bounds() and mappedRanges()`,
+      );
+    }
+    const offset = leaf - core.at + LEAF_DATA + (index % FANOUT) * DATA_BYTES;
+    const { PallocData } = this.constructor as typeof PageAlloc;
+    return new PallocData({ engine: core.engine, address: () => core.at + offset });
+  }
+
+  /** The whole state as ranges of pages by chunk index; the inverse of `from`. */
+  ranges(): { alloc: Record<number, PageRange[]>; scavenged: Record<number, PageRange[]> } {
+    const core = this[CORE];
+    return core.locked(() => describe(core));
+  }
+
+  /** What is in use, free and released now, and what has happened since the heap was made. */
+  stats(): PageAllocStats {
+    const core = this[CORE];
+    return core.locked(() => readStats(core));
+  }
+
+  /**
+   * Goes over the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. Takes
+   * about a microsecond a chunk.
+   */
+  check(): void {
+    const core = this[CORE];
+    core.locked(() => check(core));
+  }
+
+  /** The whole state as bytes, the same from either engine after the same calls. */
+  snapshot(): Uint8Array {
+    const core = this[CORE];
+    return core.locked(() => {
+      const words = core.engine.memory.i32.slice(core.at >>> 2, (core.at + core.get(HEADER_USED)) >>> 2);
+      seal(words);
+      return new Uint8Array(words.buffer);
+    });
+  }
+
+  /**
+   * Marks as scavenged those of npages pages from base on that are free and unscavenged, wherever scavAddr is. Holes and
+   * pages in use are passed over. No hook runs: this is for replaying what a system is known to have released. Returns
+   * the bytes released. Throws PageAllocError ERR_MISALIGNED.
+   */
+  scavengeRange(base: number, npages: number): number {
+    const core = this[CORE];
+    let { chunk, index } = core.range(base, npages);
+    return core.locked(() => {
+      let released = 0;
+      const end = Math.min(npages, (core.get(HEADER_END) - chunk) * CHUNK_PAGES - index);
+      for (let offset = 0; offset < end; chunk++, index = 0) {
+        const n = Math.min(end - offset, CHUNK_PAGES - index);
+        released += core.engine.scavengeRange(core.at, chunk, index, n);
+        offset += n;
+      }
+      return released * core.pageSize;
+    });
+  }
+
+  /**
+   * Gives the heap's bookkeeping back; any later use of it, of its page caches and of its chunks' views throws
+   * ERR_DISPOSED. Heaps that are not disposed of give it back when they are collected. Throws PageAllocError ERR_LOCKED
+   * from within one of the heap's own hooks.
+   */
+  dispose(): void {
+    const core = this[CORE];
+    if (!core.region.at) return;
+    core.locked(() => {
+      if (core.get(HEADER_HOLDS)) {
+        throw new PageAllocError(
+          "ERR_LOCKED",
+          "a sys hook of the heap is running; dispose of the heap after it has returned",
+        );
+      }
+    });
+    abandoned.unregister(this);
+    core.regions.free(core.region);
+  }
+
+  /** Adds chunks to the heap. */
+  #map(first: number, nchunks: number): void {
+    const core = this[CORE];
+    core.locked(() => {
+      if (core.get(HEADER_CHUNKS) + nchunks > MAX_CHUNKS) {
+        throw new PageAllocError(
+          "ERR_METADATA_FULL",
+          `a heap has at most ${MAX_CHUNKS} chunks; this one has ${core.get(HEADER_CHUNKS)}, and ${nchunks} more were asked for`,
+        );
+      }
+      const taken = core.engine.firstMapped(core.at, first, nchunks);
+      if (taken >= 0) {
+        throw new PageAllocError(
+          "ERR_OVERLAP",
+          `the heap has been grown over ${core.address(taken, 0)} already, and ranges are rounded outward to chunks of ${core.chunkBytes} bytes; see mappedRanges()`,
+        );
+      }
+      core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
+      core.engine.map(core.at, first, nchunks);
+    });
+  }
+
+  /** `alloc` for a heap whose system wants to know. */
+  #allocUsed(npages: number): number {
+    const core = this[CORE];
+    this.#lastAllocScavenged = 0;
+    if (npages > CHUNK_PAGES * MAX_CHUNKS) return -1;
+    let runs: Run[] = [];
+    const page = core.locked(() => {
+      const found = core.engine.findFreePage(core.at, npages);
+      if (found < 0) return found;
+      const place = placeOf(found);
+      runs = scavengedRuns(core, place, npages);
+      core.engine.allocRange(core.at, place.chunk, place.index, npages);
+      return found;
+    });
+    if (page < 0) return -1;
+    if (runs.length) this.#use(placeOf(page), npages, runs);
+    this.#lastAllocScavenged = runs.reduce((sum, run) => sum + run.npages, 0) * core.pageSize;
+    return page * core.pageSize;
+  }
+
+  /** Tells the system that pages which have just been allocated are about to be used again. */
+  #use(place: Place, npages: number, runs: readonly Run[]): void {
+    const core = this[CORE];
+    runUsed(core, place, npages, () => {
+      giveBack(core, place, npages, runs);
+      core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
+    });
+  }
+
+  /** Fills an empty heap as `from` says. */
+  #describe(alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
+    const core = this[CORE];
+    const named = [...new Set([...alloc.keys(), ...scavenged.keys()])].sort((a, b) => a - b);
+    const most = core.limit / core.chunkBytes - 1;
+    for (const chunk of named) integer("a chunk of state", chunk, 0, most);
+    for (let i = 0; i < named.length; ) {
+      const first = named[i];
+      let nchunks = 1;
+      while (named[i + nchunks] === first + nchunks) nchunks++;
+      this.#map(first, nchunks);
+      i += nchunks;
+    }
+    core.locked(() => fill(core, named, alloc, scavenged));
+  }
+}
+
+/** Runtimes that know the symbol get `using`. */
+if (Symbol.dispose) {
+  Object.defineProperty(PageAlloc.prototype, Symbol.dispose, {
+    value(this: PageAlloc) {
+      this.dispose();
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
+/** A page number as chunk and index. */
+function placeOf(page: number): Place {
+  return { chunk: Math.floor(page / CHUNK_PAGES), index: page % CHUNK_PAGES };
+}
+
+/** Reads the counters of the header. The lock is held. */
+function readStats(core: Core): PageAllocStats {
+  const { pageSize } = core;
+  const sys = core.get(HEADER_CHUNKS) * core.chunkBytes;
+  const inUse = core.get(HEADER_IN_USE) * pageSize;
+  const released = core.get(HEADER_RELEASED) * pageSize;
+  return {
+    sys,
+    inUse,
+    free: sys - inUse,
+    released,
+    retained: sys - released,
+    peakInUse: core.get(HEADER_PEAK_IN_USE) * pageSize,
+    peakRetained: core.get(HEADER_PEAK_RETAINED) * pageSize,
+    allocs: core.getF64(HEADER_ALLOCS),
+    frees: core.getF64(HEADER_FREES),
+    scavenges: core.getF64(HEADER_SCAVENGES),
+    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * pageSize,
+    metadata: core.region.bytes,
+  };
+}
+
+/** Reads the options that stay with a heap. */
+function readGeometry(options: PageAllocOptions): Geometry {
+  const { pageSize = 8192, physHugePageSize = 2 ** 21, shared = false } = options;
+  powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
+  const pageShift = Math.log2(pageSize);
+  const most = mostAddrBits(pageShift);
+  const { heapAddrBits = most, physPageSize = Math.min(4096, 64 * pageSize) } = options;
+  integer("options.heapAddrBits", heapAddrBits, Math.max(32, pageShift + Math.log2(CHUNK_PAGES)), most);
+  powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
+  if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
+  if (shared !== false)
+    throw new RangeError(`options.shared must be false, got ${show(shared)}: heaps of one thread only`);
+  const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
+  return {
+    pageShift,
+    addrBits: heapAddrBits,
+    minPages: Math.max(1, physPageSize / pageSize),
+    hugePages: whole ? capHugePages(physHugePageSize / pageSize) : 0,
+  };
+}
+
+/** Reads the hooks. */
+function readSys(sys: Sys | undefined): Sys {
+  const { unused, used } = optionalObject("options.sys", sys);
+  for (const [name, hook] of Object.entries({ unused, used })) {
+    if (hook !== undefined && typeof hook !== "function") {
+      throw new TypeError(`options.sys.${name} must be a function or undefined, got ${show(hook)}`);
+    }
+  }
+  return sys ?? {};
+}

@@ -1,0 +1,176 @@
+// Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
+
+import { integer, refuse, show, word } from "./args.ts";
+import type { Core, Place } from "./core.ts";
+import { PageAllocError } from "./errors.ts";
+import { CACHE_PAGES, KIND_CACHE, RECORD_CACHE, RECORD_CHUNK, RECORD_INDEX, RECORD_SCAV } from "./layout.ts";
+import { CORE, type PageAlloc } from "./page-alloc.ts";
+import { giveBack, runsOf, runUsed } from "./used.ts";
+
+/** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
+type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
+
+/**
+ * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`. A
+ * cache that is dropped without a flush keeps its pages for ever.
+ */
+export class PageCache {
+  readonly #core: Core;
+  /** Ref of the cache's record; 0 once it owns nothing any more. */
+  #ref: number;
+  #lastAllocScavenged = 0;
+
+  /**
+   * Takes over pages that are in use already. `heap.allocToCache()` is how to get free ones.
+   * @param state.base address of the block, in bytes: a multiple of 64 pages
+   * @param state.cache 1 = owned by this cache; the heap must have these pages in use. Bit 0 is the page at base
+   * @param state.scav 1 = scavenged; counts for owned pages only
+   * Throws TypeError, RangeError, or PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
+   */
+  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint });
+  /** @internal */
+  constructor(heap: PageAlloc, source: CacheSource);
+  constructor(heap: PageAlloc, source: CacheSource) {
+    const core = (heap as PageAlloc | undefined)?.[CORE];
+    if (!core) throw new TypeError(`heap must be a PageAlloc, got ${show(heap)}`);
+    this.#core = core;
+    this.#ref = typeof source === "object" && source && "ref" in source ? source.ref : adopt(core, source);
+  }
+
+  /** Address of the block, in bytes; -1 when the cache has none. */
+  get base(): number {
+    const ref = this.#live();
+    return ref
+      ? this.#core.address(this.#core.get(ref + RECORD_CHUNK), this.#core.get(ref + RECORD_INDEX))
+      : -1;
+  }
+
+  /** 1 = free, owned by this cache. Bit 0 is the page at base. */
+  get cache(): bigint {
+    return this.#word(RECORD_CACHE);
+  }
+
+  /** 1 = scavenged. */
+  get scav(): bigint {
+    return this.#word(RECORD_SCAV);
+  }
+
+  /** Whether there is no page left. */
+  get empty(): boolean {
+    const ref = this.#live();
+    return !ref || !(this.#core.get(ref + RECORD_CACHE) | this.#core.get(ref + RECORD_CACHE + 4));
+  }
+
+  /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
+  get lastAllocScavenged(): number {
+    return this.#lastAllocScavenged;
+  }
+
+  /**
+   * First fit among the cache's own pages: the base address of npages (1 or more) pages in bytes, or -1 when the cache
+   * has no such run. Takes no lock. Throws TypeError or RangeError, or what `sys.used` throws.
+   */
+  alloc(npages: number): number {
+    const core = this.#core;
+    core.count(npages);
+    const ref = this.#live();
+    this.#lastAllocScavenged = 0;
+    if (!ref || npages > CACHE_PAGES) return -1;
+    const scavBefore = core.sys.used ? this.scav : 0n;
+    const hit = core.engine.cacheAlloc(core.at, ref, npages);
+    if (hit < 0) return -1;
+    const chunk = core.get(ref + RECORD_CHUNK);
+    const index = core.get(ref + RECORD_INDEX) + (hit & 0xffff);
+    const scavenged = hit >>> 16;
+    if (scavenged && core.sys.used) {
+      const place = { chunk, index };
+      runUsed(core, place, npages, () => this.#putBack(place, npages, scavBefore));
+    }
+    this.#lastAllocScavenged = scavenged * core.pageSize;
+    return core.address(chunk, index);
+  }
+
+  /**
+   * Gives back what is left, and its scavenged bits with it; the cache is empty then, for good. Throws PageAllocError
+   * ERR_NOT_ALLOCATED when somebody has freed a page that this cache owns.
+   */
+  flush(): void {
+    const core = this.#core;
+    core.locked(() => {
+      const ref = this.#live();
+      if (!ref) return;
+      if (core.engine.flush(core.at, ref)) {
+        throw new PageAllocError(
+          "ERR_NOT_ALLOCATED",
+          `a page of the cache at ${this.base} has been freed by somebody else; pages in a cache belong to it until flush`,
+        );
+      }
+      this.#ref = 0;
+    });
+  }
+
+  /** Ref of the record, while it is there. */
+  #live(): number {
+    this.#core.at;
+    return this.#ref;
+  }
+
+  /** A 64-bit word of the record. */
+  #word(field: number): bigint {
+    const ref = this.#live();
+    if (!ref) return 0n;
+    const low = this.#core.get(ref + field);
+    const high = this.#core.get(ref + field + 4);
+    return BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
+  }
+
+  /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has been flushed meanwhile. */
+  #putBack(place: Place, npages: number, scav: bigint): void {
+    const at = BigInt(place.index % CACHE_PAGES);
+    if (!this.#ref) {
+      const runs = runsOf((i) => ((scav >> (at + BigInt(i))) & 1n) === 1n, npages);
+      giveBack(this.#core, place, npages, runs);
+      return;
+    }
+    const run = (2n ** BigInt(npages) - 1n) << at;
+    setWord(this.#core, this.#ref + RECORD_CACHE, this.cache | run);
+    setWord(this.#core, this.#ref + RECORD_SCAV, this.scav | (scav & run));
+  }
+}
+
+/** Writes a 64-bit word of a record. */
+function setWord(core: Core, offset: number, value: bigint): void {
+  core.set(offset, Number(BigInt.asIntN(32, value)));
+  core.set(offset + 4, Number(BigInt.asIntN(32, value >> 32n)));
+}
+
+/** Makes the record of a cache that takes over pages in use, and returns its ref. */
+function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint }): number {
+  if (typeof state !== "object" || state === null)
+    refuse("state", state, "an object with base, cache and scav", "");
+  const cache = word("state.cache", state.cache);
+  const scav = word("state.scav", state.scav);
+  integer("state.base", state.base, 0, core.limit - 1);
+  const { chunk, index } = core.range(state.base, 1);
+  if (index % CACHE_PAGES) {
+    throw new PageAllocError(
+      "ERR_MISALIGNED",
+      `state.base must be a multiple of ${CACHE_PAGES} pages, ${CACHE_PAGES * core.pageSize} bytes, got ${state.base}`,
+    );
+  }
+  return core.locked(() => {
+    if (!core.engine.mappedLeafOf(core.at, chunk)) core.refuseRange({ chunk, index }, 1, true);
+    for (let i = 0; i < CACHE_PAGES; i++) {
+      if (!((cache >> BigInt(i)) & 1n)) continue;
+      const taken = core.engine.owned(core.at, chunk, index + i, 1);
+      if (taken || core.engine.inspect(core.at, chunk, index + i, 1, true)) {
+        core.refuseRange({ chunk, index: index + i }, 1, true);
+      }
+    }
+    core.makeRoomForRecord();
+    const ref = core.engine.newRecord(core.at, KIND_CACHE, core.owner, chunk, index, CACHE_PAGES);
+    setWord(core, ref + RECORD_CACHE, cache);
+    setWord(core, ref + RECORD_SCAV, scav);
+    return ref;
+  });
+}

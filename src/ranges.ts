@@ -1,0 +1,118 @@
+// A heap as ranges of pages by chunk: reading such a description, filling a heap from it, and giving one of a heap.
+
+import { integer, refuse } from "./args.ts";
+import type { Core } from "./core.ts";
+import {
+  CHUNK_PAGES,
+  DATA_BYTES,
+  DATA_SCAVENGED,
+  FANOUT,
+  HEADER_CHUNKS,
+  HEADER_END,
+  HEADER_IN_USE,
+  HEADER_PEAK_IN_USE,
+  HEADER_PEAK_RETAINED,
+  HEADER_RELEASED,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+  LEAF_DATA,
+} from "./layout.ts";
+import { resetScavengeAddr } from "./scavenger.ts";
+import { chunks } from "./tree-view.ts";
+import { runsOf } from "./used.ts";
+
+/** `[first, count]`: pages within a chunk. */
+export type PageRange = readonly [first: number, count: number];
+/** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
+export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
+
+/** Checks ranges that a caller gives; those of no pages are left out. Throws TypeError or RangeError. */
+export function readRanges(name: string, given: ChunkRanges): Map<number, PageRange[]> {
+  if (typeof given !== "object" || given === null)
+    refuse(name, given, "an object of ranges by chunk index", "");
+  const ranges = new Map<number, PageRange[]>();
+  for (const [key, list] of Object.entries(given)) {
+    const chunk = integer(`${name}'s chunk index`, /^\d+$/.test(key) ? Number(key) : NaN, 0, 2 ** 30 - 1);
+    if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]", "");
+    ranges.set(
+      chunk,
+      list.filter((range) => checkRange(`${name}[${key}]`, range)),
+    );
+  }
+  return ranges;
+}
+
+/** Checks one range. Returns whether it has any page. */
+function checkRange(name: string, range: PageRange): boolean {
+  if (!Array.isArray(range) || range.length !== 2) refuse(`a range of ${name}`, range, "[first, count]", "");
+  const [first, count] = range;
+  integer(`first of a range of ${name}`, first, 0, CHUNK_PAGES - 1);
+  return integer(`count of a range of ${name}`, count, 0, CHUNK_PAGES - first) > 0;
+}
+
+/** Fills the chunks of a heap that has just been grown over them, and starts its counts. The lock is held. */
+export function fill(
+  core: Core,
+  named: readonly number[],
+  alloc: Map<number, PageRange[]>,
+  scavenged: Map<number, PageRange[]>,
+): void {
+  const { engine } = core;
+  for (const chunk of named) {
+    engine.claim(core.at, chunk, 0, CHUNK_PAGES);
+    engine.unclaim(core.at, chunk, 0, CHUNK_PAGES);
+    for (const [first, count] of scavenged.get(chunk) ?? [])
+      engine.scavengeRange(core.at, chunk, first, count);
+    for (const [first, count] of merged(alloc.get(chunk) ?? [])) engine.claim(core.at, chunk, first, count);
+  }
+  core.setF64(HEADER_SCAVENGES, 0);
+  core.setF64(HEADER_SCAVENGED_TOTAL, 0);
+  core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
+  core.set(HEADER_PEAK_RETAINED, core.get(HEADER_CHUNKS) * CHUNK_PAGES - core.get(HEADER_RELEASED));
+  resetScavengeAddr(core, core.get(HEADER_END));
+}
+
+/** The same pages as ranges that do not overlap. */
+function merged(ranges: readonly PageRange[]): PageRange[] {
+  const apart: Array<[number, number]> = [];
+  for (const [first, count] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = apart.at(-1);
+    if (last && first <= last[0] + last[1]) last[1] = Math.max(last[1], first + count - last[0]);
+    else apart.push([first, count]);
+  }
+  return apart;
+}
+
+/** All chunks of a heap as ranges. The lock is held. */
+export function describe(core: Core): {
+  alloc: Record<number, PageRange[]>;
+  scavenged: Record<number, PageRange[]>;
+} {
+  const alloc: Record<number, PageRange[]> = {};
+  const scavenged: Record<number, PageRange[]> = {};
+  for (const { chunk, leaf } of chunks(core)) {
+    const data = core.at + leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+    alloc[chunk] = bitRanges(core, data);
+    scavenged[chunk] = bitRanges(core, data + DATA_SCAVENGED);
+  }
+  return { alloc, scavenged };
+}
+
+/** The runs of set bits of a bitmap. */
+function bitRanges(core: Core, bits: number): PageRange[] {
+  const { u8 } = core.engine.memory;
+  const isSet = (i: number) => ((u8[bits + (i >>> 3)] >>> (i & 7)) & 1) === 1;
+  return runsOf(isSet, CHUNK_PAGES).map((run) => [run.offset, run.npages] as const);
+}
+
+/** The mapped address ranges, ascending, neighbours merged. The lock is held. */
+export function mappedRanges(core: Core): Array<readonly [base: number, limit: number]> {
+  const ranges: Array<[number, number]> = [];
+  for (const { chunk } of chunks(core)) {
+    const base = core.address(chunk, 0);
+    const last = ranges.at(-1);
+    if (last?.[1] === base) last[1] += core.chunkBytes;
+    else ranges.push([base, base + core.chunkBytes]);
+  }
+  return ranges;
+}

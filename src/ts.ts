@@ -1,0 +1,32 @@
+// palloc/ts: the same package on the pure-TypeScript twin, for where WebAssembly or `wasm-unsafe-eval` is not.
+
+import { powerOfTwo, word } from "./args.ts";
+import { FIRST_PAGES, once } from "./instance.ts";
+import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
+import { PallocData as BasePallocData } from "./palloc-data.ts";
+import { createTwin } from "./twin/engine.ts";
+import { fillAligned as fill } from "./twin/fill-aligned.ts";
+
+export * from "./api.ts";
+
+const instance = once(() => createTwin(FIRST_PAGES));
+
+/** Nothing needs to be prepared here; there so that `palloc` and `palloc/ts` can stand in for each other. */
+export async function init(): Promise<void> {}
+
+export class PallocData extends BasePallocData {
+  protected static override readonly instance = instance;
+}
+
+export class PageAlloc extends BasePageAlloc {
+  protected static override readonly instance = instance;
+  protected static override readonly PallocData = PallocData;
+}
+
+/**
+ * Every m-aligned group of m bits of x with any bit set becomes all ones. x is a bigint from 0 to 2n ** 64n - 1n, m a
+ * power of two, 1 to 64. Throws TypeError or RangeError.
+ */
+export function fillAligned(x: bigint, m: number): bigint {
+  return fill(word("x", x), powerOfTwo("m", m, 1, 64));
+}

@@ -1,0 +1,74 @@
+// The engine in WebAssembly: an instance of palloc.wasm over memory of its own.
+
+import type { Engine, Kernels } from "../engine.ts";
+import { PageAllocError } from "../errors.ts";
+import { Memory } from "../memory.ts";
+import { wasmBytes } from "./bytes.ts";
+
+/** Memory that WebAssembly works on. */
+class WasmMemory extends Memory {
+  readonly #memory: WebAssembly.Memory;
+
+  constructor(memory: WebAssembly.Memory) {
+    super();
+    this.#memory = memory;
+    this.refresh();
+  }
+
+  get buffer(): ArrayBuffer {
+    return this.#memory.buffer as ArrayBuffer;
+  }
+
+  protected extend(pages: number): boolean {
+    try {
+      this.#memory.grow(pages);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
+export function compile(): WebAssembly.Module {
+  return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
+}
+
+/** Compiles the inlined bytes without blocking. Rejects as `compile` throws. */
+export async function compileAsync(): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(wasmBytes());
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+/**
+ * Makes an engine with memory of its own, `pages` of 64 KiB at first. Throws PageAllocError ERR_WASM_UNAVAILABLE where
+ * that is not possible.
+ */
+export function createWasm(module: WebAssembly.Module, pages: number): Engine {
+  return orUnavailable(() => {
+    const memory = new WebAssembly.Memory({ initial: pages });
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    return { ...(exports as unknown as Kernels), name: "wasm", memory: new WasmMemory(memory) };
+  });
+}
+
+/** Runs what needs WebAssembly, and says what to do where there is none. */
+function orUnavailable<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+/** The error for a runtime that has no WebAssembly, or none that may be used so. */
+function unavailable(cause: unknown): PageAllocError {
+  const why = typeof WebAssembly === "undefined" ? "this runtime has no WebAssembly" : String(cause);
+  const message =
+    `palloc cannot run its WebAssembly engine: ${why}. Import "palloc/ts" instead, which needs none; or, where bytes ` +
+    'must not be compiled, pass a module made from "palloc/palloc.wasm" to init().';
+  return new PageAllocError("ERR_WASM_UNAVAILABLE", message, { cause });
+}
