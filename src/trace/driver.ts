@@ -4,15 +4,14 @@
 // The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So
 // for each recorded page in use the driver knows which of the heap's own pages stands for it, and frees that one.
 
-import type { PageAlloc, PageCache } from "../page-alloc.ts";
+import type { PageAlloc } from "../page-alloc.ts";
+import type { PageCache } from "../page-cache.ts";
 import { eventError } from "./error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "./format.ts";
 import { CHUNK_BYTES, type Plan } from "./plan.ts";
 
 /** Requests of fewer pages are served from the P's page cache. */
 const CACHED_PAGES_LIMIT = 16;
-/** The heap's pages are numbered from heapBase in 32 bits, with room to spare. */
-const HEAP_BYTES_MAX = 2 ** 30 * PAGE_BYTES;
 
 /** What the driver found so far. All in pages but what says otherwise. */
 export class Counters {
@@ -104,13 +103,20 @@ export class Driver {
     let placed = cache === undefined ? -1 : cache.alloc(npages);
     if (placed < 0) {
       if (cache !== undefined && !cache.empty) return -1;
-      cache = this.#heap.allocToCache();
-      this.#caches[proc] = cache;
+      cache = this.#refill(proc, cache);
       placed = cache.alloc(npages);
       if (placed < 0) return -1;
     }
     this.counters.released -= (cache as PageCache).lastAllocScavenged / PAGE_BYTES;
     return placed;
+  }
+
+  #refill(proc: number, emptied: PageCache | undefined): PageCache {
+    // Empty as it is, the heap keeps a record of it until it is flushed.
+    emptied?.flush();
+    const cache = this.#heap.allocToCache();
+    this.#caches[proc] = cache;
+    return cache;
   }
 
   #allocFromHeap(event: number, npages: number): number {
@@ -126,7 +132,7 @@ export class Driver {
   /** Adds room for npages at the top of the heap. */
   #grow(npages: number, event: number): void {
     const nbytes = Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
-    if (this.#limit + nbytes > Math.min(ADDRESS_LIMIT, this.#plan.heapBase + HEAP_BYTES_MAX)) {
+    if (this.#limit + nbytes > ADDRESS_LIMIT) {
       throw eventError(this.#trace, event, "the heap cannot grow any further from where the trace starts");
     }
     this.#heap.grow(this.#limit, nbytes);
@@ -180,15 +186,11 @@ export class Driver {
 
   /**
    * Releases the heap's pages at the very addresses that the event names: what is free has no recorded page that could
-   * lead elsewhere. Where all was placed as recorded, they are all free and unscavenged. After a divergence some may
-   * be in use, in a P's cache, or past the end of the heap; they are left as they are, and the rest is released.
+   * lead elsewhere. Where all was placed as recorded, they are all free and unscavenged. After a divergence some may be
+   * in use, in a P's cache, or past the end of the heap; the heap passes over those and releases the rest.
    */
   #release(event: number): void {
-    const { heapBase } = this.#plan;
-    const start = Math.max(this.#trace.base[event], heapBase);
-    const end = Math.min(this.#trace.base[event] + this.#trace.npages[event] * PAGE_BYTES, this.#limit);
-    if (start >= end) return;
-    const npages = this.#heap.scavengeRange(start, (end - start) / PAGE_BYTES) / PAGE_BYTES;
+    const npages = this.#heap.scavengeRange(this.#trace.base[event], this.#trace.npages[event]) / PAGE_BYTES;
     this.counters.released += npages;
     this.counters.scavenged += npages;
   }

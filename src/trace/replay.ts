@@ -66,7 +66,7 @@ export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: Rep
     const elapsedMs = drive(driver, trace, series, onProgress);
     return report(plan, driver, series, elapsedMs);
   } finally {
-    heap[Symbol.dispose]();
+    heap.dispose();
   }
 }
 

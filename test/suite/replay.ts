@@ -73,11 +73,11 @@ function watched({ palloc }: Subject) {
       seen.calls.push(["allocToCache", cache.base]);
       return cache;
     }
-    override [Symbol.dispose](): void {
+    override dispose(): void {
       this.check();
       seen.stats = this.stats();
       seen.disposed++;
-      super[Symbol.dispose]();
+      super.dispose();
     }
   }
   return { engine: Watched, seen };
