@@ -36,12 +36,16 @@ const OPTIONS = {
   charset: "utf8",
 };
 
-/** The library's entries. Split, so that PageAllocError and all else that they share exist once. */
+/**
+ * The library's entries. Split, so that PageAllocError and all else that they share exist once. With minifySyntax
+ * constants stand where they are used, which later bundlers can't bring about.
+ */
 function bundleLibrary() {
   return build({
     ...OPTIONS,
     entryPoints: ENTRIES.map((entry) => src(`${entry}.ts`)),
     platform: "neutral",
+    minifySyntax: true,
     splitting: true,
     chunkNames: "shared-[hash]",
   });

@@ -1,0 +1,295 @@
+// Calls on whole heaps: in a fragmented one of 4 GiB, page by page, and with costs that could grow with the heap's size.
+import { randomBelow, shuffled } from "../random.mjs";
+
+const PAGE = 8192;
+const CHUNK_PAGES = 512;
+const CHUNK_BYTES = CHUNK_PAGES * PAGE;
+const CHUNKS = 1024;
+const ALL = ["BigInt", "ts", "wasm"];
+
+/** Heap sizes in chunks, 256 MiB to 1 TiB, that tell whether a cost grows with the heap. */
+export const SIZES = [64, 256, 1024, 4096, 16384, 65536, 262144];
+
+const sizeName = (chunks) => `${chunks.toLocaleString("en")} chunks`;
+
+/** Which blocks of n pages are free at the start, and which are freed one after another. */
+function fragments(n) {
+  const blocks = (CHUNKS * CHUNK_PAGES) / n;
+  const order = shuffled(blocks, n);
+  const free = order.subarray(0, blocks / 4);
+  const live = order.subarray(blocks / 4);
+  // The free blocks move upward as they are taken from below: a run ends before that matters.
+  const most = Math.min(4096, free.length / 4);
+  const below = randomBelow(n + 1);
+  const victims = Uint32Array.from({ length: most }, () => below(live.length));
+  return { free, live, victims, most };
+}
+
+/** alloc(n), then free of a random block, in a heap full of n-page blocks but for a random quarter. */
+function allocFreeRandom(n) {
+  const { free, live, victims, most } = fragments(n);
+  return {
+    name: "alloc + free of a random block",
+    input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
+    columns: ALL,
+    create: ({ PageAlloc }) => {
+      const snapshot = fragmented(PageAlloc, n, free).snapshot();
+      const bases = Float64Array.from(live, (block) => block * n * PAGE);
+      let held;
+      let heap;
+      return {
+        most,
+        check: most,
+        prepare() {
+          heap?.[Symbol.dispose]();
+          heap = PageAlloc.restore(snapshot);
+          held = bases.slice();
+        },
+        run(operations) {
+          let sum = 0;
+          for (let i = 0; i < operations; i++) {
+            const base = heap.alloc(n);
+            const victim = victims[i];
+            heap.free(held[victim], n);
+            held[victim] = base;
+            sum += base / PAGE;
+          }
+          return sum;
+        },
+      };
+    },
+    native: {
+      args: ["random", most],
+      input: () =>
+        Uint32Array.from([CHUNKS, n, free.length, live.length, most, ...free, ...live, ...victims]),
+    },
+  };
+}
+
+/** alloc(n), then free of the same block: what the lowest free place costs. */
+function allocFreeSame(n) {
+  const { free } = fragments(n);
+  return {
+    name: "alloc + free of the same block",
+    input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
+    columns: ALL,
+    create: ({ PageAlloc }) => {
+      const heap = fragmented(PageAlloc, n, free);
+      return {
+        run(operations) {
+          let sum = 0;
+          for (let i = 0; i < operations; i++) {
+            const base = heap.alloc(n);
+            heap.free(base, n);
+            sum += base / PAGE;
+          }
+          return sum;
+        },
+      };
+    },
+    native: { args: ["same", 1], input: () => Uint32Array.from([CHUNKS, n, free.length, 0, 0, ...free]) },
+  };
+}
+
+/** A heap full of n-page blocks but for those that are free. */
+function fragmented(PageAlloc, n, free) {
+  const heap = new PageAlloc();
+  heap.grow(0, CHUNKS * CHUNK_BYTES);
+  heap.allocRange(0, CHUNKS * CHUNK_PAGES);
+  for (const block of free) heap.free(block * n * PAGE, n);
+  return heap;
+}
+
+/** scavengeOne after a reset, with all candidates in the lowest chunk: the whole heap lies between. */
+const scavengeLowest = (chunks) => ({
+  name: "scavengeOne, candidates in the lowest chunk only",
+  short: "scavengeOne",
+  input: sizeName(chunks),
+  chunks,
+  columns: ALL,
+  create: ({ PageAlloc }) => {
+    const heap = new PageAlloc({ physHugePageSize: 0 });
+    heap.grow(0, chunks * CHUNK_BYTES);
+    return {
+      most: CHUNK_PAGES,
+      prepare() {
+        heap.allocRange(0, CHUNK_PAGES);
+        heap.free(0, CHUNK_PAGES);
+      },
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          heap.resetScavengeAddr();
+          sum += heap.scavengeOne(1);
+        }
+        return sum;
+      },
+    };
+  },
+  native: { args: ["scavengeOne", chunks] },
+});
+
+/** alloc(2) and free, with room in the highest chunk only and a single free page in the lowest. */
+const allocHighest = (chunks) => ({
+  name: "alloc + free, room in the highest chunk only",
+  short: "alloc + free",
+  input: sizeName(chunks),
+  chunks,
+  columns: ALL,
+  create: ({ PageAlloc }) => {
+    const heap = new PageAlloc();
+    heap.grow(0, chunks * CHUNK_BYTES);
+    heap.allocRange(0, chunks * CHUNK_PAGES);
+    heap.free(5 * PAGE, 1);
+    heap.free((chunks - 1) * CHUNK_BYTES, 2);
+    return {
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const base = heap.alloc(2);
+          heap.free(base, 2);
+          sum += base / PAGE;
+        }
+        return sum;
+      },
+    };
+  },
+  native: { args: ["alloc", chunks] },
+});
+
+/** A new heap that grows to its size at once. */
+const growAtOnce = (chunks) => ({
+  name: "grow at once",
+  short: "grow",
+  input: sizeName(chunks),
+  chunks,
+  columns: ALL,
+  create: ({ PageAlloc }) => ({
+    run(operations) {
+      for (let i = 0; i < operations; i++) {
+        const heap = new PageAlloc();
+        heap.grow(0, chunks * CHUNK_BYTES);
+        heap[Symbol.dispose]();
+      }
+      return operations;
+    },
+  }),
+  native: { args: ["grow", chunks] },
+});
+
+/** scavenge(1), one page after another from the top. */
+const scavengePages = {
+  name: "scavenge(1), page after page",
+  input: sizeName(CHUNKS),
+  columns: ALL,
+  create: ({ PageAlloc }) => {
+    const heap = new PageAlloc({ physHugePageSize: 0 });
+    heap.grow(0, CHUNKS * CHUNK_BYTES);
+    return {
+      most: CHUNKS * CHUNK_PAGES,
+      prepare() {
+        heap.allocRange(0, CHUNKS * CHUNK_PAGES);
+        heap.free(0, CHUNKS * CHUNK_PAGES);
+        heap.resetScavengeAddr();
+      },
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) sum += heap.scavenge(1);
+        return sum;
+      },
+    };
+  },
+  native: { args: ["scavenge", CHUNKS] },
+};
+
+const caches = {
+  name: "allocToCache + flush",
+  input: `${sizeName(CHUNKS)}, a quarter free, npages 1`,
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const heap = fragmented(PageAlloc, 1, fragments(1).free);
+    return {
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const cache = heap.allocToCache();
+          sum += cache.base / PAGE;
+          cache.flush();
+        }
+        return sum;
+      },
+    };
+  },
+};
+
+const cacheAlloc = {
+  name: "PageCache.alloc, all 64 pages of a cache",
+  input: "npages 1",
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const heap = new PageAlloc();
+    heap.grow(0, CHUNK_BYTES);
+    return {
+      unitsPerOperation: 64,
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const cache = heap.allocToCache();
+          for (let page = 0; page < 64; page++) sum += cache.alloc(1) / PAGE;
+          cache.flush();
+          heap.free(0, 64);
+        }
+        return sum;
+      },
+    };
+  },
+};
+
+const stats = {
+  name: "stats",
+  input: `${sizeName(CHUNKS)}, a quarter free, npages 1`,
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const heap = fragmented(PageAlloc, 1, fragments(1).free);
+    return {
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) sum += heap.stats().inUse / PAGE;
+        return sum;
+      },
+    };
+  },
+};
+
+const snapshots = {
+  name: "snapshot + restore",
+  input: sizeName(CHUNKS),
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const heap = fragmented(PageAlloc, 1, fragments(1).free);
+    return {
+      run(operations) {
+        for (let i = 0; i < operations; i++) PageAlloc.restore(heap.snapshot())[Symbol.dispose]();
+        return operations;
+      },
+    };
+  },
+};
+
+/** The cases on whole heaps. */
+export const heapCases = () =>
+  [
+    ...[1, 2, 16, 64, 512].map(allocFreeRandom),
+    ...[1, 512].map(allocFreeSame),
+    scavengePages,
+    caches,
+    cacheAlloc,
+    stats,
+    snapshots,
+  ].map((each) => ({ ...each, group: "heap calls" }));
+
+/** The cases whose cost is looked at over the size of the heap. */
+export const sizeCases = () =>
+  [scavengeLowest, allocHighest, growAtOnce].flatMap((kind) =>
+    SIZES.map((chunks) => ({ ...kind(chunks), group: "cost over size" })),
+  );

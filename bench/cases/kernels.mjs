@@ -1,0 +1,160 @@
+// The kernels, each on every named input: one call from JavaScript a chunk, and the loop inside the engine.
+// Every kernel has a loop of its own: in one for all, no engine could make the call direct.
+
+/** A chunk of an input: the words of its alloc bitmap, then those of its scavenged one. */
+const WORDS_PER_CHUNK = 16;
+
+/** The chunks of an input, as PallocData of a column. */
+function chunksOf({ PallocData }, words) {
+  return Array.from({ length: words.length / WORDS_PER_CHUNK }, (_, chunk) => {
+    const data = new PallocData();
+    const at = chunk * WORDS_PER_CHUNK;
+    data.alloc.words.set(words.subarray(at, at + 8));
+    data.scavenged.words.set(words.subarray(at + 8, at + 16));
+    return data;
+  });
+}
+
+const KERNELS = [
+  {
+    name: "hasScavengeCandidate",
+    parameter: "min",
+    values: [1, 8, 64],
+    loop: (subject, words, min) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        let sum = 0;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          sum += chunks[k].hasScavengeCandidate(min) ? 1 : 0;
+        }
+        return sum;
+      };
+    },
+  },
+  {
+    name: "findScavengeCandidate",
+    parameter: "min",
+    values: [1, 8, 64],
+    loop: (subject, words, min) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        let sum = 0;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          const { start, npages } = chunks[k].findScavengeCandidate(511, min, 512);
+          sum += npages === 0 ? 0 : start + npages;
+        }
+        return sum;
+      };
+    },
+  },
+  {
+    name: "summarize",
+    loop: (subject, words) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        let sum = 0;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          const { start, max, end } = chunks[k].summarize();
+          sum += start + max + end;
+        }
+        return sum;
+      };
+    },
+  },
+  {
+    name: "find",
+    parameter: "npages",
+    values: [1, 16, 128],
+    loop: (subject, words, npages) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        let sum = 0;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          sum += chunks[k].find(npages, 0).index;
+        }
+        return sum;
+      };
+    },
+  },
+  {
+    name: "popcntRange",
+    parameter: "n",
+    values: [500],
+    loop: (subject, words, n) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        let sum = 0;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          sum += chunks[k].alloc.popcntRange(6, n);
+        }
+        return sum;
+      };
+    },
+  },
+  {
+    name: "allocRange + freeRange",
+    kernel: "allocFreeRange",
+    parameter: "n",
+    values: [100],
+    loop: (subject, words, n) => {
+      const chunks = chunksOf(subject, words);
+      return (operations) => {
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === chunks.length ? 0 : k + 1) {
+          chunks[k].allocRange(30, n);
+          chunks[k].freeRange(30, n);
+        }
+        return operations;
+      };
+    },
+  },
+  {
+    name: "fillAligned",
+    parameter: "m",
+    values: [1, 8, 64],
+    loop: ({ fillAligned }, words, m) => {
+      const list = [...words];
+      return (operations) => {
+        let sum = 0n;
+        for (let i = 0, k = 0; i < operations; i++, k = k + 1 === list.length ? 0 : k + 1) {
+          sum ^= fillAligned(list[k], m);
+        }
+        return Number(sum & 0xffffffffn);
+      };
+    },
+  },
+];
+
+/** The cases, given the chunks of each input by its name. */
+export function kernelCases(inputs) {
+  const cases = [];
+  for (const { name, kernel = name, parameter, values = [undefined], loop } of KERNELS) {
+    for (const value of values) {
+      for (const [input, words] of Object.entries(inputs)) {
+        const about = { name, input: value === undefined ? input : `${input}, ${parameter} ${value}` };
+        const parameters = value === undefined ? [] : [value];
+        const check = words.length / WORDS_PER_CHUNK;
+        cases.push({
+          ...about,
+          group: "kernels, per call from JavaScript",
+          columns: ["BigInt", "ts", "wasm"],
+          create: (subject) => ({ run: loop(subject, words, ...parameters), check }),
+        });
+        cases.push({
+          ...about,
+          group: "kernels, inside the engine",
+          columns: ["ts", "wasm"],
+          create: ({ inside }) => ({ run: inside[kernel](words, ...parameters), check }),
+          native: { args: ["kernel", kernel, ...parameters, check], input: () => words },
+        });
+      }
+    }
+  }
+  cases.push({
+    name: "a call that does nothing",
+    input: "",
+    group: "the crossing",
+    columns: ["ts", "wasm"],
+    create: ({ inside }) => ({ run: inside.crossing() }),
+  });
+  return cases;
+}

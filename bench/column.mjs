@@ -1,0 +1,44 @@
+// One column of the scoreboard, in a worker of its own: in one place with the others, the types of one engine would
+// slow the calls of the next. Answers `{ id, settings }` with `{ id, cell }` or `{ id, error }`.
+import { allCases } from "./cases/index.mjs";
+import { insideTwin, insideWasm } from "./inside/loops.mjs";
+import { measure } from "./measure.mjs";
+
+const ENTRIES = {
+  BigInt: () => import("./peers/bigint/index.mjs"),
+  ts: async ({ importBuilt, importInside }) => ({
+    ...(await importBuilt("ts.js")),
+    inside: insideTwin(await importInside("twin.js")),
+  }),
+  wasm: async ({ importBuilt, loadInside }) => ({
+    ...(await importBuilt("index.js")),
+    inside: await insideWasm(await loadInside("loops.wasm")),
+  }),
+};
+
+/** The columns that JavaScript has, in the order of the table. */
+export const COLUMNS = Object.keys(ENTRIES);
+
+/** What measures the cases of one column, by id. */
+export async function openColumn(name, environment) {
+  const [column, cases] = await Promise.all([ENTRIES[name](environment), allCases(environment)]);
+  const byId = new Map(cases.map((each) => [each.id, each]));
+  return (id, settings) => {
+    const { create, value } = byId.get(id);
+    if (!value) return measure(create(column), settings);
+    const bytes = value(column);
+    return { min: bytes, median: bytes, p99: bytes, mad: 0, samples: 1, operations: 1 };
+  };
+}
+
+/** Answers requests. `post` sends an answer; the result takes a request. */
+export function serveColumn(name, environment, post) {
+  const opened = openColumn(name, environment);
+  return async ({ id, settings }) => {
+    try {
+      post({ id, cell: (await opened)(id, settings) });
+    } catch (error) {
+      post({ id, error: `${name}: ${error.stack ?? error}` });
+    }
+  };
+}

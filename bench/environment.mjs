@@ -1,0 +1,20 @@
+// What the cases need of Node: where built files and traces are, and how much memory the process takes.
+import { readFile } from "node:fs/promises";
+import { memoryUsage } from "node:process";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+const at = (path) => new URL(`../${path}`, import.meta.url);
+
+/** The environment in Node; bench/browser has its like. */
+export const environment = {
+  importBuilt: (file) => import(at(`dist/${file}`)),
+  importInside: (file) => import(at(`build/bench/${file}`)),
+  loadInside: (file) => readFile(at(`build/bench/${file}`)),
+  loadTrace: async (file) => new Uint8Array(await readFile(at(`test/fixtures/traces/${file}`))),
+  residentBytes() {
+    setFlagsFromString("--expose-gc");
+    runInNewContext("gc")();
+    return memoryUsage.rss();
+  },
+};

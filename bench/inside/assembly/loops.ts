@@ -1,0 +1,97 @@
+// Loops over the kernels of the WebAssembly engine, compiled together with them: what a kernel takes where no call
+// crosses from JavaScript. twin.ts has the same for the twin. Each runs a kernel `times` times, on one after another
+// of the `count` chunks that start at `chunks`, and returns the sum of the results.
+
+import * as bits from "../../../assembly/bits";
+import * as candidate from "../../../assembly/candidate";
+import * as fill from "../../../assembly/fill-aligned";
+import * as room from "../../../assembly/find";
+import * as summary from "../../../assembly/summary";
+import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../../src/layout";
+
+/** A call from JavaScript that does nothing: the crossing itself. */
+export function crossing(x: u32): u32 {
+  return x;
+}
+
+export function hasScavengeCandidate(chunks: usize, count: u32, times: u32, min: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: u32 = 0;
+  for (let data = chunks; times; times--) {
+    sum += <u32>candidate.hasScavengeCandidate(data, min);
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return sum;
+}
+
+export function findScavengeCandidate(chunks: usize, count: u32, times: u32, min: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: u32 = 0;
+  for (let data = chunks; times; times--) {
+    const found = candidate.findScavengeCandidate(data, CHUNK_PAGES, min, CHUNK_PAGES, 0);
+    sum += (found & 0xffff) + (found >> 16);
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return sum;
+}
+
+export function summarize(chunks: usize, count: u32, times: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: u32 = 0;
+  for (let data = chunks; times; times--) {
+    const packed = summary.summarize(data);
+    sum += (packed & SUM_MASK) + ((packed >> SUM_BITS) & SUM_MASK) + (packed >> (2 * SUM_BITS));
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return sum;
+}
+
+export function find(chunks: usize, count: u32, times: u32, npages: u32): i32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: i32 = 0;
+  for (let data = chunks; times; times--) {
+    const index = room.find(data, npages, 0) & 0xffff;
+    sum += index == 0xffff ? -1 : <i32>index;
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return sum;
+}
+
+export function popcntRange(chunks: usize, count: u32, times: u32, n: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: u32 = 0;
+  for (let data = chunks; times; times--) {
+    sum += bits.popcntRange(data, 6, n);
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return sum;
+}
+
+export function allocFreeRange(chunks: usize, count: u32, times: u32, n: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  const all = times;
+  for (let data = chunks; times; times--) {
+    bits.setRange(data, 30, n);
+    bits.clearRange(data + DATA_SCAVENGED, 30, n);
+    bits.clearRange(data, 30, n);
+    data += DATA_BYTES;
+    if (data == end) data = chunks;
+  }
+  return all;
+}
+
+export function fillAligned(chunks: usize, count: u32, times: u32, m: u32): u32 {
+  const end = chunks + count * DATA_BYTES;
+  let sum: u64 = 0;
+  for (let word = chunks; times; times--) {
+    sum ^= fill.fillAligned(load<u64>(word), m);
+    word += 8;
+    if (word == end) word = chunks;
+  }
+  return <u32>sum;
+}

@@ -1,0 +1,103 @@
+// The benchmark in Node: builds what it runs, measures, and reports.
+//
+//   npm run bench -- --help
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { Worker } from "node:worker_threads";
+import Table from "cli-table3";
+import { Command } from "commander";
+import { readPackage } from "../scripts/files.mjs";
+import { allCases } from "./cases/index.mjs";
+import { COLUMNS } from "./column.mjs";
+import { environment } from "./environment.mjs";
+import { buildInside } from "./inside/build.mjs";
+import { nativeColumn } from "./native/native.mjs";
+import { compare, compareText } from "./report/compare.mjs";
+import { plot } from "./report/plot.mjs";
+import { cellText, tables } from "./report/table.mjs";
+import { runScoreboard, SETTINGS, workerColumn } from "./scoreboard.mjs";
+
+const command = new Command("npm run bench --")
+  .description(
+    "Measures the BigInt port, the TypeScript twin, the WebAssembly engine and plain C side by side.",
+  )
+  .option("--only <pattern>", "run only cases whose id matches this regular expression")
+  .option("--columns <names>", "run only these columns, by comma")
+  .option("--quick", "measure each cell just long enough to see that it works")
+  .option("--json [file]", "write the results as JSON, to standard output without a file")
+  .option(
+    "--compare <file>",
+    "compare with an earlier run's JSON, and mark what got worse by more than the noise",
+  )
+  .option("--svg <file>", "draw cost over the size of the heap")
+  .parse();
+const options = command.opts();
+/** With JSON on standard output, everything else goes to standard error. */
+const print = options.json === true ? console.error : console.log;
+
+/** Starts the worker of a column. */
+function startColumn(name) {
+  const worker = new Worker(new URL("node-worker.mjs", import.meta.url), { workerData: name });
+  worker.on("error", (error) => {
+    throw error;
+  });
+  const send = (request) => worker.postMessage(request);
+  return { worker, ...workerColumn(name, send, (answer) => worker.on("message", answer)) };
+}
+
+/** What the figures were taken on. */
+function describe(native) {
+  return {
+    date: new Date().toISOString(),
+    machine: `${cpus()[0].model.trim()}, ${cpus().length} cores, ${process.platform} ${process.arch}`,
+    palloc: readPackage().version,
+    node: process.version,
+    v8: process.versions.v8,
+    cc: native?.version ?? "no C compiler found, so there is no native column",
+  };
+}
+
+function printTables(rows, columns) {
+  for (const [group, lines] of tables(rows, columns)) {
+    const table = new Table({ head: [group, "", ...columns], style: { head: ["bold"], compact: true } });
+    table.push(...lines);
+    print(table.toString());
+  }
+}
+
+await buildInside();
+const native = nativeColumn();
+const header = describe(native);
+for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${value}`);
+print(
+  "Cells: median (least … p99). Each is the mean of one operation over a run of many, except where one takes long.",
+);
+
+const wanted = options.columns?.split(",");
+const workers = COLUMNS.filter((name) => !wanted || wanted.includes(name)).map(startColumn);
+const columns = native && (!wanted || wanted.includes(native.name)) ? [...workers, native] : workers;
+const names = columns.map(({ name }) => name);
+const pattern = new RegExp(options.only ?? "");
+const cases = (await allCases(environment)).filter(({ id }) => pattern.test(id));
+
+const started = performance.now();
+const settings = options.quick ? SETTINGS.quick : SETTINGS.normal;
+const rows = await runScoreboard(columns, cases, settings, (row) => {
+  if (process.stderr.isTTY)
+    console.error(row.id, ...names.map((name) => `  ${name}: ${cellText(row.cells[name], row)}`));
+});
+for (const { worker } of workers) await worker.terminate();
+
+const results = { header, columns: names, rows };
+printTables(rows, names);
+print(
+  `${rows.length} rows in ${Math.round((performance.now() - started) / 1000)} s. All columns computed the same.`,
+);
+if (options.json === true) console.log(JSON.stringify(results, null, 1));
+else if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
+if (options.svg) {
+  const svg = await plot(rows);
+  if (svg) writeFileSync(options.svg, svg);
+  else print("No case that was run has a size, so nothing was drawn.");
+}
+if (options.compare) print(compareText(compare(JSON.parse(readFileSync(options.compare, "utf8")), results)));

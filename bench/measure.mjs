@@ -1,0 +1,66 @@
+// Times one case on one column. Operations that take nanoseconds run in a loop inside what is timed, often enough for
+// the clock; what they give is added up, so that no compiler can leave them out.
+import { Bench } from "tinybench";
+
+/** What a timed run should take at least: a thousand times what the clock of a browser can tell apart. */
+const RUN_MS = 1;
+const MOST_SAMPLES = 2000;
+
+let sink = 0;
+
+/** How often to run the operation within a timed run, and what a run with all around it takes, in ms. */
+function calibrate({ prepare, run }, most) {
+  for (let operations = 1; ; operations = Math.min(most, operations * 2)) {
+    const before = performance.now();
+    prepare?.();
+    const start = performance.now();
+    sink += run(operations);
+    const end = performance.now();
+    if (end - start >= RUN_MS || operations >= most) return { operations, wall: end - before };
+  }
+}
+
+/**
+ * Times a case. `task` has `run(operations)`, which gives a number made of all results; `prepare()`, untimed, before
+ * each run; `most`, the operations after which a run must end; `check`, the operations whose number all columns must
+ * agree on; `clock(operations)`, if the case has its own idea of how long the latest run took, in ms.
+ *
+ * Gives ns per operation.
+ *
+ * @param {object} task
+ * @param {{ budgetMs: number, leastSamples: number }} settings
+ */
+export function measure(task, { budgetMs, leastSamples }) {
+  task.prepare?.();
+  const check = task.run(task.check ?? 1);
+  calibrate(task, task.most ?? Infinity);
+  const { operations, wall } = calibrate(task, task.most ?? Infinity);
+  const iterations = Math.max(leastSamples, Math.min(MOST_SAMPLES, Math.ceil(budgetMs / wall)));
+  const bench = new Bench({
+    time: 0,
+    iterations,
+    warmupTime: 0,
+    warmupIterations: Math.ceil(iterations / 10),
+    throws: true,
+  });
+  const run = () => {
+    sink += task.run(operations);
+    return task.clock && { overriddenDuration: task.clock(operations) };
+  };
+  bench.add("case", run, { beforeEach: () => task.prepare?.() });
+  const [{ result }] = bench.runSync();
+  const { min, p50, p99, mad, samplesCount } = result.latency;
+  const scale = 1e6 / (operations * (task.unitsPerOperation ?? 1));
+  return {
+    min: min * scale,
+    median: p50 * scale,
+    p99: p99 * scale,
+    mad: mad * scale,
+    samples: samplesCount,
+    operations,
+    check,
+  };
+}
+
+/** Read by nobody; it keeps the sum of all results alive. */
+export const consumed = () => sink;

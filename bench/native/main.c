@@ -1,0 +1,280 @@
+// Times one case of the benchmark in plain C and prints a line of JSON, in ns per operation:
+//
+//   bench BUDGET_MS LEAST_SAMPLES kernel NAME [PARAMETER] CHECK   < chunks
+//   bench BUDGET_MS LEAST_SAMPLES random|same CHECK               < 32-bit words: see read_fragments
+//   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow CHUNKS
+//
+// "check" in what it prints is the sum of what CHECK operations gave; every column of the benchmark has the same.
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "heap.h"
+
+// Keeps the compiler from moving work across, or out of, a loop.
+#define BARRIER() __asm__ volatile("" ::: "memory")
+
+static const double RUN_NS = 1e6;
+static const size_t MOST_SAMPLES = 2000;
+
+// A case: prepare (untimed) before each run; run gives the sum of its results; a run has at most `most` operations.
+typedef struct {
+  void (*prepare)(void);
+  double (*run)(uint32_t operations);
+  uint32_t most, check;
+} Case;
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static volatile double sink;
+
+static double timed_run(const Case *c, uint32_t operations) {
+  if (c->prepare) c->prepare();
+  double start = now();
+  double sum = c->run(operations);
+  double end = now();
+  sink = sum;
+  return end - start;
+}
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double quantile(double *values, size_t n, double part) {
+  qsort(values, n, sizeof *values, ascending);
+  return values[(size_t)(part * (double)(n - 1))];
+}
+
+static void measure(const Case *c, double budget_ns, size_t least) {
+  if (c->prepare) c->prepare();
+  double check = c->run(c->check);
+  uint32_t operations = 1;
+  double wall, before;
+  for (;; operations = operations > c->most / 2 ? c->most : operations * 2) {
+    before = now();
+    double took = timed_run(c, operations);
+    wall = now() - before;
+    if (took >= RUN_NS || operations == c->most) break;
+  }
+  double wanted = budget_ns / wall;
+  size_t samples = wanted > MOST_SAMPLES ? MOST_SAMPLES : wanted < least ? least : (size_t)wanted;
+  double *took = malloc(samples * sizeof *took), *off = malloc(samples * sizeof *off);
+  for (size_t i = 0; i < samples; i++) took[i] = timed_run(c, operations) / operations;
+  double median = quantile(took, samples, 0.5);
+  for (size_t i = 0; i < samples; i++) off[i] = fabs(took[i] - median);
+  printf("{\"min\":%.4f,\"median\":%.4f,\"p99\":%.4f,\"mad\":%.4f,\"samples\":%zu,\"operations\":%u,\"check\":%.0f}\n",
+         took[0], median, quantile(took, samples, 0.99), quantile(off, samples, 0.5), samples, operations, check);
+}
+
+// All of standard input. *nbytes: how much it is.
+static void *read_input(size_t *nbytes) {
+  size_t room = 1 << 16, used = 0, got;
+  char *data = malloc(room);
+  while ((got = fread(data + used, 1, room - used, stdin)) > 0) {
+    used += got;
+    if (used == room) data = realloc(data, room *= 2);
+  }
+  *nbytes = used;
+  return data;
+}
+
+// ---- kernels ----
+
+static Chunk *chunks;
+static uint32_t nchunks, parameter;
+
+// Runs `body` for one chunk after another, with `c` being the chunk.
+#define KERNEL(name, body)                             \
+  static double kernel_##name(uint32_t operations) {   \
+    uint64_t sum = 0;                                  \
+    for (uint32_t i = 0, k = 0; i < operations; i++) { \
+      Chunk *c = &chunks[k];                           \
+      BARRIER();                                       \
+      body;                                            \
+      k = k + 1 == nchunks ? 0 : k + 1;                \
+    }                                                  \
+    return (double)(int64_t)sum;                       \
+  }
+
+KERNEL(has, sum += has_scavenge_candidate(c, parameter))
+KERNEL(candidate, Run run = find_scavenge_candidate(c, 511, parameter, 512, 0);
+       sum += run.npages ? run.start + run.npages : 0)
+KERNEL(summarize, Sum s = summarize(c->alloc); sum += s.start + s.max + s.end)
+KERNEL(find, int32_t first; sum += (uint64_t)(int64_t)find(c->alloc, parameter, 0, &first))
+KERNEL(popcnt, sum += popcnt_range(c->alloc, 6, parameter))
+KERNEL(alloc_free, chunk_alloc(c, 30, parameter); BARRIER(); clear_range(c->alloc, 30, parameter); sum++)
+
+static double kernel_fill(uint32_t operations) {
+  uint64_t *words = (uint64_t *)chunks, sum = 0;
+  uint32_t nwords = nchunks * 2 * WORDS;
+  for (uint32_t i = 0, k = 0; i < operations; i++) {
+    BARRIER();
+    sum ^= fill_aligned(words[k], parameter);
+    k = k + 1 == nwords ? 0 : k + 1;
+  }
+  return (double)(uint32_t)sum;
+}
+
+static const struct {
+  const char *name;
+  double (*run)(uint32_t operations);
+} KERNELS[] = {
+    {"hasScavengeCandidate", kernel_has}, {"findScavengeCandidate", kernel_candidate},
+    {"summarize", kernel_summarize},      {"find", kernel_find},
+    {"popcntRange", kernel_popcnt},       {"allocFreeRange", kernel_alloc_free},
+    {"fillAligned", kernel_fill},
+};
+
+// ---- heaps ----
+
+static Heap heap, fresh;
+static uint32_t *victims, *live, *held, nlive, npages, size;
+
+static void fill(Heap *of, uint32_t from, uint32_t to) {
+  for (uint32_t chunk = from; chunk < to; chunk++) heap_alloc_range(of, (int64_t)chunk * CHUNK_PAGES, CHUNK_PAGES);
+}
+
+// Input: chunks, npages, number of free blocks, of live ones, of victims; then these. A block is npages pages.
+static void read_fragments(void) {
+  size_t nbytes;
+  uint32_t *input = read_input(&nbytes);
+  npages = input[1];
+  nlive = input[3];
+  uint32_t nfree = input[2], *blocks = input + 5;
+  heap = heap_new(input[0]);
+  fill(&heap, 0, input[0]);
+  heap.search = INT64_MAX;
+  for (uint32_t i = 0; i < nfree; i++) heap_free(&heap, (int64_t)blocks[i] * npages, npages);
+  fresh = heap_new(input[0]);
+  heap_copy(&fresh, &heap);
+  live = blocks + nfree;
+  victims = live + nlive;
+  held = malloc(nlive * sizeof *held);
+}
+
+static void prepare_random(void) {
+  heap_copy(&heap, &fresh);
+  for (uint32_t i = 0; i < nlive; i++) held[i] = live[i] * npages;
+}
+
+static double run_random(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    int64_t page = heap_alloc(&heap, npages);
+    heap_free(&heap, held[victims[i]], npages);
+    held[victims[i]] = (uint32_t)page;
+    sum += (uint64_t)page;
+  }
+  return (double)sum;
+}
+
+static double run_same(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    int64_t page = heap_alloc(&heap, npages);
+    heap_free(&heap, page, npages);
+    sum += (uint64_t)page;
+  }
+  return (double)sum;
+}
+
+static void prepare_lowest(void) {
+  heap_alloc_range(&heap, 0, CHUNK_PAGES);
+  heap_free(&heap, 0, CHUNK_PAGES);
+}
+
+static double run_scavenge_one(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    heap_reset_scavenge(&heap);
+    sum += heap_scavenge_one(&heap, 1);
+  }
+  return (double)sum * 8192;
+}
+
+static void prepare_pages(void) {
+  for (uint32_t chunk = 0; chunk < size; chunk++) memset(heap.chunks[chunk].scavenged, 0, WORDS * 8);
+  heap_reset_scavenge(&heap);
+}
+
+static double run_scavenge(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) sum += heap_scavenge_one(&heap, 1);
+  return (double)sum * 8192;
+}
+
+static void prepare_highest(void) {
+  fill(&heap, 0, size);
+  heap.search = INT64_MAX;
+  heap_free(&heap, 5, 1);
+  heap_free(&heap, (int64_t)(size - 1) * CHUNK_PAGES, 2);
+}
+
+static double run_grow(uint32_t operations) {
+  for (uint32_t i = 0; i < operations; i++) {
+    Heap grown = heap_new(size);
+    BARRIER();
+    free(grown.block);
+  }
+  return operations;
+}
+
+// ---- the command ----
+
+static int unknown(const char *what) {
+  fprintf(stderr, "no such case: %s\n", what);
+  return 2;
+}
+
+static int measure_kernel(int argc, char **argv, double budget_ns, size_t least) {
+  size_t nbytes;
+  chunks = read_input(&nbytes);
+  nchunks = (uint32_t)(nbytes / sizeof(Chunk));
+  parameter = argc > 2 ? (uint32_t)atoi(argv[1]) : 0;
+  uint32_t check = (uint32_t)atoi(argv[argc - 1]);
+  for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
+    if (strcmp(KERNELS[i].name, argv[0])) continue;
+    measure(&(Case){.run = KERNELS[i].run, .most = 1u << 30, .check = check}, budget_ns, least);
+    return 0;
+  }
+  return unknown(argv[0]);
+}
+
+static int measure_heap(const char *name, uint32_t number, double budget_ns, size_t least) {
+  Case c = {.most = 1u << 30, .check = 1};
+  size = number;
+  if (!strcmp(name, "random") || !strcmp(name, "same")) {
+    read_fragments();
+    c.check = number;
+    c.run = run_same;
+    if (!strcmp(name, "random")) c = (Case){prepare_random, run_random, number, number};
+  } else if (!strcmp(name, "grow")) {
+    c.run = run_grow;
+  } else {
+    heap = heap_new(number);
+    if (!strcmp(name, "scavengeOne")) c = (Case){prepare_lowest, run_scavenge_one, CHUNK_PAGES, 1};
+    else if (!strcmp(name, "scavenge")) c = (Case){prepare_pages, run_scavenge, number * CHUNK_PAGES, 1};
+    else if (!strcmp(name, "alloc")) {
+      prepare_highest();
+      npages = 2;
+      c.run = run_same;
+    } else return unknown(name);
+  }
+  measure(&c, budget_ns, least);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 5) return unknown("too few arguments");
+  double budget_ns = atof(argv[1]) * 1e6;
+  size_t least = (size_t)atoi(argv[2]);
+  make_byte_tables();
+  if (!strcmp(argv[3], "kernel")) return measure_kernel(argc - 4, argv + 4, budget_ns, least);
+  return measure_heap(argv[3], (uint32_t)atoi(argv[4]), budget_ns, least);
+}

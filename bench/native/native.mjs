@@ -1,0 +1,42 @@
+// The column of native C: compiles the program beside this file, where there is a compiler, and asks it for a case.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { root, upToDate } from "../../scripts/files.mjs";
+
+const BINARY = "build/bench/native";
+const SOURCES = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
+
+/** The first compiler that answers, as { command, version }. */
+function findCompiler() {
+  for (const command of [process.env.CC, "cc", "gcc", "clang"].filter(Boolean)) {
+    const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+    if (status === 0) return { command, version: stdout.split("\n")[0] };
+  }
+  return undefined;
+}
+
+/** The column; undefined where there is no compiler. `version` is the compiler's. */
+export function nativeColumn() {
+  const compiler = findCompiler();
+  if (!compiler) return undefined;
+  const binary = join(root, BINARY);
+  if (!upToDate(BINARY, SOURCES)) {
+    mkdirSync(join(root, "build/bench"), { recursive: true });
+    const source = fileURLToPath(new URL("main.c", import.meta.url));
+    const flags = ["-O3", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
+    execFileSync(compiler.command, [...flags, "-o", binary, source, "-lm"], { stdio: "inherit" });
+  }
+  return {
+    name: "native C",
+    version: compiler.version,
+    has: (each) => each.native !== undefined,
+    async measure({ native: { args, input } }, { budgetMs, leastSamples }) {
+      const data = input?.();
+      const bytes = data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      const command = [budgetMs, leastSamples, ...args].map(String);
+      return JSON.parse(execFileSync(binary, command, { input: bytes, encoding: "utf8" }));
+    },
+  };
+}

@@ -1,0 +1,58 @@
+// Takes each case round all columns before the next, so that a noisy minute of the machine is shared by all; and sees
+// that they computed the same.
+
+/** How long a cell is measured, and over how many runs at least. */
+export const SETTINGS = {
+  normal: { budgetMs: 300, leastSamples: 5 },
+  quick: { budgetMs: 5, leastSamples: 2 },
+};
+
+/**
+ * Measures `cases` on `columns`, each `{ name, has(case), measure(case, settings) }`. Calls onRow(row) as each row is
+ * done. Gives the rows: `{ id, group, name, input, unit, rate, cells }`, cells by column. Throws when columns disagree
+ * on what a case computes.
+ */
+export async function runScoreboard(columns, cases, settings, onRow = () => {}) {
+  const rows = [];
+  for (const each of cases) {
+    const { id, group, name, short, input, chunks, unit = "ns", rate } = each;
+    const row = { id, group, name, short, input, chunks, unit, rate, cells: {} };
+    for (const column of columns) {
+      if (column.has(each)) row.cells[column.name] = await column.measure(each, settings);
+    }
+    agree(row);
+    rows.push(row);
+    onRow(row);
+  }
+  return rows;
+}
+
+/** Throws when the columns of a row have computed different things. */
+function agree({ id, cells }) {
+  const checks = Object.entries(cells).filter(([, cell]) => cell.check !== undefined);
+  if (new Set(checks.map(([, cell]) => cell.check)).size <= 1) return;
+  throw new Error(`${id}: ${checks.map(([name, cell]) => `${name} gives ${cell.check}`).join(", ")}`);
+}
+
+/**
+ * A column that measures in a worker. `send` posts a request to it, and it calls the function given to `onAnswer` with
+ * each answer.
+ */
+export function workerColumn(name, send, onAnswer) {
+  const waiting = new Map();
+  onAnswer(({ id, cell, error }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error) reject(new Error(error));
+    else resolve(cell);
+  });
+  return {
+    name,
+    has: ({ columns }) => columns.includes(name),
+    measure: ({ id }, settings) =>
+      new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject });
+        send({ id, settings });
+      }),
+  };
+}
