@@ -3,7 +3,7 @@
 
 import { integer, refuse } from "./args.ts";
 import type { Engine } from "./engine.ts";
-import { PageAllocError } from "./errors.ts";
+import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import {
   CHUNK_INDEX_BITS,
   CHUNK_PAGES,
@@ -31,6 +31,7 @@ export interface Sys {
    * @param base address of the first page, in bytes
    * @param nbytes length of the run, in bytes
    */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most hooks return nothing, and need not say so
   unused?(base: number, nbytes: number): boolean | void;
   /**
    * The pages, some of which were released, are about to be used again. If it throws, they are free again, scavenged as
@@ -173,39 +174,33 @@ export class Core {
     return (chunk * CHUNK_PAGES + index) * this.pageSize;
   }
 
-  /** Says which page of a range is in the way of a call. */
-  refuseRange({ chunk, index }: Place, npages: number, mustBeInUse: boolean): never {
+  /** Says which page of a range is in the way of a call that wants all of it in use, or all of it free. */
+  refuseRange(place: Place, npages: number, mustBeInUse: boolean): never {
+    const from = this.address(place.chunk, place.index);
+    const verb = mustBeInUse ? "free" : "allocate";
+    const refuse = (code: PageAllocErrorCode, why: string): never => {
+      throw new PageAllocError(code, `cannot ${verb} ${npages} pages from base ${from} on: ${why}`);
+    };
+    let { chunk, index } = place;
     for (let left = npages; left > 0; chunk++, index = 0) {
-      const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
-      const address = this.address(chunk, index);
-      if (!leaf) {
-        throw new PageAllocError(
-          "ERR_NOT_MAPPED",
-          `no page at ${address}: the heap has not been grown over it, and only pages of the heap can be ${mustBeInUse ? "freed" : "allocated"}`,
-        );
+      if (!this.engine.mappedLeafOf(this.at, chunk)) {
+        refuse("ERR_NOT_MAPPED", `the heap has not been grown over ${this.address(chunk, index)}`);
       }
-      for (; index < CHUNK_PAGES && left > 0; index++, left--) this.#refusePage(chunk, index, mustBeInUse);
+      for (; index < CHUNK_PAGES && left > 0; index++, left--) {
+        const page = `the page at ${this.address(chunk, index)}`;
+        if (this.engine.inspect(this.at, chunk, index, 1, mustBeInUse)) {
+          if (mustBeInUse) refuse("ERR_NOT_ALLOCATED", `${page} is free`);
+          refuse("ERR_NOT_FREE", `${page} is in use`);
+        }
+        if (mustBeInUse && this.engine.owned(this.at, chunk, index, 1)) {
+          refuse(
+            "ERR_NOT_ALLOCATED",
+            `${page} is in a page cache, or a sys hook is running on it; flush the cache, or let the hook return`,
+          );
+        }
+      }
     }
-    throw new PageAllocError(
-      "ERR_CORRUPT",
-      "a range of pages was refused, and every page of it is as it should be",
-    );
-  }
-
-  /** Throws if the page is in the way of a call. */
-  #refusePage(chunk: number, index: number, mustBeInUse: boolean): void {
-    const page = `the page at ${this.address(chunk, index)}`;
-    if (this.engine.inspect(this.at, chunk, index, 1, mustBeInUse)) {
-      if (!mustBeInUse)
-        throw new PageAllocError("ERR_NOT_FREE", `${page} is in use, so it cannot be allocated`);
-      throw new PageAllocError("ERR_NOT_ALLOCATED", `${page} is not in use, so it cannot be freed`);
-    }
-    if (mustBeInUse && this.engine.owned(this.at, chunk, index, 1)) {
-      throw new PageAllocError(
-        "ERR_NOT_ALLOCATED",
-        `${page} is in a page cache, or a sys hook is running on it; it cannot be freed until the cache has been flushed or the hook has returned`,
-      );
-    }
+    return refuse("ERR_CORRUPT", "a page of them was in the way, and is not");
   }
 }
 

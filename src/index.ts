@@ -4,11 +4,12 @@ import { powerOfTwo, word } from "./args.ts";
 import { FIRST_PAGES, once } from "./instance.ts";
 import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
 import { PallocData as BasePallocData } from "./palloc-data.ts";
-import { compile, compileAsync, createWasm } from "./wasm/engine.ts";
+import { checkModule, compile, compileAsync, createWasm } from "./wasm/engine.ts";
 
 export * from "./api.ts";
 
 let prepared: WebAssembly.Module | undefined;
+let compiling: Promise<WebAssembly.Module> | undefined;
 
 const instance = once(() => createWasm(prepared ?? compile(), FIRST_PAGES));
 
@@ -19,20 +20,28 @@ const instance = once(() => createWasm(prepared ?? compile(), FIRST_PAGES));
  * Rejects with TypeError, or PageAllocError ERR_WASM_UNAVAILABLE.
  */
 export async function init(module?: WebAssembly.Module): Promise<void> {
-  if (module !== undefined && !(module instanceof WebAssembly.Module)) {
-    throw new TypeError("module must be a WebAssembly.Module or undefined");
+  if (module === undefined) {
+    compiling ??= compileAsync();
+    prepared ??= await compiling;
+  } else {
+    checkModule(module);
+    prepared ??= module;
   }
-  prepared = module ?? (await compileAsync());
   instance();
 }
 
+/** One chunk on its own, or a view of a heap's chunk; see the base class. */
 export class PallocData extends BasePallocData {
-  protected static override readonly instance = instance;
+  /** @internal */
+  static override readonly instance = instance;
 }
 
+/** A heap of pages; see the base class. */
 export class PageAlloc extends BasePageAlloc {
-  protected static override readonly instance = instance;
-  protected static override readonly PallocData = PallocData;
+  /** @internal */
+  static override readonly instance = instance;
+  /** @internal */
+  static override readonly PallocData = PallocData;
 }
 
 /**

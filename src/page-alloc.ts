@@ -87,6 +87,9 @@ export interface PageAllocStats {
   metadata: number;
 }
 
+/** One page more than any heap has. */
+const MOST_PAGES = CHUNK_PAGES * (MAX_CHUNKS + 1);
+
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
 
@@ -110,14 +113,16 @@ export class PageAlloc {
   /** @internal */
   readonly [CORE]: Core;
   #lastAllocScavenged = 0;
+  /** `dispose`, for `using`, in runtimes that know the symbol. */
+  declare readonly [Symbol.dispose]: () => void;
 
   /** @internal What heaps are made of; the package's entries say which engine. */
-  protected static instance(): Instance {
+  static instance(): Instance {
     throw new TypeError("PageAlloc needs an engine; import it from palloc or palloc/ts");
   }
 
   /** @internal The class of chunk views. */
-  protected static readonly PallocData: typeof PallocData = PallocData;
+  static readonly PallocData: typeof PallocData = PallocData;
 
   /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
   constructor(options?: PageAllocOptions);
@@ -202,7 +207,7 @@ export class PageAlloc {
     integer("base", base, 0, core.limit - 1);
     integer("nbytes", nbytes, 1, core.limit - base);
     const first = Math.floor(base / core.chunkBytes);
-    this.#map(first, Math.ceil((base + nbytes) / core.chunkBytes) - first);
+    this.#map(first, Math.ceil((base + nbytes) / core.chunkBytes) - first, base);
   }
 
   /**
@@ -213,14 +218,11 @@ export class PageAlloc {
     const core = this[CORE];
     core.count(npages);
     if (core.sys.used) return this.#allocUsed(npages);
-    this.#lastAllocScavenged = 0;
-    if (npages > CHUNK_PAGES * MAX_CHUNKS) return -1;
     core.lock.acquire();
     try {
-      const page = core.engine.alloc(core.at, npages);
-      if (page < 0) return -1;
-      this.#lastAllocScavenged = core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
-      return page * core.pageSize;
+      const page = core.engine.alloc(core.at, Math.min(npages, MOST_PAGES));
+      this.#lastAllocScavenged = page < 0 ? 0 : core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
+      return page < 0 ? -1 : page * core.pageSize;
     } finally {
       core.lock.release();
     }
@@ -248,6 +250,7 @@ export class PageAlloc {
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
   get lastAllocScavenged(): number {
+    this[CORE].at;
     return this.#lastAllocScavenged;
   }
 
@@ -430,8 +433,8 @@ export class PageAlloc {
     core.regions.free(core.region);
   }
 
-  /** Adds chunks to the heap. */
-  #map(first: number, nchunks: number): void {
+  /** Adds chunks to the heap; `base` is what the caller asked for. */
+  #map(first: number, nchunks: number, base: number): void {
     const core = this[CORE];
     core.locked(() => {
       if (core.get(HEADER_CHUNKS) + nchunks > MAX_CHUNKS) {
@@ -444,7 +447,7 @@ export class PageAlloc {
       if (taken >= 0) {
         throw new PageAllocError(
           "ERR_OVERLAP",
-          `the heap has been grown over ${core.address(taken, 0)} already, and ranges are rounded outward to chunks of ${core.chunkBytes} bytes; see mappedRanges()`,
+          `cannot grow over ${nchunks} chunks from base ${base} on: the heap has the chunk at ${core.address(taken, 0)} already, and ranges are rounded outward to chunks of ${core.chunkBytes} bytes; see mappedRanges()`,
         );
       }
       core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
@@ -455,21 +458,18 @@ export class PageAlloc {
   /** `alloc` for a heap whose system wants to know. */
   #allocUsed(npages: number): number {
     const core = this[CORE];
-    this.#lastAllocScavenged = 0;
-    if (npages > CHUNK_PAGES * MAX_CHUNKS) return -1;
     let runs: Run[] = [];
     const page = core.locked(() => {
-      const found = core.engine.findFreePage(core.at, npages);
+      const found = core.engine.findFreePage(core.at, Math.min(npages, MOST_PAGES));
       if (found < 0) return found;
       const place = placeOf(found);
       runs = scavengedRuns(core, place, npages);
       core.engine.allocRange(core.at, place.chunk, place.index, npages);
       return found;
     });
-    if (page < 0) return -1;
-    if (runs.length) this.#use(placeOf(page), npages, runs);
+    if (page >= 0 && runs.length) this.#use(placeOf(page), npages, runs);
     this.#lastAllocScavenged = runs.reduce((sum, run) => sum + run.npages, 0) * core.pageSize;
-    return page * core.pageSize;
+    return page < 0 ? -1 : page * core.pageSize;
   }
 
   /** Tells the system that pages which have just been allocated are about to be used again. */
@@ -491,23 +491,15 @@ export class PageAlloc {
       const first = named[i];
       let nchunks = 1;
       while (named[i + nchunks] === first + nchunks) nchunks++;
-      this.#map(first, nchunks);
+      this.#map(first, nchunks, first * core.chunkBytes);
       i += nchunks;
     }
     core.locked(() => fill(core, named, alloc, scavenged));
   }
 }
 
-/** Runtimes that know the symbol get `using`. */
-if (Symbol.dispose) {
-  Object.defineProperty(PageAlloc.prototype, Symbol.dispose, {
-    value(this: PageAlloc) {
-      this.dispose();
-    },
-    writable: true,
-    configurable: true,
-  });
-}
+if (Symbol.dispose)
+  Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
 
 /** A page number as chunk and index. */
 function placeOf(page: number): Place {
@@ -546,8 +538,7 @@ function readGeometry(options: PageAllocOptions): Geometry {
   integer("options.heapAddrBits", heapAddrBits, Math.max(32, pageShift + Math.log2(CHUNK_PAGES)), most);
   powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
   if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
-  if (shared !== false)
-    throw new RangeError(`options.shared must be false, got ${show(shared)}: heaps of one thread only`);
+  if (shared !== false) refuse("options.shared", shared, "false: heaps belong to one thread", "boolean");
   const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
   return {
     pageShift,

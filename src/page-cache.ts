@@ -63,6 +63,7 @@ export class PageCache {
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
   get lastAllocScavenged(): number {
+    this.#live();
     return this.#lastAllocScavenged;
   }
 
@@ -74,11 +75,12 @@ export class PageCache {
     const core = this.#core;
     core.count(npages);
     const ref = this.#live();
-    this.#lastAllocScavenged = 0;
-    if (!ref || npages > CACHE_PAGES) return -1;
     const scavBefore = core.sys.used ? this.scav : 0n;
-    const hit = core.engine.cacheAlloc(core.at, ref, npages);
-    if (hit < 0) return -1;
+    const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
+    if (hit < 0) {
+      this.#lastAllocScavenged = 0;
+      return -1;
+    }
     const chunk = core.get(ref + RECORD_CHUNK);
     const index = core.get(ref + RECORD_INDEX) + (hit & 0xffff);
     const scavenged = hit >>> 16;

@@ -84,7 +84,7 @@ export class PallocData {
   readonly #place: DataPlace;
 
   /** @internal What makes PallocData of its own; entries say which engine. */
-  protected static instance(): Instance {
+  static instance(): Instance {
     throw new TypeError("PallocData needs an engine; import it from palloc or palloc/ts");
   }
 

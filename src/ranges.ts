@@ -3,6 +3,7 @@
 import { integer, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
+  CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   DATA_BYTES,
   DATA_SCAVENGED,
@@ -32,7 +33,8 @@ export function readRanges(name: string, given: ChunkRanges): Map<number, PageRa
     refuse(name, given, "an object of ranges by chunk index", "");
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {
-    const chunk = integer(`${name}'s chunk index`, /^\d+$/.test(key) ? Number(key) : NaN, 0, 2 ** 30 - 1);
+    if (!/^\d+$/.test(key)) throw new RangeError(`a key of ${name} must be a chunk index, got ${key}`);
+    const chunk = integer(`a chunk index of ${name}`, Number(key), 0, 2 ** CHUNK_INDEX_BITS - 1);
     if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]", "");
     ranges.set(
       chunk,

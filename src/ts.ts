@@ -14,13 +14,18 @@ const instance = once(() => createTwin(FIRST_PAGES));
 /** Nothing needs to be prepared here; there so that `palloc` and `palloc/ts` can stand in for each other. */
 export async function init(): Promise<void> {}
 
+/** One chunk on its own, or a view of a heap's chunk; see the base class. */
 export class PallocData extends BasePallocData {
-  protected static override readonly instance = instance;
+  /** @internal */
+  static override readonly instance = instance;
 }
 
+/** A heap of pages; see the base class. */
 export class PageAlloc extends BasePageAlloc {
-  protected static override readonly instance = instance;
-  protected static override readonly PallocData = PallocData;
+  /** @internal */
+  static override readonly instance = instance;
+  /** @internal */
+  static override readonly PallocData = PallocData;
 }
 
 /**

@@ -37,19 +37,16 @@ export function orderByTime(columns: Columns): Columns {
   if (runs.length === 2) return columns;
   const order = mergeRuns(columns.time, runs);
   const ordered = makeColumns(columns.length);
-  gather(columns.time, order, ordered.time);
-  gather(columns.proc, order, ordered.proc);
-  gather(columns.kind, order, ordered.kind);
-  gather(columns.base, order, ordered.base);
-  gather(columns.npages, order, ordered.npages);
-  gather(columns.offset, order, ordered.offset);
+  for (let i = 0; i < order.length; i++) {
+    const event = order[i];
+    ordered.time[i] = columns.time[event];
+    ordered.proc[i] = columns.proc[event];
+    ordered.kind[i] = columns.kind[event];
+    ordered.base[i] = columns.base[event];
+    ordered.npages[i] = columns.npages[event];
+    ordered.offset[i] = columns.offset[event];
+  }
   return ordered;
-}
-
-type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;
-
-function gather(from: Column, order: Uint32Array, to: Column): void {
-  for (let i = 0; i < order.length; i++) to[i] = from[order[i]];
 }
 
 /** Where the runs of ascending times start, and after the last one where it ends. */
@@ -66,7 +63,8 @@ function ascendingRuns(time: Float64Array): number[] {
  * stay in file order.
  */
 function mergeRuns(time: Float64Array, runs: readonly number[]): Uint32Array {
-  let from = Uint32Array.from(time, (_, i) => i);
+  let from = new Uint32Array(time.length);
+  for (let i = 0; i < from.length; i++) from[i] = i;
   let to = new Uint32Array(time.length);
   let starts = runs;
   while (starts.length > 2) {

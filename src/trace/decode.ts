@@ -100,7 +100,7 @@ class Decoder {
     columns.time[event] = (this.#timeBase + (high >>> 16)) * TICK_NS;
     columns.proc[event] = this.#proc;
     columns.kind[event] = low & KIND_MASK;
-    const base = (high & 0xffff) * 2 ** 32 + (low - (low % PAGE_BYTES));
+    const base = (high & 0xffff) * 2 ** 32 + ((low & -PAGE_BYTES) >>> 0);
     columns.base[event] = base;
     const npages = (low & FLAG) !== 0 ? this.#manyPages() : (low >>> FIELD_SHIFT) & NPAGES_MASK;
     if (npages === 0 || base + npages * PAGE_BYTES > ADDRESS_LIMIT) {

@@ -8,7 +8,7 @@ import { integer, show } from "../args.ts";
 import type { PageAllocError } from "../errors.ts";
 import { CHUNK_PAGES } from "../layout.ts";
 import { eventError } from "./error.ts";
-import { ADDRESS_LIMIT, ALLOC, PAGE_BYTES, type PageTrace, SCAVENGE } from "./format.ts";
+import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace, SCAVENGE } from "./format.ts";
 
 /** Bytes per chunk. */
 export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
@@ -38,14 +38,7 @@ export interface Plan {
  */
 export function planReplay(trace: PageTrace): Plan {
   checkColumns(trace);
-  const counts = { allocs: 0, frees: 0, scavenges: 0 };
-  for (let event = 0; event < trace.length; event++) {
-    checkEvent(trace, event);
-    const kind = trace.kind[event];
-    if (kind === ALLOC) counts.allocs++;
-    else if (kind === SCAVENGE) counts.scavenges++;
-    else counts.frees++;
-  }
+  const counts = checkEvents(trace);
   const chunks = touchedChunks(trace);
   const numbers = new Map(Array.from(chunks, (chunk, number) => [chunk, number]));
   const first = trace.length > 0 ? trace.base[0] : 0;
@@ -81,18 +74,28 @@ function checkColumns(trace: PageTrace): void {
   }
 }
 
-function checkEvent(trace: PageTrace, event: number): void {
+/** Checks each event by itself, and counts the kinds. */
+function checkEvents(trace: PageTrace): Plan["counts"] {
+  const { length, kind, base, npages } = trace;
+  const counts = new Uint32Array(SCAVENGE + 1);
+  for (let event = 0; event < length; event++) {
+    const page = base[event] / PAGE_BYTES;
+    const end = page + npages[event];
+    const fits = page >= 0 && page === Math.floor(page) && page < end && end <= ADDRESS_LIMIT / PAGE_BYTES;
+    if (!fits || kind[event] < ALLOC || kind[event] > SCAVENGE) throw impossible(trace, event);
+    counts[kind[event]]++;
+  }
+  return { allocs: counts[ALLOC], frees: counts[FREE], scavenges: counts[SCAVENGE] };
+}
+
+/** What is wrong with an event by itself. */
+function impossible(trace: PageTrace, event: number): PageAllocError {
   const kind = trace.kind[event];
-  const base = trace.base[event];
   const npages = trace.npages[event];
-  if (kind < ALLOC || kind > SCAVENGE) throw eventError(trace, event, `no kind of event has number ${kind}`);
-  if (npages === 0) throw eventError(trace, event, "the event has no pages");
-  if (base >= 0 && base % PAGE_BYTES === 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT) return;
-  throw eventError(
-    trace,
-    event,
-    `${npages} pages do not lie there: addresses are pages of ${PAGE_BYTES} bytes, below 2^48`,
-  );
+  if (kind < ALLOC || kind > SCAVENGE) return eventError(trace, event, `no kind of event has number ${kind}`);
+  if (npages === 0) return eventError(trace, event, "the event has no pages");
+  const allowed = `addresses are pages of ${PAGE_BYTES} bytes, below 2^48`;
+  return eventError(trace, event, `${npages} pages do not lie there: ${allowed}`);
 }
 
 /** The indices of all chunks that events have pages in, ascending. */
@@ -122,13 +125,13 @@ function cellsOf(trace: PageTrace, numbers: ReadonlyMap<number, number>): Uint32
   let latest = -1;
   let firstCell = 0;
   for (let event = 0; event < trace.length; event++) {
-    const base = trace.base[event];
-    const chunk = Math.floor(base / CHUNK_BYTES);
+    const page = trace.base[event] / PAGE_BYTES;
+    const chunk = Math.floor(page / CHUNK_PAGES);
     if (chunk !== latest) {
       firstCell = (numbers.get(chunk) as number) * CHUNK_PAGES;
       latest = chunk;
     }
-    cells[event] = firstCell + (base % CHUNK_BYTES) / PAGE_BYTES;
+    cells[event] = firstCell + (page - chunk * CHUNK_PAGES);
   }
   return cells;
 }

@@ -1,5 +1,6 @@
 // The engine in WebAssembly: an instance of palloc.wasm over memory of its own.
 
+import { show } from "../args.ts";
 import type { Engine, Kernels } from "../engine.ts";
 import { PageAllocError } from "../errors.ts";
 import { Memory } from "../memory.ts";
@@ -41,6 +42,15 @@ export async function compileAsync(): Promise<WebAssembly.Module> {
   } catch (cause) {
     throw unavailable(cause);
   }
+}
+
+/** Throws TypeError unless `module` is palloc.wasm, compiled. The module may come from another realm. */
+export function checkModule(module: WebAssembly.Module): void {
+  const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
+  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeChunk")) return;
+  throw new TypeError(
+    `module must be palloc.wasm, compiled to a WebAssembly.Module, or undefined, got ${show(module)}`,
+  );
 }
 
 /**
