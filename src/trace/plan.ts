@@ -27,7 +27,7 @@ export interface Plan {
   /** How many cells there are. */
   readonly cellCount: number;
   /** Of each event's first page. */
-  readonly cell: Uint32Array;
+  readonly cell: Int32Array;
   /** How many events there are of each kind. */
   readonly counts: { readonly allocs: number; readonly frees: number; readonly scavenges: number };
 }
@@ -120,8 +120,8 @@ function tooLarge(trace: PageTrace, event: number): PageAllocError {
 }
 
 /** The cell of each event's first page. */
-function cellsOf(trace: PageTrace, numbers: ReadonlyMap<number, number>): Uint32Array {
-  const cells = new Uint32Array(trace.length);
+function cellsOf(trace: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
+  const cells = new Int32Array(trace.length);
   let latest = -1;
   let firstCell = 0;
   for (let event = 0; event < trace.length; event++) {
