@@ -575,17 +575,22 @@ function interleavedTests(subject: Subject): void {
     const names = [...ONE_PROC, TWO_PROCS];
     const programs = await Promise.all(names.map(unpackedTrace));
     const random = new Random(7);
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 40; round++) {
       const [a, b] = [random.pick(programs), random.pick(programs)];
       const data = random.oneIn(2) ? appended(a, b, random) : overwritten(a, b, random);
       // Whoever wrote last and most may have left nothing of the other.
-      if ([a, b].some((program) => data.every((byte, i) => byte === program[i]))) continue;
+      if (startsWith(a, data) || startsWith(b, data)) continue;
       const outcome = await readPageTrace(data)
         .then((trace) => replay(subject.palloc.PageAlloc, trace))
         .catch((error) => error.code);
       expect(outcome, `round ${round}`).toBe("ERR_TRACE");
     }
   });
+}
+
+function startsWith(whole: Uint8Array, start: Uint8Array): boolean {
+  for (let i = 0; i < start.length; i++) if (whole[i] !== start[i]) return false;
+  return true;
 }
 
 /** Both programs append their buffers to one file. */
