@@ -17,6 +17,7 @@ const EVENTS = [
   "free",
   "scavenge",
   "scavengeOne",
+  "scavengeRange",
   "resetScavengeAddr",
   "allocToCache",
   "cacheAlloc",
@@ -137,6 +138,13 @@ export class Lockstep {
     same(got, this.#model.scavengeOne(maxBytes), "result");
   }
 
+  scavengeRange(): void {
+    const [base, npages] = this.#somewhere();
+    if (npages === 0) return;
+    const got = this.#each(`scavengeRange(${base}, ${npages})`, (heap) => heap.scavengeRange(base, npages));
+    same(got, this.#model.scavengeRange(base, npages), "result");
+  }
+
   resetScavengeAddr(): void {
     this.#model.resetScavengeAddr();
     this.#each("resetScavengeAddr()", (heap) => heap.resetScavengeAddr());
@@ -211,6 +219,7 @@ export class Lockstep {
     const snapshots = this.#heaps.map((heap) => heap.snapshot()).reverse();
     for (const heap of this.#heaps) heap.dispose();
     this.#heaps = this.#pallocs.map(({ PageAlloc }, i) => PageAlloc.restore(snapshots[i]));
+    this.#model.lastAllocScavenged = 0;
   }
 
   /** Makes a call on both heaps, which must give the same. Of a refused call, its code or its class is the result. */

@@ -78,6 +78,7 @@ export class Model {
 
   alloc(npages: number): number {
     const base = this.findRun(npages);
+    this.lastAllocScavenged = 0;
     if (base !== -1) this.allocRange(base, npages);
     return base;
   }
@@ -134,6 +135,23 @@ export class Model {
       released += got;
     }
     return released;
+  }
+
+  scavengeRange(base: number, npages: number): number {
+    let released = 0;
+    let chunks = 0;
+    for (const chunk of this.chunks) {
+      const before = released;
+      this.#eachPage(base, npages, (each, i) => {
+        if (each !== chunk || chunk.alloc[i] || chunk.scavenged[i]) return;
+        chunk.scavenged[i] = true;
+        released++;
+      });
+      if (released > before) chunks++;
+    }
+    this.scavenges += chunks;
+    this.scavengedTotal += released * this.pageSize;
+    return released * this.pageSize;
   }
 
   allocToCache(): ModelCache {

@@ -1,0 +1,108 @@
+// What another thread may do to a heap while the scavenger walks without the lock: it acts here each time that the
+// scavenger gives the lock back. A reset after the walk began must win, and nothing but a reset ever raises scavAddr.
+import * as wasm from "palloc";
+import * as ts from "palloc/ts";
+import { describe, expect, it } from "vitest";
+import { lockOf } from "../src/page-alloc.ts";
+import { CHUNK } from "./support/heaps.ts";
+import { PAGES } from "./support/naive.ts";
+import type { PageAlloc } from "./support/subject.ts";
+
+type ChunkRanges = Parameters<typeof wasm.PageAlloc.from>[0]["alloc"];
+
+const FULL = [[0, PAGES]] as const;
+const TOP = 5 * CHUNK - 1;
+
+/** Lets `other` act once, when the heap's lock is given back for the first time. */
+function whenUnlocked(heap: PageAlloc, other: () => void): { acted: boolean } {
+  const lock = lockOf(heap);
+  const release = lock.release.bind(lock);
+  const state = { acted: false };
+  lock.release = () => {
+    release();
+    if (state.acted) return;
+    state.acted = true;
+    other();
+  };
+  return state;
+}
+
+describe.each([
+  ["wasm", wasm],
+  ["ts", ts],
+])("while the scavenger walks (%s)", (_, { PageAlloc }) => {
+  /** Chunks 1 to 4; the scavenger finds nothing in its own, the topmost, so it has to walk. */
+  const heapOf = (alloc: ChunkRanges) =>
+    PageAlloc.from({ alloc: { 1: FULL, 2: FULL, 3: FULL, 4: FULL, ...alloc } });
+
+  it("a reset wins over a walk that finds nothing", () => {
+    const heap = heapOf({});
+    const state = whenUnlocked(heap, () => {
+      heap.free(4 * CHUNK, 8);
+      heap.resetScavengeAddr();
+    });
+    expect(heap.scavengeOne()).toBe(0);
+    expect(state.acted).toBe(true);
+    expect(heap.scavAddr).toBe(TOP);
+    expect(heap.scavenge()).toBe(8 * heap.pageSize);
+    heap.check();
+  });
+
+  it("a reset wins over a walk that takes a candidate", () => {
+    const heap = heapOf({ 2: [] });
+    whenUnlocked(heap, () => {
+      heap.free(4 * CHUNK, 8);
+      heap.resetScavengeAddr();
+    });
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(TOP);
+    expect(heap.scavenge()).toBe(8 * heap.pageSize);
+    heap.check();
+  });
+
+  it("a reset wins over a walk whose candidate is gone", () => {
+    const heap = heapOf({ 2: [] });
+    whenUnlocked(heap, () => {
+      heap.allocRange(2 * CHUNK, PAGES);
+      heap.resetScavengeAddr();
+    });
+    expect(heap.scavengeOne()).toBe(0);
+    expect(heap.scavAddr).toBe(TOP);
+    heap.check();
+  });
+
+  it("a walk whose candidate is gone goes on", () => {
+    const heap = heapOf({ 1: [], 2: [] });
+    whenUnlocked(heap, () => heap.allocRange(2 * CHUNK, PAGES));
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(CHUNK - 1);
+    heap.check();
+  });
+
+  it("a walk that takes what was freed above scavAddr meanwhile does not raise it", () => {
+    const heap = heapOf({ 1: [], 2: [] });
+    whenUnlocked(heap, () => {
+      heap.scavenge();
+      expect(heap.scavAddr).toBe(CHUNK - 1);
+      heap.free(3 * CHUNK, 8);
+    });
+    heap.scavengeOne();
+    expect(heap.scavAddr).toBeLessThanOrEqual(CHUNK - 1);
+    heap.check();
+  });
+
+  it("growth meanwhile does no harm", () => {
+    const heap = heapOf({ 2: [] });
+    whenUnlocked(heap, () => heap.grow(10 * CHUNK, 5000 * CHUNK));
+    expect(heap.scavenge()).toBe(CHUNK);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge()).toBe(0);
+    heap.check();
+  });
+
+  it("dispose meanwhile is an error that says so", () => {
+    const heap = heapOf({ 2: [] });
+    whenUnlocked(heap, () => heap.dispose());
+    expect(() => heap.scavenge()).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
+  });
+});

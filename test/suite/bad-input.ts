@@ -1,0 +1,436 @@
+// Bad input: every argument of every public call, with every kind of wrong value. Each is refused with an error of the
+// right class whose message names the argument and the value, and the state is byte for byte as it was.
+import { describe, expect, it } from "vitest";
+import { hexOf } from "../support/bitmaps.ts";
+import { CHUNK, PAGE, SPACE } from "../support/heaps.ts";
+import { PAGES } from "../support/naive.ts";
+import {
+  NOT_BIGINTS,
+  NOT_COUNTS,
+  NOT_NUMBERS,
+  NOT_OBJECTS,
+  printed,
+  type Refusal,
+  refused,
+  rejected,
+} from "../support/refusals.ts";
+import { sameBytes } from "../support/same.ts";
+import type { PageAlloc, PageCache, Palloc, PallocData, Subject } from "../support/subject.ts";
+
+const SPACE_PAGES = SPACE / PAGE;
+
+/** What calls are made on. */
+interface Bench {
+  heap: PageAlloc;
+  cache: PageCache;
+  data: PallocData;
+}
+/** One argument of one call. */
+interface Argument {
+  call: string;
+  name: string;
+  /** Makes the call with this value for the argument, and good values for all others. */
+  make: (bench: Bench, value: never) => unknown;
+  /** Values of the wrong type. */
+  types: readonly unknown[];
+  /** Values of the right type out of range. */
+  ranges: readonly unknown[];
+}
+
+const withoutUndefined = (values: readonly unknown[]) => values.filter((value) => value !== undefined);
+
+/** An argument that is a number, from `least` to `most`. */
+function count(call: string, name: string, make: Argument["make"], least: number, most: number): Argument {
+  const ranges = [...NOT_COUNTS, Infinity, most + 1, ...(least > 0 ? [0, least - 1] : [])];
+  return { call, name, make, types: NOT_NUMBERS, ranges };
+}
+
+/** An argument that is a power of two from `least` to `most`. */
+function power(call: string, name: string, make: Argument["make"], least: number, most: number): Argument {
+  const ranges = [...NOT_COUNTS, Infinity, 0, 3, least * 3, most * 2, ...(least > 1 ? [least / 2] : [])];
+  return { call, name, make, types: NOT_NUMBERS, ranges };
+}
+
+/** The argument, where it may be left out. */
+const optional = (argument: Argument): Argument => ({ ...argument, types: withoutUndefined(argument.types) });
+
+/** The argument, where these values are fine too. */
+const allowing = (argument: Argument, ...values: unknown[]): Argument => ({
+  ...argument,
+  types: argument.types.filter((value) => !values.includes(value)),
+  ranges: argument.ranges.filter((value) => !values.includes(value)),
+});
+
+const heapArguments: Argument[] = [
+  count("grow", "base", ({ heap }, v) => heap.grow(v, CHUNK), 0, SPACE - 1),
+  count("grow", "nbytes", ({ heap }, v) => heap.grow(9 * CHUNK, v), 1, SPACE - 9 * CHUNK),
+  count("alloc", "npages", ({ heap }, v) => heap.alloc(v), 1, SPACE_PAGES),
+  count("allocRange", "npages", ({ heap }, v) => heap.allocRange(CHUNK + 300 * PAGE, v), 1, SPACE_PAGES),
+  count("scavengeRange", "npages", ({ heap }, v) => heap.scavengeRange(CHUNK, v), 1, SPACE_PAGES),
+  count("free", "npages", ({ heap }, v) => heap.free(CHUNK, v), 1, SPACE_PAGES),
+  optional(
+    allowing(
+      count("scavenge", "nbytes", ({ heap }, v) => heap.scavenge(v), 0, Infinity),
+      Infinity,
+    ),
+  ),
+  optional(
+    allowing(
+      count("scavengeOne", "maxBytes", ({ heap }, v) => heap.scavengeOne(v), 0, Infinity),
+      Infinity,
+    ),
+  ),
+  count("chunk", "index", ({ heap }, v) => heap.chunk(v), 0, SPACE / CHUNK - 1),
+  count("PageCache.alloc", "npages", ({ cache }, v) => cache.alloc(v), 1, SPACE_PAGES),
+];
+const addressArguments: Argument[] = [
+  count("allocRange", "base", ({ heap }, v) => heap.allocRange(v, 1), 0, SPACE - 1),
+  count("scavengeRange", "base", ({ heap }, v) => heap.scavengeRange(v, 1), 0, SPACE - 1),
+  count("free", "base", ({ heap }, v) => heap.free(v, 1), 0, SPACE - 1),
+];
+
+const bitmapArguments = (["alloc", "scavenged"] as const).flatMap((bits): Argument[] => [
+  count(`${bits}.get`, "i", ({ data }, v) => data[bits].get(v), 0, PAGES - 1),
+  ...(["setRange", "clearRange", "popcntRange"] as const).flatMap((method) => [
+    count(`${bits}.${method}`, "i", ({ data }, v) => data[bits][method](v, 1), 0, PAGES - 1),
+    count(`${bits}.${method}`, "n", ({ data }, v) => data[bits][method](100, v), 1, PAGES - 100),
+  ]),
+]);
+const chunkArguments: Argument[] = [
+  count("allocRange", "i", ({ data }, v) => data.allocRange(v, 1), 0, PAGES - 1),
+  count("allocRange", "n", ({ data }, v) => data.allocRange(100, v), 1, PAGES - 100),
+  count("freeRange", "i", ({ data }, v) => data.freeRange(v, 1), 0, PAGES - 1),
+  count("freeRange", "n", ({ data }, v) => data.freeRange(100, v), 1, PAGES - 100),
+  count("find", "npages", ({ data }, v) => data.find(v, 0), 1, PAGES),
+  count("find", "searchIdx", ({ data }, v) => data.find(1, v), 0, PAGES - 1),
+  power("hasScavengeCandidate", "min", ({ data }, v) => data.hasScavengeCandidate(v), 1, 64),
+  count(
+    "findScavengeCandidate",
+    "searchIdx",
+    ({ data }, v) => data.findScavengeCandidate(v, 1, 1),
+    0,
+    PAGES - 1,
+  ),
+  power("findScavengeCandidate", "min", ({ data }, v) => data.findScavengeCandidate(1, v, 1), 1, 64),
+  allowing(
+    count("findScavengeCandidate", "max", ({ data }, v) => data.findScavengeCandidate(1, 1, v), 0, Infinity),
+    Infinity,
+  ),
+  optional(
+    allowing(
+      power(
+        "findScavengeCandidate",
+        "pagesPerHugePage",
+        ({ data }, v) => data.findScavengeCandidate(1, 1, 1, v),
+        1,
+        2 ** 48,
+      ),
+      0,
+    ),
+  ),
+];
+
+/** Constructors and functions, which have no state to keep. */
+const otherArguments = ({ PageAlloc, PageCache, fillAligned }: Palloc): Argument[] => {
+  const option = (name: string) => (_: Bench, value: never) => new PageAlloc({ [name]: value });
+  const wrong = (name: string, values: readonly unknown[], call = "new PageAlloc"): Argument => ({
+    call,
+    name,
+    make: option(name),
+    types: values,
+    ranges: [],
+  });
+  const cacheOf = (state: object) => ({ base: CHUNK + 448 * PAGE, cache: 1n, scav: 0n, ...state });
+  const words = [-1n, 2n ** 64n, -(2n ** 63n)];
+  return [
+    optional(power("new PageAlloc", "pageSize", option("pageSize"), 1, 2 ** 39)),
+    optional(power("new PageAlloc", "physPageSize", option("physPageSize"), 1, 64 * 8192)),
+    optional(allowing(power("new PageAlloc", "physHugePageSize", option("physHugePageSize"), 1, 2 ** 48), 0)),
+    optional(count("new PageAlloc", "heapAddrBits", option("heapAddrBits"), 32, 48)),
+    wrong("shared", [null, "yes", 1, 0, {}]),
+    wrong("sys", [null, "x", 1, () => 1]),
+    {
+      ...wrong("sys.unused", []),
+      make: (_, v) => new PageAlloc({ sys: { unused: v } }),
+      types: [null, 1, "f", {}],
+    },
+    {
+      ...wrong("sys.used", []),
+      make: (_, v) => new PageAlloc({ sys: { used: v } }),
+      types: [null, 1, "f", {}],
+    },
+    { ...wrong("options", []), make: (_, v) => new PageAlloc(v), types: [null, "x", 1, true, () => 1, []] },
+    {
+      call: "new PageCache",
+      name: "heap",
+      make: (_, v) => new PageCache(v, cacheOf({})),
+      types: [...NOT_OBJECTS, {}],
+      ranges: [],
+    },
+    {
+      call: "new PageCache",
+      name: "state",
+      make: ({ heap }, v) => new PageCache(heap, v),
+      types: [...NOT_OBJECTS, undefined],
+      ranges: [],
+    },
+    count("new PageCache", "base", ({ heap }, base) => new PageCache(heap, cacheOf({ base })), 0, SPACE - 1),
+    {
+      call: "new PageCache",
+      name: "cache",
+      make: ({ heap }, cache) => new PageCache(heap, cacheOf({ cache })),
+      types: NOT_BIGINTS,
+      ranges: words,
+    },
+    {
+      call: "new PageCache",
+      name: "scav",
+      make: ({ heap }, scav) => new PageCache(heap, cacheOf({ scav })),
+      types: NOT_BIGINTS,
+      ranges: words,
+    },
+    { call: "fillAligned", name: "x", make: (_, v) => fillAligned(v, 8), types: NOT_BIGINTS, ranges: words },
+    power("fillAligned", "m", (_, v) => fillAligned(1n, v), 1, 64),
+  ];
+};
+
+export function badInputSuite(subject: Subject): void {
+  const { palloc } = subject;
+
+  /** Chunks 1 and 3, with pages 0 to 200 of chunk 1 in use, a cache, and a chunk of its own. */
+  const bench = (): Bench => {
+    const heap = palloc.PageAlloc.from({
+      alloc: {
+        1: [
+          [0, 200],
+          [448, 64],
+        ],
+        3: [],
+      },
+      scavenged: { 3: [[0, 99]] },
+    });
+    const data = new palloc.PallocData();
+    data.alloc.setRange(90, 20);
+    data.scavenged.setRange(300, 30);
+    return { heap, cache: heap.allocToCache(), data };
+  };
+  /** Throws unless the call is refused and nothing has changed. */
+  const unchanged = (on: Bench, call: () => unknown, refusal: Refusal, what: string) => {
+    const before = [on.heap.snapshot(), hexOf(on.data.alloc), hexOf(on.data.scavenged)] as const;
+    refused(call, refusal, what);
+    sameBytes(on.heap.snapshot(), before[0], what);
+    expect([hexOf(on.data.alloc), hexOf(on.data.scavenged)]).toEqual(before.slice(1));
+  };
+  const table = (title: string, args: readonly Argument[]) => {
+    describe(title, () => {
+      it.each(args.map((argument) => [argument.call, argument.name, argument] as const))(
+        "%s: %s",
+        (call, name, argument) => {
+          const on = bench();
+          for (const [error, values] of [
+            [TypeError, argument.types],
+            [RangeError, argument.ranges],
+          ] as const) {
+            for (const value of values) {
+              const what = `${call} with ${name} = ${printed(value) || typeof value}`;
+              unchanged(
+                on,
+                () => argument.make(on, value as never),
+                { error, names: [name, printed(value)] },
+                what,
+              );
+            }
+          }
+        },
+      );
+    });
+  };
+
+  describe("bad input", () => {
+    table("heap", [...heapArguments, ...addressArguments]);
+    table("one chunk", [...bitmapArguments, ...chunkArguments]);
+    table("constructors and functions", otherArguments(palloc));
+    stateTests(bench, unchanged);
+    fromTests(palloc);
+    restoreTests(palloc);
+    traceTests(subject);
+  });
+}
+
+/** Calls whose arguments are well formed, but that the state of the heap does not allow. */
+function stateTests(
+  bench: () => Bench,
+  unchanged: (on: Bench, call: () => unknown, refusal: Refusal, what: string) => void,
+): void {
+  const at = (chunk: number, page: number) => chunk * CHUNK + page * PAGE;
+  const cases: [string, code: string, value: number, (heap: PageAlloc) => unknown][] = [
+    ["free of a free page", "ERR_NOT_ALLOCATED", at(1, 300), (heap) => heap.free(at(1, 300), 1)],
+    [
+      "free that runs on over a free page",
+      "ERR_NOT_ALLOCATED",
+      at(1, 440),
+      (heap) => heap.free(at(1, 440), 20),
+    ],
+    ["free that starts on a free page", "ERR_NOT_ALLOCATED", at(3, 0), (heap) => heap.free(at(3, 0), 2)],
+    ["free of a hole", "ERR_NOT_MAPPED", at(2, 5), (heap) => heap.free(at(2, 5), 1)],
+    ["free that runs on over a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 60)],
+    ["free below the heap", "ERR_NOT_MAPPED", 0, (heap) => heap.free(0, 1)],
+    ["free above the heap", "ERR_NOT_MAPPED", at(90000, 0), (heap) => heap.free(at(90000, 0), 1)],
+    ["free off a page's start", "ERR_MISALIGNED", at(1, 3) + 1, (heap) => heap.free(at(1, 3) + 1, 1)],
+    ["allocRange of pages in use", "ERR_NOT_FREE", at(1, 199), (heap) => heap.allocRange(at(1, 199), 1)],
+    [
+      "allocRange that runs on over pages in use",
+      "ERR_NOT_FREE",
+      at(1, 448),
+      (heap) => heap.allocRange(at(1, 400), 60),
+    ],
+    ["allocRange of a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.allocRange(at(2, 0), 1)],
+    [
+      "allocRange that runs on over a hole",
+      "ERR_NOT_MAPPED",
+      at(4, 0),
+      (heap) => heap.allocRange(at(3, 500), 60),
+    ],
+    [
+      "allocRange off a page's start",
+      "ERR_MISALIGNED",
+      at(3, 3) + 512,
+      (heap) => heap.allocRange(at(3, 3) + 512, 1),
+    ],
+    [
+      "scavengeRange off a page's start",
+      "ERR_MISALIGNED",
+      at(3, 3) + 1,
+      (heap) => heap.scavengeRange(at(3, 3) + 1, 1),
+    ],
+    ["growth over a mapped chunk", "ERR_OVERLAP", at(1, 0), (heap) => heap.grow(at(1, 0), CHUNK)],
+    [
+      "growth that runs on over a mapped chunk",
+      "ERR_OVERLAP",
+      at(3, 0),
+      (heap) => heap.grow(at(2, 0), CHUNK + 1),
+    ],
+    [
+      "growth that, rounded, starts in a mapped chunk",
+      "ERR_OVERLAP",
+      at(3, 0),
+      (heap) => heap.grow(at(3, 511), CHUNK),
+    ],
+    ["a chunk that is a hole", "ERR_NOT_MAPPED", 2, (heap) => heap.chunk(2)],
+    ["a chunk above the heap", "ERR_NOT_MAPPED", 70000, (heap) => heap.chunk(70000)],
+  ];
+  it.each(cases)("%s: %s", (what, code, value, call) => {
+    const on = bench();
+    unchanged(on, () => call(on.heap), { error: code, names: [String(value)] }, what);
+  });
+
+  it("alloc of more than fits, and growth to more than there is", () => {
+    const { heap } = bench();
+    expect(heap.alloc(SPACE_PAGES)).toBe(-1);
+    expect(heap.alloc(513)).toBe(-1);
+    expect(() => heap.grow(SPACE - CHUNK, CHUNK + 1)).toThrow(RangeError);
+    const notMapped = expect.objectContaining({ code: "ERR_NOT_MAPPED" });
+    expect(() => heap.allocRange(SPACE - PAGE, 2)).toThrow(notMapped);
+    expect(() => heap.free(SPACE - PAGE, 2)).toThrow(notMapped);
+  });
+}
+
+function fromTests({ PageAlloc }: Palloc): void {
+  const range = (value: unknown) => ({ alloc: { 1: [value] } });
+  const cases: [string, unknown, Refusal["error"], string][] = [
+    ["no state", undefined, TypeError, "state"],
+    ["null", null, TypeError, "state"],
+    ["a number", 1, TypeError, "state"],
+    ["no alloc", {}, TypeError, "alloc"],
+    ["alloc that is no object", { alloc: 7 }, TypeError, "alloc"],
+    ["alloc that is null", { alloc: null }, TypeError, "alloc"],
+    ["scavenged that is no object", { alloc: {}, scavenged: 7 }, TypeError, "scavenged"],
+    ["ranges that are no array", { alloc: { 1: 5 } }, TypeError, "alloc"],
+    ["a range that is no array", range(5), TypeError, "alloc"],
+    ["a range that is null", range(null), TypeError, "alloc"],
+    ["a range of a string", range(["0", 1]), TypeError, '"0"'],
+    ["a range without a count", range([3]), TypeError, "alloc"],
+    ["a first page of -1", range([-1, 1]), RangeError, "-1"],
+    ["a first page of 513", range([513, 0]), RangeError, "513"],
+    ["a first page of 1.5", range([1.5, 1]), RangeError, "1.5"],
+    ["a first page of NaN", range([NaN, 1]), RangeError, "NaN"],
+    ["a count of -1", range([0, -1]), RangeError, "-1"],
+    ["a count of 0.5", range([0, 0.5]), RangeError, "0.5"],
+    ["a count past the chunk", range([500, 13]), RangeError, "13"],
+    [
+      "a scavenged count past the chunk",
+      { alloc: { 1: [] }, scavenged: { 1: [[0, 513]] } },
+      RangeError,
+      "513",
+    ],
+    ["a chunk that is no number", { alloc: { one: [] } }, RangeError, "one"],
+    ["a chunk of -1", { alloc: { "-1": [] } }, RangeError, "-1"],
+    ["a chunk of 1.5", { alloc: { "1.5": [] } }, RangeError, "1.5"],
+    ["a chunk beyond the space", { alloc: { [SPACE / CHUNK]: [] } }, RangeError, String(SPACE / CHUNK)],
+  ];
+  it.each(cases)("from: %s", (what, state, error, name) => {
+    refused(() => PageAlloc.from(state as never), { error, names: [name] }, what);
+  });
+
+  it("from: bad options", () => {
+    refused(
+      () => PageAlloc.from({ alloc: {} }, { pageSize: 3 }),
+      { error: RangeError, names: ["pageSize", "3"] },
+      "from",
+    );
+  });
+}
+
+function restoreTests({ PageAlloc }: Palloc): void {
+  it.each([undefined, null, 1, "snapshot", {}, [], new ArrayBuffer(8)])("restore: %o", (value) => {
+    refused(() => PageAlloc.restore(value as never), { error: TypeError, names: ["snapshot"] }, "restore");
+  });
+
+  it("restore: bad options", () => {
+    const snapshot = new PageAlloc().snapshot();
+    const options = { sys: { used: 1 } } as never;
+    refused(() => PageAlloc.restore(snapshot, options), { error: TypeError, names: ["sys.used"] }, "restore");
+  });
+}
+
+function traceTests({ palloc: { PageAlloc }, trace: { readPageTrace, replay } }: Subject): void {
+  const empty = {
+    length: 0,
+    time: new Float64Array(0),
+    proc: new Int32Array(0),
+    kind: new Uint8Array(0),
+    base: new Float64Array(0),
+    npages: new Uint32Array(0),
+  };
+
+  it.each([undefined, null, 1, "trace", {}, [], new ArrayBuffer(8)])("readPageTrace: %o", async (value) => {
+    await rejected(
+      () => readPageTrace(value as never),
+      { error: TypeError, names: ["data"] },
+      "readPageTrace",
+    );
+  });
+
+  it.each([undefined, null, 1, "wasm", {}, () => 1])("replay: engine %o", (value) => {
+    refused(() => replay(value as never, empty), { error: TypeError, names: ["engine"] }, "replay");
+  });
+
+  it.each([undefined, null, 1, "trace", {}, { ...empty, kind: [] }])("replay: trace %o", (value) => {
+    refused(() => replay(PageAlloc, value as never), { error: TypeError, names: ["trace"] }, "replay");
+  });
+
+  it.each<[string, unknown, Refusal["error"]]>([
+    ["options", null, TypeError],
+    ["options", 1, TypeError],
+    ["scavenge", "sometimes", RangeError],
+    ["scavenge", 1, TypeError],
+    ["samples", -1, RangeError],
+    ["samples", 0.5, RangeError],
+    ["samples", NaN, RangeError],
+    ["samples", "10", TypeError],
+    ["onProgress", 1, TypeError],
+  ])("replay: %s %o", (name, value, error) => {
+    const options = name === "options" ? value : { [name]: value };
+    refused(() => replay(PageAlloc, empty, options as never), { error, names: [name] }, "replay");
+  });
+}

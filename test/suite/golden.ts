@@ -1,0 +1,107 @@
+// What Go's code answered to seeded random input, line by line: test/fixtures/golden.
+import { beforeAll, describe, it } from "vitest";
+import { hexOf, hexOfWord, setHex } from "../support/bitmaps.ts";
+import { loadLines } from "../support/fixtures.ts";
+import { addressOf, bytesOf, GO_BASE, type GoRanges, goRanges, PAGE } from "../support/go-heap.ts";
+import { same } from "../support/same.ts";
+import type { PageAlloc, Subject } from "../support/subject.ts";
+
+interface FillAligned {
+  x: string;
+  m: number;
+  want: string;
+}
+interface Candidate {
+  alloc: string;
+  scavenged: string;
+  searchIdx: number;
+  min: number;
+  max: number;
+  physHugePageSize: number;
+  has: boolean;
+  start: number;
+  npages: number;
+}
+type Op =
+  | ["alloc", npages: number, page: number | null]
+  | ["free", page: number, npages: number]
+  | ["scavenge", nbytes: number | "max", released: number, scavAddr: number | "done"]
+  | ["resetScavengeAddr", scavAddr: number];
+interface Heap {
+  physPageSize: number;
+  physHugePageSize: number;
+  alloc: GoRanges;
+  scavenged: GoRanges;
+  ops: Op[];
+  final: Record<string, { alloc: string; scavenged: string }>;
+}
+
+export function goldenSuite({ palloc }: Subject): void {
+  const { PageAlloc, PallocData, fillAligned } = palloc;
+
+  describe("golden results of Go", () => {
+    let words: FillAligned[];
+    let candidates: Candidate[];
+    let heaps: Heap[];
+    beforeAll(async () => {
+      words = await loadLines("golden/fill-aligned.ndjson.gz");
+      candidates = await loadLines("golden/scavenge-candidate.ndjson.gz");
+      heaps = await loadLines("golden/page-alloc.ndjson.gz");
+    });
+
+    it("fillAligned", () => {
+      for (const { x, m, want } of words) {
+        same(hexOfWord(fillAligned(BigInt(`0x${x}`), m)), want, () => `fillAligned(0x${x}n, ${m})`);
+      }
+    });
+
+    it("hasScavengeCandidate and findScavengeCandidate", () => {
+      const data = new PallocData();
+      for (const [line, want] of candidates.entries()) {
+        setHex(data.alloc, want.alloc);
+        setHex(data.scavenged, want.scavenged);
+        const huge = want.physHugePageSize > PAGE ? want.physHugePageSize / PAGE : 0;
+        same(data.hasScavengeCandidate(want.min), want.has, () => `line ${line} has`);
+        const got = data.findScavengeCandidate(want.searchIdx, want.min, want.max, huge);
+        same(got.npages, want.npages, () => `line ${line} npages`);
+        if (want.npages) same(got.start, want.start, () => `line ${line} start`);
+      }
+    });
+
+    it("calls on heaps, and the bitmaps that they leave", () => {
+      for (const [line, want] of heaps.entries()) {
+        const { physPageSize, physHugePageSize } = want;
+        const state = { alloc: goRanges(want.alloc), scavenged: goRanges(want.scavenged) };
+        const heap = PageAlloc.from(state, { physPageSize, physHugePageSize });
+        for (const [k, op] of want.ops.entries()) replayOp(heap, op, () => `line ${line} op ${k} ${op}`);
+        heap.check();
+        for (const [key, bits] of Object.entries(want.final)) {
+          const chunk = heap.chunk(GO_BASE + Number(key));
+          same(hexOf(chunk.alloc), bits.alloc, () => `line ${line} chunk ${key} alloc`);
+          same(hexOf(chunk.scavenged), bits.scavenged, () => `line ${line} chunk ${key} scavenged`);
+        }
+      }
+    });
+  });
+}
+
+/** Makes a call, and compares its result and scavAddr with Go's. */
+function replayOp(heap: PageAlloc, op: Op, what: () => string): void {
+  const scavAddr = () => (heap.scavAddr === -1 ? "done" : heap.scavAddr - addressOf(0));
+  switch (op[0]) {
+    case "alloc":
+      same(heap.alloc(op[1]), addressOf(op[2]), what);
+      break;
+    case "free":
+      heap.free(addressOf(op[1]), op[2]);
+      break;
+    case "scavenge":
+      same(heap.scavenge(bytesOf(op[1])), op[2], what);
+      same(scavAddr(), op[3], what);
+      break;
+    case "resetScavengeAddr":
+      heap.resetScavengeAddr();
+      same(scavAddr(), op[1], what);
+      break;
+  }
+}

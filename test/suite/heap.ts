@@ -1,0 +1,424 @@
+// The heap by its public calls: where pages come from, how it grows, what the scavenger takes, what is counted.
+import { describe, expect, it } from "vitest";
+import { CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
+import { PAGES } from "../support/naive.ts";
+import type { Subject } from "../support/subject.ts";
+
+export function heapSuite(subject: Subject): void {
+  describe("heap", () => {
+    newTests(subject);
+    allocTests(subject);
+    growTests(subject);
+    scavengeTests(subject);
+    stateTests(subject);
+    statsTests(subject);
+  });
+}
+
+function newTests({ label, palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("a new heap is empty", () => {
+    const heap = new PageAlloc();
+    expect(heap.engine).toBe(label);
+    expect(heap.pageSize).toBe(8192);
+    expect(heap.chunkBytes).toBe(palloc.CHUNK_PAGES * 8192);
+    expect(palloc.CHUNK_PAGES).toBe(512);
+    expect([heap.scavAddr, heap.searchAddr, heap.lastAllocScavenged]).toEqual([-1, SPACE, 0]);
+    expect(heap.ranges()).toEqual({ alloc: {}, scavenged: {} });
+    expect(heap.mappedRanges()).toEqual([]);
+    expect(heap.bounds().end).toBe(heap.bounds().start);
+    heap.check();
+  });
+
+  it("calls on an empty heap find nothing", () => {
+    const heap = new PageAlloc();
+    expect(heap.alloc(1)).toBe(-1);
+    expect(heap.scavenge()).toBe(0);
+    expect(heap.scavengeOne()).toBe(0);
+    heap.resetScavengeAddr();
+    expect(heap.scavAddr).toBe(-1);
+    expect(heap.allocToCache().empty).toBe(true);
+    heap.check();
+  });
+
+  it.each([
+    { pageSize: 4096, heapAddrBits: 32 },
+    { pageSize: 65536, heapAddrBits: 40 },
+    { pageSize: 1024, physPageSize: 65536 },
+  ])("options %o", (options) => {
+    const heap = grownHeap(palloc, [0, 1], options);
+    expect(heap.pageSize).toBe(options.pageSize);
+    expect(heap.chunkBytes).toBe(PAGES * options.pageSize);
+    expect(heap.alloc(PAGES + 1)).toBe(0);
+    expect(heap.alloc(1)).toBe((PAGES + 1) * options.pageSize);
+    const top = 2 ** (options.heapAddrBits ?? 48) - heap.chunkBytes;
+    heap.grow(top, heap.chunkBytes);
+    expect(heap.alloc(PAGES)).toBe(top);
+    heap.check();
+  });
+}
+
+function allocTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("pages come lowest address first, and 0 is an address", () => {
+    const heap = grownHeap(palloc, [0]);
+    expect([1, 2, 3].map((n) => heap.alloc(n))).toEqual([0, PAGE, 3 * PAGE]);
+    heap.free(PAGE, 2);
+    expect(heap.alloc(3)).toBe(6 * PAGE);
+    expect(heap.alloc(1)).toBe(PAGE);
+    expect(heap.alloc(1)).toBe(2 * PAGE);
+    heap.check();
+  });
+
+  it("every page is given once", () => {
+    const heap = grownHeap(palloc, [3, 4, 9]);
+    const got = Array.from({ length: 3 * PAGES }, () => heap.alloc(1));
+    expect(got).toEqual(
+      [3, 4, 9].flatMap((chunk) => Array.from({ length: PAGES }, (_, i) => chunk * CHUNK + i * PAGE)),
+    );
+    expect(heap.alloc(1)).toBe(-1);
+    expect(heap.searchAddr).toBe(SPACE);
+    heap.check();
+  });
+
+  it("runs go over chunk borders, never over holes", () => {
+    const heap = grownHeap(palloc, [7, 8, 10]);
+    expect(heap.alloc(2 * PAGES + 1)).toBe(-1);
+    expect(heap.alloc(PAGES + 1)).toBe(7 * CHUNK);
+    expect(heap.alloc(PAGES)).toBe(10 * CHUNK);
+    heap.grow(9 * CHUNK, CHUNK);
+    expect(heap.alloc(2 * PAGES - 1)).toBe(8 * CHUNK + PAGE);
+    heap.check();
+  });
+
+  it("runs over the borders of whole subtrees", () => {
+    for (const border of [8, 64, 512, 4096]) {
+      const chunks = Array.from({ length: 20 }, (_, i) => border - 10 + i).filter((chunk) => chunk >= 0);
+      const heap = grownHeap(palloc, chunks);
+      const first = chunks[0] * CHUNK;
+      expect(heap.alloc(chunks.length * PAGES)).toBe(first);
+      heap.free(border * CHUNK - PAGE, 2);
+      expect(heap.alloc(2)).toBe(border * CHUNK - PAGE);
+      heap.check();
+      heap.dispose();
+    }
+  });
+
+  it("searchAddr goes up with what is taken and down with what is freed", () => {
+    const heap = grownHeap(palloc, [5]);
+    expect(heap.searchAddr).toBe(5 * CHUNK);
+    heap.alloc(PAGES);
+    expect(heap.alloc(1)).toBe(-1);
+    expect(heap.searchAddr).toBe(SPACE);
+    heap.free(5 * CHUNK + 70 * PAGE, 1);
+    expect(heap.searchAddr).toBe(5 * CHUNK + 70 * PAGE);
+    heap.grow(4 * CHUNK, CHUNK);
+    expect(heap.searchAddr).toBe(4 * CHUNK);
+    heap.grow(6 * CHUNK, CHUNK);
+    expect(heap.searchAddr).toBe(4 * CHUNK);
+  });
+
+  it("allocRange takes exactly what it is told", () => {
+    const heap = PageAlloc.from({ alloc: { 1: [[0, 2]], 2: [] }, scavenged: { 1: [[500, 12]] } });
+    expect(heap.allocRange(CHUNK + 498 * PAGE, 20)).toBe(12 * PAGE);
+    expect(heap.lastAllocScavenged).toBe(12 * PAGE);
+    expect(heap.ranges()).toEqual({
+      alloc: {
+        1: [
+          [0, 2],
+          [498, 14],
+        ],
+        2: [[0, 6]],
+      },
+      scavenged: { 1: [], 2: [] },
+    });
+    expect(heap.alloc(496)).toBe(CHUNK + 2 * PAGE);
+    heap.check();
+  });
+
+  it("alloc says how much had been scavenged, and clears it", () => {
+    const heap = PageAlloc.from({
+      alloc: { 1: [] },
+      scavenged: {
+        1: [
+          [2, 3],
+          [100, 1],
+        ],
+      },
+    });
+    expect(heap.alloc(4)).toBe(CHUNK);
+    expect(heap.lastAllocScavenged).toBe(2 * PAGE);
+    heap.free(CHUNK, 4);
+    expect(heap.ranges().scavenged).toEqual({
+      1: [
+        [4, 1],
+        [100, 1],
+      ],
+    });
+    heap.alloc(4);
+    expect(heap.lastAllocScavenged).toBe(0);
+  });
+}
+
+function growTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("what has grown is free and scavenged", () => {
+    const heap = grownHeap(palloc, [1]);
+    expect(heap.ranges()).toEqual({ alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } });
+    heap.alloc(3);
+    expect(heap.lastAllocScavenged).toBe(3 * PAGE);
+  });
+
+  it("neighbours are merged in mappedRanges, in whatever order they came", () => {
+    const heap = grownHeap(palloc, [9, 2, 4, 3, 8]);
+    expect(heap.mappedRanges()).toEqual([
+      [2 * CHUNK, 5 * CHUNK],
+      [8 * CHUNK, 10 * CHUNK],
+    ]);
+    expect(heap.bounds()).toEqual({ start: 2, end: 10 });
+    heap.check();
+  });
+
+  it("both ends of the 48-bit space in one heap", () => {
+    const heap = grownHeap(palloc, [0]);
+    heap.grow(SPACE - CHUNK, CHUNK);
+    expect(heap.bounds()).toEqual({ start: 0, end: SPACE / CHUNK });
+    expect(heap.mappedRanges()).toEqual([
+      [0, CHUNK],
+      [SPACE - CHUNK, SPACE],
+    ]);
+    expect(heap.alloc(PAGES)).toBe(0);
+    expect(heap.alloc(1)).toBe(SPACE - CHUNK);
+    heap.free(0, PAGES);
+    heap.resetScavengeAddr();
+    expect(heap.scavAddr).toBe(SPACE - 1);
+    expect(heap.scavenge()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(-1);
+    heap.check();
+  });
+
+  it("a long run of chunks at once", () => {
+    const heap = new PageAlloc();
+    heap.grow(100 * CHUNK, 1000 * CHUNK);
+    expect(heap.mappedRanges()).toEqual([[100 * CHUNK, 1100 * CHUNK]]);
+    expect(heap.alloc(1000 * PAGES)).toBe(100 * CHUNK);
+    heap.free(100 * CHUNK, 1000 * PAGES);
+    expect(heap.alloc(999 * PAGES + 1)).toBe(100 * CHUNK);
+    heap.check();
+  });
+}
+
+function scavengeTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("from the highest address down, and each page once", () => {
+    const heap = touchedHeap(palloc, [3, 4], { physHugePageSize: 0 });
+    expect(heap.scavAddr).toBe(5 * CHUNK - 1);
+    expect(heap.scavenge(PAGE)).toBe(PAGE);
+    expect(heap.scavAddr).toBe(5 * CHUNK - PAGE - 1);
+    expect(heap.scavenge(2 * PAGE + 1)).toBe(3 * PAGE);
+    expect(heap.ranges().scavenged).toEqual({ 3: [], 4: [[508, 4]] });
+    expect(heap.scavenge()).toBe(2 * CHUNK - 4 * PAGE);
+    expect(heap.scavenge()).toBe(0);
+    heap.check();
+  });
+
+  it("scavengeOne takes one run, cut from below", () => {
+    const heap = PageAlloc.from({ alloc: { 3: [[100, 300]] } }, { physHugePageSize: 0 });
+    expect(heap.scavengeOne(5 * PAGE)).toBe(5 * PAGE);
+    expect(heap.scavengeOne()).toBe(107 * PAGE);
+    expect(heap.scavengeOne(0)).toBe(PAGE);
+    expect(heap.scavengeOne(Infinity)).toBe(99 * PAGE);
+    expect(heap.scavAddr).toBe(3 * CHUNK - 1);
+    expect(heap.scavengeOne()).toBe(0);
+    expect(heap.ranges().scavenged).toEqual({
+      3: [
+        [0, 100],
+        [400, 112],
+      ],
+    });
+  });
+
+  it("nothing above scavAddr's word until a reset", () => {
+    const heap = PageAlloc.from({ alloc: { 3: [[64, 448]] } });
+    expect(heap.scavenge()).toBe(64 * PAGE);
+    heap.free(3 * CHUNK + 64 * PAGE, 448);
+    expect(heap.scavenge()).toBe(0);
+    heap.grow(4 * CHUNK, CHUNK);
+    expect(heap.scavenge()).toBe(0);
+    heap.resetScavengeAddr();
+    expect(heap.scavAddr).toBe(5 * CHUNK - 1);
+    expect(heap.scavenge()).toBe(448 * PAGE);
+  });
+
+  it("a new heap's scavenger waits for its first reset", () => {
+    const heap = grownHeap(palloc, [3]);
+    heap.alloc(10);
+    heap.free(3 * CHUNK, 10);
+    expect(heap.scavenge()).toBe(0);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge()).toBe(10 * PAGE);
+  });
+
+  it("whole pages of the system only", () => {
+    const options = { physPageSize: 4 * PAGE, physHugePageSize: 0 };
+    const heap = PageAlloc.from(
+      {
+        alloc: {
+          1: [
+            [0, 6],
+            [11, 1],
+            [21, 491],
+          ],
+        },
+      },
+      options,
+    );
+    expect(heap.scavenge()).toBe(8 * PAGE);
+    expect(heap.ranges().scavenged).toEqual({ 1: [[12, 8]] });
+  });
+
+  it("scavengeRange marks what is free and unscavenged, wherever scavAddr is", () => {
+    let told = 0;
+    const alloc = { 1: [[0, 10] as const], 2: [], 4: [] };
+    const heap = PageAlloc.from(
+      { alloc, scavenged: { 1: [[20, 5]] } },
+      { sys: { unused: () => void told++ } },
+    );
+    const { scavAddr } = heap;
+    expect(heap.scavengeRange(CHUNK + 5 * PAGE, 25)).toBe(15 * PAGE);
+    expect(heap.scavengeRange(CHUNK + 5 * PAGE, 25)).toBe(0);
+    expect(heap.scavengeRange(2 * CHUNK + 500 * PAGE, 1000)).toBe(12 * PAGE + 476 * PAGE);
+    expect(heap.scavengeRange(0, 512)).toBe(0);
+    expect(heap.scavengeRange(50 * CHUNK, 512)).toBe(0);
+    expect(heap.ranges().scavenged).toEqual({ 1: [[10, 20]], 2: [[500, 12]], 4: [[0, 476]] });
+    expect([heap.scavAddr, told]).toEqual([scavAddr, 0]);
+    heap.check();
+  });
+
+  it("huge pages stay whole", () => {
+    const heap = touchedHeap(palloc, [1], { physHugePageSize: 16 * PAGE });
+    expect(heap.scavengeOne(PAGE)).toBe(16 * PAGE);
+    expect(heap.scavengeOne(17 * PAGE)).toBe(32 * PAGE);
+    heap.allocRange(CHUNK + 450 * PAGE, 1);
+    expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+    expect(heap.scavengeOne(12 * PAGE)).toBe(12 * PAGE);
+  });
+}
+
+function stateTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("from: chunks that are named without a range, scavenged first, then alloc", () => {
+    const heap = PageAlloc.from({
+      alloc: {
+        5: [],
+        7: [
+          [0, 3],
+          [9, 0],
+        ],
+      },
+      scavenged: { 5: [[1, 2]], 7: [[2, 2]] },
+    });
+    expect(heap.ranges()).toEqual({ alloc: { 5: [], 7: [[0, 3]] }, scavenged: { 5: [[1, 2]], 7: [[3, 1]] } });
+    expect(heap.mappedRanges()).toEqual([
+      [5 * CHUNK, 6 * CHUNK],
+      [7 * CHUNK, 8 * CHUNK],
+    ]);
+    expect(heap.scavAddr).toBe(8 * CHUNK - 1);
+    expect(heap.searchAddr).toBeLessThanOrEqual(5 * CHUNK);
+    heap.check();
+  });
+
+  it("from is the inverse of ranges", () => {
+    const heap = grownHeap(palloc, [2, 3, 70000]);
+    for (let n = 1; n < 40; n++) heap.alloc(n);
+    heap.free(2 * CHUNK + 3 * PAGE, 30);
+    heap.free(2 * CHUNK + 200 * PAGE, 1);
+    heap.resetScavengeAddr();
+    heap.scavenge(20 * PAGE);
+    const copy = PageAlloc.from(heap.ranges());
+    expect(copy.ranges()).toEqual(heap.ranges());
+    copy.check();
+  });
+
+  it("an empty description is an empty heap", () => {
+    const heap = PageAlloc.from({ alloc: {} });
+    expect(heap.mappedRanges()).toEqual([]);
+    expect(heap.scavAddr).toBe(-1);
+  });
+
+  it("chunk is a live view", () => {
+    const heap = grownHeap(palloc, [6]);
+    const chunk = heap.chunk(6);
+    expect(chunk.summarize()).toEqual({ start: 512, max: 512, end: 512 });
+    heap.alloc(70);
+    expect(chunk.alloc.popcntRange(0, PAGES)).toBe(70);
+    expect(chunk.alloc.words[1]).toBe(0x3fn);
+    expect(chunk.scavenged.get(69)).toBe(false);
+    expect(chunk.scavenged.get(70)).toBe(true);
+    expect(chunk.find(1, 0)).toEqual({ index: 70, searchIdx: 70 });
+  });
+
+  it("check finds a page that is in use and scavenged", () => {
+    const heap = grownHeap(palloc, [6]);
+    heap.chunk(6).alloc.setRange(9, 1);
+    expect(() => heap.check()).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
+  });
+
+  it("check finds a summary that is not true", () => {
+    const heap = touchedHeap(palloc, [6]);
+    heap.chunk(6).alloc.setRange(9, 1);
+    expect(() => heap.check()).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
+  });
+}
+
+function statsTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("a life, counted", () => {
+    const heap = grownHeap(palloc, [1, 2]);
+    heap.alloc(100);
+    heap.alloc(10);
+    heap.free(CHUNK, 60);
+    heap.resetScavengeAddr();
+    heap.scavenge(20 * PAGE);
+    heap.allocRange(CHUNK + 50 * PAGE, 5);
+    expect(heap.alloc(2000)).toBe(-1);
+    const { metadata, ...stats } = heap.stats();
+    expect(stats).toEqual({
+      sys: 2 * CHUNK,
+      inUse: 55 * PAGE,
+      free: 2 * CHUNK - 55 * PAGE,
+      released: 2 * CHUNK - 110 * PAGE + 15 * PAGE,
+      retained: 95 * PAGE,
+      peakInUse: 110 * PAGE,
+      peakRetained: 110 * PAGE,
+      allocs: 3,
+      frees: 1,
+      scavenges: 1,
+      scavengedTotal: 20 * PAGE,
+    });
+    expect(metadata).toBeGreaterThan(0);
+  });
+
+  it("a heap made by from starts counting at its first state", () => {
+    const { metadata: _, ...stats } = PageAlloc.from({
+      alloc: { 1: [[0, 10]] },
+      scavenged: { 1: [[100, 5]] },
+    }).stats();
+    const counters = { allocs: 0, frees: 0, scavenges: 0, scavengedTotal: 0 };
+    const peaks = { peakInUse: 10 * PAGE, peakRetained: 507 * PAGE };
+    const sizes = {
+      sys: CHUNK,
+      inUse: 10 * PAGE,
+      free: 502 * PAGE,
+      released: 5 * PAGE,
+      retained: 507 * PAGE,
+    };
+    expect(stats).toEqual({ ...sizes, ...peaks, ...counters });
+  });
+}

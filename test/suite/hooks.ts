@@ -1,0 +1,468 @@
+// The sys hooks: what they are told, what they may do, and that every way out of them leaves a sound heap.
+import { describe, expect, it } from "vitest";
+import { CHUNK, grownHeap, PAGE, SPACE, touchedHeap, visible } from "../support/heaps.ts";
+import { PAGES } from "../support/naive.ts";
+import type { PageAlloc, Palloc, Subject } from "../support/subject.ts";
+
+type Pages = [base: number, nbytes: number];
+type Ranges = readonly (readonly [first: number, count: number])[];
+
+/** Pages of chunk 1 that are in use and nobody's business. */
+const ELSEWHERE: Pages = [CHUNK + 40 * PAGE, 8 * PAGE];
+
+export function hooksSuite(subject: Subject): void {
+  describe("sys hooks", () => {
+    unusedTests(subject);
+    declineTests(subject);
+    usedTests(subject);
+    callbackTests(subject);
+  });
+}
+
+/** Chunk 1, with what the tests need of each kind: pages in use, scavenged, and free. */
+function mixedHeap(
+  { PageAlloc }: Palloc,
+  sys: ConstructorParameters<Palloc["PageAlloc"]>[0] = {},
+): PageAlloc {
+  const alloc: Ranges = [
+    [0, 64],
+    [200, 100],
+  ];
+  const scavenged: Ranges = [
+    [64, 10],
+    [80, 3],
+    [128, 40],
+  ];
+  return PageAlloc.from({ alloc: { 1: alloc, 3: [] }, scavenged: { 1: scavenged } }, sys);
+}
+
+/** In use, and scavenged, of a range within one chunk. */
+function countsOf(heap: PageAlloc, [base, nbytes]: Pages): { inUse: number; scavenged: number } {
+  const { alloc, scavenged } = heap.chunk(Math.floor(base / CHUNK));
+  const first = (base % CHUNK) / PAGE;
+  const count = nbytes / PAGE;
+  return { inUse: alloc.popcntRange(first, count), scavenged: scavenged.popcntRange(first, count) };
+}
+
+function expectSound(heap: PageAlloc): void {
+  heap.check();
+  const { sys, inUse, free, released, retained } = heap.stats();
+  expect([inUse + free, sys - released]).toEqual([sys, retained]);
+}
+
+function unusedTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("unused is told each run, highest first", () => {
+    const told: Pages[] = [];
+    const heap = mixedHeap(palloc, {
+      sys: { unused: (...pages) => void told.push(pages) },
+      physHugePageSize: 0,
+    });
+    expect(heap.scavengeOne(2 * PAGE)).toBe(2 * PAGE);
+    expect(heap.scavenge()).toBe(CHUNK + 512 * PAGE - (64 + 100 + 53 + 2) * PAGE);
+    expect(told).toEqual([
+      [4 * CHUNK - 2 * PAGE, 2 * PAGE],
+      [3 * CHUNK, 510 * PAGE],
+      [CHUNK + 300 * PAGE, 212 * PAGE],
+      [CHUNK + 168 * PAGE, 32 * PAGE],
+      [CHUNK + 83 * PAGE, 45 * PAGE],
+      [CHUNK + 74 * PAGE, 6 * PAGE],
+    ]);
+    expect(heap.scavenge()).toBe(0);
+    expect(told).toHaveLength(6);
+    expectSound(heap);
+  });
+
+  it("hooks are called as methods of sys", () => {
+    class Recorder {
+      released = 0;
+      used = 0;
+      unused(_base: number, nbytes: number): void {
+        this.released += nbytes;
+      }
+    }
+    const recorder = new Recorder();
+    const sys = {
+      count: 0,
+      unused: recorder.unused.bind(recorder),
+      used() {
+        this.count++;
+      },
+    };
+    const heap = touchedHeap(palloc, [1], { sys });
+    heap.scavenge();
+    heap.alloc(1);
+    expect([recorder.released, sys.count]).toEqual([CHUNK, 1]);
+  });
+
+  it("the pages are held as in use while it runs", () => {
+    let ran = 0;
+    const unused = (base: number, nbytes: number): void => {
+      ran++;
+      expect(countsOf(heap, [base, nbytes])).toEqual({ inUse: nbytes / PAGE, scavenged: 0 });
+      expect(heap.stats().inUse).toBe((16 + nbytes / PAGE) * PAGE);
+      const notAllocated = expect.objectContaining({ code: "ERR_NOT_ALLOCATED" });
+      const notFree = expect.objectContaining({ code: "ERR_NOT_FREE" });
+      const before = heap.snapshot();
+      expect(() => heap.free(base, 1)).toThrow(notAllocated);
+      expect(() => heap.free(base, nbytes / PAGE)).toThrow(notAllocated);
+      expect(() => heap.free(base + nbytes - PAGE, 1)).toThrow(notAllocated);
+      expect(() => heap.free(base - PAGE, 2)).toThrow(notAllocated);
+      expect(() => heap.allocRange(base, 1)).toThrow(notFree);
+      expect(heap.snapshot()).toEqual(before);
+      expectSound(heap);
+    };
+    const alloc = { 1: [[0, 16] as const] };
+    const heap = PageAlloc.from({ alloc }, { sys: { unused }, physHugePageSize: 0 });
+    expect(heap.scavengeOne(10 * PAGE)).toBe(10 * PAGE);
+    expect(heap.scavenge()).toBe(486 * PAGE);
+    expect(ran).toBe(2);
+    expect(heap.stats().inUse).toBe(16 * PAGE);
+    expectSound(heap);
+  });
+
+  it("in a snapshot taken while it runs the pages are free and unscavenged", () => {
+    const snapshots: { bytes: Uint8Array; pages: Pages }[] = [];
+    const unused = (...pages: Pages) => void snapshots.push({ bytes: heap.snapshot(), pages });
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    heap.scavenge();
+    expect(snapshots.length).toBeGreaterThan(2);
+    for (const { bytes, pages } of snapshots) {
+      const copy = PageAlloc.restore(bytes);
+      expect(countsOf(copy, pages)).toEqual({ inUse: 0, scavenged: 0 });
+      expect(copy.stats().inUse).toBe(heap.stats().inUse);
+      expectSound(copy);
+    }
+  });
+
+  it.each(["scavenge", "scavengeOne"] as const)("what it throws reaches the caller of %s", (method) => {
+    const thrown = new Error("out of order");
+    let calls = 0;
+    const unused = (): void => {
+      if (++calls === 1) throw thrown;
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    const before = visible(heap);
+    expect(() => heap[method]()).toThrow(thrown);
+    expect(visible(heap)).toEqual(before);
+    expectSound(heap);
+    expect(heap.scavAddr).toBe(3 * CHUNK - 1);
+    expect(heap.scavenge()).toBe((PAGES - 64 - 100 - 53) * PAGE);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge()).toBe(CHUNK);
+    expectSound(heap);
+  });
+}
+
+function declineTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it.each([1, 4, 16, 64])(
+    "runs that are declined are offered once a pass (physical pages of %i)",
+    (physPages) => {
+      const offered: Pages[] = [];
+      const unused = (...pages: Pages) => {
+        offered.push(pages);
+        return false;
+      };
+      const heap = mixedHeap(palloc, { sys: { unused }, physPageSize: physPages * PAGE });
+      const before = visible(heap);
+      for (let pass = 0; pass < 3; pass++) {
+        expect(heap.scavenge()).toBe(0);
+        expect(heap.scavenge()).toBe(0);
+        expect(heap.scavengeOne()).toBe(0);
+        const runs = offered.splice(0);
+        expect(runs.length).toBeGreaterThanOrEqual(2);
+        const bases = runs.map(([base]) => base);
+        expect(bases).toEqual(bases.toSorted((a, b) => b - a));
+        runs.forEach(([base, nbytes], i) => {
+          if (i > 0) expect(base + nbytes).toBeLessThanOrEqual(bases[i - 1]);
+        });
+        expect(visible(heap)).toEqual(before);
+        heap.resetScavengeAddr();
+      }
+      expectSound(heap);
+    },
+  );
+
+  it("every candidate is offered, also in the word of one that was declined", () => {
+    const pages: number[] = [];
+    const unused = (base: number, nbytes: number) => {
+      for (let at = base; at < base + nbytes; at += PAGE) pages.push((at - CHUNK) / PAGE);
+      return false;
+    };
+    const alloc: Ranges = Array.from({ length: 256 }, (_, i) => [2 * i, 1]);
+    const heap = PageAlloc.from({ alloc: { 1: alloc } }, { sys: { unused } });
+    expect(heap.scavenge()).toBe(0);
+    expect(pages).toEqual(Array.from({ length: 256 }, (_, i) => 511 - 2 * i));
+    expect(heap.scavAddr).toBe(-1);
+  });
+
+  it("goes on below what is declined, in one scavengeOne", () => {
+    let calls = 0;
+    const heap = mixedHeap(palloc, { sys: { unused: () => ++calls > 2 }, physHugePageSize: 0 });
+    expect(heap.scavengeOne()).toBe(32 * PAGE);
+    expect(calls).toBe(3);
+    expect(countsOf(heap, [3 * CHUNK, CHUNK])).toEqual({ inUse: 0, scavenged: 0 });
+    expect(countsOf(heap, [CHUNK + 168 * PAGE, 32 * PAGE])).toEqual({ inUse: 0, scavenged: 32 });
+    expectSound(heap);
+  });
+
+  it("only false declines", () => {
+    const answers = [undefined, true, null, 0, ""];
+    const unused = () => answers.shift() as undefined;
+    const heap = touchedHeap(palloc, [1], { sys: { unused }, physHugePageSize: 0 });
+    for (let k = 0; k < 5; k++) expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+  });
+
+  it("what is declined does not count as scavenged", () => {
+    const heap = mixedHeap(palloc, { sys: { unused: (base) => base < 3 * CHUNK } });
+    const released = heap.scavenge();
+    expect(heap.stats()).toMatchObject({ scavengedTotal: released, released: released + 53 * PAGE });
+    expect(countsOf(heap, [3 * CHUNK, CHUNK])).toEqual({ inUse: 0, scavenged: 0 });
+  });
+
+  it.each([
+    ["declines", () => false],
+    ["accepts", () => true],
+  ])("a hook that always resets and %s does not hang scavenge", (_, answer) => {
+    let calls = 0;
+    const unused = () => {
+      calls++;
+      heap.resetScavengeAddr();
+      return answer();
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    const released = heap.scavenge();
+    expect(released).toBe(answer() ? (2 * PAGES - 64 - 100 - 53) * PAGE : 0);
+    expect(calls).toBeLessThan(100);
+    expectSound(heap);
+    expect(heap.scavengeOne()).toBe(0);
+  });
+}
+
+function usedTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("used is told of allocations that took scavenged pages, and of no others", () => {
+    const told: Pages[] = [];
+    const heap = mixedHeap(palloc, { sys: { used: (...pages) => void told.push(pages) } });
+    expect(heap.alloc(2)).toBe(CHUNK + 64 * PAGE);
+    expect(heap.alloc(12)).toBe(CHUNK + 66 * PAGE);
+    expect(heap.alloc(1)).toBe(CHUNK + 78 * PAGE);
+    heap.allocRange(CHUNK + 79 * PAGE, 3);
+    heap.allocRange(CHUNK + 300 * PAGE, 3);
+    const first = told.splice(0);
+    expect(first).toEqual([
+      [CHUNK + 64 * PAGE, 2 * PAGE],
+      [CHUNK + 66 * PAGE, 12 * PAGE],
+      [CHUNK + 79 * PAGE, 3 * PAGE],
+    ]);
+    const cache = heap.allocToCache();
+    expect(told).toEqual([]);
+    expect(cache.alloc(2)).toBe(CHUNK + 82 * PAGE);
+    expect(cache.alloc(2)).toBe(CHUNK + 84 * PAGE);
+    expect(told).toEqual([[CHUNK + 82 * PAGE, 2 * PAGE]]);
+  });
+
+  it("the pages are in use while it runs, and cannot be freed before they are handed out", () => {
+    let ran = 0;
+    const used = (base: number, nbytes: number): void => {
+      ran++;
+      expect(countsOf(heap, [base, nbytes])).toEqual({ inUse: nbytes / PAGE, scavenged: 0 });
+      expect(() => heap.free(base, 1)).toThrow(expect.objectContaining({ code: "ERR_NOT_ALLOCATED" }));
+      expectSound(heap);
+    };
+    const heap = mixedHeap(palloc, { sys: { used } });
+    const base = heap.alloc(5);
+    heap.free(base, 5);
+    heap.allocRange(CHUNK + 130 * PAGE, 5);
+    expect(heap.lastAllocScavenged).toBe(5 * PAGE);
+    heap.free(CHUNK + 130 * PAGE, 5);
+    heap.allocRange(CHUNK + 64 * PAGE, 64);
+    const cache = heap.allocToCache();
+    expect(cache.alloc(1)).toBe(CHUNK + 128 * PAGE);
+    expect(ran).toBe(4);
+    expectSound(heap);
+  });
+
+  const failing = () => {
+    const thrown = new Error("no memory");
+    const hook = { armed: false };
+    const used = () => {
+      if (hook.armed) throw thrown;
+    };
+    return { heap: mixedHeap(palloc, { sys: { used } }), thrown, hook };
+  };
+
+  it.each<[string, (heap: PageAlloc) => unknown]>([
+    ["alloc", (heap) => heap.alloc(30)],
+    ["alloc over a chunk border", (heap) => heap.alloc(700)],
+    ["allocRange", (heap) => heap.allocRange(CHUNK + 70 * PAGE, 70)],
+  ])("when it throws, %s is undone: free, and scavenged where it was", (_, call) => {
+    const { heap, thrown, hook } = failing();
+    heap.grow(2 * CHUNK, CHUNK);
+    heap.allocRange(CHUNK + 72 * PAGE, 1);
+    heap.free(CHUNK + 72 * PAGE, 1);
+    const before = visible(heap);
+    hook.armed = true;
+    expect(() => call(heap)).toThrow(thrown);
+    expect(visible(heap)).toEqual(before);
+    expect(heap.lastAllocScavenged).toBe(PAGE);
+    expectSound(heap);
+    expect(heap.stats().inUse).toBe(164 * PAGE);
+  });
+
+  it("when it throws, the pages go back into the cache", () => {
+    const { heap, thrown, hook } = failing();
+    const cache = heap.allocToCache();
+    cache.alloc(2);
+    const before = [visible(heap), cache.cache, cache.scav, cache.lastAllocScavenged];
+    hook.armed = true;
+    expect(() => cache.alloc(15)).toThrow(thrown);
+    expect([visible(heap), cache.cache, cache.scav, cache.lastAllocScavenged]).toEqual(before);
+    expectSound(heap);
+    cache.flush();
+    expect(heap.ranges().scavenged[1]).toEqual([
+      [66, 8],
+      [80, 3],
+      [128, 40],
+    ]);
+    expectSound(heap);
+  });
+
+  it("the hook may use and flush the cache that it runs for", () => {
+    const fail = new Error("after all");
+    for (const ending of ["returns", "throws"]) {
+      let ran = false;
+      const used = () => {
+        if (ran) return;
+        ran = true;
+        expect(cache.alloc(1)).toBe(CHUNK + 2 * PAGE);
+        cache.flush();
+        if (ending === "throws") throw fail;
+      };
+      const heap = grownHeap(palloc, [1], { sys: { used } });
+      const cache = heap.allocToCache();
+      if (ending === "throws") expect(() => cache.alloc(2)).toThrow(fail);
+      else expect(cache.alloc(2)).toBe(CHUNK);
+      const inUse = ending === "throws" ? [[2, 1]] : [[0, 3]];
+      expect(heap.ranges().alloc).toEqual({ 1: inUse });
+      expect(heap.stats().released).toBe(CHUNK - heap.stats().inUse);
+      expect(cache.alloc(1)).toBe(-1);
+      expectSound(heap);
+    }
+  });
+
+  it("dispose is refused while a hook runs", () => {
+    const errors: unknown[] = [];
+    const dispose = () => {
+      try {
+        heap.dispose();
+      } catch (error) {
+        errors.push(error);
+      }
+    };
+    const heap = mixedHeap(palloc, { sys: { unused: dispose, used: dispose } });
+    heap.scavengeOne();
+    heap.alloc(1);
+    const locked = expect.objectContaining({ code: "ERR_LOCKED" });
+    expect(errors).toEqual([locked, locked]);
+    expectSound(heap);
+    heap.dispose();
+  });
+
+  it("what it released stays released when a later allocation fails", () => {
+    const heap = PageAlloc.from(
+      { alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } },
+      {
+        sys: {
+          used: () => {
+            throw new Error("never");
+          },
+        },
+      },
+    );
+    for (let k = 0; k < 3; k++) expect(() => heap.alloc(1)).toThrow("never");
+    expect(heap.stats()).toMatchObject({ inUse: 0, released: CHUNK, allocs: 0 });
+    expectSound(heap);
+  });
+}
+
+type Call = (heap: PageAlloc) => unknown;
+
+/** What a hook may do to its own heap, none of which touches the pages that it was called for. */
+const CALLBACKS: Record<string, Call> = {
+  alloc: (heap) => heap.alloc(3),
+  "a long alloc": (heap) => heap.alloc(400),
+  allocRange: (heap) => heap.allocRange(CHUNK + 190 * PAGE, 4),
+  "free elsewhere": (heap) => heap.free(ELSEWHERE[0], ELSEWHERE[1] / PAGE),
+  grow: (heap) => heap.grow(4 * CHUNK, 3 * CHUNK),
+  "grow by so much that memory grows": (heap) => heap.grow(SPACE / 2, 20_000 * CHUNK),
+  scavenge: (heap) => heap.scavenge(),
+  scavengeOne: (heap) => heap.scavengeOne(PAGE),
+  resetScavengeAddr: (heap) => heap.resetScavengeAddr(),
+  allocToCache: (heap) => heap.allocToCache().alloc(2),
+  "a cache that is flushed": (heap) => heap.allocToCache().flush(),
+  snapshot: (heap) => heap.snapshot(),
+  check: (heap) => heap.check(),
+  stats: (heap) => heap.stats(),
+  ranges: (heap) => heap.ranges(),
+};
+
+/** The calls that run hooks: on pages that the callbacks leave alone. */
+const CALLERS: Record<string, { hook: "unused" | "used"; call: Call }> = {
+  scavenge: { hook: "unused", call: (heap) => heap.scavenge() },
+  scavengeOne: { hook: "unused", call: (heap) => heap.scavengeOne() },
+  alloc: { hook: "used", call: (heap) => heap.alloc(12) },
+  allocRange: { hook: "used", call: (heap) => heap.allocRange(CHUNK + 150 * PAGE, 20) },
+  "PageCache.alloc": { hook: "used", call: (heap) => heap.allocToCache().alloc(3) },
+};
+
+function callbackTests({ palloc }: Subject): void {
+  const failure = new Error("from the hook");
+  const outcomes: Record<string, () => boolean> = {
+    returns: () => true,
+    declines: () => false,
+    throws: () => {
+      throw failure;
+    },
+  };
+
+  describe.each(Object.entries(CALLERS))("in a hook that %s runs", (caller, { hook, call }) => {
+    describe.each(Object.keys(outcomes))("and that %s", (outcome) => {
+      if (hook === "used" && outcome === "declines") return;
+      it.each(Object.entries(CALLBACKS))("%s", (_, callback) => {
+        let pages: Pages | undefined;
+        const run = (...args: Pages) => {
+          // Only the first call calls back: what it does would else call back again, without an end.
+          if (pages === undefined) {
+            pages = args;
+            callback(heap);
+          }
+          return args[0] === pages[0] ? outcomes[outcome]() : true;
+        };
+        const heap = mixedHeap(palloc, { sys: { [hook]: run } });
+        if (outcome === "throws") expect(() => call(heap)).toThrow(failure);
+        else call(heap);
+
+        expectSound(heap);
+        if (!pages) throw new Error("the hook did not run");
+        const untouched = countsOf(mixedHeap(palloc), pages);
+        const npages = pages[1] / PAGE;
+        const ends: Record<string, object> = {
+          "unused returns": { inUse: 0, scavenged: npages },
+          "unused declines": { inUse: 0, scavenged: 0 },
+          "unused throws": { inUse: 0, scavenged: 0 },
+          "used returns": { inUse: npages, scavenged: 0 },
+          "used throws": caller === "PageCache.alloc" ? { inUse: npages, scavenged: 0 } : untouched,
+        };
+        expect(countsOf(heap, pages)).toEqual(ends[`${hook} ${outcome}`]);
+        // The lock is free again.
+        heap.grow(50 * CHUNK, CHUNK);
+        expect(heap.allocRange(50 * CHUNK + 5 * PAGE, 1)).toBe(PAGE);
+      });
+    });
+  });
+}

@@ -1,0 +1,29 @@
+// All suites that run on one engine.
+import type { Subject } from "../support/subject.ts";
+import { badInputSuite } from "./bad-input.ts";
+import { cachesSuite } from "./caches.ts";
+import { correctionsSuite } from "./corrections.ts";
+import { goldenSuite } from "./golden.ts";
+import { heapSuite } from "./heap.ts";
+import { hooksSuite } from "./hooks.ts";
+import { kernelsSuite } from "./kernels.ts";
+import { memorySuite } from "./memory.ts";
+import { replaySuite } from "./replay.ts";
+import { snapshotSuite } from "./snapshot.ts";
+import { tablesSuite } from "./tables.ts";
+import { traceSuite } from "./trace.ts";
+
+export function everySuite(subject: Subject): void {
+  goldenSuite(subject);
+  tablesSuite(subject);
+  kernelsSuite(subject);
+  heapSuite(subject);
+  correctionsSuite(subject);
+  cachesSuite(subject);
+  hooksSuite(subject);
+  snapshotSuite(subject);
+  memorySuite(subject);
+  badInputSuite(subject);
+  traceSuite(subject);
+  replaySuite(subject);
+}

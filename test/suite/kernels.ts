@@ -1,0 +1,250 @@
+// The kernels against their naive selves, on bitmaps of every texture: for all group sizes, all alignments.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bitsOf, bitsOfWord, type PageBits, pallocData, setBits, wordOfBits } from "../support/bitmaps.ts";
+import * as naive from "../support/naive.ts";
+import { same } from "../support/same.ts";
+import type { Subject } from "../support/subject.ts";
+
+const { PAGES } = naive;
+const GROUPS = [1, 2, 4, 8, 16, 32, 64];
+
+/** Alternating runs from page 0 on: short ones, long ones, and ones that end where words and groups do. */
+const bitmap = fc
+  .tuple(
+    fc.boolean(),
+    fc.array(
+      fc.oneof(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.constantFrom(...GROUPS, 63, 65),
+      ),
+      {
+        minLength: 1,
+        maxLength: 60,
+      },
+    ),
+  )
+  .map(([first, runs]) => {
+    const bits = runs.flatMap((length, i) => new Array<boolean>(length).fill((i % 2 === 0) === first));
+    const last = bits.at(-1) ?? false;
+    return Array.from({ length: PAGES }, (_, i) => bits[i] ?? !last);
+  });
+const group = fc.constantFrom(...GROUPS);
+const page = fc.integer({ min: 0, max: PAGES - 1 });
+/** Pages [first, first + count) of a chunk. */
+const range = page.chain((first) => fc.tuple(fc.constant(first), fc.integer({ min: 1, max: PAGES - first })));
+
+/** Runs a property; fast-check prints the seed and the smallest case that fails it. */
+const holds = <T>(property: fc.IProperty<T>, numRuns = 1000): void => fc.assert(property, { numRuns });
+
+export function kernelsSuite(subject: Subject): void {
+  describe("kernels against their naive selves", () => {
+    fillAlignedTests(subject);
+    bitsTests(subject);
+    findTests(subject);
+    candidateTests(subject);
+  });
+}
+
+function fillAlignedTests({ palloc: { fillAligned } }: Subject): void {
+  const naively = (x: bigint, m: number) => wordOfBits(naive.fillAligned(bitsOfWord(x), m));
+
+  it.each(GROUPS)("fillAligned(x, %i), every single bit and every single zero", (m) => {
+    for (let i = 0n; i < 64n; i++) {
+      for (const x of [1n << i, ~(1n << i) & (2n ** 64n - 1n)]) {
+        same(fillAligned(x, m), naively(x, m), () => `fillAligned(${x}n, ${m})`);
+      }
+    }
+  });
+
+  it("fillAligned, random words", () => {
+    const words = fc.oneof(
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      bitmap.map((bits) => wordOfBits(bits.slice(0, 64))),
+    );
+    holds(
+      fc.property(words, group, (x, m) => {
+        same(fillAligned(x, m), naively(x, m), "filled");
+      }),
+    );
+  });
+}
+
+function bitsTests({ palloc }: Subject): void {
+  const eachBitmap = (test: (bits: (data: InstanceType<typeof palloc.PallocData>) => PageBits) => void) => {
+    test((data) => data.alloc);
+    test((data) => data.scavenged);
+  };
+
+  it("get, setRange, clearRange and popcntRange of both bitmaps", () => {
+    holds(
+      fc.property(bitmap, range, (before, [first, count]) => {
+        const within = (i: number) => i >= first && i < first + count;
+        eachBitmap((select) => {
+          const data = new palloc.PallocData();
+          const bits = select(data);
+          setBits(bits, before);
+          same(bits.get(first), before[first], "get");
+          same(
+            bits.popcntRange(first, count),
+            before.filter((bit, i) => bit && within(i)).length,
+            "popcntRange",
+          );
+          bits.setRange(first, count);
+          same(
+            bitsOf(bits),
+            before.map((bit, i) => bit || within(i)),
+            "setRange",
+          );
+          setBits(bits, before);
+          bits.clearRange(first, count);
+          same(
+            bitsOf(bits),
+            before.map((bit, i) => bit && !within(i)),
+            "clearRange",
+          );
+        });
+      }),
+      300,
+    );
+  });
+
+  it("ranges of every alignment and length", () => {
+    const { alloc } = new palloc.PallocData();
+    for (let first = 0; first < PAGES; first += 7) {
+      for (let count = 1; first + count <= PAGES; count += 5) {
+        const what = () => `[${first}, ${first + count})`;
+        alloc.setRange(first, count);
+        const outside =
+          (first > 0 && alloc.get(first - 1)) || (first + count < PAGES && alloc.get(first + count));
+        same(outside, false, what);
+        same(alloc.popcntRange(0, PAGES), count, what);
+        same(alloc.popcntRange(first, count), count, what);
+        alloc.clearRange(first, count);
+        same(alloc.popcntRange(0, PAGES), 0, what);
+      }
+    }
+  });
+
+  it("allocRange clears scavenged bits, freeRange leaves them", () => {
+    holds(
+      fc.property(bitmap, range, (scavenged, [first, count]) => {
+        const within = (i: number) => i >= first && i < first + count;
+        const data = pallocData(palloc, naive.noBits(), scavenged);
+        data.allocRange(first, count);
+        same(
+          bitsOf(data.alloc),
+          scavenged.map((_, i) => within(i)),
+          "alloc after allocRange",
+        );
+        same(
+          bitsOf(data.scavenged),
+          scavenged.map((bit, i) => bit && !within(i)),
+          "scavenged after allocRange",
+        );
+        data.freeRange(first, count);
+        same(bitsOf(data.alloc), naive.noBits(), "alloc after freeRange");
+        same(
+          bitsOf(data.scavenged),
+          scavenged.map((bit, i) => bit && !within(i)),
+          "scavenged after freeRange",
+        );
+      }),
+      300,
+    );
+  });
+}
+
+function findTests({ palloc }: Subject): void {
+  const npages = fc.oneof(
+    fc.integer({ min: 1, max: 8 }),
+    fc.integer({ min: 1, max: PAGES }),
+    fc.constantFrom(63, 64, 65),
+  );
+
+  it("find", () => {
+    holds(
+      fc.property(bitmap, npages, page, (alloc, n, searchIdx) => {
+        same(
+          pallocData(palloc, alloc).find(n, searchIdx),
+          naive.find(alloc, n, searchIdx),
+          `find(${n}, ${searchIdx})`,
+        );
+      }),
+    );
+  });
+
+  it("find of each length, in a run of that length at every place of a word", () => {
+    for (const n of [1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 128, 129]) {
+      for (let first = 128; first < 192; first++) {
+        const alloc = naive.noBits().map((_, i) => i < first || i >= first + n);
+        const data = pallocData(palloc, alloc);
+        same(data.find(n, 0), { index: first, searchIdx: first }, () => `find(${n}) at ${first}`);
+        same(data.find(n + 1, 0), { index: -1, searchIdx: first }, () => `find(${n + 1}) at ${first}`);
+      }
+    }
+  });
+
+  it("summarize", () => {
+    holds(
+      fc.property(bitmap, (alloc) => {
+        same(pallocData(palloc, alloc).summarize(), naive.summarize(alloc), "summary");
+      }),
+    );
+  });
+}
+
+function candidateTests({ palloc }: Subject): void {
+  const max = fc.oneof(fc.integer({ min: 0, max: PAGES }), fc.constantFrom(1000, Infinity));
+  const hugePage = fc.constantFrom(0, 2, 4, 16, 64, 128, 256, 512, 1024);
+
+  it("hasScavengeCandidate", () => {
+    holds(
+      fc.property(bitmap, bitmap, group, (alloc, scavenged, min) => {
+        const data = pallocData(palloc, alloc, scavenged);
+        same(data.hasScavengeCandidate(min), naive.hasScavengeCandidate(alloc, scavenged, min), "has");
+      }),
+    );
+  });
+
+  it("findScavengeCandidate", () => {
+    holds(
+      fc.property(
+        bitmap,
+        bitmap,
+        page,
+        group,
+        max,
+        hugePage,
+        (alloc, scavenged, searchIdx, min, max, huge) => {
+          const got = pallocData(palloc, alloc, scavenged).findScavengeCandidate(searchIdx, min, max, huge);
+          const want = naive.findScavengeCandidate(alloc, scavenged, searchIdx, min, max, huge);
+          same(got.npages, want.npages, "npages");
+          if (want.npages > 0) same(got.start, want.start, "start");
+        },
+      ),
+      3000,
+    );
+  });
+
+  it.each(GROUPS)("candidates of %i pages at every alignment", (min) => {
+    for (let first = 0; first <= PAGES - min; first++) {
+      const alloc = naive.noBits().map((_, i) => i < first || i >= first + min);
+      const data = pallocData(palloc, alloc);
+      const aligned = first % min === 0;
+      same(data.hasScavengeCandidate(min), aligned, () => `has(${min}) at ${first}`);
+      same(
+        data.findScavengeCandidate(PAGES - 1, min, 1).npages,
+        aligned ? min : 0,
+        () => `find(${min}) at ${first}`,
+      );
+    }
+  });
+
+  it("pagesPerHugePage is 0 when left out", () => {
+    const data = new palloc.PallocData();
+    expect(data.findScavengeCandidate(PAGES - 1, 1, 3)).toEqual({ start: PAGES - 3, npages: 3 });
+    expect(data.findScavengeCandidate(PAGES - 1, 1, 3, 256)).toEqual({ start: 256, npages: 256 });
+  });
+}
