@@ -55,8 +55,9 @@ const PROGRESS_STEPS = 100;
  * where the trace knows it, and the page.
  */
 export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: ReplayOptions): ReplayReport {
-  if (typeof engine !== "function")
+  if (typeof engine !== "function" || typeof engine.prototype?.allocToCache !== "function") {
     throw new TypeError(`engine must be a PageAlloc class, got ${show(engine)}`);
+  }
   const { scavenge, samples, onProgress } = checkOptions(options);
   const plan = planReplay(trace);
   const heap = new engine({ pageSize: PAGE_BYTES });
