@@ -4,7 +4,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
-import Table from "cli-table3";
 import { Command } from "commander";
 import { readPackage } from "../scripts/files.mjs";
 import { allCases } from "./cases/index.mjs";
@@ -14,7 +13,8 @@ import { buildInside } from "./inside/build.mjs";
 import { nativeColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
 import { plot } from "./report/plot.mjs";
-import { cellText, tables } from "./report/table.mjs";
+import { cellText } from "./report/table.mjs";
+import { printTables } from "./report/terminal.mjs";
 import { runScoreboard, SETTINGS, workerColumn } from "./scoreboard.mjs";
 
 const command = new Command("npm run bench --")
@@ -57,14 +57,6 @@ function describe(native) {
   };
 }
 
-function printTables(rows, columns) {
-  for (const [group, lines] of tables(rows, columns)) {
-    const table = new Table({ head: [group, "", ...columns], style: { head: ["bold"], compact: true } });
-    table.push(...lines);
-    print(table.toString());
-  }
-}
-
 await buildInside();
 const native = nativeColumn();
 const header = describe(native);
@@ -89,7 +81,7 @@ const rows = await runScoreboard(columns, cases, settings, (row) => {
 for (const { worker } of workers) await worker.terminate();
 
 const results = { header, columns: names, rows };
-printTables(rows, names);
+printTables(rows, names, print);
 print(
   `${rows.length} rows in ${Math.round((performance.now() - started) / 1000)} s. All columns computed the same.`,
 );

@@ -8,15 +8,30 @@ const MOST_SAMPLES = 2000;
 
 let sink = 0;
 
-/** How often to run the operation within a timed run, and what a run with all around it takes, in ms. */
-function calibrate({ prepare, run }, most) {
-  for (let operations = 1; ; operations = Math.min(most, operations * 2)) {
-    const before = performance.now();
-    prepare?.();
-    const start = performance.now();
-    sink += run(operations);
-    const end = performance.now();
-    if (end - start >= RUN_MS || operations >= most) return { operations, wall: end - before };
+/** Runs once. Gives the time of the run, and of it with what prepares it, in ms. */
+function once({ prepare, run }, operations) {
+  const before = performance.now();
+  prepare?.();
+  const start = performance.now();
+  sink += run(operations);
+  const end = performance.now();
+  return { took: end - start, wall: end - before };
+}
+
+/**
+ * Warms up, and finds how often to run the operation within a timed run. Compilers are at work meanwhile: only the
+ * better of two runs counts, and as the code gets faster, it is run more often.
+ */
+function calibrate(task, warmupMs) {
+  const { most = Infinity } = task;
+  const deadline = performance.now() + warmupMs;
+  for (let operations = 1; ; ) {
+    const [one, other] = [once(task, operations), once(task, operations)];
+    if (Math.min(one.took, other.took) < RUN_MS && operations < most) {
+      operations = Math.min(most, operations * 2);
+    } else if (performance.now() >= deadline) {
+      return { operations, wall: Math.min(one.wall, other.wall) };
+    }
   }
 }
 
@@ -28,21 +43,14 @@ function calibrate({ prepare, run }, most) {
  * Gives ns per operation.
  *
  * @param {object} task
- * @param {{ budgetMs: number, leastSamples: number }} settings
+ * @param {{ budgetMs: number, warmupMs: number, leastSamples: number }} settings
  */
-export function measure(task, { budgetMs, leastSamples }) {
+export function measure(task, { budgetMs, warmupMs, leastSamples }) {
   task.prepare?.();
   const check = task.run(task.check ?? 1);
-  calibrate(task, task.most ?? Infinity);
-  const { operations, wall } = calibrate(task, task.most ?? Infinity);
+  const { operations, wall } = calibrate(task, warmupMs);
   const iterations = Math.max(leastSamples, Math.min(MOST_SAMPLES, Math.ceil(budgetMs / wall)));
-  const bench = new Bench({
-    time: 0,
-    iterations,
-    warmupTime: 0,
-    warmupIterations: Math.ceil(iterations / 10),
-    throws: true,
-  });
+  const bench = new Bench({ time: 0, iterations, warmup: false, throws: true });
   const run = () => {
     sink += task.run(operations);
     return task.clock && { overriddenDuration: task.clock(operations) };

@@ -1,0 +1,15 @@
+// What the cases need of a browser: where the server of serve.mjs has built files and traces.
+
+async function load(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${response.statusText}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The environment in a browser. It can't ask for the memory of the process. */
+export const environment = {
+  importBuilt: (file) => import(/* @vite-ignore */ `/dist/${file}`),
+  importInside: (file) => import(/* @vite-ignore */ `/build/bench/${file}`),
+  loadInside: (file) => load(`/build/bench/${file}`),
+  loadTrace: (file) => load(`/test/fixtures/traces/${file}`),
+};
