@@ -189,11 +189,12 @@ describe("where bytes must not be compiled", () => {
   beforeEach(async () => {
     bytes = await readFile(new URL("../build/palloc.wasm", import.meta.url));
     const Compiled = WebAssembly.Module;
-    class Module {
-      constructor() {
+    class Module extends Compiled {
+      constructor(bytes: BufferSource) {
         refuse();
+        super(bytes);
       }
-      static [Symbol.hasInstance](value: unknown): boolean {
+      static override [Symbol.hasInstance](value: unknown): boolean {
         return value instanceof Compiled;
       }
     }

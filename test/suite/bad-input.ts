@@ -250,7 +250,7 @@ export function badInputSuite(subject: Subject): void {
     table("heap", [...heapArguments, ...addressArguments]);
     table("one chunk", [...bitmapArguments, ...chunkArguments]);
     table("constructors and functions", otherArguments(palloc));
-    stateTests(bench, unchanged);
+    stateTests(palloc, bench, unchanged);
     fromTests(palloc);
     restoreTests(palloc);
     traceTests(subject);
@@ -259,6 +259,7 @@ export function badInputSuite(subject: Subject): void {
 
 /** Calls whose arguments are well formed, but that the state of the heap does not allow. */
 function stateTests(
+  { PageCache }: Palloc,
   bench: () => Bench,
   unchanged: (on: Bench, call: () => unknown, refusal: Refusal, what: string) => void,
 ): void {
@@ -316,6 +317,43 @@ function stateTests(
       at(3, 0),
       (heap) => heap.grow(at(3, 511), CHUNK),
     ],
+    [
+      "growth to more chunks than a heap can have",
+      "ERR_METADATA_FULL",
+      2 ** 23,
+      (heap) => heap.grow(at(9, 0), 2 ** 23 * CHUNK),
+    ],
+    [
+      "a cache off a block's start",
+      "ERR_MISALIGNED",
+      at(1, 65),
+      (heap) => new PageCache(heap, { base: at(1, 65), cache: 1n, scav: 0n }),
+    ],
+    [
+      "a cache off a page's start",
+      "ERR_MISALIGNED",
+      at(1, 64) + 1,
+      (heap) => new PageCache(heap, { base: at(1, 64) + 1, cache: 1n, scav: 0n }),
+    ],
+    [
+      "a cache of a hole",
+      "ERR_NOT_MAPPED",
+      at(2, 64),
+      (heap) => new PageCache(heap, { base: at(2, 64), cache: 1n, scav: 0n }),
+    ],
+    [
+      "a cache of free pages",
+      "ERR_NOT_ALLOCATED",
+      at(1, 330),
+      (heap) => new PageCache(heap, { base: at(1, 320), cache: 1n << 10n, scav: 0n }),
+    ],
+    [
+      "a cache of another's pages",
+      "ERR_NOT_ALLOCATED",
+      at(1, 200),
+      (heap) => new PageCache(heap, { base: at(1, 192), cache: 1n << 8n, scav: 0n }),
+    ],
+    ["free of a cache's pages", "ERR_NOT_ALLOCATED", at(1, 200), (heap) => heap.free(at(1, 200), 1)],
     ["a chunk that is a hole", "ERR_NOT_MAPPED", 2, (heap) => heap.chunk(2)],
     ["a chunk above the heap", "ERR_NOT_MAPPED", 70000, (heap) => heap.chunk(70000)],
   ];

@@ -162,6 +162,15 @@ export function cachesSuite({ palloc }: Subject): void {
       heap.check();
     });
 
+    it("flush notices pages that somebody has freed behind the heap's back", () => {
+      const heap = touchedHeap(palloc, [1]);
+      const cache = heap.allocToCache();
+      heap.chunk(1).freeRange(3, 1);
+      const before = heap.snapshot();
+      expect(() => cache.flush()).toThrow(expect.objectContaining({ code: "ERR_NOT_ALLOCATED" }));
+      expect(heap.snapshot()).toEqual(before);
+    });
+
     it("a cache can be made of pages in use", () => {
       const heap = PageAlloc.from({ alloc: { 1: [[0, PAGES]] } });
       const cache = new PageCache(heap, { base: CHUNK + 64 * PAGE, cache: 0b110110n, scav: 0b010010n });

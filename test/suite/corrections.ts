@@ -1,6 +1,6 @@
 // Where the design's origin was wrong, and what holds here: each of these fails on the origin's code. (What the
 // origin got wrong about a reset during a walk needs a second thread, or a test from inside: see
-// reset-during-walk.test.ts.)
+// other-threads.test.ts.)
 import { describe, expect, it } from "vitest";
 import { CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";

@@ -110,6 +110,7 @@ function disposeTests({ palloc }: Pick<Subject, "palloc">): void {
     it("every later call says so", () => {
       const heap = grownHeap(palloc, [1]);
       const cache = heap.allocToCache();
+      const chunk = heap.chunk(1);
       heap.dispose();
       const calls: Record<string, () => unknown> = {
         grow: () => heap.grow(0, 1),
@@ -132,6 +133,15 @@ function disposeTests({ palloc }: Pick<Subject, "palloc">): void {
         snapshot: () => heap.snapshot(),
         "cache.alloc": () => cache.alloc(1),
         "cache.flush": () => cache.flush(),
+        "cache.base": () => cache.base,
+        "cache.cache": () => cache.cache,
+        "cache.scav": () => cache.scav,
+        "cache.empty": () => cache.empty,
+        "chunk.find": () => chunk.find(1, 0),
+        "chunk.summarize": () => chunk.summarize(),
+        "chunk.allocRange": () => chunk.allocRange(0, 1),
+        "chunk.alloc.get": () => chunk.alloc.get(0),
+        "chunk.alloc.words": () => chunk.alloc.words,
       };
       for (const [name, call] of Object.entries(calls)) expect(call, name).toThrow(disposed);
     });

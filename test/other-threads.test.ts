@@ -1,12 +1,12 @@
-// What another thread may do to a heap while the scavenger walks without the lock: it acts here each time that the
-// scavenger gives the lock back. A reset after the walk began must win, and nothing but a reset ever raises scavAddr.
+// What other threads may do to a heap, done by this one through the heap's lock: holding it, and acting each time that the
+// scavenger gives it back on its walk. A reset after a walk began must win, and nothing but a reset ever raises scavAddr.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
 import { lockOf } from "../src/page-alloc.ts";
-import { CHUNK } from "./support/heaps.ts";
+import { CHUNK, grownHeap } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";
-import type { PageAlloc } from "./support/subject.ts";
+import type { PageAlloc, Palloc } from "./support/subject.ts";
 
 type ChunkRanges = Parameters<typeof wasm.PageAlloc.from>[0]["alloc"];
 
@@ -27,10 +27,57 @@ function whenUnlocked(heap: PageAlloc, other: () => void): { acted: boolean } {
   return state;
 }
 
-describe.each([
+const engines: [string, Palloc][] = [
   ["wasm", wasm],
   ["ts", ts],
-])("while the scavenger walks (%s)", (_, { PageAlloc }) => {
+];
+
+describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
+  it("every call says so, and changes nothing", () => {
+    const heap = grownHeap(palloc, [1]);
+    heap.alloc(3);
+    const cache = heap.allocToCache();
+    const calls: Record<string, () => unknown> = {
+      grow: () => heap.grow(5 * CHUNK, 1),
+      alloc: () => heap.alloc(1),
+      allocRange: () => heap.allocRange(CHUNK + 100 * heap.pageSize, 1),
+      free: () => heap.free(CHUNK, 1),
+      scavenge: () => heap.scavenge(),
+      scavengeOne: () => heap.scavengeOne(),
+      scavengeRange: () => heap.scavengeRange(CHUNK, 1),
+      resetScavengeAddr: () => heap.resetScavengeAddr(),
+      allocToCache: () => heap.allocToCache(),
+      "cache.flush": () => cache.flush(),
+      bounds: () => heap.bounds(),
+      mappedRanges: () => heap.mappedRanges(),
+      chunk: () => heap.chunk(1),
+      ranges: () => heap.ranges(),
+      stats: () => heap.stats(),
+      check: () => heap.check(),
+      snapshot: () => heap.snapshot(),
+      dispose: () => heap.dispose(),
+    };
+    const before = heap.snapshot();
+    const lock = lockOf(heap);
+    lock.acquire();
+    const locked = expect.objectContaining({ code: "ERR_LOCKED" });
+    for (const [name, call] of Object.entries(calls)) expect(call, name).toThrow(locked);
+    lock.release();
+    expect(heap.snapshot()).toEqual(before);
+  });
+
+  it("a cache serves on: it takes no lock", () => {
+    const heap = grownHeap(palloc, [1]);
+    const cache = heap.allocToCache();
+    const lock = lockOf(heap);
+    lock.acquire();
+    expect(cache.alloc(3)).toBe(CHUNK);
+    lock.release();
+    cache.flush();
+  });
+});
+
+describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
   /** Chunks 1 to 4; the scavenger finds nothing in its own, the topmost, so it has to walk. */
   const heapOf = (alloc: ChunkRanges) =>
     PageAlloc.from({ alloc: { 1: FULL, 2: FULL, 3: FULL, 4: FULL, ...alloc } });

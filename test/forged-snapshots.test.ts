@@ -1,0 +1,150 @@
+// Snapshots that somebody has changed and sealed again: the checksum is right, so `check` has to find what is wrong, and
+// name the place. What it lets pass must be the state of a sound heap.
+import * as wasm from "palloc";
+import * as ts from "palloc/ts";
+import { describe, expect, it } from "vitest";
+import * as layout from "../src/layout.ts";
+import { seal } from "../src/snapshot.ts";
+import { PAGE } from "./support/heaps.ts";
+import type { PageAlloc, Palloc } from "./support/subject.ts";
+
+/** The words of a snapshot, and where its pieces are. */
+interface State {
+  words: Int32Array;
+  /** Refs of the leaf of chunk 8, of the node above it, and of the first live record. */
+  leaf: number;
+  root: number;
+  record: number;
+}
+
+const get = ({ words }: State, offset: number) => words[offset >>> 2];
+const set = ({ words }: State, offset: number, value: number) => {
+  words[offset >>> 2] = value;
+};
+const add = (state: State, offset: number, value: number) => set(state, offset, get(state, offset) + value);
+
+/** Chunks 8 and 100, with pages in use, scavenged and neither, two caches, and a record that is free again. */
+function busyState({ PageAlloc }: Palloc): State {
+  const heap = PageAlloc.from({ alloc: { 8: [[100, 20]], 100: [[0, 3]] }, scavenged: { 8: [[200, 50]] } });
+  const caches = [heap.allocToCache(), heap.allocToCache(), heap.allocToCache()];
+  caches[1].flush();
+  heap.scavenge(5 * PAGE);
+  const words = new Int32Array(heap.snapshot().buffer);
+  const root = words[layout.HEADER_ROOT >>> 2];
+  let leaf = root;
+  while (words[(leaf + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT) {
+    const level = words[(leaf + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
+    const slot = (8 >>> (layout.FANOUT_SHIFT * level)) % layout.FANOUT;
+    leaf = words[(leaf + layout.NODE_CHILDREN + 4 * slot) >>> 2];
+  }
+  return { words, root, leaf, record: words[layout.HEADER_RECORDS >>> 2] };
+}
+
+/** The heap of a changed state. */
+function restored({ PageAlloc }: Palloc, { words }: State): PageAlloc {
+  seal(words);
+  return PageAlloc.restore(new Uint8Array(words.buffer));
+}
+
+const DATA = layout.LEAF_DATA;
+const forgeries: [what: string, place: RegExp, forge: (state: State) => void][] = [
+  ["a page size of 2**60", /header/, (s) => set(s, layout.HEADER_PAGE_SHIFT, 60)],
+  ["a negative page size", /header/, (s) => set(s, layout.HEADER_PAGE_SHIFT, -1)],
+  ["20 bits of address", /header/, (s) => set(s, layout.HEADER_ADDR_BITS, 20)],
+  ["60 bits of address", /header/, (s) => set(s, layout.HEADER_ADDR_BITS, 60)],
+  ["3 pages at least", /header/, (s) => set(s, layout.HEADER_MIN_PAGES, 3)],
+  ["no page at least", /header/, (s) => set(s, layout.HEADER_MIN_PAGES, 0)],
+  ["3 pages per huge page", /header/, (s) => set(s, layout.HEADER_HUGE_PAGES, 3)],
+  ["a page more in use", /in use/, (s) => add(s, layout.HEADER_IN_USE, 1)],
+  ["a page less released", /released/, (s) => add(s, layout.HEADER_RELEASED, -1)],
+  ["a chunk more", /chunks/, (s) => add(s, layout.HEADER_CHUNKS, 1)],
+  ["an earlier start", /first chunk/, (s) => add(s, layout.HEADER_START, -1)],
+  ["a later end", /end of the chunks/, (s) => add(s, layout.HEADER_END, 1)],
+  ["a peak too low", /peak/, (s) => set(s, layout.HEADER_PEAK_IN_USE, 0)],
+  ["a peak retained too low", /peak/, (s) => set(s, layout.HEADER_PEAK_RETAINED, 0)],
+  ["a hold that is not there", /holds/, (s) => set(s, layout.HEADER_HOLDS, 1)],
+  ["searchAddr above a free page", /searchAddr/, (s) => set(s, layout.HEADER_SEARCH_CHUNK, 100)],
+  ["searchAddr at no page", /searchAddr/, (s) => set(s, layout.HEADER_SEARCH_INDEX, 512)],
+  ["searchAddr above the heap", /searchAddr/, (s) => set(s, layout.HEADER_SEARCH_CHUNK, 101)],
+  ["scavAddr above the heap", /scavAddr/, (s) => set(s, layout.HEADER_SCAV_END + 4, 0x42000000)],
+  ["a root beyond the region", /root/, (s) => set(s, layout.HEADER_ROOT, 0x7ffffff0)],
+  ["a root that is the header", /root|level|node/, (s) => set(s, layout.HEADER_ROOT, 16)],
+  ["no root", /pieces|chunks/, (s) => set(s, layout.HEADER_ROOT, 0)],
+  ["a tree that goes round", /node/, (s) => set(s, s.root + layout.NODE_CHILDREN, s.root)],
+  ["a child that is a record", /node/, (s) => set(s, s.root + layout.NODE_CHILDREN, s.record)],
+  ["a wrong parent", /parent/, (s) => set(s, s.leaf + layout.NODE_PARENT, 16)],
+  ["a wrong first chunk", /first chunk/, (s) => add(s, s.leaf + layout.NODE_FIRST, 8)],
+  ["a wrong level", /shape|level|node/, (s) => set(s, s.root + layout.NODE_SHAPE, 9 << layout.LEVEL_SHIFT)],
+  ["a chunk that is a hole", /part|hole|chunk/, (s) => set(s, s.leaf + layout.NODE_SHAPE, 0)],
+  ["a hole that is a chunk", /part|summary/, (s) => set(s, s.leaf + layout.NODE_SHAPE, 3)],
+  ["a hole with pages in use", /hole/, (s) => set(s, s.leaf + DATA + layout.DATA_BYTES, 1)],
+  ["a page both in use and scavenged", /both/, (s) => set(s, s.leaf + DATA + layout.DATA_SCAVENGED, -1)],
+  ["a page in use that is summed up as free", /summary/, (s) => set(s, s.leaf + DATA + 60, 1)],
+  ["a start too long", /summary/, (s) => add(s, s.leaf + layout.NODE_START, 1)],
+  ["a max too short", /summary/, (s) => add(s, s.root + layout.NODE_MAX, -1)],
+  ["an end too long", /summary/, (s) => add(s, s.leaf + layout.NODE_END, 1)],
+  ["a candidate that is not marked", /candidate/, (s) => set(s, s.leaf + layout.NODE_CANDIDATES, 0)],
+  ["a mark of a part that is not there", /candidate/, (s) => set(s, s.leaf + layout.NODE_CANDIDATES, 0x100)],
+  ["records that go round", /record/, (s) => set(s, s.record + layout.RECORD_NEXT, s.record)],
+  ["a record beyond the region", /record/, (s) => set(s, layout.HEADER_RECORDS, 0x7ffffff0)],
+  ["a record with a wrong one before it", /record/, (s) => set(s, s.record + layout.RECORD_PREV, 16)],
+  ["a record of no kind", /record/, (s) => set(s, s.record + layout.RECORD_KIND, 9)],
+  ["a dead record among the live", /record/, (s) => set(s, s.record + layout.RECORD_KIND, layout.KIND_DEAD)],
+  ["a cache off a block's start", /record/, (s) => set(s, s.record + layout.RECORD_INDEX, 3)],
+  ["a cache of a hole", /record/, (s) => set(s, s.record + layout.RECORD_CHUNK, 9)],
+  ["a cache of free pages", /record/, (s) => set(s, s.record + layout.RECORD_INDEX, 448)],
+  ["a lost record", /pieces|records/, (s) => set(s, layout.HEADER_DEAD_RECORDS, 0)],
+];
+
+describe.each<[string, Palloc]>([
+  ["wasm", wasm],
+  ["ts", ts],
+])("forged snapshots (%s)", (_, palloc) => {
+  it("the state that they start from is sound", () => {
+    restored(palloc, busyState(palloc)).check();
+  });
+
+  it.each(forgeries)("%s", (_, place, forge) => {
+    const state = busyState(palloc);
+    forge(state);
+    const corrupt = { code: "ERR_CORRUPT", message: expect.stringMatching(place) };
+    expect(() => restored(palloc, state)).toThrow(expect.objectContaining(corrupt));
+  });
+
+  it("any word changed to anything: refused, or the state of a sound heap", () => {
+    const { words } = busyState(palloc);
+    let passed = 0;
+    for (let at = 0; at < words.length; at++) {
+      for (const value of [0, 1, -1, 2 ** 31 - 1, words[at] + 1, words[at] - 1, words[at] ^ 0x40, at * 4]) {
+        if (value === words[at]) continue;
+        const state = busyState(palloc);
+        state.words[at] = value;
+        let heap: PageAlloc;
+        try {
+          heap = restored(palloc, state);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "ERR_CORRUPT" });
+          continue;
+        }
+        passed++;
+        exercise(heap);
+      }
+    }
+    expect(passed).toBeGreaterThan(0);
+  });
+});
+
+/** Makes every kind of call on a heap. */
+function exercise(heap: PageAlloc): void {
+  heap.check();
+  const base = heap.alloc(30);
+  heap.alloc(1);
+  if (base !== -1) heap.free(base, 30);
+  heap.scavenge();
+  heap.resetScavengeAddr();
+  heap.scavenge();
+  heap.allocToCache().flush();
+  heap.grow(50 * heap.chunkBytes, heap.chunkBytes);
+  heap.check();
+  heap.dispose();
+}

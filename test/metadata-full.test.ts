@@ -1,0 +1,147 @@
+// When there is no linear memory left: every call that needs some says so and changes nothing, and goes on once other
+// heaps have given some back.
+import * as wasm from "palloc";
+import * as ts from "palloc/ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
+import type { Palloc, PallocData } from "./support/subject.ts";
+
+const full = expect.objectContaining({ code: "ERR_METADATA_FULL", message: expect.stringMatching(/memory/) });
+
+/** Lets no memory of either engine grow any more. */
+function stopGrowth(): void {
+  const refuse = () => {
+    throw new RangeError("no memory");
+  };
+  vi.spyOn(WebAssembly.Memory.prototype, "grow").mockImplementation(refuse);
+  vi.stubGlobal("ArrayBuffer", refuse);
+}
+
+/** Takes all memory that is left, and gives what it took. */
+function takeAll({ PallocData }: Palloc): PallocData[] {
+  const taken: PallocData[] = [];
+  try {
+    for (;;) taken.push(new PallocData());
+  } catch (error) {
+    expect(error).toEqual(full);
+  }
+  return taken;
+}
+
+describe.each<[string, Palloc]>([
+  ["wasm", wasm],
+  ["ts", ts],
+])("without memory (%s)", (_, palloc) => {
+  const { PageAlloc } = palloc;
+
+  // What a test has taken must not be collected before its end.
+  let taken: PallocData[];
+  beforeEach(() => {
+    taken = [];
+  });
+  afterEach(() => {
+    expect(taken.length).toBeGreaterThanOrEqual(0);
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
+  });
+  const run = (calls: () => void) => {
+    stopGrowth();
+    taken = takeAll(palloc);
+    calls();
+  };
+
+  it("no heap, and no chunk, can be made", () => {
+    const snapshot = grownHeap(palloc, [1]).snapshot();
+    run(() => {
+      expect(() => new PageAlloc()).toThrow(full);
+      expect(() => PageAlloc.from({ alloc: { 1: [] } })).toThrow(full);
+      expect(() => PageAlloc.restore(snapshot)).toThrow(full);
+      expect(() => new palloc.PallocData()).toThrow(full);
+    });
+  });
+
+  it("a heap does not grow, and is as it was", () => {
+    const heap = grownHeap(palloc, [1]);
+    const other = grownHeap(palloc, [1, 100, 200, 300]);
+    heap.alloc(3);
+    run(() => {
+      const before = heap.snapshot();
+      expect(() => heap.grow(1000 * CHUNK, 100 * CHUNK)).toThrow(full);
+      expect(heap.snapshot()).toEqual(before);
+      heap.check();
+      expect(heap.alloc(1)).toBe(CHUNK + 3 * PAGE);
+      other.dispose();
+      heap.grow(1000 * CHUNK, CHUNK);
+      heap.check();
+    });
+  });
+
+  it("a heap that is only half made leaves nothing", () => {
+    const other = grownHeap(palloc, [1]);
+    run(() => {
+      other.dispose();
+      const alloc = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [i * 1000, []]));
+      for (let k = 0; k < 20; k++) expect(() => PageAlloc.from({ alloc })).toThrow(full);
+      expect(grownHeap(palloc, [1]).alloc(1)).toBe(CHUNK);
+    });
+  });
+
+  it("a cache is refused, and the pages stay free", () => {
+    const heap = grownHeap(palloc, [1]);
+    run(() => {
+      const caches = [];
+      const refused = () => {
+        for (;;) caches.push(heap.allocToCache());
+      };
+      expect(refused).toThrow(full);
+      const before = heap.snapshot();
+      expect(() => heap.allocToCache()).toThrow(full);
+      expect(heap.snapshot()).toEqual(before);
+      heap.check();
+    });
+  });
+
+  it("hooks that cannot be run leave the pages as they were", () => {
+    const sys = { unused: vi.fn(), used: vi.fn() };
+    const heap = PageAlloc.from({ alloc: { 1: [[0, 8]] }, scavenged: { 1: [[10, 5]] } }, { sys });
+    run(() => {
+      // The next record of a hold would not fit.
+      const caches = [];
+      try {
+        for (;;) caches.push(heap.allocToCache());
+      } catch (error) {
+        expect(error).toEqual(full);
+      }
+      const before = visible(heap);
+      if (heap.stats().free === 0) throw new Error("the heap is too small for this test");
+      expect(() => heap.scavenge()).toThrow(full);
+      expect(visible(heap)).toEqual(before);
+      heap.check();
+      expect(sys.unused).not.toHaveBeenCalled();
+    });
+  });
+
+  it("an allocation whose hook cannot be run is undone", () => {
+    const heap = grownHeap(palloc, [1], { sys: { used: vi.fn() } });
+    run(() => {
+      const caches = [];
+      try {
+        for (;;) caches.push(heap.allocToCache());
+      } catch (error) {
+        expect(error).toEqual(full);
+      }
+      const before = visible(heap);
+      expect(() => heap.alloc(2)).toThrow(full);
+      expect(visible(heap)).toEqual(before);
+      heap.check();
+    });
+  });
+
+  it("what is disposed of can be had again", () => {
+    const heaps = Array.from({ length: 50 }, () => touchedHeap(palloc, [1, 2]));
+    run(() => {
+      for (const heap of heaps) heap.dispose();
+      for (let k = 0; k < 50; k++) expect(grownHeap(palloc, [k]).alloc(1)).toBe(k * CHUNK);
+    });
+  });
+});
