@@ -54,6 +54,7 @@ function describe(native) {
     node: process.version,
     v8: process.versions.v8,
     cc: native?.version ?? "no C compiler found, so there is no native column",
+    measured: options.quick ? "quickly: too roughly to compare" : "fully",
   };
 }
 

@@ -2,7 +2,7 @@
 // left as it is.
 //
 //   node scripts/build.mjs
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, utimesSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
@@ -98,7 +98,11 @@ function declarations() {
   const types = join(root, "build/types");
   rmSync(types, { recursive: true, force: true });
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  if (status !== 0) throw new Error("The declarations were not built.");
   const reached = new Map();
   const visit = (name) => {
     if (reached.has(name)) return;
@@ -139,6 +143,6 @@ try {
   await buildWasm();
   if (!upToDate(STAMP, [...INPUTS, TRACE])) await buildDist();
 } catch (error) {
-  console.error(error.errors ? "Not built." : (error.stack ?? error));
+  console.error(error.errors ? "Not bundled." : error.message);
   process.exitCode = 1;
 }
