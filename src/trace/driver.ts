@@ -32,6 +32,7 @@ export class Counters {
   mismatchAddress = -1;
 }
 
+/** Replays one trace on one heap, from the first event to the last. */
 export class Driver {
   readonly counters = new Counters();
   readonly #heap: PageAlloc;

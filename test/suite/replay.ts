@@ -37,6 +37,7 @@ export function replaySuite(subject: Subject): void {
   describe("replaying page traces", () => {
     recordedTests(subject);
     callTests(subject);
+    bookkeepingTests(subject);
     elsewhereTests(subject);
     scavengeTests(subject);
     seriesTests(subject);
@@ -227,6 +228,15 @@ function callTests(subject: Subject): void {
     ]);
   });
 
+  it("what was in use before the trace was retained before it", async () => {
+    const release = [free(goPage(0), 100), scavenge(goPage(0), 100)];
+    const { report } = await replayOf(
+      subject,
+      traceOf(scavenge(goPage(100), 1), ...release, alloc(goPage(0), 16)),
+    );
+    expect(report).toMatchObject({ peakInUseBytes: 16 * PAGE, peakRetainedBytes: 100 * PAGE });
+  });
+
   it("frees go straight to the heap", async () => {
     const { calls } = await replayOf(
       subject,
@@ -236,6 +246,18 @@ function callTests(subject: Subject): void {
       ["allocToCache", base],
       ["free", goPage(1), 2],
     ]);
+  });
+}
+
+function bookkeepingTests(subject: Subject): void {
+  it("keeps nothing in the heap of the caches it has emptied", async () => {
+    const pages = Array.from({ length: 400 * 64 }, (_, page) => alloc(goPage(page), 1));
+    const { report, calls, stats } = await replayOf(subject, traceOf(...pages));
+    expect(report.addressMatches).toBe(pages.length);
+    expect(calls.filter(([name]) => name === "allocToCache").length).toBeGreaterThan(400);
+    const plain = new subject.palloc.PageAlloc();
+    plain.grow(goPage(0), stats?.sys as number);
+    expect(stats?.metadata).toBeLessThan(2 * plain.stats().metadata);
   });
 }
 
