@@ -25,6 +25,7 @@ import {
   HEADER_START,
   NODE_MAX,
   NODE_SHAPE,
+  NODE_START,
   NO_CHUNK,
   RANGE_DONE,
   RANGE_MISMATCH,
@@ -153,7 +154,9 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
     const n = min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
-    if (popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    const part = leaf + ((chunk & (FANOUT - 1)) << 2);
+    const whole = inUse ? !load<u32>(part, NODE_MAX) : load<u32>(part, NODE_START) == CHUNK_PAGES;
+    if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }

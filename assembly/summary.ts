@@ -75,20 +75,24 @@ function longestWithin(bits: usize, max: u32): u32 {
  * changed anything.
  */
 export function mergeInto(parent: usize, slot: u32, node: usize, span: u32): bool {
-  let start: u32 = 0;
   let max: u32 = 0;
   let run: u32 = 0;
-  let open = true;
+  for (let part = node; part < node + 4 * FANOUT; part += 4) {
+    const longest = load<u32>(part, NODE_MAX);
+    if (!longest) {
+      run = 0;
+      continue;
+    }
+    const first = load<u32>(part, NODE_START);
+    if (longest > max) max = longest;
+    if (run + first > max) max = run + first;
+    run = first == span ? run + span : load<u32>(part, NODE_END);
+  }
+  let start: u32 = 0;
   for (let part = node; part < node + 4 * FANOUT; part += 4) {
     const first = load<u32>(part, NODE_START);
-    const longest = load<u32>(part, NODE_MAX);
-    if (open) {
-      start += first;
-      open = first == span;
-    }
-    if (run + first > max) max = run + first;
-    if (longest > max) max = longest;
-    run = first == span ? run + span : load<u32>(part, NODE_END);
+    start += first;
+    if (first != span) break;
   }
   return setSummary(parent, slot, start, max, run);
 }

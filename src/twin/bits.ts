@@ -65,6 +65,6 @@ export function popcntRange({ i32 }: Memory, bits: number, i: number, n: number)
   const end = wordOf(bits, last);
   if (word === end) return popcnt(i32[word] & headMask(i) & tailMask(last));
   let count = popcnt(i32[word] & headMask(i));
-  while (++word < end) count += popcnt(i32[word]);
+  while (++word < end) if (i32[word]) count += popcnt(i32[word]);
   return count + popcnt(i32[end] & tailMask(last));
 }

@@ -1,7 +1,7 @@
 // The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over an ArrayBuffer.
 
-import type { Engine } from "../engine.ts";
-import { ArrayMemory } from "../memory.ts";
+import type { Engine, Kernels } from "../engine.ts";
+import { ArrayMemory, type Memory } from "../memory.ts";
 import * as bits from "./bits.ts";
 import * as cache from "./cache.ts";
 import * as candidate from "./candidate.ts";
@@ -13,42 +13,39 @@ import { summarize } from "./summary.ts";
 import { mappedLeafOf } from "./tree.ts";
 import { walk } from "./walk.ts";
 
+/** The calls of the engine, each with the memory that it works on before its own arguments. */
+const calls = {
+  setRange: bits.setRange,
+  clearRange: bits.clearRange,
+  popcntRange: bits.popcntRange,
+  find,
+  summarize,
+  ...candidate,
+  alloc: heaps.alloc,
+  findFreePage: heaps.findFree,
+  allocRange: heaps.allocRange,
+  free: heaps.free,
+  inspect: heaps.inspect,
+  claim: heaps.claim,
+  unclaim: heaps.unclaim,
+  firstMapped: heaps.firstMapped,
+  map: heaps.map,
+  mappedLeafOf,
+  look: heaps.look,
+  scavengeChunk: heaps.scavengeChunk,
+  scavengeRange: heaps.scavengeRange,
+  walk,
+  ...record,
+  ...cache,
+};
+
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */
 export function createTwin(pages: number): Engine {
   const memory = new ArrayMemory(pages);
-  return {
-    name: "ts",
-    memory,
-    setRange: (at, i, n) => bits.setRange(memory, at, i, n),
-    clearRange: (at, i, n) => bits.clearRange(memory, at, i, n),
-    popcntRange: (at, i, n) => bits.popcntRange(memory, at, i, n),
-    find: (at, npages, searchIdx) => find(memory, at, npages, searchIdx),
-    summarize: (at) => summarize(memory, at),
-    fillAligned,
-    hasScavengeCandidate: (data, min) => candidate.hasScavengeCandidate(memory, data, min),
-    findScavengeCandidate: (data, ceiling, min, max, hugePages) =>
-      candidate.findScavengeCandidate(memory, data, ceiling, min, max, hugePages),
-    alloc: (heap, npages) => heaps.alloc(memory, heap, npages),
-    findFreePage: (heap, npages) => heaps.findFree(memory, heap, npages),
-    allocRange: (heap, chunk, index, npages) => heaps.allocRange(memory, heap, chunk, index, npages),
-    free: (heap, chunk, index, npages) => heaps.free(memory, heap, chunk, index, npages),
-    inspect: (heap, chunk, index, npages, inUse) => heaps.inspect(memory, heap, chunk, index, npages, inUse),
-    claim: (heap, chunk, index, npages) => heaps.claim(memory, heap, chunk, index, npages),
-    unclaim: (heap, chunk, index, npages) => heaps.unclaim(memory, heap, chunk, index, npages),
-    firstMapped: (heap, chunk, nchunks) => heaps.firstMapped(memory, heap, chunk, nchunks),
-    map: (heap, chunk, nchunks) => heaps.map(memory, heap, chunk, nchunks),
-    mappedLeafOf: (heap, chunk) => mappedLeafOf(memory, heap, chunk),
-    look: (heap, chunk, ceiling, maxPages) => heaps.look(memory, heap, chunk, ceiling, maxPages),
-    scavengeChunk: (heap, chunk, ceiling, maxPages) =>
-      heaps.scavengeChunk(memory, heap, chunk, ceiling, maxPages),
-    scavengeRange: (heap, chunk, index, npages) => heaps.scavengeRange(memory, heap, chunk, index, npages),
-    walk: (heap, chunk) => walk(memory, heap, chunk),
-    newRecord: (heap, kind, owner, chunk, index, npages) =>
-      record.newRecord(memory, heap, kind, owner, chunk, index, npages),
-    dropRecord: (heap, ref) => record.dropRecord(memory, heap, ref),
-    owned: (heap, chunk, index, npages) => record.owned(memory, heap, chunk, index, npages),
-    allocToCache: (heap, owner) => cache.allocToCache(memory, heap, owner),
-    cacheAlloc: (heap, ref, npages) => cache.cacheAlloc(memory, heap, ref, npages),
-    flush: (heap, ref) => cache.flush(memory, heap, ref),
-  };
+  const bound: Record<string, unknown> = {};
+  for (const [name, call] of Object.entries<(memory: Memory, ...args: never[]) => unknown>(calls)) {
+    bound[name] = call.bind(null, memory);
+  }
+  // A copy has a fixed shape, through which calls can be inlined; an object that was filled in a loop has none.
+  return { ...(bound as unknown as Kernels), fillAligned, name: "ts", memory };
 }

@@ -25,6 +25,7 @@ import {
   NO_CHUNK,
   NODE_MAX,
   NODE_SHAPE,
+  NODE_START,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
@@ -165,12 +166,15 @@ export function inspect(
   npages: number,
   inUse: boolean,
 ): number {
+  const { i32 } = memory;
   let answer = RANGE_DONE;
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
-    if (popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    const part = (leaf >>> 2) + (chunk & (FANOUT - 1));
+    const whole = inUse ? !i32[part + NODE_MAX / 4] : i32[part + NODE_START / 4] === CHUNK_PAGES;
+    if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)) answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }

@@ -12,31 +12,38 @@ function pack(start: number, max: number, end: number): number {
 /** The packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(memory: Memory, bits: number): number {
   const { i32 } = memory;
-  let start = CHUNK_PAGES;
+  const first = wordOf(bits, 0);
+  let start = -1;
   let max = 0;
   let run = 0;
-  for (let i = 0; i < CHUNK_PAGES; i += 32) {
-    const used = i32[wordOf(bits, i)];
+  let gaps = 0;
+  for (let word = first; word < first + CHUNK_PAGES / 32; word++) {
+    const used = i32[word];
     if (!used) {
       run += 32;
       continue;
     }
-    run += ctz(used);
-    if (start === CHUNK_PAGES) start = run;
+    const below = ctz(used);
+    run += below;
+    if (start < 0) start = run;
     if (run > max) max = run;
     run = Math.clz32(used);
+    // Adding 1 to ones alone leaves none of them; any zero between two ones keeps those above it.
+    const body = used >>> below;
+    gaps |= body & (body + 1);
   }
+  if (start < 0) return pack(CHUNK_PAGES, CHUNK_PAGES, CHUNK_PAGES);
   if (run > max) max = run;
   // A run inside a word has a used page on either side.
-  if (max < 30) max = longestWithin(memory, bits, max);
+  if (gaps && max < 30) max = longestWithin(i32, first, max);
   return pack(start, max, run);
 }
 
 /** The longest run of free pages that lies within a word, or `max` (0 to 29) when none is longer. */
-function longestWithin({ i32 }: Memory, bits: number, max: number): number {
-  for (let i = 0; i < CHUNK_PAGES; i += 32) {
+function longestWithin(i32: Int32Array, first: number, max: number): number {
+  for (let word = first; word < first + CHUNK_PAGES / 32; word++) {
     // A 1 stands for a run of `width` free pages that starts there: first the shortest run that is of interest ...
-    let runs = ~i32[wordOf(bits, i)];
+    let runs = ~i32[word];
     let width = 1;
     while (runs && width <= max) {
       const step = Math.min(width, max + 1 - width);
@@ -67,20 +74,24 @@ function longestWithin({ i32 }: Memory, bits: number, max: number): number {
 export function mergeInto(memory: Memory, parent: number, slot: number, node: number, span: number): boolean {
   const { i32 } = memory;
   const from = node >>> 2;
-  let start = 0;
   let max = 0;
   let run = 0;
-  let open = true;
+  for (let part = from; part < from + FANOUT; part++) {
+    const longest = i32[part + NODE_MAX / 4];
+    if (!longest) {
+      run = 0;
+      continue;
+    }
+    const first = i32[part + NODE_START / 4];
+    if (longest > max) max = longest;
+    if (run + first > max) max = run + first;
+    run = first === span ? run + span : i32[part + NODE_END / 4];
+  }
+  let start = 0;
   for (let part = from; part < from + FANOUT; part++) {
     const first = i32[part + NODE_START / 4];
-    const longest = i32[part + NODE_MAX / 4];
-    if (open) {
-      start += first;
-      open = first === span;
-    }
-    if (run + first > max) max = run + first;
-    if (longest > max) max = longest;
-    run = first === span ? run + span : i32[part + NODE_END / 4];
+    start += first;
+    if (first !== span) break;
   }
   return setSummary(memory, parent, slot, start, max, run);
 }
