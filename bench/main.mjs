@@ -89,7 +89,7 @@ print(
 if (options.json === true) console.log(JSON.stringify(results, null, 1));
 else if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
 if (options.svg) {
-  const svg = await plot(rows);
+  const svg = plot(rows, names);
   if (svg) writeFileSync(options.svg, svg);
   else print("No case that was run has a size, so nothing was drawn.");
 }
