@@ -30,6 +30,7 @@ export function acrossEnginesSuite(subjects: readonly Subject[]): void {
         return chaos;
       });
       for (const other of others) {
+        same(other.log.length, first.log.length, "number of calls");
         other.log.forEach((line, i) => {
           same(line, first.log[i], () => `after ${first.log[i - 1]}`);
         });

@@ -11,7 +11,7 @@ interface FillAligned {
   m: number;
   want: string;
 }
-interface Candidate {
+export interface GoldenCandidate {
   alloc: string;
   scavenged: string;
   searchIdx: number;
@@ -22,12 +22,12 @@ interface Candidate {
   start: number;
   npages: number;
 }
-type Op =
+export type Op =
   | ["alloc", npages: number, page: number | null]
   | ["free", page: number, npages: number]
   | ["scavenge", nbytes: number | "max", released: number, scavAddr: number | "done"]
   | ["resetScavengeAddr", scavAddr: number];
-interface Heap {
+export interface GoldenHeap {
   physPageSize: number;
   physHugePageSize: number;
   alloc: GoRanges;
@@ -41,8 +41,8 @@ export function goldenSuite({ palloc }: Subject): void {
 
   describe("golden results of Go", () => {
     let words: FillAligned[];
-    let candidates: Candidate[];
-    let heaps: Heap[];
+    let candidates: GoldenCandidate[];
+    let heaps: GoldenHeap[];
     beforeAll(async () => {
       words = await loadLines("golden/fill-aligned.ndjson.gz");
       candidates = await loadLines("golden/scavenge-candidate.ndjson.gz");
@@ -71,9 +71,8 @@ export function goldenSuite({ palloc }: Subject): void {
     it("calls on heaps, and the bitmaps that they leave", () => {
       for (const [line, want] of heaps.entries()) {
         const { physPageSize, physHugePageSize } = want;
-        const state = { alloc: goRanges(want.alloc), scavenged: goRanges(want.scavenged) };
-        const heap = PageAlloc.from(state, { physPageSize, physHugePageSize });
-        for (const [k, op] of want.ops.entries()) replayOp(heap, op, () => `line ${line} op ${k} ${op}`);
+        const heap = PageAlloc.from(goState(want), { physPageSize, physHugePageSize });
+        for (const [k, op] of want.ops.entries()) makeCall(heap, op, () => `line ${line} op ${k} ${op}`);
         heap.check();
         for (const [key, bits] of Object.entries(want.final)) {
           const chunk = heap.chunk(GO_BASE + Number(key));
@@ -85,8 +84,16 @@ export function goldenSuite({ palloc }: Subject): void {
   });
 }
 
+/** The heap that the calls are made on, for `from`. */
+export const goState = ({ alloc, scavenged }: GoldenHeap) => ({
+  alloc: goRanges(alloc),
+  scavenged: goRanges(scavenged),
+});
+
+type Calls = Pick<PageAlloc, "alloc" | "free" | "scavenge" | "resetScavengeAddr" | "scavAddr">;
+
 /** Makes a call, and compares its result and scavAddr with Go's. */
-function replayOp(heap: PageAlloc, op: Op, what: () => string): void {
+export function makeCall(heap: Calls, op: Op, what: () => string): void {
   const scavAddr = () => (heap.scavAddr === -1 ? "done" : heap.scavAddr - addressOf(0));
   switch (op[0]) {
     case "alloc":

@@ -199,6 +199,37 @@ function declineTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(-1);
   });
 
+  it.each(["declined", "thrown at"])(
+    "what was %s is passed over by later calls too, until the next reset",
+    (how) => {
+      const offered: number[] = [];
+      const unused = (base: number) => {
+        offered.push((base - CHUNK) / PAGE);
+        if (offered.length % 2 === 0) return true;
+        if (how === "declined") return false;
+        throw new Error("not this one");
+      };
+      const alloc: Ranges = Array.from({ length: 256 }, (_, i) => [2 * i, 1]);
+      const heap = PageAlloc.from({ alloc: { 1: alloc } }, { sys: { unused } });
+      for (let k = 0; k < 300; k++) {
+        try {
+          heap.scavengeOne();
+        } catch (error) {
+          expect(error).toEqual(new Error("not this one"));
+        }
+      }
+      expect(offered).toEqual(Array.from({ length: 256 }, (_, i) => 511 - 2 * i));
+      expect(heap.stats().released).toBe(128 * PAGE);
+      heap.resetScavengeAddr();
+      expect(heap.scavAddr).toBe(2 * CHUNK - 1);
+      offered.length = 0;
+      if (how === "declined") expect(heap.scavengeOne()).toBe(PAGE);
+      else expect(() => heap.scavengeOne()).toThrow("not this one");
+      expect(offered[0]).toBe(511);
+      expectSound(heap);
+    },
+  );
+
   it("goes on below what is declined, in one scavengeOne", () => {
     let calls = 0;
     const heap = mixedHeap(palloc, { sys: { unused: () => ++calls > 2 }, physHugePageSize: 0 });

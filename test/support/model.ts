@@ -4,6 +4,7 @@ import { type Bits, every, findScavengeCandidate, noBits, PAGES } from "./naive.
 
 const CACHE_PAGES = 64;
 
+type Ranges = Readonly<Record<number, readonly (readonly [first: number, count: number])[]>>;
 interface Chunk {
   readonly index: number;
   readonly alloc: Bits;
@@ -41,6 +42,22 @@ export class Model {
     this.pageSize = pageSize;
     this.minPages = Math.max(1, physPageSize / pageSize);
     this.hugePages = physHugePageSize > Math.max(pageSize, physPageSize) ? physHugePageSize / pageSize : 0;
+  }
+
+  /** As `PageAlloc.from`. */
+  static from(state: { alloc: Ranges; scavenged: Ranges }, options: ModelOptions): Model {
+    const model = new Model(options);
+    for (const index of Object.keys(state.alloc)) model.grow(Number(index) * model.chunkBytes, 1);
+    for (const { index, alloc, scavenged } of model.chunks) {
+      scavenged.fill(false);
+      for (const [first, count] of state.scavenged[index] ?? []) scavenged.fill(true, first, first + count);
+      for (const [first, count] of state.alloc[index] ?? []) {
+        alloc.fill(true, first, first + count);
+        scavenged.fill(false, first, first + count);
+      }
+    }
+    model.resetScavengeAddr();
+    return model;
   }
 
   get chunkBytes(): number {
