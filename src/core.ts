@@ -7,12 +7,16 @@ import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import {
   CHUNK_INDEX_BITS,
   CHUNK_PAGES,
+  CHUNK_SHIFT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_USED,
   KIND_CACHE,
+  RANGE_MISMATCH,
+  RANGE_NOT_MAPPED,
+  RANGE_OWNED,
   RECORD_BYTES,
   RECORD_CHUNK,
   RECORD_INDEX,
@@ -124,7 +128,7 @@ export class Core {
     if (this.regions.resize(this.region, wanted) || this.regions.resize(this.region, used + bytes)) return;
     throw new PageAllocError(
       "ERR_METADATA_FULL",
-      `no linear memory is left for ${bytes} bytes more of bookkeeping; dispose of other heaps of this engine, or make this one smaller`,
+      `no linear memory is left for ${bytes} bytes more; dispose of other heaps of this engine`,
     );
   }
 
@@ -175,36 +179,48 @@ export class Core {
   }
 
   /** Says which page of a range is in the way of a call that wants all of it in use, or all of it free. */
-  refuseRange(place: Place, npages: number, mustBeInUse: boolean): never {
-    const from = this.address(place.chunk, place.index);
-    const verb = mustBeInUse ? "free" : "allocate";
-    const refuse = (code: PageAllocErrorCode, why: string): never => {
-      throw new PageAllocError(code, `cannot ${verb} ${npages} pages from base ${from} on: ${why}`);
-    };
-    let { chunk, index } = place;
-    for (let left = npages; left > 0; chunk++, index = 0) {
-      if (!this.engine.mappedLeafOf(this.at, chunk)) {
-        refuse("ERR_NOT_MAPPED", `the heap has not been grown over ${this.address(chunk, index)}`);
-      }
-      for (; index < CHUNK_PAGES && left > 0; index++, left--) {
-        const page = `the page at ${this.address(chunk, index)}`;
-        if (this.engine.inspect(this.at, chunk, index, 1, mustBeInUse)) {
-          if (mustBeInUse) refuse("ERR_NOT_ALLOCATED", `${page} is free`);
-          refuse("ERR_NOT_FREE", `${page} is in use`);
-        }
-        if (mustBeInUse && this.engine.owned(this.at, chunk, index, 1)) {
-          refuse(
-            "ERR_NOT_ALLOCATED",
-            `${page} is in a page cache, or a sys hook is running on it; flush the cache, or let the hook return`,
-          );
-        }
-      }
+  refuseRange({ chunk, index }: Place, npages: number, mustBeInUse: boolean): never {
+    const { engine, at } = this;
+    const first = chunk * CHUNK_PAGES + index;
+    let page = first;
+    let answer = 0;
+    for (; !answer && page < first + npages; page++) {
+      const { chunk, index } = placeOf(page);
+      answer = engine.inspect(at, chunk, index, 1, mustBeInUse);
+      if (!answer && mustBeInUse && engine.owned(at, chunk, index, 1)) answer = RANGE_OWNED;
     }
-    return refuse("ERR_CORRUPT", "a page of them was in the way, and is not");
+    const [code, why] = mustBeInUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
+    throw new PageAllocError(
+      code,
+      `cannot ${mustBeInUse ? "free" : "allocate"} ${npages} pages from base ${first * this.pageSize} on: ` +
+        `the page at ${(page - 1) * this.pageSize} ${why}`,
+    );
   }
+}
+
+/** What to say of a page that cannot be freed, by the engine's answer. */
+const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
+  [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is none of the heap's; grow over it first"],
+  [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free"],
+  [RANGE_OWNED]: [
+    "ERR_NOT_ALLOCATED",
+    "is in a page cache or a sys hook's hands; flush, or let the hook return",
+  ],
+};
+/** What to say of a page that cannot be allocated. */
+const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use"];
+
+/** A page number as chunk and index. */
+export function placeOf(page: number): Place {
+  return { chunk: Math.floor(page / CHUNK_PAGES), index: page % CHUNK_PAGES };
+}
+
+/** Bits that addresses have at the least, for pages of that size: room for a chunk. */
+export function leastAddrBits(pageShift: number): number {
+  return Math.max(32, pageShift + CHUNK_SHIFT);
 }
 
 /** Bits that addresses have at the most, for pages of that size. */
 export function mostAddrBits(pageShift: number): number {
-  return Math.min(48, pageShift + Math.log2(CHUNK_PAGES) + CHUNK_INDEX_BITS);
+  return Math.min(48, pageShift + CHUNK_SHIFT + CHUNK_INDEX_BITS);
 }

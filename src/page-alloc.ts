@@ -3,8 +3,8 @@
 
 import { byteCount, integer, optionalObject, powerOfTwo, refuse, show } from "./args.ts";
 import { check } from "./check.ts";
-import { Core, type Instance, mostAddrBits, type Place, type Sys } from "./core.ts";
-import { PageAllocError } from "./errors.ts";
+import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
+import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import { type Geometry, initHeader, roomToGrow } from "./header.ts";
 import {
   CHUNK_PAGES,
@@ -118,7 +118,7 @@ export class PageAlloc {
 
   /** @internal What heaps are made of; the package's entries say which engine. */
   static instance(): Instance {
-    throw new TypeError("PageAlloc needs an engine; import it from palloc or palloc/ts");
+    throw new TypeError("import PageAlloc from palloc or palloc/ts");
   }
 
   /** @internal The class of chunk views. */
@@ -135,10 +135,7 @@ export class PageAlloc {
     const { engine, regions } = instance;
     const region = regions.alloc(state ? state.byteLength : HEADER_BYTES);
     if (!region) {
-      throw new PageAllocError(
-        "ERR_METADATA_FULL",
-        "no linear memory is left for another heap; dispose of some first",
-      );
+      throw new PageAllocError("ERR_METADATA_FULL", "no linear memory is left for a heap; dispose of some");
     }
     if (state) engine.memory.i32.set(state, region.at >>> 2);
     else initHeader(engine.memory, region.at, geometry);
@@ -153,11 +150,9 @@ export class PageAlloc {
   static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
     if (typeof state !== "object" || state === null)
       refuse("state", state, "an object with alloc and scavenged", "");
-    const alloc = readRanges("state.alloc", state.alloc);
-    const scavenged = readRanges("state.scavenged", state.scavenged ?? {});
     const heap = new this(options);
     try {
-      heap.#describe(alloc, scavenged);
+      heap.#describe(state.alloc, state.scavenged ?? {});
     } catch (error) {
       heap.dispose();
       throw error;
@@ -207,7 +202,25 @@ export class PageAlloc {
     integer("base", base, 0, core.limit - 1);
     integer("nbytes", nbytes, 1, core.limit - base);
     const first = Math.floor(base / core.chunkBytes);
-    this.#map(first, Math.ceil((base + nbytes) / core.chunkBytes) - first, base);
+    const nchunks = Math.ceil((base + nbytes) / core.chunkBytes) - first;
+    core.locked(() => {
+      const refuse = (code: PageAllocErrorCode, why: string) => {
+        throw new PageAllocError(code, `cannot grow over ${nchunks} chunks from base ${base} on: ${why}`);
+      };
+      const nmapped = core.get(HEADER_CHUNKS);
+      if (nmapped + nchunks > MAX_CHUNKS) {
+        refuse("ERR_METADATA_FULL", `the heap has ${nmapped} chunks, and can have ${MAX_CHUNKS}`);
+      }
+      const taken = core.engine.firstMapped(core.at, first, nchunks);
+      if (taken >= 0) {
+        refuse(
+          "ERR_OVERLAP",
+          `the heap has been grown over the chunk at ${core.address(taken, 0)}; see mappedRanges()`,
+        );
+      }
+      core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
+      core.engine.map(core.at, first, nchunks);
+    });
   }
 
   /**
@@ -352,10 +365,7 @@ export class PageAlloc {
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
     const leaf = core.locked(() => core.engine.mappedLeafOf(core.at, index) >>> 0);
     if (!leaf) {
-      throw new PageAllocError(
-        "ERR_NOT_MAPPED",
-        `chunk ${index} is not part of the heap; see bounds() and mappedRanges()`,
-      );
+      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is none of the heap's; see mappedRanges()`);
     }
     const offset = leaf - core.at + LEAF_DATA + (index % FANOUT) * DATA_BYTES;
     const { PallocData } = this.constructor as typeof PageAlloc;
@@ -423,36 +433,11 @@ export class PageAlloc {
     if (!core.region.at) return;
     core.locked(() => {
       if (core.get(HEADER_HOLDS)) {
-        throw new PageAllocError(
-          "ERR_LOCKED",
-          "a sys hook of the heap is running; dispose of the heap after it has returned",
-        );
+        throw new PageAllocError("ERR_LOCKED", "a sys hook of the heap is running; let it return first");
       }
     });
     abandoned.unregister(this);
     core.regions.free(core.region);
-  }
-
-  /** Adds chunks to the heap; `base` is what the caller asked for. */
-  #map(first: number, nchunks: number, base: number): void {
-    const core = this[CORE];
-    core.locked(() => {
-      if (core.get(HEADER_CHUNKS) + nchunks > MAX_CHUNKS) {
-        throw new PageAllocError(
-          "ERR_METADATA_FULL",
-          `a heap has at most ${MAX_CHUNKS} chunks; this one has ${core.get(HEADER_CHUNKS)}, and ${nchunks} more were asked for`,
-        );
-      }
-      const taken = core.engine.firstMapped(core.at, first, nchunks);
-      if (taken >= 0) {
-        throw new PageAllocError(
-          "ERR_OVERLAP",
-          `cannot grow over ${nchunks} chunks from base ${base} on: the heap has the chunk at ${core.address(taken, 0)} already, and ranges are rounded outward to chunks of ${core.chunkBytes} bytes; see mappedRanges()`,
-        );
-      }
-      core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
-      core.engine.map(core.at, first, nchunks);
-    });
   }
 
   /** `alloc` for a heap whose system wants to know. */
@@ -482,29 +467,19 @@ export class PageAlloc {
   }
 
   /** Fills an empty heap as `from` says. */
-  #describe(alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
+  #describe(allocRanges: ChunkRanges, scavengedRanges: ChunkRanges): void {
     const core = this[CORE];
-    const named = [...new Set([...alloc.keys(), ...scavenged.keys()])].sort((a, b) => a - b);
     const most = core.limit / core.chunkBytes - 1;
-    for (const chunk of named) integer("a chunk of state", chunk, 0, most);
-    for (let i = 0; i < named.length; ) {
-      const first = named[i];
-      let nchunks = 1;
-      while (named[i + nchunks] === first + nchunks) nchunks++;
-      this.#map(first, nchunks, first * core.chunkBytes);
-      i += nchunks;
-    }
+    const alloc = readRanges("state.alloc", allocRanges, most);
+    const scavenged = readRanges("state.scavenged", scavengedRanges, most);
+    const named = [...new Set([...alloc.keys(), ...scavenged.keys()])].sort((a, b) => a - b);
+    for (const chunk of named) this.grow(chunk * core.chunkBytes, core.chunkBytes);
     core.locked(() => fill(core, named, alloc, scavenged));
   }
 }
 
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
-
-/** A page number as chunk and index. */
-function placeOf(page: number): Place {
-  return { chunk: Math.floor(page / CHUNK_PAGES), index: page % CHUNK_PAGES };
-}
 
 /** Reads the counters of the header. The lock is held. */
 function readStats(core: Core): PageAllocStats {
@@ -535,7 +510,7 @@ function readGeometry(options: PageAllocOptions): Geometry {
   const pageShift = Math.log2(pageSize);
   const most = mostAddrBits(pageShift);
   const { heapAddrBits = most, physPageSize = Math.min(4096, 64 * pageSize) } = options;
-  integer("options.heapAddrBits", heapAddrBits, Math.max(32, pageShift + Math.log2(CHUNK_PAGES)), most);
+  integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
   powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
   if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
   if (shared !== false) refuse("options.shared", shared, "false: heaps belong to one thread", "boolean");

@@ -85,7 +85,7 @@ export class PallocData {
 
   /** @internal What makes PallocData of its own; entries say which engine. */
   static instance(): Instance {
-    throw new TypeError("PallocData needs an engine; import it from palloc or palloc/ts");
+    throw new TypeError("import PallocData from palloc or palloc/ts");
   }
 
   constructor();
@@ -122,8 +122,7 @@ export class PallocData {
 
   /** Counts the free pages at the start, in the longest run, and at the end. */
   summarize(): PallocSum {
-    const sum = this.#place.engine.summarize(this.#place.address());
-    return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };
+    return unpack(this.#place.engine.summarize(this.#place.address()));
   }
 
   /**
@@ -162,6 +161,11 @@ export class PallocData {
   }
 }
 
+/** A packed summary as an object. */
+export function unpack(sum: number): PallocSum {
+  return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };
+}
+
 /** Huge pages that are larger than a chunk are never whole in one, whatever their size. */
 export function capHugePages(pagesPerHugePage: number): number {
   return Math.min(pagesPerHugePage, 2 * CHUNK_PAGES);
@@ -179,8 +183,7 @@ const abandoned = new FinalizationRegistry(
 /** A zeroed PallocData in linear memory, which is given back when the place is collected. */
 function standalone({ engine, regions }: Instance): DataPlace {
   const region = regions.alloc(DATA_BYTES);
-  if (!region)
-    throw new PageAllocError("ERR_METADATA_FULL", "no linear memory is left for another PallocData");
+  if (!region) throw new PageAllocError("ERR_METADATA_FULL", "no linear memory is left for a PallocData");
   const { at } = region;
   engine.memory.u8.fill(0, at, at + DATA_BYTES);
   const place = { engine, address: () => at };

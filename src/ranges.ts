@@ -3,7 +3,6 @@
 import { integer, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
-  CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   DATA_BYTES,
   DATA_SCAVENGED,
@@ -27,14 +26,14 @@ export type PageRange = readonly [first: number, count: number];
 /** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
 export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
-/** Checks ranges that a caller gives; those of no pages are left out. Throws TypeError or RangeError. */
-export function readRanges(name: string, given: ChunkRanges): Map<number, PageRange[]> {
+/** Checks ranges that a caller gives for chunks 0 to `most`; those of no pages are left out. Throws TypeError or RangeError. */
+export function readRanges(name: string, given: ChunkRanges, most: number): Map<number, PageRange[]> {
   if (typeof given !== "object" || given === null)
     refuse(name, given, "an object of ranges by chunk index", "");
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {
     if (!/^\d+$/.test(key)) throw new RangeError(`a key of ${name} must be a chunk index, got ${key}`);
-    const chunk = integer(`a chunk index of ${name}`, Number(key), 0, 2 ** CHUNK_INDEX_BITS - 1);
+    const chunk = integer(`a chunk index of ${name}`, Number(key), 0, most);
     if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]", "");
     ranges.set(
       chunk,

@@ -2,41 +2,59 @@
 
 import type { Engine, Kernels } from "../engine.ts";
 import { ArrayMemory, type Memory } from "../memory.ts";
-import * as bits from "./bits.ts";
-import * as cache from "./cache.ts";
-import * as candidate from "./candidate.ts";
+import { clearRange, popcntRange, setRange } from "./bits.ts";
+import { allocToCache, cacheAlloc, flush } from "./cache.ts";
+import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { fillAligned } from "./fill-aligned.ts";
 import { find } from "./find.ts";
-import * as heaps from "./heap.ts";
-import * as record from "./record.ts";
+import {
+  alloc,
+  allocRange,
+  claim,
+  findFree,
+  firstMapped,
+  free,
+  inspect,
+  look,
+  map,
+  scavengeChunk,
+  scavengeRange,
+  unclaim,
+} from "./heap.ts";
+import { dropRecord, newRecord, owned } from "./record.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf } from "./tree.ts";
 import { walk } from "./walk.ts";
 
 /** The calls of the engine, each with the memory that it works on before its own arguments. */
 const calls = {
-  setRange: bits.setRange,
-  clearRange: bits.clearRange,
-  popcntRange: bits.popcntRange,
+  setRange,
+  clearRange,
+  popcntRange,
   find,
   summarize,
-  ...candidate,
-  alloc: heaps.alloc,
-  findFreePage: heaps.findFree,
-  allocRange: heaps.allocRange,
-  free: heaps.free,
-  inspect: heaps.inspect,
-  claim: heaps.claim,
-  unclaim: heaps.unclaim,
-  firstMapped: heaps.firstMapped,
-  map: heaps.map,
+  hasScavengeCandidate,
+  findScavengeCandidate,
+  alloc,
+  findFreePage: findFree,
+  allocRange,
+  free,
+  inspect,
+  claim,
+  unclaim,
+  firstMapped,
+  map,
   mappedLeafOf,
-  look: heaps.look,
-  scavengeChunk: heaps.scavengeChunk,
-  scavengeRange: heaps.scavengeRange,
+  look,
+  scavengeChunk,
+  scavengeRange,
   walk,
-  ...record,
-  ...cache,
+  newRecord,
+  dropRecord,
+  owned,
+  allocToCache,
+  cacheAlloc,
+  flush,
 };
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */

@@ -174,7 +174,8 @@ export function inspect(
     if (!leaf) return RANGE_NOT_MAPPED;
     const part = (leaf >>> 2) + (chunk & (FANOUT - 1));
     const whole = inUse ? !i32[part + NODE_MAX / 4] : i32[part + NODE_START / 4] === CHUNK_PAGES;
-    if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
+      answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }
