@@ -229,11 +229,11 @@ export class PageAlloc {
    */
   alloc(npages: number): number {
     const core = this[CORE];
-    core.count(npages);
-    if (core.sys.used) return this.#allocUsed(npages);
+    const n = Math.min(core.count(npages), MOST_PAGES);
+    if (core.sys.used) return this.#allocUsed(n);
     core.lock.acquire();
     try {
-      const page = core.engine.alloc(core.at, Math.min(npages, MOST_PAGES));
+      const page = core.engine.alloc(core.at, n);
       this.#lastAllocScavenged = page < 0 ? 0 : core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
     } finally {
@@ -248,17 +248,11 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    let runs: Run[] = [];
-    const scavenged = core.locked(() => {
-      const answer = core.engine.inspect(core.at, place.chunk, place.index, npages, false);
-      if (answer) core.refuseRange(place, npages, false);
-      if (core.sys.used) runs = scavengedRuns(core, place, npages);
-      core.engine.allocRange(core.at, place.chunk, place.index, npages);
-      return core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
-    });
-    if (runs.length) this.#use(place, npages, runs);
-    this.#lastAllocScavenged = scavenged;
-    return scavenged;
+    return this.#use(
+      place,
+      npages,
+      core.locked(() => this.#take(place, npages)),
+    );
   }
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
@@ -445,25 +439,36 @@ export class PageAlloc {
     const core = this[CORE];
     let runs: Run[] = [];
     const page = core.locked(() => {
-      const found = core.engine.findFreePage(core.at, Math.min(npages, MOST_PAGES));
-      if (found < 0) return found;
-      const place = placeOf(found);
-      runs = scavengedRuns(core, place, npages);
-      core.engine.allocRange(core.at, place.chunk, place.index, npages);
+      const found = core.engine.findFreePage(core.at, npages);
+      if (found >= 0) runs = this.#take(placeOf(found), npages);
       return found;
     });
-    if (page >= 0 && runs.length) this.#use(placeOf(page), npages, runs);
-    this.#lastAllocScavenged = runs.reduce((sum, run) => sum + run.npages, 0) * core.pageSize;
+    if (page < 0) this.#lastAllocScavenged = 0;
+    else this.#use(placeOf(page), npages, runs);
     return page < 0 ? -1 : page * core.pageSize;
   }
 
-  /** Tells the system that pages which have just been allocated are about to be used again. */
-  #use(place: Place, npages: number, runs: readonly Run[]): void {
+  /** Takes pages that must be free. Returns which of them had been scavenged. The lock is held. */
+  #take(place: Place, npages: number): Run[] {
     const core = this[CORE];
-    runUsed(core, place, npages, () => {
-      giveBack(core, place, npages, runs);
-      core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
-    });
+    const { chunk, index } = place;
+    if (core.engine.inspect(core.at, chunk, index, npages, false)) core.refuseRange(place, npages, false);
+    const runs = scavengedRuns(core, place, npages);
+    core.engine.allocRange(core.at, chunk, index, npages);
+    return runs;
+  }
+
+  /** Tells the system that pages which have just been taken are about to be used again. Returns scavenged bytes. */
+  #use(place: Place, npages: number, runs: readonly Run[]): number {
+    const core = this[CORE];
+    if (runs.length && core.sys.used) {
+      runUsed(core, place, npages, () => {
+        giveBack(core, place, npages, runs);
+        core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
+      });
+    }
+    this.#lastAllocScavenged = runs.reduce((sum, run) => sum + run.npages, 0) * core.pageSize;
+    return this.#lastAllocScavenged;
   }
 
   /** Fills an empty heap as `from` says. */

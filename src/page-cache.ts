@@ -5,7 +5,7 @@ import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import { CACHE_PAGES, KIND_CACHE, RECORD_CACHE, RECORD_CHUNK, RECORD_INDEX, RECORD_SCAV } from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
-import { giveBack, runsOf, runUsed } from "./used.ts";
+import { giveBack, runUsed } from "./used.ts";
 
 /** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
 type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
@@ -130,8 +130,7 @@ export class PageCache {
   #putBack(place: Place, npages: number, scav: bigint): void {
     const at = BigInt(place.index % CACHE_PAGES);
     if (!this.#ref) {
-      const runs = runsOf((i) => ((scav >> (at + BigInt(i))) & 1n) === 1n, npages);
-      giveBack(this.#core, place, npages, runs);
+      giveBack(this.#core, place, npages, []);
       return;
     }
     const run = (2n ** BigInt(npages) - 1n) << at;

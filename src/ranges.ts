@@ -64,24 +64,17 @@ export function fill(
     engine.unclaim(core.at, chunk, 0, CHUNK_PAGES);
     for (const [first, count] of scavenged.get(chunk) ?? [])
       engine.scavengeRange(core.at, chunk, first, count);
-    for (const [first, count] of merged(alloc.get(chunk) ?? [])) engine.claim(core.at, chunk, first, count);
+    for (const [first, count] of alloc.get(chunk) ?? []) {
+      // Ranges may overlap; pages are counted once.
+      const isFree = (i: number) => !engine.inspect(core.at, chunk, first + i, 1, false);
+      for (const run of runsOf(isFree, count, first)) engine.claim(core.at, chunk, run.offset, run.npages);
+    }
   }
   core.setF64(HEADER_SCAVENGES, 0);
   core.setF64(HEADER_SCAVENGED_TOTAL, 0);
   core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
   core.set(HEADER_PEAK_RETAINED, core.get(HEADER_CHUNKS) * CHUNK_PAGES - core.get(HEADER_RELEASED));
   resetScavengeAddr(core, core.get(HEADER_END));
-}
-
-/** The same pages as ranges that do not overlap. */
-function merged(ranges: readonly PageRange[]): PageRange[] {
-  const apart: Array<[number, number]> = [];
-  for (const [first, count] of [...ranges].sort((a, b) => a[0] - b[0])) {
-    const last = apart.at(-1);
-    if (last && first <= last[0] + last[1]) last[1] = Math.max(last[1], first + count - last[0]);
-    else apart.push([first, count]);
-  }
-  return apart;
 }
 
 /** All chunks of a heap as ranges. The lock is held. */

@@ -33,7 +33,7 @@ export function scavengeOne(core: Core, maxPages: number): number {
   const pass: Pass = { generation: -1, chunk: -1, ceiling: CHUNK_PAGES, held: 0 };
   do {
     while (pass.ceiling > 0) {
-      const hit = core.sys.unused ? hold(core, pass, maxPages) : take(core, pass, maxPages);
+      const hit = take(core, pass, maxPages);
       if (!hit) break;
       if (!core.sys.unused || runUnused(core, pass, hit)) return hit >>> 16;
       pass.ceiling = hit & 0xffff;
@@ -51,34 +51,34 @@ export function resetScavengeAddr(core: Core, end: number): void {
   core.set(HEADER_SCAV_GENERATION, core.get(HEADER_SCAV_GENERATION) + 1);
 }
 
-/** Looks in the pass's chunk, and releases what it finds. Packed as by findScavengeCandidate. */
+/**
+ * Looks in the pass's chunk, and releases what it finds, or holds it as in use so that a hook can run on it. Packed as by
+ * findScavengeCandidate.
+ */
 function take(core: Core, pass: Pass, maxPages: number): number {
-  core.lock.acquire();
+  const { engine, lock } = core;
+  const held = core.sys.unused;
+  lock.acquire();
   try {
     const first = pass.generation < 0;
     if (first && !begin(core, pass)) return 0;
-    const hit = core.engine.scavengeChunk(core.at, pass.chunk, pass.ceiling, maxPages);
-    moveBelow(core, pass, hit, first);
+    if (held) core.makeRoomForRecord();
+    const { at } = core;
+    const { chunk, ceiling } = pass;
+    const hit = (held ? engine.look : engine.scavengeChunk)(at, chunk, ceiling, maxPages);
+    const start = hit & 0xffff;
+    const page = chunk * CHUNK_PAGES + start;
+    // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
+    if (first && hit) core.setF64(HEADER_SCAV_END, page);
+    else lower(core, pass, page);
+    if (held && hit) {
+      engine.claim(at, chunk, start, hit >>> 16);
+      pass.held = engine.newRecord(at, KIND_RELEASING, core.owner, chunk, start, hit >>> 16);
+    }
     return hit;
   } finally {
-    core.lock.release();
+    lock.release();
   }
-}
-
-/** Looks in the pass's chunk, and holds what it finds as in use, so that a hook can run on it. */
-function hold(core: Core, pass: Pass, maxPages: number): number {
-  return core.locked(() => {
-    const first = pass.generation < 0;
-    if (first && !begin(core, pass)) return 0;
-    core.makeRoomForRecord();
-    const hit = core.engine.look(core.at, pass.chunk, pass.ceiling, maxPages);
-    moveBelow(core, pass, hit, first);
-    if (!hit) return 0;
-    const start = hit & 0xffff;
-    core.engine.claim(core.at, pass.chunk, start, hit >>> 16);
-    pass.held = core.engine.newRecord(core.at, KIND_RELEASING, core.owner, pass.chunk, start, hit >>> 16);
-    return hit;
-  });
 }
 
 /** Puts a new pass where scavAddr is. Returns false when nothing is left there. The lock is held. */
@@ -91,16 +91,6 @@ function begin(core: Core, pass: Pass): boolean {
   // All pages of scavAddr's word count, unless a hook has declined some of them.
   pass.ceiling = (core.get(HEADER_SCAV_STRICT) ? index : index | (CACHE_PAGES - 1)) + 1;
   return true;
-}
-
-/**
- * Moves scavAddr below what was found in the pass's chunk, or below the chunk. A first find may lie above scavAddr, in the
- * same word, and then scavAddr goes up to it: the origin does so, and the recorded results hold it to that. The lock is
- * held.
- */
-function moveBelow(core: Core, pass: Pass, hit: number, first: boolean): void {
-  if (first && hit) core.setF64(HEADER_SCAV_END, pass.chunk * CHUNK_PAGES + (hit & 0xffff));
-  else lower(core, pass, pass.chunk * CHUNK_PAGES + (hit & 0xffff));
 }
 
 /** Moves scavAddr down to just below a page, unless it was reset since the pass began. The lock is held. */

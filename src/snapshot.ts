@@ -1,17 +1,8 @@
 // Snapshots: a heap's state as bytes. They are the region as it is, but for the lock, which is free, and the checksum.
 
+import { refuse } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
-import {
-  HEADER_BYTES,
-  HEADER_CHECKSUM,
-  HEADER_LOCK,
-  HEADER_LOCK_OWNER,
-  HEADER_MAGIC,
-  HEADER_USED,
-  HEADER_VERSION,
-  MAGIC,
-  VERSION,
-} from "./layout.ts";
+import { HEADER_BYTES, HEADER_CHECKSUM, HEADER_LOCK, HEADER_LOCK_OWNER, HEADER_USED } from "./layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
@@ -23,29 +14,15 @@ export function seal(words: Int32Array): void {
 
 /** The region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has changed. */
 export function unseal(snapshot: Uint8Array): Int32Array {
-  if (!(snapshot instanceof Uint8Array)) throw new TypeError("snapshot must be a Uint8Array");
-  if (snapshot.length < HEADER_BYTES || snapshot.length % 4) {
-    throw corrupt(
-      `it has ${snapshot.length} bytes, and must have a multiple of 4 and at least ${HEADER_BYTES}`,
-    );
+  if (!(snapshot instanceof Uint8Array)) refuse("snapshot", snapshot, "a Uint8Array", "");
+  const bytes = snapshot.length;
+  if (bytes >= HEADER_BYTES && bytes % 4 === 0) {
+    const words = new Int32Array(snapshot.slice().buffer);
+    const wanted = words[HEADER_CHECKSUM >>> 2];
+    words[HEADER_CHECKSUM >>> 2] = 0;
+    if (words[HEADER_USED >>> 2] === bytes && checksum(words) === wanted) return words;
   }
-  const words = new Int32Array(snapshot.slice().buffer);
-  const get = (field: number) => words[field >>> 2];
-  if (get(HEADER_MAGIC) !== MAGIC) throw corrupt("it does not begin as one");
-  if (get(HEADER_VERSION) !== VERSION)
-    throw corrupt(`its layout is version ${get(HEADER_VERSION)}, not ${VERSION}`);
-  if (get(HEADER_USED) !== snapshot.length) {
-    throw corrupt(`it says that it has ${get(HEADER_USED)} bytes, and has ${snapshot.length}`);
-  }
-  const wanted = get(HEADER_CHECKSUM);
-  words[HEADER_CHECKSUM >>> 2] = 0;
-  if (checksum(words) !== wanted) throw corrupt("its checksum is wrong");
-  return words;
-}
-
-/** The error for bytes that are not a snapshot. */
-function corrupt(why: string): PageAllocError {
-  return new PageAllocError("ERR_CORRUPT", `snapshot is not one of a heap, or has been damaged: ${why}`);
+  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${bytes} bytes, is not a heap's, or is damaged`);
 }
 
 /**

@@ -14,54 +14,23 @@ function found(index: number, searchIdx: number): number {
 
 /**
  * The first run of npages (1 to 512) free pages at or after the 64-bit word that holds searchIdx: its index in bits
- * 0-15, and the first free page seen in bits 16-31; 0xffff for either when there is none.
+ * 0-15, and the first free page seen in bits 16-31; 0xffff for either when there is none. A run of one page or few may
+ * lie within a word or across two; one of many crosses a border of words.
  */
-export function find(memory: Memory, bits: number, npages: number, searchIdx: number): number {
-  if (npages === 1) return find1(memory, bits, searchIdx);
-  if (npages <= 32) return findSmallN(memory, bits, npages, searchIdx);
-  return findLargeN(memory, bits, npages, searchIdx);
-}
-
-/** `find` for one page. */
-function find1({ i32 }: Memory, bits: number, searchIdx: number): number {
-  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
-    const free = ~i32[wordOf(bits, i)];
-    if (free) {
-      const index = i + ctz(free);
-      return found(index, index);
-    }
-  }
-  return found(NONE, NONE);
-}
-
-/** `find` for 2 to 32 pages, which may lie within a word or across two. */
-function findSmallN({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
+export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
   let first = NONE;
   let run = 0;
   for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
-    const used = i32[wordOf(bits, i)];
-    if (!~used) {
+    const free = ~i32[wordOf(bits, i)];
+    if (!free) {
       run = 0;
       continue;
     }
-    if (first === NONE) first = i + ctz(~used);
-    if (run + ctz(used) >= npages) return found(i - run, first);
-    const within = ctz(shrink(~used, npages));
-    if (within < 32) return found(i + within, first);
-    run = Math.clz32(used);
-  }
-  return found(NONE, first);
-}
-
-/** `find` for more than 32 pages, which always cross a word's border. */
-function findLargeN({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
-  let first = NONE;
-  let run = 0;
-  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
-    const used = i32[wordOf(bits, i)];
-    if (first === NONE && ~used) first = i + ctz(~used);
-    if (run + ctz(used) >= npages) return found(i - run, first);
-    run = used ? Math.clz32(used) : run + 32;
+    if (first === NONE) first = i + ctz(free);
+    if (run + ctz(~free) >= npages) return found(i - run, first);
+    const runs = npages <= 32 ? shrink(free, npages) : 0;
+    if (runs) return found(i + ctz(runs), first);
+    run = ~free ? Math.clz32(~free) : run + 32;
   }
   return found(NONE, first);
 }
