@@ -5,9 +5,7 @@
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return "a function";
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
+  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
 }
 
 /** An integer from `min` to `max`, both included. Throws TypeError or RangeError. */

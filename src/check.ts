@@ -66,7 +66,6 @@ import {
   VERSION,
 } from "./layout.ts";
 import { type PallocSum, unpack } from "./palloc-data.ts";
-import { type Run, runsOf } from "./used.ts";
 
 /** What a node or chunk says of its pages, computed anew. */
 interface Sum extends PallocSum {
@@ -88,6 +87,8 @@ class Checker {
   #piece = 0;
   #name = "header";
   readonly #seen = new Set<number>();
+  /** Pages that records own. */
+  readonly #taken = new Set<number>();
   #bytes = HEADER_BYTES;
   #chunks = 0;
   #inUse = 0;
@@ -226,12 +227,11 @@ class Checker {
     const core = this.#core;
     let holds = 0;
     let prev = 0;
-    const owned: Run[] = [];
     for (let ref = core.get(HEADER_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
       this.#add("record", ref, RECORD_BYTES);
       this.#field(RECORD_PREV, prev);
       if (this.#field(RECORD_KIND, KIND_CACHE, KIND_REUSING) !== KIND_CACHE) holds++;
-      owned.push(...this.#owned(ref));
+      this.#owned(ref);
       prev = ref;
     }
     for (let ref = core.get(HEADER_DEAD_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
@@ -241,33 +241,23 @@ class Checker {
     this.#name = "header";
     this.#piece = 0;
     this.#field(HEADER_HOLDS, holds);
-    owned.sort((a, b) => a.offset - b.offset);
-    owned.reduce((end, { offset, npages }) => {
-      this.#must(end <= offset, `two records own page ${offset}`);
-      return offset + npages;
-    }, 0);
   }
 
-  /** The runs of pages that a record owns, by page number; all of them are in use. */
-  #owned(ref: number): Run[] {
-    const core = this.#core;
-    const isCache = core.get(ref + RECORD_KIND) === KIND_CACHE;
+  /** The pages that a record owns: in use, and nobody else's. */
+  #owned(ref: number): void {
+    const { engine, at } = this.#core;
+    const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
     const index = this.#field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
     const npages = this.#field(RECORD_NPAGES, isCache ? CACHE_PAGES : 1, isCache ? CACHE_PAGES : Infinity);
     this.#must(!isCache || index % CACHE_PAGES === 0, "its block is not aligned");
-    const first = core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
-    const word = (i: number) => core.get(ref + RECORD_CACHE + 4 * (i >>> 5));
-    const runs = isCache
-      ? runsOf((i) => ((word(i) >>> (i & 31)) & 1) === 1, CACHE_PAGES, first)
-      : [{ offset: first, npages }];
-    for (const run of runs) {
-      const { chunk, index } = placeOf(run.offset);
-      this.#must(
-        !core.engine.inspect(core.at, chunk, index, run.npages, true),
-        "not all of its pages are in use",
-      );
+    const first = this.#core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
+    for (let i = 0; i < npages; i++) {
+      if (isCache && !engine.popcntRange(at + ref + RECORD_CACHE, i, 1)) continue;
+      const page = placeOf(first + i);
+      this.#must(!engine.inspect(at, page.chunk, page.index, 1, true), `its page ${i} is not in use`);
+      this.#must(!this.#taken.has(first + i), `its page ${i} is another record's too`);
+      this.#taken.add(first + i);
     }
-    return runs;
   }
 
   /** The numbers of the header against what the pieces add up to. */

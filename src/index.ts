@@ -1,7 +1,7 @@
 // palloc: the page allocator and scavenger on WebAssembly, whose bytes are inlined.
 
 import { powerOfTwo, word } from "./args.ts";
-import { FIRST_PAGES, once } from "./instance.ts";
+import { once } from "./instance.ts";
 import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
 import { PallocData as BasePallocData } from "./palloc-data.ts";
 import { checkModule, compile, compileAsync, createWasm } from "./wasm/engine.ts";
@@ -11,7 +11,7 @@ export * from "./api.ts";
 let prepared: WebAssembly.Module | undefined;
 let compiling: Promise<WebAssembly.Module> | undefined;
 
-const instance = once(() => createWasm(prepared ?? compile(), FIRST_PAGES));
+const instance = once((pages) => createWasm(prepared ?? compile(), pages));
 
 /**
  * Makes the engine ready. Without it the first heap compiles the inlined bytes synchronously, which takes about a

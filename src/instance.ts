@@ -2,17 +2,14 @@
 
 import type { Instance } from "./core.ts";
 import type { Engine } from "./engine.ts";
-import { Regions } from "./regions.ts";
-
-/** Pages of memory, of 64 KiB, that an engine begins with. */
-export const FIRST_PAGES = 1;
+import { FIRST_PAGES, Regions } from "./regions.ts";
 
 /** Gives the same instance at every call, made by the first. */
-export function once(create: () => Engine): () => Instance {
+export function once(create: (pages: number) => Engine): () => Instance {
   let instance: Instance | undefined;
   return () => {
     if (!instance) {
-      const engine = create();
+      const engine = create(FIRST_PAGES);
       instance = { engine, regions: new Regions(engine) };
     }
     return instance;

@@ -11,6 +11,7 @@ export abstract class Memory {
   i32!: Int32Array;
   f64!: Float64Array;
   u8!: Uint8Array;
+  u64!: BigUint64Array;
 
   /** The buffer itself. Asking WebAssembly for it is slow; the views are not. */
   abstract readonly buffer: ArrayBufferLike;
@@ -36,6 +37,7 @@ export abstract class Memory {
     this.i32 = new Int32Array(buffer);
     this.f64 = new Float64Array(buffer);
     this.u8 = new Uint8Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
   }
 }
 

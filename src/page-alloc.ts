@@ -36,7 +36,6 @@ import type { Lock } from "./lock.ts";
 import { PageCache } from "./page-cache.ts";
 import { capHugePages, PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
-import type { Region } from "./regions.ts";
 import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
 import { seal, unseal } from "./snapshot.ts";
 import { giveBack, type Run, runUsed, scavengedRuns } from "./used.ts";
@@ -98,10 +97,6 @@ export function lockOf(heap: PageAlloc): Lock {
   return heap[CORE].lock;
 }
 
-const abandoned = new FinalizationRegistry(
-  ({ regions, region }: { regions: Instance["regions"]; region: Region }) => regions.free(region),
-);
-
 /**
  * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
  * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
@@ -133,14 +128,10 @@ export class PageAlloc {
     const geometry = readGeometry(given);
     const instance = new.target.instance();
     const { engine, regions } = instance;
-    const region = regions.alloc(state ? state.byteLength : HEADER_BYTES);
-    if (!region) {
-      throw new PageAllocError("ERR_METADATA_FULL", "no linear memory is left for a heap; dispose of some");
-    }
+    const region = regions.alloc(state ? state.byteLength : HEADER_BYTES, this);
     if (state) engine.memory.i32.set(state, region.at >>> 2);
     else initHeader(engine.memory, region.at, geometry);
     this[CORE] = new Core(instance, region, readSys(given.sys));
-    abandoned.register(this, { regions, region }, this);
   }
 
   /**
@@ -430,7 +421,6 @@ export class PageAlloc {
         throw new PageAllocError("ERR_LOCKED", "a sys hook of the heap is running; let it return first");
       }
     });
-    abandoned.unregister(this);
     core.regions.free(core.region);
   }
 

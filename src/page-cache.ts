@@ -5,7 +5,7 @@ import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import { CACHE_PAGES, KIND_CACHE, RECORD_CACHE, RECORD_CHUNK, RECORD_INDEX, RECORD_SCAV } from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
-import { giveBack, runUsed } from "./used.ts";
+import { giveBack, runsOf, runUsed } from "./used.ts";
 
 /** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
 type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
@@ -117,13 +117,9 @@ export class PageCache {
     return this.#ref;
   }
 
-  /** A 64-bit word of the record. */
   #word(field: number): bigint {
     const ref = this.#live();
-    if (!ref) return 0n;
-    const low = this.#core.get(ref + field);
-    const high = this.#core.get(ref + field + 4);
-    return BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
+    return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
   }
 
   /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has been flushed meanwhile. */
@@ -134,15 +130,15 @@ export class PageCache {
       return;
     }
     const run = (2n ** BigInt(npages) - 1n) << at;
-    setWord(this.#core, this.#ref + RECORD_CACHE, this.cache | run);
-    setWord(this.#core, this.#ref + RECORD_SCAV, this.scav | (scav & run));
+    setWords(this.#core, this.#ref, this.cache | run, this.scav | (scav & run));
   }
 }
 
-/** Writes a 64-bit word of a record. */
-function setWord(core: Core, offset: number, value: bigint): void {
-  core.set(offset, Number(BigInt.asIntN(32, value)));
-  core.set(offset + 4, Number(BigInt.asIntN(32, value >> 32n)));
+/** Writes what the record of a cache owns. */
+function setWords(core: Core, ref: number, cache: bigint, scav: bigint): void {
+  const { u64 } = core.engine.memory;
+  u64[(core.at + ref + RECORD_CACHE) >>> 3] = cache;
+  u64[(core.at + ref + RECORD_SCAV) >>> 3] = scav;
 }
 
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
@@ -161,17 +157,15 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
   }
   return core.locked(() => {
     if (!core.engine.mappedLeafOf(core.at, chunk)) core.refuseRange({ chunk, index }, 1, true);
-    for (let i = 0; i < CACHE_PAGES; i++) {
-      if (!((cache >> BigInt(i)) & 1n)) continue;
-      const taken = core.engine.owned(core.at, chunk, index + i, 1);
-      if (taken || core.engine.inspect(core.at, chunk, index + i, 1, true)) {
-        core.refuseRange({ chunk, index: index + i }, 1, true);
+    for (const { offset, npages } of runsOf((i) => ((cache >> BigInt(i)) & 1n) === 1n, CACHE_PAGES, index)) {
+      const refused = core.engine.inspect(core.at, chunk, offset, npages, true);
+      if (refused || core.engine.owned(core.at, chunk, offset, npages)) {
+        core.refuseRange({ chunk, index: offset }, npages, true);
       }
     }
     core.makeRoomForRecord();
     const ref = core.engine.newRecord(core.at, KIND_CACHE, core.owner, chunk, index, CACHE_PAGES);
-    setWord(core, ref + RECORD_CACHE, cache);
-    setWord(core, ref + RECORD_SCAV, scav);
+    setWords(core, ref, cache, scav);
     return ref;
   });
 }

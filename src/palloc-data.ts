@@ -3,9 +3,7 @@
 import { integer, powerOfTwo } from "./args.ts";
 import type { Instance } from "./core.ts";
 import type { Engine } from "./engine.ts";
-import { PageAllocError } from "./errors.ts";
 import { BITMAP_BYTES, CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "./layout.ts";
-import type { Region } from "./regions.ts";
 
 /** Free pages at the start of a span of pages, in its longest free run, and at its end. */
 export interface PallocSum {
@@ -25,7 +23,6 @@ export interface DataPlace {
 export class PageBits {
   readonly #place: DataPlace;
   readonly #offset: number;
-  #words: BigUint64Array | undefined;
 
   /** @internal Comes from PallocData. */
   constructor(place: DataPlace, offset: number) {
@@ -63,12 +60,8 @@ export class PageBits {
 
   /** Eight words; page i is bit i % 64 of word i / 64. A live view, valid until memory grows: do not keep it. */
   get words(): BigUint64Array {
-    const { buffer } = this.#place.engine.memory.i32;
-    const at = this.#at;
-    if (this.#words?.buffer !== buffer || this.#words.byteOffset !== at) {
-      this.#words = new BigUint64Array(buffer, at, BITMAP_BYTES / 8);
-    }
-    return this.#words;
+    const first = this.#at >>> 3;
+    return this.#place.engine.memory.u64.subarray(first, first + BITMAP_BYTES / 8);
   }
 }
 
@@ -176,17 +169,11 @@ function checkRange(i: number, n: number): void {
   integer("n", n, 1, CHUNK_PAGES - i);
 }
 
-const abandoned = new FinalizationRegistry(
-  ({ regions, region }: { regions: Instance["regions"]; region: Region }) => regions.free(region),
-);
-
 /** A zeroed PallocData in linear memory, which is given back when the place is collected. */
 function standalone({ engine, regions }: Instance): DataPlace {
-  const region = regions.alloc(DATA_BYTES);
-  if (!region) throw new PageAllocError("ERR_METADATA_FULL", "no linear memory is left for a PallocData");
-  const { at } = region;
-  engine.memory.u8.fill(0, at, at + DATA_BYTES);
+  let at = 0;
   const place = { engine, address: () => at };
-  abandoned.register(place, { regions, region });
+  at = regions.alloc(DATA_BYTES, place).at;
+  engine.memory.u8.fill(0, at, at + DATA_BYTES);
   return place;
 }

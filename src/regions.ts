@@ -1,135 +1,139 @@
 // Regions: the parts of an engine's linear memory that heaps keep their state in. Which parts are taken is known to one
-// more heap, the *ground*, whose pages are 128 bytes, so that one of its chunks is just one page of WebAssembly memory.
-// The ground's own state lies in a region of its own making.
+// more heap, the *ground*, whose addresses are those of linear memory. Its own state has a fixed place at the bottom, with
+// room for all of the 4 GiB that there can be; what is not used of it is never touched.
 
 import type { Engine } from "./engine.ts";
-import { initHeader, roomToGrow } from "./header.ts";
+import { PageAllocError } from "./errors.ts";
+import { initHeader } from "./header.ts";
 import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
-  DATA_BYTES,
+  FANOUT,
   HEADER_BYTES,
-  HEADER_USED,
   LEAF_BYTES,
+  NODE_BYTES,
   RANGE_DONE,
+  RANGE_NOT_MAPPED,
 } from "./layout.ts";
-import { MEMORY_PAGE } from "./memory.ts";
+import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 
-/** Bytes of a page of the ground: room for one PallocData. */
-const GRAIN = DATA_BYTES;
-/** Address of the ground's first region. Below it lies what WebAssembly might want for itself. */
-const GROUND_AT = 1024;
+/** log2 of the bytes of a page of the ground. */
+const GRAIN_SHIFT = 10;
+const GRAIN = 2 ** GRAIN_SHIFT;
+/** Address of the ground's state. Below it lies what WebAssembly might want for itself. */
+const GROUND = GRAIN;
+/** Pages of memory, of 64 KiB, in a chunk of the ground: memory grows by whole chunks. */
+const STEP = (GRAIN * CHUNK_PAGES) / MEMORY_PAGE;
+/** Leaves of the ground once memory is as large as it can be. */
+const LEAVES = MEMORY_PAGES_MAX / STEP / FANOUT;
+/** Address of the first region: the nodes above n leaves are fewer than n / 7 and one a level. */
+const FIRST =
+  Math.ceil((GROUND + HEADER_BYTES + LEAVES * LEAF_BYTES + (LEAVES / 7 + 4) * NODE_BYTES) / GRAIN) * GRAIN;
+
+/** Pages of memory, of 64 KiB, that an engine begins with. */
+export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
 
 /** A part of linear memory that belongs to one user. It may be moved when it is resized. */
 export interface Region {
   /** Address; 0 once given back. */
   at: number;
-  /** Bytes, a multiple of 128. */
+  /** Bytes, a multiple of 1024. */
   bytes: number;
 }
 
 /** Hands out the linear memory of one engine. */
 export class Regions {
   readonly #engine: Engine;
-  #ground: Region;
+  readonly #abandoned = new FinalizationRegistry((region: Region) => this.free(region));
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    this.#ground = { at: GROUND_AT, bytes: grains(HEADER_BYTES + LEAF_BYTES) * GRAIN };
-    const chunks = engine.memory.size / MEMORY_PAGE;
-    initHeader(engine.memory, GROUND_AT, { pageShift: 7, addrBits: 32, minPages: 1, hugePages: 0 });
-    engine.map(GROUND_AT, 0, chunks);
-    this.#take(0, GROUND_AT + this.#ground.bytes);
+    initHeader(engine.memory, GROUND, { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 });
+    engine.map(GROUND, 0, FIRST_PAGES / STEP);
+    this.#take(0, FIRST);
   }
 
-  /** A region of at least that many bytes, of any content; null when there is no memory for it. */
-  alloc(bytes: number): Region | null {
-    const npages = grains(bytes);
-    let page = this.#engine.alloc(this.#ground.at, npages);
-    if (page < 0 && this.#extend(npages * GRAIN)) page = this.#engine.alloc(this.#ground.at, npages);
-    return page < 0 ? null : { at: page * GRAIN, bytes: npages * GRAIN };
+  /**
+   * A region of at least that many bytes, of any content, that is given back when `owner` is collected. Throws
+   * PageAllocError ERR_METADATA_FULL.
+   */
+  alloc(bytes: number, owner: object): Region {
+    const at = this.#place(bytes);
+    if (at < 0)
+      throw new PageAllocError(
+        "ERR_METADATA_FULL",
+        `no linear memory is left for ${bytes} bytes; dispose of some heaps`,
+      );
+    const region = { at, bytes: grains(bytes) * GRAIN };
+    this.#abandoned.register(owner, region, region);
+    return region;
   }
 
   /** Gives a region back. */
   free(region: Region): void {
-    this.#engine.free(this.#ground.at, ...this.#place(region.at), region.bytes / GRAIN);
+    this.#abandoned.unregister(region);
+    this.#give(region.at, region.bytes);
     region.at = 0;
   }
 
   /** Makes a region larger, in its place if it can. Returns false, with nothing changed, when there is no memory for it. */
   resize(region: Region, bytes: number): boolean {
     const more = grains(bytes) * GRAIN - region.bytes;
-    if (this.#take(region.at + region.bytes, more)) {
-      region.bytes += more;
-      return true;
+    if (!this.#take(region.at + region.bytes, more)) {
+      const at = this.#place(bytes);
+      if (at < 0) return false;
+      this.#engine.memory.u8.copyWithin(at, region.at, region.at + region.bytes);
+      this.#give(region.at, region.bytes);
+      region.at = at;
     }
-    const moved = this.alloc(bytes);
-    if (!moved) return false;
-    this.#engine.memory.u8.copyWithin(moved.at, region.at, region.at + region.bytes);
-    const { at } = moved;
-    this.free(region);
-    region.at = at;
-    region.bytes = moved.bytes;
+    region.bytes += more;
     return true;
+  }
+
+  /** Takes bytes wherever they are free. Returns their address, -1 when there is no memory for them. */
+  #place(bytes: number): number {
+    const npages = grains(bytes);
+    const page = this.#engine.alloc(GROUND, npages);
+    if (page >= 0) return page * GRAIN;
+    return this.#extend(npages * GRAIN) ? this.#place(bytes) : -1;
   }
 
   /** Takes just these bytes, growing memory where they lie beyond its end. Returns false when they are not free. */
   #take(at: number, bytes: number): boolean {
-    const { memory } = this.#engine;
-    const beyond = at + bytes - memory.size;
-    if (beyond > 0) {
-      const within = bytes - beyond;
-      const free =
-        !within || !this.#engine.inspect(this.#ground.at, ...this.#place(at), within / GRAIN, false);
-      if (!free || !this.#extend(beyond)) return false;
-    }
-    return this.#engine.allocRange(this.#ground.at, ...this.#place(at), bytes / GRAIN) === RANGE_DONE;
+    const answer = this.#engine.allocRange(GROUND, chunkOf(at), indexOf(at), bytes / GRAIN);
+    if (answer !== RANGE_NOT_MAPPED) return answer === RANGE_DONE;
+    return this.#extend(at + bytes - this.#engine.memory.size) && this.#take(at, bytes);
   }
 
-  /** Adds memory for at least that many bytes in a row, an eighth of what there is at the least. */
+  #give(at: number, bytes: number): void {
+    this.#engine.free(GROUND, chunkOf(at), indexOf(at), bytes / GRAIN);
+  }
+
+  /** Adds memory for at least that many bytes in a row, an eighth of what there is if it can. */
   #extend(bytes: number): boolean {
     const { memory } = this.#engine;
-    const pages = memory.size / MEMORY_PAGE;
-    const wanted = Math.ceil(bytes / MEMORY_PAGE);
-    return this.#extendBy(Math.max(wanted, pages >> 3)) || this.#extendBy(wanted);
-  }
-
-  /** Adds pages of memory, and more at its end for the ground's own state when that would not fit any longer. */
-  #extendBy(pages: number): boolean {
-    const { memory } = this.#engine;
-    const first = memory.size / MEMORY_PAGE;
-    const room = this.#used() + roomToGrow(memory, this.#ground.at, first, pages + 1);
-    const moves = room > this.#ground.bytes;
-    const bytes = moves ? grains(room * 2) * GRAIN : 0;
-    const added = pages + Math.ceil(bytes / MEMORY_PAGE);
-    if (!memory.grow(added)) return false;
-    if (moves) this.#move(memory.size - bytes, bytes);
-    this.#engine.map(this.#ground.at, first, added);
-    if (moves) this.#take(this.#ground.at, bytes);
-    return true;
-  }
-
-  /** Moves the ground's state to memory that the ground does not know of yet. */
-  #move(at: number, bytes: number): void {
-    const old = { ...this.#ground };
-    this.#engine.memory.u8.copyWithin(at, old.at, old.at + this.#used());
-    this.#ground = { at, bytes };
-    this.free(old);
-  }
-
-  /** Bytes of the ground's state. */
-  #used(): number {
-    return this.#engine.memory.i32[(this.#ground.at + HEADER_USED) >>> 2];
-  }
-
-  /** An address as chunk and index of the ground. */
-  #place(at: number): [chunk: number, index: number] {
-    const page = at / GRAIN;
-    return [page >>> CHUNK_SHIFT, page % CHUNK_PAGES];
+    const chunks = memory.size / MEMORY_PAGE / STEP;
+    const wanted = Math.ceil(bytes / MEMORY_PAGE / STEP);
+    for (const more of [Math.max(wanted, chunks >> 3), wanted]) {
+      if (!memory.grow(more * STEP)) continue;
+      this.#engine.map(GROUND, chunks, more);
+      return true;
+    }
+    return false;
   }
 }
 
 /** Bytes in pages of the ground. */
 function grains(bytes: number): number {
   return Math.ceil(bytes / GRAIN);
+}
+
+/** Chunk of the ground that an address is in. */
+function chunkOf(at: number): number {
+  return at >>> (GRAIN_SHIFT + CHUNK_SHIFT);
+}
+
+/** Page of the chunk that an address begins. */
+function indexOf(at: number): number {
+  return (at >>> GRAIN_SHIFT) % CHUNK_PAGES;
 }

@@ -1,7 +1,7 @@
 // palloc/ts: the same package on the pure-TypeScript twin, for where WebAssembly or `wasm-unsafe-eval` is not.
 
 import { powerOfTwo, word } from "./args.ts";
-import { FIRST_PAGES, once } from "./instance.ts";
+import { once } from "./instance.ts";
 import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
 import { PallocData as BasePallocData } from "./palloc-data.ts";
 import { createTwin } from "./twin/engine.ts";
@@ -9,7 +9,7 @@ import { fillAligned as fill } from "./twin/fill-aligned.ts";
 
 export * from "./api.ts";
 
-const instance = once(() => createTwin(FIRST_PAGES));
+const instance = once(createTwin);
 
 /** Nothing needs to be prepared here; there so that `palloc` and `palloc/ts` can stand in for each other. */
 export async function init(): Promise<void> {}
