@@ -105,24 +105,7 @@ export function findFreePage(heap: usize, npages: u32): f64 {
 
 /** Marks free pages as in use. Returns how many of them had been scavenged. */
 export function claim(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  let scavenged: u32 = 0;
-  let changed = false;
-  for (let left = npages; left; chunk++) {
-    const n = min(left, CHUNK_PAGES - index);
-    const leaf = leafOf(heap, chunk);
-    const data = dataOf(leaf, chunk);
-    const was = popcntRange(data + DATA_SCAVENGED, index, n);
-    if (was) clearRange(data + DATA_SCAVENGED, index, n);
-    setRange(data, index, n);
-    scavenged += was;
-    if (resummarize(leaf, chunk)) changed = true;
-    left -= n;
-    index = 0;
-    if (changed && (!left || (chunk & (FANOUT - 1)) == FANOUT - 1)) {
-      updateAbove(heap, leaf);
-      changed = false;
-    }
-  }
+  const scavenged = mark(heap, chunk, index, npages, true);
   countTaken(heap, npages, scavenged);
   return scavenged;
 }
@@ -131,12 +114,26 @@ export function claim(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 export function unclaim(heap: usize, chunk: u32, index: u32, npages: u32): void {
   lowerSearch(heap, chunk, index);
   count(heap, -npages, HEADER_IN_USE);
+  mark(heap, chunk, index, npages, false);
+}
+
+/** Sets or clears the bits of a range, and keeps what is derived from them. Returns how many had been scavenged. */
+function mark(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
+  let scavenged: u32 = 0;
   let changed = false;
   for (let left = npages; left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
     const leaf = leafOf(heap, chunk);
-    clearRange(dataOf(leaf, chunk), index, n);
-    markCandidate(heap, leaf, chunk);
+    const data = dataOf(leaf, chunk);
+    if (inUse) {
+      const was = popcntRange(data + DATA_SCAVENGED, index, n);
+      if (was) clearRange(data + DATA_SCAVENGED, index, n);
+      setRange(data, index, n);
+      scavenged += was;
+    } else {
+      clearRange(data, index, n);
+      markCandidate(heap, leaf, chunk);
+    }
     if (resummarize(leaf, chunk)) changed = true;
     left -= n;
     index = 0;
@@ -145,6 +142,7 @@ export function unclaim(heap: usize, chunk: u32, index: u32, npages: u32): void 
       changed = false;
     }
   }
+  return scavenged;
 }
 
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */

@@ -8,12 +8,15 @@ import {
   CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   CHUNK_SHIFT,
+  DATA_BYTES,
+  FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_USED,
   KIND_CACHE,
+  LEAF_DATA,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
@@ -128,13 +131,19 @@ export class Core {
     if (this.regions.resize(this.region, wanted) || this.regions.resize(this.region, used + bytes)) return;
     throw new PageAllocError(
       "ERR_METADATA_FULL",
-      `no linear memory is left for ${bytes} bytes more; dispose of other heaps of this engine`,
+      `no linear memory is left for ${bytes} bytes; dispose of some heaps`,
     );
   }
 
   /** Makes room for one record. */
   makeRoomForRecord(): void {
     if (!this.get(HEADER_DEAD_RECORDS)) this.makeRoom(RECORD_BYTES);
+  }
+
+  /** Makes a record of pages that are in use, and room for it. Returns its ref. */
+  newRecord(kind: number, { chunk, index }: Place, npages: number): number {
+    this.makeRoomForRecord();
+    return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
   }
 
   /** Frees what page caches own and hooks hold, as nobody is there to do it. The lock is held. */
@@ -173,8 +182,14 @@ export class Core {
     return integer("npages", npages, 1, this.limit / this.pageSize);
   }
 
+  /** Where a chunk's bitmaps are in linear memory; 0 for a hole. */
+  dataOf(chunk: number): number {
+    const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
+    return leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+  }
+
   /** Address of a page, in bytes. */
-  address(chunk: number, index: number): number {
+  address({ chunk, index }: Place): number {
     return (chunk * CHUNK_PAGES + index) * this.pageSize;
   }
 

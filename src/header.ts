@@ -5,7 +5,6 @@ import {
   HEADER_ADDR_BITS,
   HEADER_BYTES,
   HEADER_CHUNKS,
-  HEADER_END,
   HEADER_HUGE_PAGES,
   HEADER_MAGIC,
   HEADER_MIN_PAGES,
@@ -53,21 +52,18 @@ export function initHeader({ i32, u8 }: Memory, heap: number, geometry: Geometry
   set(HEADER_SEARCH_CHUNK, NO_CHUNK);
 }
 
-/** Bytes that the tree may take more, at the most, once nchunks chunks from `chunk` on are added. */
+/** Bytes that the tree may take more, at the most, once the nchunks chunks from `chunk` on are added. */
 export function roomToGrow({ i32 }: Memory, heap: number, chunk: number, nchunks: number): number {
   const get = (field: number) => i32[(heap + field) >>> 2];
   const last = chunk + nchunks - 1;
-  const root = get(HEADER_ROOT);
-  const rootLevel = root ? i32[(heap + root + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT : 0;
-  const lowest = root ? Math.min(get(HEADER_START), chunk) : chunk;
-  const highest = get(HEADER_CHUNKS) ? Math.max(get(HEADER_END) - 1, last) : last;
+  // Any chunk of the heap will do to tell how high the root must be.
+  const other = get(HEADER_CHUNKS) ? get(HEADER_START) : chunk;
+  const rootLevel = get(HEADER_ROOT) && i32[(heap + get(HEADER_ROOT) + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT;
   let bytes = 0;
-  for (let level = 0; ; level++) {
-    const shift = FANOUT_SHIFT * (level + 1);
-    const nodes = (last >>> shift) - (chunk >>> shift) + 1;
-    bytes += nodes * (level ? NODE_BYTES : LEAF_BYTES);
+  for (let level = 0, shift = FANOUT_SHIFT; ; level++, shift += FANOUT_SHIFT) {
+    bytes += ((last >>> shift) - (chunk >>> shift) + 1) * (level ? NODE_BYTES : LEAF_BYTES);
     // The way from the old root up to the new one.
     if (level > rootLevel) bytes += NODE_BYTES;
-    if (level >= rootLevel && lowest >>> shift === highest >>> shift) return bytes;
+    if (level >= rootLevel && !(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
   }
 }

@@ -33,7 +33,7 @@ export class LocalLock implements Lock {
     if (this.#memory.i32[word]) {
       throw new PageAllocError(
         "ERR_LOCKED",
-        "the heap is in the middle of another call of this thread; let it return first",
+        "another call of this thread is in the heap; let it return first",
       );
     }
     this.#memory.i32[word] = 1;
@@ -46,5 +46,5 @@ export class LocalLock implements Lock {
 
 /** The error for any use of a heap after `dispose`. */
 export function disposed(): PageAllocError {
-  return new PageAllocError("ERR_DISPOSED", "the heap has been disposed of; make a new one");
+  return new PageAllocError("ERR_DISPOSED", "the heap has been disposed of");
 }

@@ -1,15 +1,14 @@
 // PageAlloc: the public heap. It checks arguments, takes the lock, makes room for bookkeeping, runs hooks and says what
 // went wrong; the engine it stands on looks at the bits.
 
-import { byteCount, integer, optionalObject, powerOfTwo, refuse, show } from "./args.ts";
+import { byteCount, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
 import { check } from "./check.ts";
 import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import { type Geometry, initHeader, roomToGrow } from "./header.ts";
 import {
   CHUNK_PAGES,
-  DATA_BYTES,
-  FANOUT,
+  DATA_SCAVENGED,
   HEADER_ALLOCS,
   HEADER_BYTES,
   HEADER_CHUNKS,
@@ -28,7 +27,6 @@ import {
   HEADER_SEARCH_INDEX,
   HEADER_START,
   HEADER_USED,
-  LEAF_DATA,
   MAX_CHUNKS,
   NO_CHUNK,
 } from "./layout.ts";
@@ -38,7 +36,7 @@ import { capHugePages, PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
 import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
 import { seal, unseal } from "./snapshot.ts";
-import { giveBack, type Run, runUsed, scavengedRuns } from "./used.ts";
+import { giveBack, type Run, runsOf, runUsed, scavengePages } from "./used.ts";
 
 /** How a heap is made. */
 export interface PageAllocOptions {
@@ -88,6 +86,12 @@ export interface PageAllocStats {
 
 /** One page more than any heap has. */
 const MOST_PAGES = CHUNK_PAGES * (MAX_CHUNKS + 1);
+
+/** Pages that have just been taken: bytes that had been scavenged, and which those were if a hook wants to know. */
+interface Taken {
+  scavenged: number;
+  runs: readonly Run[];
+}
 
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
@@ -141,14 +145,7 @@ export class PageAlloc {
   static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
     if (typeof state !== "object" || state === null)
       refuse("state", state, "an object with alloc and scavenged", "");
-    const heap = new this(options);
-    try {
-      heap.#describe(state.alloc, state.scavenged ?? {});
-    } catch (error) {
-      heap.dispose();
-      throw error;
-    }
-    return heap;
+    return new this(options).#filled((heap) => heap.#describe(state.alloc, state.scavenged ?? {}));
   }
 
   /**
@@ -157,15 +154,10 @@ export class PageAlloc {
    */
   static restore(snapshot: Uint8Array, options?: Pick<PageAllocOptions, "shared" | "sys">): PageAlloc {
     const { shared, sys } = optionalObject("options", options);
-    const heap = new this({ shared, sys }, unseal(snapshot));
-    try {
+    return new this({ shared, sys }, unseal(snapshot)).#filled((heap) => {
       heap.check();
       heap[CORE].dropRecords();
-    } catch (error) {
-      heap.dispose();
-      throw error;
-    }
-    return heap;
+    });
   }
 
   /** Which engine the heap runs on. */
@@ -206,7 +198,7 @@ export class PageAlloc {
       if (taken >= 0) {
         refuse(
           "ERR_OVERLAP",
-          `the heap has been grown over the chunk at ${core.address(taken, 0)}; see mappedRanges()`,
+          `the heap has been grown over the chunk at ${core.address({ chunk: taken, index: 0 })}; see mappedRanges()`,
         );
       }
       core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
@@ -239,11 +231,9 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    return this.#use(
-      place,
-      npages,
-      core.locked(() => this.#take(place, npages)),
-    );
+    const runs = core.locked(() => this.#take(place, npages));
+    this.#use(place, npages, runs);
+    return this.#lastAllocScavenged;
   }
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
@@ -313,7 +303,7 @@ export class PageAlloc {
     const core = this[CORE];
     core.at;
     const chunk = core.get(HEADER_SEARCH_CHUNK);
-    return chunk === NO_CHUNK ? core.limit : core.address(chunk, core.get(HEADER_SEARCH_INDEX));
+    return chunk === NO_CHUNK ? core.limit : core.address({ chunk, index: core.get(HEADER_SEARCH_INDEX) });
   }
 
   /**
@@ -348,11 +338,11 @@ export class PageAlloc {
   chunk(index: number): PallocData {
     const core = this[CORE];
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
-    const leaf = core.locked(() => core.engine.mappedLeafOf(core.at, index) >>> 0);
-    if (!leaf) {
+    const data = core.locked(() => core.dataOf(index));
+    if (!data) {
       throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is none of the heap's; see mappedRanges()`);
     }
-    const offset = leaf - core.at + LEAF_DATA + (index % FANOUT) * DATA_BYTES;
+    const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
     return new PallocData({ engine: core.engine, address: () => core.at + offset });
   }
@@ -395,17 +385,8 @@ export class PageAlloc {
    */
   scavengeRange(base: number, npages: number): number {
     const core = this[CORE];
-    let { chunk, index } = core.range(base, npages);
-    return core.locked(() => {
-      let released = 0;
-      const end = Math.min(npages, (core.get(HEADER_END) - chunk) * CHUNK_PAGES - index);
-      for (let offset = 0; offset < end; chunk++, index = 0) {
-        const n = Math.min(end - offset, CHUNK_PAGES - index);
-        released += core.engine.scavengeRange(core.at, chunk, index, n);
-        offset += n;
-      }
-      return released * core.pageSize;
-    });
+    const place = core.range(base, npages);
+    return core.locked(() => scavengePages(core, place, npages)) * core.pageSize;
   }
 
   /**
@@ -427,38 +408,52 @@ export class PageAlloc {
   /** `alloc` for a heap whose system wants to know. */
   #allocUsed(npages: number): number {
     const core = this[CORE];
-    let runs: Run[] = [];
+    let taken: Taken = { scavenged: 0, runs: [] };
     const page = core.locked(() => {
       const found = core.engine.findFreePage(core.at, npages);
-      if (found >= 0) runs = this.#take(placeOf(found), npages);
+      if (found >= 0) taken = this.#take(placeOf(found), npages);
       return found;
     });
-    if (page < 0) this.#lastAllocScavenged = 0;
-    else this.#use(placeOf(page), npages, runs);
+    this.#use(placeOf(page), npages, taken);
     return page < 0 ? -1 : page * core.pageSize;
   }
 
-  /** Takes pages that must be free. Returns which of them had been scavenged. The lock is held. */
-  #take(place: Place, npages: number): Run[] {
+  /** Takes exactly these pages. The lock is held. */
+  #take(place: Place, npages: number): Taken {
     const core = this[CORE];
+    const { engine, at } = core;
     const { chunk, index } = place;
-    if (core.engine.inspect(core.at, chunk, index, npages, false)) core.refuseRange(place, npages, false);
-    const runs = scavengedRuns(core, place, npages);
-    core.engine.allocRange(core.at, chunk, index, npages);
-    return runs;
+    if (engine.inspect(at, chunk, index, npages, false)) core.refuseRange(place, npages, false);
+    const isScavenged = (i: number) => {
+      const page = placeOf(chunk * CHUNK_PAGES + index + i);
+      return engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
+    };
+    const runs = core.sys.used ? runsOf(isScavenged, npages) : [];
+    engine.allocRange(at, chunk, index, npages);
+    return { scavenged: core.get(HEADER_LAST_SCAVENGED) * core.pageSize, runs };
   }
 
-  /** Tells the system that pages which have just been taken are about to be used again. Returns scavenged bytes. */
-  #use(place: Place, npages: number, runs: readonly Run[]): number {
+  /** Tells the system that pages which have just been taken are about to be used again. */
+  #use(place: Place, npages: number, { scavenged, runs }: Taken): void {
     const core = this[CORE];
-    if (runs.length && core.sys.used) {
+    if (runs.length) {
       runUsed(core, place, npages, () => {
         giveBack(core, place, npages, runs);
         core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
       });
     }
-    this.#lastAllocScavenged = runs.reduce((sum, run) => sum + run.npages, 0) * core.pageSize;
-    return this.#lastAllocScavenged;
+    this.#lastAllocScavenged = scavenged;
+  }
+
+  /** Finishes a new heap, which is gone if that fails. */
+  #filled(finish: (heap: this) => void): this {
+    try {
+      finish(this);
+      return this;
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** Fills an empty heap as `from` says. */
@@ -519,12 +514,11 @@ function readGeometry(options: PageAllocOptions): Geometry {
 }
 
 /** Reads the hooks. */
-function readSys(sys: Sys | undefined): Sys {
-  const { unused, used } = optionalObject("options.sys", sys);
-  for (const [name, hook] of Object.entries({ unused, used })) {
-    if (hook !== undefined && typeof hook !== "function") {
-      throw new TypeError(`options.sys.${name} must be a function or undefined, got ${show(hook)}`);
-    }
+function readSys(sys: Sys = {}): Sys {
+  optionalObject("options.sys", sys);
+  for (const name of ["unused", "used"] as const) {
+    if (typeof (sys[name] ?? readSys) !== "function")
+      refuse(`options.sys.${name}`, sys[name], "a function or undefined", "");
   }
-  return sys ?? {};
+  return sys;
 }

@@ -40,9 +40,7 @@ export class PageCache {
   /** Address of the block, in bytes; -1 when the cache has none. */
   get base(): number {
     const ref = this.#live();
-    return ref
-      ? this.#core.address(this.#core.get(ref + RECORD_CHUNK), this.#core.get(ref + RECORD_INDEX))
-      : -1;
+    return ref ? this.#core.address(this.#place(ref)) : -1;
   }
 
   /** 1 = free, owned by this cache. Bit 0 is the page at base. */
@@ -57,8 +55,7 @@ export class PageCache {
 
   /** Whether there is no page left. */
   get empty(): boolean {
-    const ref = this.#live();
-    return !ref || !(this.#core.get(ref + RECORD_CACHE) | this.#core.get(ref + RECORD_CACHE + 4));
+    return !this.cache;
   }
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
@@ -81,15 +78,13 @@ export class PageCache {
       this.#lastAllocScavenged = 0;
       return -1;
     }
-    const chunk = core.get(ref + RECORD_CHUNK);
-    const index = core.get(ref + RECORD_INDEX) + (hit & 0xffff);
+    const place = this.#place(ref, hit & 0xffff);
     const scavenged = hit >>> 16;
     if (scavenged && core.sys.used) {
-      const place = { chunk, index };
       runUsed(core, place, npages, () => this.#putBack(place, npages, scavBefore));
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
-    return core.address(chunk, index);
+    return core.address(place);
   }
 
   /**
@@ -104,7 +99,7 @@ export class PageCache {
       if (core.engine.flush(core.at, ref)) {
         throw new PageAllocError(
           "ERR_NOT_ALLOCATED",
-          `a page of the cache at ${this.base} has been freed by somebody else; pages in a cache belong to it until flush`,
+          `a page of the cache at ${this.base} is free already: its bits have been written to`,
         );
       }
       this.#ref = 0;
@@ -117,6 +112,12 @@ export class PageCache {
     return this.#ref;
   }
 
+  /** A page of the block. */
+  #place(ref: number, at = 0): Place {
+    return { chunk: this.#core.get(ref + RECORD_CHUNK), index: this.#core.get(ref + RECORD_INDEX) + at };
+  }
+
+  /** A 64-bit word of the record. */
   #word(field: number): bigint {
     const ref = this.#live();
     return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
@@ -156,15 +157,14 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
     );
   }
   return core.locked(() => {
-    if (!core.engine.mappedLeafOf(core.at, chunk)) core.refuseRange({ chunk, index }, 1, true);
+    if (!core.dataOf(chunk)) core.refuseRange({ chunk, index }, 1, true);
     for (const { offset, npages } of runsOf((i) => ((cache >> BigInt(i)) & 1n) === 1n, CACHE_PAGES, index)) {
       const refused = core.engine.inspect(core.at, chunk, offset, npages, true);
       if (refused || core.engine.owned(core.at, chunk, offset, npages)) {
         core.refuseRange({ chunk, index: offset }, npages, true);
       }
     }
-    core.makeRoomForRecord();
-    const ref = core.engine.newRecord(core.at, KIND_CACHE, core.owner, chunk, index, CACHE_PAGES);
+    const ref = core.newRecord(KIND_CACHE, { chunk, index }, CACHE_PAGES);
     setWords(core, ref, cache, scav);
     return ref;
   });

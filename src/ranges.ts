@@ -4,9 +4,7 @@ import { integer, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
-  DATA_BYTES,
   DATA_SCAVENGED,
-  FANOUT,
   HEADER_CHUNKS,
   HEADER_END,
   HEADER_IN_USE,
@@ -15,10 +13,9 @@ import {
   HEADER_RELEASED,
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
-  LEAF_DATA,
 } from "./layout.ts";
 import { resetScavengeAddr } from "./scavenger.ts";
-import { chunks } from "./tree-view.ts";
+import { chunksOf } from "./tree-view.ts";
 import { runsOf } from "./used.ts";
 
 /** `[first, count]`: pages within a chunk. */
@@ -84,8 +81,8 @@ export function describe(core: Core): {
 } {
   const alloc: Record<number, PageRange[]> = {};
   const scavenged: Record<number, PageRange[]> = {};
-  for (const { chunk, leaf } of chunks(core)) {
-    const data = core.at + leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+  for (const chunk of chunksOf(core)) {
+    const data = core.dataOf(chunk);
     alloc[chunk] = bitRanges(core, data);
     scavenged[chunk] = bitRanges(core, data + DATA_SCAVENGED);
   }
@@ -94,16 +91,17 @@ export function describe(core: Core): {
 
 /** The runs of set bits of a bitmap. */
 function bitRanges(core: Core, bits: number): PageRange[] {
-  const { u8 } = core.engine.memory;
-  const isSet = (i: number) => ((u8[bits + (i >>> 3)] >>> (i & 7)) & 1) === 1;
-  return runsOf(isSet, CHUNK_PAGES).map((run) => [run.offset, run.npages] as const);
+  const { engine } = core;
+  return runsOf((i) => engine.popcntRange(bits, i, 1) > 0, CHUNK_PAGES).map(
+    (run) => [run.offset, run.npages] as const,
+  );
 }
 
 /** The mapped address ranges, ascending, neighbours merged. The lock is held. */
 export function mappedRanges(core: Core): Array<readonly [base: number, limit: number]> {
   const ranges: Array<[number, number]> = [];
-  for (const { chunk } of chunks(core)) {
-    const base = core.address(chunk, 0);
+  for (const chunk of chunksOf(core)) {
+    const base = chunk * core.chunkBytes;
     const last = ranges.at(-1);
     if (last?.[1] === base) last[1] += core.chunkBytes;
     else ranges.push([base, base + core.chunkBytes]);

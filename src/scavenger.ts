@@ -73,7 +73,7 @@ function take(core: Core, pass: Pass, maxPages: number): number {
     else lower(core, pass, page);
     if (held && hit) {
       engine.claim(at, chunk, start, hit >>> 16);
-      pass.held = engine.newRecord(at, KIND_RELEASING, core.owner, chunk, start, hit >>> 16);
+      pass.held = core.newRecord(KIND_RELEASING, { chunk, index: start }, hit >>> 16);
     }
     return hit;
   } finally {
@@ -114,7 +114,7 @@ function runUnused(core: Core, { chunk, generation, held }: Pass, hit: number): 
   const npages = hit >>> 16;
   let released = false;
   try {
-    released = core.sys.unused?.(core.address(chunk, index), npages * core.pageSize) !== false;
+    released = core.sys.unused?.(core.address({ chunk, index }), npages * core.pageSize) !== false;
   } finally {
     core.locked(() => {
       core.engine.dropRecord(core.at, held);

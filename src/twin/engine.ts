@@ -1,7 +1,7 @@
 // The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over an ArrayBuffer.
 
 import type { Engine, Kernels } from "../engine.ts";
-import { ArrayMemory, type Memory } from "../memory.ts";
+import { MEMORY_PAGE, Memory } from "../memory.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
 import { allocToCache, cacheAlloc, flush } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
@@ -59,7 +59,14 @@ const calls = {
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */
 export function createTwin(pages: number): Engine {
-  const memory = new ArrayMemory(pages);
+  const memory = new Memory({
+    buffer: new ArrayBuffer(pages * MEMORY_PAGE),
+    grow(more) {
+      const larger = new ArrayBuffer(memory.size + more * MEMORY_PAGE);
+      new Uint8Array(larger).set(memory.u8);
+      this.buffer = larger;
+    },
+  } as { buffer: ArrayBuffer; grow(pages: number): void });
   const bound: Record<string, unknown> = {};
   for (const [name, call] of Object.entries<(memory: Memory, ...args: never[]) => unknown>(calls)) {
     bound[name] = call.bind(null, memory);

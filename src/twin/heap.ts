@@ -115,24 +115,7 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
 
 /** Marks free pages as in use. Returns how many of them had been scavenged. */
 export function claim(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
-  let scavenged = 0;
-  let changed = false;
-  for (let left = npages; left; chunk++) {
-    const n = Math.min(left, CHUNK_PAGES - index);
-    const leaf = leafOf(memory, heap, chunk);
-    const data = dataOf(leaf, chunk);
-    const was = popcntRange(memory, data + DATA_SCAVENGED, index, n);
-    if (was) clearRange(memory, data + DATA_SCAVENGED, index, n);
-    setRange(memory, data, index, n);
-    scavenged += was;
-    if (resummarize(memory, leaf, chunk)) changed = true;
-    left -= n;
-    index = 0;
-    if (changed && (!left || (chunk & (FANOUT - 1)) === FANOUT - 1)) {
-      updateAbove(memory, heap, leaf);
-      changed = false;
-    }
-  }
+  const scavenged = mark(memory, heap, chunk, index, npages, true);
   countTaken(memory, heap, npages, scavenged);
   return scavenged;
 }
@@ -141,12 +124,33 @@ export function claim(memory: Memory, heap: number, chunk: number, index: number
 export function unclaim(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   lowerSearch(memory, heap, chunk, index);
   count(memory, heap, -npages, HEADER_IN_USE);
+  mark(memory, heap, chunk, index, npages, false);
+}
+
+/** Sets or clears the bits of a range, and keeps what is derived from them. Returns how many had been scavenged. */
+function mark(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  index: number,
+  npages: number,
+  inUse: boolean,
+): number {
+  let scavenged = 0;
   let changed = false;
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = leafOf(memory, heap, chunk);
-    clearRange(memory, dataOf(leaf, chunk), index, n);
-    markCandidate(memory, heap, leaf, chunk);
+    const data = dataOf(leaf, chunk);
+    if (inUse) {
+      const was = popcntRange(memory, data + DATA_SCAVENGED, index, n);
+      if (was) clearRange(memory, data + DATA_SCAVENGED, index, n);
+      setRange(memory, data, index, n);
+      scavenged += was;
+    } else {
+      clearRange(memory, data, index, n);
+      markCandidate(memory, heap, leaf, chunk);
+    }
     if (resummarize(memory, leaf, chunk)) changed = true;
     left -= n;
     index = 0;
@@ -155,6 +159,7 @@ export function unclaim(memory: Memory, heap: number, chunk: number, index: numb
       changed = false;
     }
   }
+  return scavenged;
 }
 
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */

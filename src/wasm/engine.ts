@@ -6,30 +6,6 @@ import { PageAllocError } from "../errors.ts";
 import { Memory } from "../memory.ts";
 import { wasmBytes } from "./bytes.ts";
 
-/** Memory that WebAssembly works on. */
-class WasmMemory extends Memory {
-  readonly #memory: WebAssembly.Memory;
-
-  constructor(memory: WebAssembly.Memory) {
-    super();
-    this.#memory = memory;
-    this.refresh();
-  }
-
-  get buffer(): ArrayBuffer {
-    return this.#memory.buffer as ArrayBuffer;
-  }
-
-  protected extend(pages: number): boolean {
-    try {
-      this.#memory.grow(pages);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-}
-
 /** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
 export function compile(): WebAssembly.Module {
   return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
@@ -61,7 +37,7 @@ export function createWasm(module: WebAssembly.Module, pages: number): Engine {
   return orUnavailable(() => {
     const memory = new WebAssembly.Memory({ initial: pages });
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    return { ...(exports as unknown as Kernels), name: "wasm", memory: new WasmMemory(memory) };
+    return { ...(exports as unknown as Kernels), name: "wasm", memory: new Memory(memory) };
   });
 }
 
