@@ -4,7 +4,7 @@ import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
-import type { Palloc, PallocData } from "./support/subject.ts";
+import type { PageAlloc, Palloc, PallocData } from "./support/subject.ts";
 
 const full = expect.objectContaining({ code: "ERR_METADATA_FULL", message: expect.stringMatching(/memory/) });
 
@@ -27,6 +27,16 @@ function takeAll({ PallocData }: Palloc): PallocData[] {
   }
   return taken;
 }
+
+/** Takes page caches until there is no room for the record of another. */
+function fillRecords(heap: PageAlloc): void {
+  expect(() => {
+    while (!heap.allocToCache().empty);
+  }).toThrow(full);
+}
+
+/** So many that their blocks need more records than there is room for. */
+const CHUNKS = Array.from({ length: 200 }, (_, i) => i + 1);
 
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
@@ -87,13 +97,9 @@ describe.each<[string, Palloc]>([
   });
 
   it("a cache is refused, and the pages stay free", () => {
-    const heap = grownHeap(palloc, [1]);
+    const heap = grownHeap(palloc, CHUNKS);
     run(() => {
-      const caches = [];
-      const refused = () => {
-        for (;;) caches.push(heap.allocToCache());
-      };
-      expect(refused).toThrow(full);
+      fillRecords(heap);
       const before = heap.snapshot();
       expect(() => heap.allocToCache()).toThrow(full);
       expect(heap.snapshot()).toEqual(before);
@@ -103,33 +109,24 @@ describe.each<[string, Palloc]>([
 
   it("hooks that cannot be run leave the pages as they were", () => {
     const sys = { unused: vi.fn(), used: vi.fn() };
-    const heap = PageAlloc.from({ alloc: { 1: [[0, 8]] }, scavenged: { 1: [[10, 5]] } }, { sys });
+    const heap = touchedHeap(palloc, CHUNKS, { sys });
+    heap.scavengeRange(200 * CHUNK, 100);
     run(() => {
-      // The next record of a hold would not fit.
-      const caches = [];
-      try {
-        for (;;) caches.push(heap.allocToCache());
-      } catch (error) {
-        expect(error).toEqual(full);
-      }
+      fillRecords(heap);
       const before = visible(heap);
-      if (heap.stats().free === 0) throw new Error("the heap is too small for this test");
       expect(() => heap.scavenge()).toThrow(full);
+      expect(() => heap.allocRange(200 * CHUNK, 10)).toThrow(full);
       expect(visible(heap)).toEqual(before);
       heap.check();
       expect(sys.unused).not.toHaveBeenCalled();
+      expect(sys.used).not.toHaveBeenCalled();
     });
   });
 
   it("an allocation whose hook cannot be run is undone", () => {
-    const heap = grownHeap(palloc, [1], { sys: { used: vi.fn() } });
+    const heap = grownHeap(palloc, CHUNKS, { sys: { used: vi.fn() } });
     run(() => {
-      const caches = [];
-      try {
-        for (;;) caches.push(heap.allocToCache());
-      } catch (error) {
-        expect(error).toEqual(full);
-      }
+      fillRecords(heap);
       const before = visible(heap);
       expect(() => heap.alloc(2)).toThrow(full);
       expect(visible(heap)).toEqual(before);

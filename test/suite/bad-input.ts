@@ -257,109 +257,114 @@ export function badInputSuite(subject: Subject): void {
   });
 }
 
-/** Calls whose arguments are well formed, but that the state of the heap does not allow. */
-function stateTests(
-  { PageCache }: Palloc,
-  bench: () => Bench,
-  unchanged: (on: Bench, call: () => unknown, refusal: Refusal, what: string) => void,
-): void {
-  const at = (chunk: number, page: number) => chunk * CHUNK + page * PAGE;
-  const cases: [string, code: string, value: number, (heap: PageAlloc) => unknown][] = [
-    ["free of a free page", "ERR_NOT_ALLOCATED", at(1, 300), (heap) => heap.free(at(1, 300), 1)],
-    [
-      "free that runs on over a free page",
-      "ERR_NOT_ALLOCATED",
-      at(1, 440),
-      (heap) => heap.free(at(1, 440), 20),
-    ],
-    ["free that starts on a free page", "ERR_NOT_ALLOCATED", at(3, 0), (heap) => heap.free(at(3, 0), 2)],
-    ["free of a hole", "ERR_NOT_MAPPED", at(2, 5), (heap) => heap.free(at(2, 5), 1)],
-    ["free that runs on over a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 60)],
-    ["free below the heap", "ERR_NOT_MAPPED", 0, (heap) => heap.free(0, 1)],
-    ["free above the heap", "ERR_NOT_MAPPED", at(90000, 0), (heap) => heap.free(at(90000, 0), 1)],
-    ["free off a page's start", "ERR_MISALIGNED", at(1, 3) + 1, (heap) => heap.free(at(1, 3) + 1, 1)],
-    ["allocRange of pages in use", "ERR_NOT_FREE", at(1, 199), (heap) => heap.allocRange(at(1, 199), 1)],
-    [
-      "allocRange that runs on over pages in use",
-      "ERR_NOT_FREE",
-      at(1, 448),
-      (heap) => heap.allocRange(at(1, 400), 60),
-    ],
-    ["allocRange of a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.allocRange(at(2, 0), 1)],
-    [
-      "allocRange that runs on over a hole",
-      "ERR_NOT_MAPPED",
-      at(4, 0),
-      (heap) => heap.allocRange(at(3, 500), 60),
-    ],
-    [
-      "allocRange off a page's start",
-      "ERR_MISALIGNED",
-      at(3, 3) + 512,
-      (heap) => heap.allocRange(at(3, 3) + 512, 1),
-    ],
-    [
-      "scavengeRange off a page's start",
-      "ERR_MISALIGNED",
-      at(3, 3) + 1,
-      (heap) => heap.scavengeRange(at(3, 3) + 1, 1),
-    ],
-    ["growth over a mapped chunk", "ERR_OVERLAP", at(1, 0), (heap) => heap.grow(at(1, 0), CHUNK)],
-    [
-      "growth that runs on over a mapped chunk",
-      "ERR_OVERLAP",
-      at(3, 0),
-      (heap) => heap.grow(at(2, 0), CHUNK + 1),
-    ],
-    [
-      "growth that, rounded, starts in a mapped chunk",
-      "ERR_OVERLAP",
-      at(3, 0),
-      (heap) => heap.grow(at(3, 511), CHUNK),
-    ],
-    [
-      "growth to more chunks than a heap can have",
-      "ERR_METADATA_FULL",
-      2 ** 23,
-      (heap) => heap.grow(at(9, 0), 2 ** 23 * CHUNK),
-    ],
-    [
-      "a cache off a block's start",
-      "ERR_MISALIGNED",
-      at(1, 65),
-      (heap) => new PageCache(heap, { base: at(1, 65), cache: 1n, scav: 0n }),
-    ],
-    [
-      "a cache off a page's start",
-      "ERR_MISALIGNED",
-      at(1, 64) + 1,
-      (heap) => new PageCache(heap, { base: at(1, 64) + 1, cache: 1n, scav: 0n }),
-    ],
-    [
-      "a cache of a hole",
-      "ERR_NOT_MAPPED",
-      at(2, 64),
-      (heap) => new PageCache(heap, { base: at(2, 64), cache: 1n, scav: 0n }),
-    ],
-    [
-      "a cache of free pages",
-      "ERR_NOT_ALLOCATED",
-      at(1, 330),
-      (heap) => new PageCache(heap, { base: at(1, 320), cache: 1n << 10n, scav: 0n }),
-    ],
-    [
-      "a cache of another's pages",
-      "ERR_NOT_ALLOCATED",
-      at(1, 200),
-      (heap) => new PageCache(heap, { base: at(1, 192), cache: 1n << 8n, scav: 0n }),
-    ],
-    ["free of a cache's pages", "ERR_NOT_ALLOCATED", at(1, 200), (heap) => heap.free(at(1, 200), 1)],
-    ["a chunk that is a hole", "ERR_NOT_MAPPED", 2, (heap) => heap.chunk(2)],
-    ["a chunk above the heap", "ERR_NOT_MAPPED", 70000, (heap) => heap.chunk(70000)],
-  ];
-  it.each(cases)("%s: %s", (what, code, value, call) => {
+/** The address of a page. */
+const at = (chunk: number, page: number) => chunk * CHUNK + page * PAGE;
+
+type Call = (heap: PageAlloc, PageCache: Palloc["PageCache"]) => unknown;
+/** Calls whose arguments are well formed, but that the heap's state does not allow; and the value that is in the way. */
+type StateCase = [what: string, code: string, value: number, call: Call];
+
+const stateCases: StateCase[] = [
+  ["free of a free page", "ERR_NOT_ALLOCATED", at(1, 300), (heap) => heap.free(at(1, 300), 1)],
+  [
+    "free that runs on over a free page",
+    "ERR_NOT_ALLOCATED",
+    at(1, 440),
+    (heap) => heap.free(at(1, 440), 20),
+  ],
+  ["free that starts on a free page", "ERR_NOT_ALLOCATED", at(3, 0), (heap) => heap.free(at(3, 0), 2)],
+  ["free of a hole", "ERR_NOT_MAPPED", at(2, 5), (heap) => heap.free(at(2, 5), 1)],
+  ["free that runs on over a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 60)],
+  ["free below the heap", "ERR_NOT_MAPPED", 0, (heap) => heap.free(0, 1)],
+  ["free above the heap", "ERR_NOT_MAPPED", at(90000, 0), (heap) => heap.free(at(90000, 0), 1)],
+  ["free off a page's start", "ERR_MISALIGNED", at(1, 3) + 1, (heap) => heap.free(at(1, 3) + 1, 1)],
+  ["allocRange of pages in use", "ERR_NOT_FREE", at(1, 199), (heap) => heap.allocRange(at(1, 199), 1)],
+  [
+    "allocRange that runs on over pages in use",
+    "ERR_NOT_FREE",
+    at(1, 448),
+    (heap) => heap.allocRange(at(1, 400), 60),
+  ],
+  ["allocRange of a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.allocRange(at(2, 0), 1)],
+  [
+    "allocRange that runs on over a hole",
+    "ERR_NOT_MAPPED",
+    at(4, 0),
+    (heap) => heap.allocRange(at(3, 500), 60),
+  ],
+  [
+    "allocRange off a page's start",
+    "ERR_MISALIGNED",
+    at(3, 3) + 512,
+    (heap) => heap.allocRange(at(3, 3) + 512, 1),
+  ],
+  [
+    "scavengeRange off a page's start",
+    "ERR_MISALIGNED",
+    at(3, 3) + 1,
+    (heap) => heap.scavengeRange(at(3, 3) + 1, 1),
+  ],
+  ["growth over a mapped chunk", "ERR_OVERLAP", at(1, 0), (heap) => heap.grow(at(1, 0), CHUNK)],
+  [
+    "growth that runs on over a mapped chunk",
+    "ERR_OVERLAP",
+    at(3, 0),
+    (heap) => heap.grow(at(2, 0), CHUNK + 1),
+  ],
+  [
+    "growth that, rounded, starts in a mapped chunk",
+    "ERR_OVERLAP",
+    at(3, 0),
+    (heap) => heap.grow(at(3, 511), CHUNK),
+  ],
+  [
+    "growth to more chunks than a heap can have",
+    "ERR_METADATA_FULL",
+    2 ** 23,
+    (heap) => heap.grow(at(9, 0), 2 ** 23 * CHUNK),
+  ],
+  [
+    "a cache off a block's start",
+    "ERR_MISALIGNED",
+    at(1, 65),
+    (heap, PageCache) => new PageCache(heap, { base: at(1, 65), cache: 1n, scav: 0n }),
+  ],
+  [
+    "a cache off a page's start",
+    "ERR_MISALIGNED",
+    at(1, 64) + 1,
+    (heap, PageCache) => new PageCache(heap, { base: at(1, 64) + 1, cache: 1n, scav: 0n }),
+  ],
+  [
+    "a cache of a hole",
+    "ERR_NOT_MAPPED",
+    at(2, 64),
+    (heap, PageCache) => new PageCache(heap, { base: at(2, 64), cache: 1n, scav: 0n }),
+  ],
+  [
+    "a cache of free pages",
+    "ERR_NOT_ALLOCATED",
+    at(1, 330),
+    (heap, PageCache) => new PageCache(heap, { base: at(1, 320), cache: 1n << 10n, scav: 0n }),
+  ],
+  [
+    "a cache of another's pages",
+    "ERR_NOT_ALLOCATED",
+    at(1, 200),
+    (heap, PageCache) => new PageCache(heap, { base: at(1, 192), cache: 1n << 8n, scav: 0n }),
+  ],
+  ["free of a cache's pages", "ERR_NOT_ALLOCATED", at(1, 200), (heap) => heap.free(at(1, 200), 1)],
+  ["a chunk that is a hole", "ERR_NOT_MAPPED", 2, (heap) => heap.chunk(2)],
+  ["a chunk above the heap", "ERR_NOT_MAPPED", 70000, (heap) => heap.chunk(70000)],
+];
+
+/** Throws unless the call is refused and nothing has changed. */
+type Unchanged = (on: Bench, call: () => unknown, refusal: Refusal, what: string) => void;
+
+function stateTests({ PageCache }: Palloc, bench: () => Bench, unchanged: Unchanged): void {
+  it.each(stateCases)("%s: %s", (what, code, value, call) => {
     const on = bench();
-    unchanged(on, () => call(on.heap), { error: code, names: [String(value)] }, what);
+    unchanged(on, () => call(on.heap, PageCache), { error: code, names: [String(value)] }, what);
   });
 
   it("alloc of more than fits, and growth to more than there is", () => {

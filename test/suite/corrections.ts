@@ -4,93 +4,101 @@
 import { describe, expect, it } from "vitest";
 import { CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
-import type { Subject } from "../support/subject.ts";
+import type { PageAlloc, Subject } from "../support/subject.ts";
 
-export function correctionsSuite({ palloc }: Subject): void {
+export function correctionsSuite(subject: Subject): void {
+  describe("corrections of the origin", () => {
+    scavengerTests(subject);
+    growthTests(subject);
+    refusalTests(subject);
+  });
+}
+
+function scavengerTests({ palloc }: Subject): void {
   const { PageAlloc, PallocData } = palloc;
 
-  describe("corrections of the origin", () => {
-    it("max is rounded up to a multiple of min", () => {
-      const data = new PallocData();
-      expect(data.findScavengeCandidate(PAGES - 1, 4, 6)).toEqual({ start: 504, npages: 8 });
-      for (const min of [2, 4, 8, 16, 32, 64]) {
-        for (let max = 1; max <= PAGES; max++) {
-          const { start, npages } = data.findScavengeCandidate(PAGES - 1, min, max);
-          expect([start % min, npages]).toEqual([0, Math.ceil(max / min) * min]);
-        }
+  it("max is rounded up to a multiple of min", () => {
+    const data = new PallocData();
+    expect(data.findScavengeCandidate(PAGES - 1, 4, 6)).toEqual({ start: 504, npages: 8 });
+    for (const min of [2, 4, 8, 16, 32, 64]) {
+      for (let max = 1; max <= PAGES; max++) {
+        const { start, npages } = data.findScavengeCandidate(PAGES - 1, min, max);
+        expect([start % min, npages]).toEqual([0, Math.ceil(max / min) * min]);
       }
-      const heap = touchedHeap(palloc, [1], { physPageSize: 16 * PAGE, physHugePageSize: 0 });
-      expect(heap.scavengeOne(17 * PAGE)).toBe(32 * PAGE);
-      expect(heap.scavAddr).toBe(2 * CHUNK - 32 * PAGE - 1);
-    });
+    }
+    const heap = touchedHeap(palloc, [1], { physPageSize: 16 * PAGE, physHugePageSize: 0 });
+    expect(heap.scavengeOne(17 * PAGE)).toBe(32 * PAGE);
+    expect(heap.scavAddr).toBe(2 * CHUNK - 32 * PAGE - 1);
+  });
 
-    it("a hole is never a candidate when scavAddr lies in it", () => {
-      const heap = touchedHeap(palloc, [1, 4]);
-      expect(heap.scavengeOne()).toBe(CHUNK);
-      expect(heap.scavAddr).toBe(4 * CHUNK - 1);
-      expect(heap.scavengeOne()).toBe(CHUNK);
-      expect(heap.scavAddr).toBe(CHUNK - 1);
-      expect(heap.scavengeOne()).toBe(0);
-      expect(heap.ranges().scavenged).toEqual({ 1: [[0, PAGES]], 4: [[0, PAGES]] });
-      heap.check();
-    });
+  it("a hole is never a candidate when scavAddr lies in it", () => {
+    const heap = touchedHeap(palloc, [1, 4]);
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(4 * CHUNK - 1);
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(CHUNK - 1);
+    expect(heap.scavengeOne()).toBe(0);
+    expect(heap.ranges().scavenged).toEqual({ 1: [[0, PAGES]], 4: [[0, PAGES]] });
+    heap.check();
+  });
 
-    it("a hole is never a candidate, in a subtree that has other chunks or none", () => {
-      const chunks = [0, 2, 3, 9, 80, 700, 60000];
-      const heap = touchedHeap(palloc, chunks);
-      expect(heap.scavenge()).toBe(chunks.length * CHUNK);
-      expect(heap.stats().released).toBe(chunks.length * CHUNK);
-      heap.check();
-    });
+  it("a hole is never a candidate, in a subtree that has other chunks or none", () => {
+    const chunks = [0, 2, 3, 9, 80, 700, 60000];
+    const heap = touchedHeap(palloc, chunks);
+    expect(heap.scavenge()).toBe(chunks.length * CHUNK);
+    expect(heap.stats().released).toBe(chunks.length * CHUNK);
+    heap.check();
+  });
 
-    it("the walk ends for a heap that starts at chunk 0", () => {
-      const heap = PageAlloc.from({ alloc: { 0: [[0, PAGES]], 1: [[0, PAGES]], 3: [] } });
-      expect(heap.scavenge()).toBe(CHUNK);
-      expect(heap.scavAddr).toBe(-1);
-      expect(heap.scavengeOne()).toBe(0);
-      const free = touchedHeap(palloc, [0]);
-      expect(free.scavenge()).toBe(CHUNK);
-      expect(free.scavAddr).toBe(-1);
-      expect(free.scavenge()).toBe(0);
-    });
+  it("the walk ends for a heap that starts at chunk 0", () => {
+    const heap = PageAlloc.from({ alloc: { 0: [[0, PAGES]], 1: [[0, PAGES]], 3: [] } });
+    expect(heap.scavenge()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(-1);
+    expect(heap.scavengeOne()).toBe(0);
+    const free = touchedHeap(palloc, [0]);
+    expect(free.scavenge()).toBe(CHUNK);
+    expect(free.scavAddr).toBe(-1);
+    expect(free.scavenge()).toBe(0);
+  });
+}
 
-    it.each([
-      ["starts within a chunk", 300 * PAGE, CHUNK, 2],
-      ["ends within a chunk", 0, CHUNK + 1, 2],
-      ["is a byte on each side of a border", CHUNK - 1, 2, 2],
-      ["is one byte", 17, 1, 1],
-      ["starts and ends within chunks", 511 * PAGE + 5, 3 * CHUNK, 4],
-    ])("all of the rounded range is free after a growth that %s", (_, first, nbytes, count) => {
-      const heap = new PageAlloc();
-      heap.grow(10 * CHUNK + first, nbytes);
-      heap.check();
-      expect(heap.mappedRanges()).toEqual([[10 * CHUNK, (10 + count) * CHUNK]]);
-      expect(heap.stats()).toMatchObject({ sys: count * CHUNK, released: count * CHUNK });
-      expect(heap.alloc(count * PAGES)).toBe(10 * CHUNK);
-      expect(heap.alloc(1)).toBe(-1);
-      heap.check();
-    });
+function growthTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
-    it.each<[string, (heap: InstanceType<typeof PageAlloc>) => unknown, object]>([
-      ["growth by nothing", (heap) => heap.grow(0, 0), RangeError],
-      ["an allocation of nothing", (heap) => heap.alloc(0), RangeError],
-      ["an exact allocation of nothing", (heap) => heap.allocRange(5 * CHUNK, 0), RangeError],
-      ["a free of nothing", (heap) => heap.free(5 * CHUNK, 0), RangeError],
-      ["a double free", (heap) => heap.free(5 * CHUNK + 8 * PAGE, 1), { code: "ERR_NOT_ALLOCATED" }],
-      [
-        "a free that is half a double free",
-        (heap) => heap.free(5 * CHUNK, 11),
-        { code: "ERR_NOT_ALLOCATED" },
-      ],
-      ["overlapping growth", (heap) => heap.grow(5 * CHUNK, CHUNK), { code: "ERR_OVERLAP" }],
-      ["growth that overlaps once rounded", (heap) => heap.grow(6 * CHUNK - 1, 2), { code: "ERR_OVERLAP" }],
-    ])("%s throws and changes nothing", (_, call, error) => {
-      const heap = grownHeap(palloc, [5]);
-      heap.alloc(10);
-      heap.free(5 * CHUNK + 8 * PAGE, 1);
-      const before = heap.snapshot();
-      expect(() => call(heap)).toThrow(typeof error === "function" ? error : expect.objectContaining(error));
-      expect(heap.snapshot()).toEqual(before);
-    });
+  it.each([
+    ["starts within a chunk", 300 * PAGE, CHUNK, 2],
+    ["ends within a chunk", 0, CHUNK + 1, 2],
+    ["is a byte on each side of a border", CHUNK - 1, 2, 2],
+    ["is one byte", 17, 1, 1],
+    ["starts and ends within chunks", 511 * PAGE + 5, 3 * CHUNK, 4],
+  ])("all of the rounded range is free after a growth that %s", (_, first, nbytes, count) => {
+    const heap = new PageAlloc();
+    heap.grow(10 * CHUNK + first, nbytes);
+    heap.check();
+    expect(heap.mappedRanges()).toEqual([[10 * CHUNK, (10 + count) * CHUNK]]);
+    expect(heap.stats()).toMatchObject({ sys: count * CHUNK, released: count * CHUNK });
+    expect(heap.alloc(count * PAGES)).toBe(10 * CHUNK);
+    expect(heap.alloc(1)).toBe(-1);
+    heap.check();
+  });
+}
+
+function refusalTests({ palloc }: Subject): void {
+  it.each<[string, (heap: PageAlloc) => unknown, object]>([
+    ["growth by nothing", (heap) => heap.grow(0, 0), RangeError],
+    ["an allocation of nothing", (heap) => heap.alloc(0), RangeError],
+    ["an exact allocation of nothing", (heap) => heap.allocRange(5 * CHUNK, 0), RangeError],
+    ["a free of nothing", (heap) => heap.free(5 * CHUNK, 0), RangeError],
+    ["a double free", (heap) => heap.free(5 * CHUNK + 8 * PAGE, 1), { code: "ERR_NOT_ALLOCATED" }],
+    ["a free that is half a double free", (heap) => heap.free(5 * CHUNK, 11), { code: "ERR_NOT_ALLOCATED" }],
+    ["overlapping growth", (heap) => heap.grow(5 * CHUNK, CHUNK), { code: "ERR_OVERLAP" }],
+    ["growth that overlaps once rounded", (heap) => heap.grow(6 * CHUNK - 1, 2), { code: "ERR_OVERLAP" }],
+  ])("%s throws and changes nothing", (_, call, error) => {
+    const heap = grownHeap(palloc, [5]);
+    heap.alloc(10);
+    heap.free(5 * CHUNK + 8 * PAGE, 1);
+    const before = heap.snapshot();
+    expect(() => call(heap)).toThrow(typeof error === "function" ? error : expect.objectContaining(error));
+    expect(heap.snapshot()).toEqual(before);
   });
 }

@@ -8,8 +8,10 @@ export function heapSuite(subject: Subject): void {
   describe("heap", () => {
     newTests(subject);
     allocTests(subject);
+    searchTests(subject);
     growTests(subject);
     scavengeTests(subject);
+    releaseTests(subject);
     stateTests(subject);
     statsTests(subject);
   });
@@ -60,8 +62,6 @@ function newTests({ label, palloc }: Subject): void {
 }
 
 function allocTests({ palloc }: Subject): void {
-  const { PageAlloc } = palloc;
-
   it("pages come lowest address first, and 0 is an address", () => {
     const heap = grownHeap(palloc, [0]);
     expect([1, 2, 3].map((n) => heap.alloc(n))).toEqual([0, PAGE, 3 * PAGE]);
@@ -105,6 +105,10 @@ function allocTests({ palloc }: Subject): void {
       heap.dispose();
     }
   });
+}
+
+function searchTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
   it("searchAddr goes up with what is taken and down with what is freed", () => {
     const heap = grownHeap(palloc, [5]);
@@ -253,6 +257,10 @@ function scavengeTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(5 * CHUNK - 1);
     expect(heap.scavenge()).toBe(448 * PAGE);
   });
+}
+
+function releaseTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
   it("a new heap's scavenger waits for its first reset", () => {
     const heap = grownHeap(palloc, [3]);

@@ -13,8 +13,12 @@ const ELSEWHERE: Pages = [CHUNK + 40 * PAGE, 8 * PAGE];
 export function hooksSuite(subject: Subject): void {
   describe("sys hooks", () => {
     unusedTests(subject);
+    holdTests(subject);
     declineTests(subject);
+    passTests(subject);
     usedTests(subject);
+    usedThrowsTests(subject);
+    entangledTests(subject);
     callbackTests(subject);
   });
 }
@@ -51,8 +55,6 @@ function expectSound(heap: PageAlloc): void {
 }
 
 function unusedTests({ palloc }: Subject): void {
-  const { PageAlloc } = palloc;
-
   it("unused is told each run, highest first", () => {
     const told: Pages[] = [];
     const heap = mixedHeap(palloc, {
@@ -95,6 +97,10 @@ function unusedTests({ palloc }: Subject): void {
     heap.alloc(1);
     expect([recorder.released, sys.count]).toEqual([CHUNK, 1]);
   });
+}
+
+function holdTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
   it("the pages are held as in use while it runs", () => {
     let ran = 0;
@@ -198,6 +204,10 @@ function declineTests({ palloc }: Subject): void {
     expect(pages).toEqual(Array.from({ length: 256 }, (_, i) => 511 - 2 * i));
     expect(heap.scavAddr).toBe(-1);
   });
+}
+
+function passTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
   it.each(["declined", "thrown at"])(
     "what was %s is passed over by later calls too, until the next reset",
@@ -274,8 +284,6 @@ function declineTests({ palloc }: Subject): void {
 }
 
 function usedTests({ palloc }: Subject): void {
-  const { PageAlloc } = palloc;
-
   it("used is told of allocations that took scavenged pages, and of no others", () => {
     const told: Pages[] = [];
     const heap = mixedHeap(palloc, { sys: { used: (...pages) => void told.push(pages) } });
@@ -317,7 +325,9 @@ function usedTests({ palloc }: Subject): void {
     expect(ran).toBe(4);
     expectSound(heap);
   });
+}
 
+function usedThrowsTests({ palloc }: Subject): void {
   const failing = () => {
     const thrown = new Error("no memory");
     const hook = { armed: false };
@@ -362,6 +372,10 @@ function usedTests({ palloc }: Subject): void {
     ]);
     expectSound(heap);
   });
+}
+
+function entangledTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
 
   it("the hook may use and flush the cache that it runs for", () => {
     const fail = new Error("after all");

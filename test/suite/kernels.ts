@@ -42,6 +42,7 @@ export function kernelsSuite(subject: Subject): void {
   describe("kernels against their naive selves", () => {
     fillAlignedTests(subject);
     bitsTests(subject);
+    rangeTests(subject);
     findTests(subject);
     candidateTests(subject);
   });
@@ -109,7 +110,9 @@ function bitsTests({ palloc }: Subject): void {
       300,
     );
   });
+}
 
+function rangeTests({ palloc }: Subject): void {
   it("ranges of every alignment and length", () => {
     const { alloc } = new palloc.PallocData();
     for (let first = 0; first < PAGES; first += 7) {
