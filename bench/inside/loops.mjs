@@ -51,8 +51,8 @@ export async function insideWasm(bytes) {
 
 /** Loops inside the twin, from twin.ts bundled. */
 export function insideTwin(twin) {
-  const memory = new twin.ArrayMemory(MEMORY_PAGES);
-  return inside(memory.buffer, twin.crossing, (name) => {
+  const memory = twin.fixedMemory(MEMORY_PAGES * MEMORY_PAGE);
+  return inside(memory.u8.buffer, twin.crossing, (name) => {
     const loop = twin[name];
     return (...parameters) => loop(memory, ...parameters);
   });

@@ -2,14 +2,15 @@
 // the public calls.
 
 import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../src/layout.ts";
-import type { Memory } from "../../src/memory.ts";
+import { Memory } from "../../src/memory.ts";
 import * as bits from "../../src/twin/bits.ts";
 import * as candidate from "../../src/twin/candidate.ts";
 import * as fill from "../../src/twin/fill-aligned.ts";
 import * as room from "../../src/twin/find.ts";
 import * as summary from "../../src/twin/summary.ts";
 
-export { ArrayMemory } from "../../src/memory.ts";
+/** Memory of `nbytes` that stays as large as it is. */
+export const fixedMemory = (nbytes: number) => new Memory({ buffer: new ArrayBuffer(nbytes), grow() {} });
 
 /** A call that does nothing, for comparison. */
 export function crossing(x: number): number {
