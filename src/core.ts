@@ -75,12 +75,14 @@ export class Core {
   /** This object's number among all that are attached to the heap. */
   readonly owner = 1;
 
-  constructor({ engine, regions }: Instance, region: Region, sys: Sys) {
+  /** Takes a region, until the core is collected or the region given back, and puts the state in it. */
+  constructor({ engine, regions }: Instance, state: Int32Array, sys: Sys) {
     this.engine = engine;
     this.regions = regions;
-    this.region = region;
+    this.region = regions.alloc(state.byteLength, this);
+    engine.memory.i32.set(state, this.region.at >>> 2);
     this.sys = sys;
-    this.lock = new LocalLock(engine.memory, region);
+    this.lock = new LocalLock(engine.memory, this.region);
     this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * CHUNK_PAGES;
     this.limit = 2 ** this.get(HEADER_ADDR_BITS);

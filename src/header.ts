@@ -36,11 +36,11 @@ export interface Geometry {
   hugePages: number;
 }
 
-/** Writes the header of a heap without chunks. */
-export function initHeader({ i32, u8 }: Memory, heap: number, geometry: Geometry): void {
-  u8.fill(0, heap, heap + HEADER_BYTES);
+/** The state of a heap without chunks: a header. */
+export function newHeader(geometry: Geometry): Int32Array {
+  const state = new Int32Array(HEADER_BYTES / 4);
   const set = (field: number, value: number) => {
-    i32[(heap + field) >>> 2] = value;
+    state[field >>> 2] = value;
   };
   set(HEADER_MAGIC, MAGIC);
   set(HEADER_VERSION, VERSION);
@@ -50,6 +50,7 @@ export function initHeader({ i32, u8 }: Memory, heap: number, geometry: Geometry
   set(HEADER_MIN_PAGES, geometry.minPages);
   set(HEADER_HUGE_PAGES, geometry.hugePages);
   set(HEADER_SEARCH_CHUNK, NO_CHUNK);
+  return state;
 }
 
 /** Bytes that the tree may take more, at the most, once the nchunks chunks from `chunk` on are added. */

@@ -5,12 +5,11 @@ import { byteCount, integer, optionalObject, powerOfTwo, refuse } from "./args.t
 import { check } from "./check.ts";
 import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
-import { type Geometry, initHeader, roomToGrow } from "./header.ts";
+import { type Geometry, newHeader, roomToGrow } from "./header.ts";
 import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
   HEADER_ALLOCS,
-  HEADER_BYTES,
   HEADER_CHUNKS,
   HEADER_END,
   HEADER_FREES,
@@ -131,11 +130,7 @@ export class PageAlloc {
     const given = optionalObject("options", options);
     const geometry = readGeometry(given);
     const instance = new.target.instance();
-    const { engine, regions } = instance;
-    const region = regions.alloc(state ? state.byteLength : HEADER_BYTES, this);
-    if (state) engine.memory.i32.set(state, region.at >>> 2);
-    else initHeader(engine.memory, region.at, geometry);
-    this[CORE] = new Core(instance, region, readSys(given.sys));
+    this[CORE] = new Core(instance, state ?? newHeader(geometry), readSys(given.sys));
   }
 
   /**
@@ -451,7 +446,8 @@ export class PageAlloc {
       finish(this);
       return this;
     } catch (error) {
-      this.dispose();
+      const { regions, region } = this[CORE];
+      regions.free(region);
       throw error;
     }
   }
@@ -517,7 +513,7 @@ function readGeometry(options: PageAllocOptions): Geometry {
 function readSys(sys: Sys = {}): Sys {
   optionalObject("options.sys", sys);
   for (const name of ["unused", "used"] as const) {
-    if (typeof (sys[name] ?? readSys) !== "function")
+    if (sys[name] !== undefined && typeof sys[name] !== "function")
       refuse(`options.sys.${name}`, sys[name], "a function or undefined", "");
   }
   return sys;

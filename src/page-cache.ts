@@ -127,7 +127,12 @@ export class PageCache {
   #putBack(place: Place, npages: number, scav: bigint): void {
     const at = BigInt(place.index % CACHE_PAGES);
     if (!this.#ref) {
-      giveBack(this.#core, place, npages, []);
+      giveBack(
+        this.#core,
+        place,
+        npages,
+        runsOf((i) => ((scav >> (at + BigInt(i))) & 1n) > 0n, npages),
+      );
       return;
     }
     const run = (2n ** BigInt(npages) - 1n) << at;

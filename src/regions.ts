@@ -4,7 +4,7 @@
 
 import type { Engine } from "./engine.ts";
 import { PageAllocError } from "./errors.ts";
-import { initHeader } from "./header.ts";
+import { newHeader } from "./header.ts";
 import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
@@ -48,7 +48,8 @@ export class Regions {
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    initHeader(engine.memory, GROUND, { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 });
+    const header = newHeader({ pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 });
+    engine.memory.i32.set(header, GROUND / 4);
     engine.map(GROUND, 0, FIRST_PAGES / STEP);
     this.#take(0, FIRST);
   }
