@@ -1,10 +1,10 @@
-// Takes each case round all columns before the next, so that a noisy minute of the machine is shared by all; and sees
-// that they computed the same.
+// Takes each case round all columns before the next, so that a noisy minute of the machine is shared by all, and round
+// again, so that a noisy second spoils nothing; and sees that they computed the same.
 
-/** How long a cell is warmed up and measured, and over how many runs at least. */
+/** How long a cell is warmed up and measured in each round, and over how many runs at least. */
 export const SETTINGS = {
-  normal: { warmupMs: 150, budgetMs: 300, leastSamples: 5 },
-  quick: { warmupMs: 0, budgetMs: 5, leastSamples: 2 },
+  normal: { rounds: 2, warmupMs: 100, budgetMs: 150, leastSamples: 3 },
+  quick: { rounds: 1, warmupMs: 0, budgetMs: 5, leastSamples: 2 },
 };
 
 /**
@@ -17,14 +17,25 @@ export async function runScoreboard(columns, cases, settings, onRow = () => {}) 
   for (const each of cases) {
     const { id, group, name, short, input, chunks, unit = "ns", rate } = each;
     const row = { id, group, name, short, input, chunks, unit, rate, cells: {} };
-    for (const column of columns) {
-      if (column.has(each)) row.cells[column.name] = await column.measure(each, settings);
+    for (let round = 0; round < (each.value ? 1 : settings.rounds); round++) {
+      for (const column of columns) {
+        if (!column.has(each)) continue;
+        const cell = await column.measure(each, settings);
+        row.cells[column.name] = better(row.cells[column.name], cell);
+      }
     }
     agree(row);
     rows.push(row);
     onRow(row);
   }
   return rows;
+}
+
+/** Of two rounds the one that was disturbed less. Its `drift` is how far apart they were. */
+function better(earlier, later) {
+  if (!earlier) return { ...later, drift: 0 };
+  const drift = Math.max(earlier.drift, Math.abs(Math.log(later.min / earlier.min)));
+  return { ...(later.median < earlier.median ? later : earlier), drift };
 }
 
 /** Throws when the columns of a row have computed different things. */

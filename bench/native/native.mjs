@@ -26,7 +26,7 @@ export function nativeColumn() {
     mkdirSync(join(root, "build/bench"), { recursive: true });
     const source = fileURLToPath(new URL("main.c", import.meta.url));
     const flags = ["-O3", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
-    execFileSync(compiler.command, [...flags, "-o", binary, source, "-lm"], { stdio: "inherit" });
+    execFileSync(compiler.command, [...flags, "-o", binary, source], { stdio: "inherit" });
   }
   return {
     name: "native C",

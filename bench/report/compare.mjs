@@ -1,11 +1,12 @@
 // Compares a run with an earlier one. The peers' code stays as it is, so what they gained or lost between the runs is
-// the machine, and taken off; what then got worse by more than the noise is marked.
+// the machine, and taken off; what then got worse by more than the noise is marked. What is compared is the least of each
+// cell: other work on the machine can only add to it.
 
 const PEERS = ["BigInt", "native C"];
 /** Two runs of the same code differ by this much even where each is steady in itself. */
-const ALWAYS_NOISE = 0.1;
-/** A median is thought to be off by less than this many times the spread of the samples about it. */
-const SPREADS = 3;
+const ALWAYS_NOISE = 0.15;
+/** A cell is thought to be off by less than this many times the difference between its own rounds. */
+const DRIFTS = 2;
 
 const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -29,16 +30,14 @@ function pairs(earlier, later) {
 export function compare(earlier, later) {
   const all = pairs(earlier, later);
   const ofPeers = all.filter(({ column }) => PEERS.includes(column));
-  const machine = ofPeers.length
-    ? middle(ofPeers.map(({ before, after }) => after.median / before.median))
-    : 1;
+  const machine = ofPeers.length ? middle(ofPeers.map(({ before, after }) => after.min / before.min)) : 1;
   const changes = all
     .filter(({ column }) => !PEERS.includes(column))
     .map(({ id, column, before, after }) => ({
       id,
       column,
-      ratio: after.median / before.median / machine,
-      noise: ALWAYS_NOISE + SPREADS * (before.mad / before.median + after.mad / after.median),
+      ratio: after.min / before.min / machine,
+      noise: ALWAYS_NOISE + DRIFTS * (before.drift + after.drift),
     }))
     .filter(({ ratio, noise }) => ratio > 1 + noise || ratio < 1 / (1 + noise));
   return { machine, compared: all.length, changes: changes.sort((a, b) => b.ratio - a.ratio) };
