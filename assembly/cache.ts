@@ -24,13 +24,21 @@ import { dropRecord, newRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
 import { markCandidate } from "./walk";
 
-/**
- * Takes all free pages of the 64-page aligned block that holds the first free page, and returns the ref of the cache
- * that owns them; 0 when nothing is free. The region has room for a record.
- */
+/** Makes a cache as `refill` fills it, and returns its ref; 0 when nothing is free. The region has room for a record. */
 export function allocToCache(heap: usize, owner: u32): u32 {
+  if (findFree(heap, 1) < 0) return 0;
+  const ref = newRecord(heap, KIND_CACHE, owner, 0, 0, CACHE_PAGES);
+  refill(heap, ref);
+  return ref;
+}
+
+/**
+ * Gives an empty cache all free pages of the 64-page aligned block that holds the first free page. Returns whether there
+ * was any.
+ */
+export function refill(heap: usize, ref: u32): bool {
   const page = findFree(heap, 1);
-  if (page < 0) return 0;
+  if (page < 0) return false;
   const chunk = <u32>(page >> CHUNK_SHIFT);
   const index = <u32>page & (CHUNK_PAGES - CACHE_PAGES);
   const leaf = leafOf(heap, chunk);
@@ -43,10 +51,12 @@ export function allocToCache(heap: usize, owner: u32): u32 {
   setSearch(heap, chunk, index + CACHE_PAGES - 1);
   countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
   store<f64>(heap, load<f64>(heap, HEADER_ALLOCS) + 1, HEADER_ALLOCS);
-  const ref = newRecord(heap, KIND_CACHE, owner, chunk, index, CACHE_PAGES);
-  store<u64>(heap + ref, cache, RECORD_CACHE);
-  store<u64>(heap + ref, scav, RECORD_SCAV);
-  return ref;
+  const record = heap + ref;
+  store<u32>(record, chunk, RECORD_CHUNK);
+  store<u32>(record, index, RECORD_INDEX);
+  store<u64>(record, cache, RECORD_CACHE);
+  store<u64>(record, scav, RECORD_SCAV);
+  return true;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */

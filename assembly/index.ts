@@ -1,7 +1,7 @@
 // What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
 
 export { clearRange, popcntRange, setRange } from "./bits";
-export { allocToCache, cacheAlloc, flush } from "./cache";
+export { allocToCache, cacheAlloc, flush, refill } from "./cache";
 export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 export { fillAligned } from "./fill-aligned";
 export { find } from "./find";
@@ -20,6 +20,7 @@ export {
   unclaim,
 } from "./heap";
 export { dropRecord, newRecord, owned } from "./record";
+export { run } from "./run";
 export { summarize } from "./summary";
 export { mappedLeafOf } from "./tree";
 export { walk } from "./walk";

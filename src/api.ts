@@ -7,3 +7,4 @@ export type { PageAllocOptions, PageAllocStats } from "./page-alloc.ts";
 export { PageCache } from "./page-cache.ts";
 export type { PageBits, PallocSum } from "./palloc-data.ts";
 export type { ChunkRanges, PageRange } from "./ranges.ts";
+export { Op, type RunOptions } from "./run.ts";

@@ -5,6 +5,7 @@
 // are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
 // chunks as they take. Nothing here checks its arguments: the facade does.
 
+import type { Core } from "./core.ts";
 import type { Memory } from "./memory.ts";
 
 /** The calls of an engine. */
@@ -63,12 +64,29 @@ export interface Kernels {
   allocToCache(heap: number, owner: number): number;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
   cacheAlloc(heap: number, ref: number, npages: number): number;
+  /** Fills an empty cache anew. Returns whether anything was free. */
+  refill(heap: number, ref: number): boolean | number;
   /** One of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
+}
+
+/** A batch of operations (see layout.ts) that the engine carries out by itself as far as it can. */
+export interface Batch {
+  /** Carries out operations from `from` on. Returns the first that it leaves to others, `to` when there is none. */
+  run(from: number, to: number): number;
+  /** Takes over the result of an operation that was carried out elsewhere. */
+  note(i: number): void;
 }
 
 /** An engine: its calls and the memory that they work on. */
 export interface Engine extends Kernels {
   readonly name: "wasm" | "ts";
   readonly memory: Memory;
+  /** How to give it a batch, with the refs of page caches; the twin, which costs nothing to call, has no need for it. */
+  readonly Batch?: new (
+    core: Core,
+    ops: Float64Array,
+    results: Float64Array,
+    refs: number[],
+  ) => Batch;
 }

@@ -205,3 +205,24 @@ export const RANGE_NOT_MAPPED = 1;
 export const RANGE_MISMATCH = 2;
 /** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
 export const RANGE_OWNED = 3;
+
+// A batch: operations and results as columns of f64, so that both engines read what JavaScript has written.
+//
+//   operation  ┌──────┬────────┬───────┬────────┐     result  ┌───────┬───────────┐
+//              │ code │ npages │ where │ offset │             │ value │ scavenged │
+//              └──────┴────────┴───────┴────────┘             └───────┴───────────┘
+
+/** Numbers of an operation. */
+export const OP_NUMBERS = 4;
+/** Numbers of a result. */
+export const RESULT_NUMBERS = 2;
+/** Allocates; `where` is the number of the page cache to ask first, or -1. The value is the base address. */
+export const OP_ALLOC = 0;
+/** Takes exactly the pages from address `where` on. The value is that address. */
+export const OP_ALLOC_RANGE = 1;
+/** Frees the pages from address `where` on. The value is that address. */
+export const OP_FREE = 2;
+/** Frees the pages from `offset` bytes after the value of operation number `where` on, an earlier one of the batch. */
+export const OP_FREE_RESULT = 3;
+/** Marks what is free of the pages from address `where` on as scavenged. The value is how many bytes that were. */
+export const OP_SCAVENGE_RANGE = 4;

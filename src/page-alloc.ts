@@ -33,6 +33,7 @@ import type { Lock } from "./lock.ts";
 import { PageCache } from "./page-cache.ts";
 import { capHugePages, PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
+import { type RunOptions, run } from "./run.ts";
 import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
 import { seal, unseal } from "./snapshot.ts";
 import { giveBack, type Run, runsOf, runUsed, scavengePages } from "./used.ts";
@@ -382,6 +383,25 @@ export class PageAlloc {
     const core = this[CORE];
     const place = core.range(base, npages);
     return core.locked(() => scavengePages(core, place, npages)) * core.pageSize;
+  }
+
+  /**
+   * Carries out a batch of calls at once, each as the call of its name would. `ops` has four numbers an operation, and
+   * `results` gets two for each, in bytes:
+   *
+   * | code | npages | where | offset | value | scavenged |
+   * |---|---|---|---|---|---|
+   * | Op.alloc | 1 or more | number of the page cache to ask first, or -1 | - | base, or -1 | bytes that had been |
+   * | Op.allocRange | 1 or more | base | - | base | bytes that had been |
+   * | Op.free | 1 or more | base | - | base | 0 |
+   * | Op.freeResult | 1 or more | number of an earlier operation | bytes from its value on | base | 0 |
+   * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
+   *
+   * What an operation throws, this throws, its message beginning with the operation's number; those before it stand, and
+   * their results are written. Throws TypeError or RangeError for arrays that are too short.
+   */
+  run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
+    run(this[CORE], this, ops, results, options);
   }
 
   /**

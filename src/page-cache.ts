@@ -10,6 +10,9 @@ import { giveBack, runsOf, runUsed } from "./used.ts";
 /** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
 type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
 
+/** Ref of a cache's record, made when it has none. Throws TypeError for a cache of another heap. */
+export let refOf: (cache: PageCache, core: Core) => number;
+
 /**
  * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`. A
  * cache that is dropped without a flush keeps its pages for ever.
@@ -19,6 +22,14 @@ export class PageCache {
   /** Ref of the cache's record; 0 once it owns nothing any more. */
   #ref: number;
   #lastAllocScavenged = 0;
+
+  static {
+    refOf = (cache, core) => {
+      if (cache.#core !== core) throw new TypeError("the page cache must be one of this heap");
+      cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, CACHE_PAGES);
+      return cache.#ref;
+    };
+  }
 
   /**
    * Takes over pages that are in use already. `heap.allocToCache()` is how to get free ones.
@@ -104,6 +115,15 @@ export class PageCache {
       }
       this.#ref = 0;
     });
+  }
+
+  /**
+   * Takes the free pages of the next block, as `heap.allocToCache()` does, if the cache is empty. Returns whether it has
+   * any now. Throws PageAllocError ERR_METADATA_FULL.
+   */
+  refill(): boolean {
+    const core = this.#core;
+    return !this.empty || core.locked(() => Boolean(core.engine.refill(core.at, refOf(this, core))));
   }
 
   /** Ref of the record, while it is there. */

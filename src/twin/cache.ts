@@ -25,19 +25,27 @@ import { dropRecord, newRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
 import { markCandidate } from "./walk.ts";
 
-/**
- * Takes all free pages of the 64-page aligned block that holds the first free page, and returns the ref of the cache
- * that owns them; 0 when nothing is free. The region has room for a record.
- */
+/** Makes a cache as `refill` fills it, and returns its ref; 0 when nothing is free. The region has room for a record. */
 export function allocToCache(memory: Memory, heap: number, owner: number): number {
+  if (findFree(memory, heap, 1) < 0) return 0;
+  const ref = newRecord(memory, heap, KIND_CACHE, owner, 0, 0, CACHE_PAGES);
+  refill(memory, heap, ref);
+  return ref;
+}
+
+/**
+ * Gives an empty cache all free pages of the 64-page aligned block that holds the first free page. Returns whether there
+ * was any.
+ */
+export function refill(memory: Memory, heap: number, ref: number): boolean {
   const { i32, f64 } = memory;
   const page = findFree(memory, heap, 1);
-  if (page < 0) return 0;
+  if (page < 0) return false;
   const chunk = Math.floor(page / CHUNK_PAGES);
   const index = (page % CHUNK_PAGES) & -CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  const ref = newRecord(memory, heap, KIND_CACHE, owner, chunk, index, CACHE_PAGES);
+  const record = heap + ref;
   let cached = 0;
   let scavenged = 0;
   for (let half = 0; half < 2; half++) {
@@ -45,16 +53,18 @@ export function allocToCache(memory: Memory, heap: number, owner: number): numbe
     const scav = i32[word + half + DATA_SCAVENGED / 4];
     i32[word + half] = -1;
     i32[word + half + DATA_SCAVENGED / 4] = 0;
-    i32[((heap + ref + RECORD_CACHE) >>> 2) + half] = cache;
-    i32[((heap + ref + RECORD_SCAV) >>> 2) + half] = scav;
+    i32[((record + RECORD_CACHE) >>> 2) + half] = cache;
+    i32[((record + RECORD_SCAV) >>> 2) + half] = scav;
     cached += popcnt(cache);
     scavenged += popcnt(scav);
   }
+  i32[(record + RECORD_CHUNK) >>> 2] = chunk;
+  i32[(record + RECORD_INDEX) >>> 2] = index;
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
   setSearch(memory, heap, chunk, index + CACHE_PAGES - 1);
   countTaken(memory, heap, cached, scavenged);
   f64[(heap + HEADER_ALLOCS) >>> 3]++;
-  return ref;
+  return true;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */

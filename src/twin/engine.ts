@@ -3,7 +3,7 @@
 import type { Engine, Kernels } from "../engine.ts";
 import { MEMORY_PAGE, Memory } from "../memory.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
-import { allocToCache, cacheAlloc, flush } from "./cache.ts";
+import { allocToCache, cacheAlloc, flush, refill } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { fillAligned } from "./fill-aligned.ts";
 import { find } from "./find.ts";
@@ -55,6 +55,7 @@ const calls = {
   allocToCache,
   cacheAlloc,
   flush,
+  refill,
 };
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */

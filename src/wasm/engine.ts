@@ -4,6 +4,7 @@ import { show } from "../args.ts";
 import type { Engine, Kernels } from "../engine.ts";
 import { PageAllocError } from "../errors.ts";
 import { Memory } from "../memory.ts";
+import { batchesOf, type Run } from "./batch.ts";
 import { wasmBytes } from "./bytes.ts";
 
 /** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
@@ -37,7 +38,8 @@ export function createWasm(module: WebAssembly.Module, pages: number): Engine {
   return orUnavailable(() => {
     const memory = new WebAssembly.Memory({ initial: pages });
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    return { ...(exports as unknown as Kernels), name: "wasm", memory: new Memory(memory) };
+    const { run, ...kernels } = exports as unknown as Kernels & { run: Run };
+    return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batchesOf(run) };
   });
 }
 

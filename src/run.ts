@@ -1,0 +1,135 @@
+// A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
+// batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
+
+import { optionalObject, refuse } from "./args.ts";
+import type { Core } from "./core.ts";
+import {
+  OP_ALLOC,
+  OP_ALLOC_RANGE,
+  OP_FREE,
+  OP_FREE_RESULT,
+  OP_NUMBERS,
+  OP_SCAVENGE_RANGE,
+  RESULT_NUMBERS,
+} from "./layout.ts";
+import type { PageAlloc } from "./page-alloc.ts";
+import { PageCache, refOf } from "./page-cache.ts";
+
+/** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
+export const Op = {
+  alloc: OP_ALLOC,
+  allocRange: OP_ALLOC_RANGE,
+  free: OP_FREE,
+  freeResult: OP_FREE_RESULT,
+  scavengeRange: OP_SCAVENGE_RANGE,
+} as const;
+
+/** How a batch is run. */
+export interface RunOptions {
+  /** The page caches that `alloc` operations number, all of this heap. One that is empty is refilled. Default none. */
+  caches?: readonly PageCache[];
+  /**
+   * Whether an `alloc` for which there is no room makes the heap grow, upward from its end, by the request rounded up to
+   * whole chunks. Default false: its value is -1.
+   */
+  grow?: boolean;
+}
+
+/** Runs a batch, as `PageAlloc.run` describes it. */
+export function run(
+  core: Core,
+  heap: PageAlloc,
+  ops: Float64Array,
+  results: Float64Array,
+  options?: RunOptions,
+): void {
+  const { caches = [], grow = false } = optionalObject("options", options);
+  if (!(ops instanceof Float64Array && ops.length % OP_NUMBERS === 0)) {
+    refuse("ops", ops, `a Float64Array of ${OP_NUMBERS} numbers an operation`, "object");
+  }
+  const count = ops.length / OP_NUMBERS;
+  if (!(results instanceof Float64Array && results.length >= count * RESULT_NUMBERS)) {
+    refuse("results", results, `a Float64Array of ${count * RESULT_NUMBERS} numbers or more`, "object");
+  }
+  for (const cache of caches) if (!(cache instanceof PageCache)) refuse("a cache", cache, "a PageCache", "");
+  const { Batch } = core.engine;
+  const batch =
+    Batch && !core.sys.used
+      ? new Batch(
+          core,
+          ops,
+          results,
+          caches.map((cache) => refOf(cache, core)),
+        )
+      : null;
+  for (let i = 0; i < count; i++) {
+    if (batch) i = batch.run(i, count);
+    if (i === count) return;
+    try {
+      step(heap, ops, results, i, caches, grow);
+    } catch (error) {
+      if (error instanceof Error) error.message = `operation ${i} of the batch: ${error.message}`;
+      throw error;
+    }
+    batch?.note(i);
+  }
+}
+
+/** Carries out one operation by public calls. */
+function step(
+  heap: PageAlloc,
+  ops: Float64Array,
+  results: Float64Array,
+  i: number,
+  caches: readonly PageCache[],
+  grow: boolean,
+): void {
+  const at = i * OP_NUMBERS;
+  const code = ops[at];
+  const npages = ops[at + 1];
+  const where = ops[at + 2];
+  let value = where;
+  let scavenged = 0;
+  if (code === OP_ALLOC) {
+    [value, scavenged] = alloc(heap, npages, cacheOf(caches, where), grow);
+  } else if (code === OP_ALLOC_RANGE) {
+    scavenged = heap.allocRange(where, npages);
+  } else if (code === OP_FREE) {
+    heap.free(where, npages);
+  } else if (code === OP_FREE_RESULT) {
+    if (!(Number.isInteger(where) && where >= 0 && where < i))
+      refuse("where", where, `an integer from 0 to ${i - 1}`);
+    value = results[where * RESULT_NUMBERS] + ops[at + 3];
+    heap.free(value, npages);
+  } else if (code === OP_SCAVENGE_RANGE) {
+    value = heap.scavengeRange(where, npages);
+  } else {
+    refuse("code", code, `an integer from ${OP_ALLOC} to ${OP_SCAVENGE_RANGE}`);
+  }
+  results[i * RESULT_NUMBERS] = value;
+  results[i * RESULT_NUMBERS + 1] = scavenged;
+}
+
+/** The page cache that an operation numbers; undefined for -1. */
+function cacheOf(caches: readonly PageCache[], where: number): PageCache | undefined {
+  if (where !== -1 && !caches[where]) refuse("where", where, `an integer from -1 to ${caches.length - 1}`);
+  return caches[where];
+}
+
+/** OP_ALLOC. Returns the base address and the bytes that had been scavenged. */
+function alloc(
+  heap: PageAlloc,
+  npages: number,
+  cache: PageCache | undefined,
+  grow: boolean,
+): [number, number] {
+  if (cache?.empty) cache.refill();
+  const cached = cache ? cache.alloc(npages) : -1;
+  if (cache && cached >= 0) return [cached, cache.lastAllocScavenged];
+  let base = heap.alloc(npages);
+  if (base < 0 && grow) {
+    heap.grow(heap.bounds().end * heap.chunkBytes, npages * heap.pageSize);
+    base = heap.alloc(npages);
+  }
+  return [base, heap.lastAllocScavenged];
+}
