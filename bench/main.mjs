@@ -12,6 +12,7 @@ import { environment } from "./environment.mjs";
 import { buildInside } from "./inside/build.mjs";
 import { nativeColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
+import { markdown } from "./report/markdown.mjs";
 import { plot } from "./report/plot.mjs";
 import { cellText } from "./report/table.mjs";
 import { printTables } from "./report/terminal.mjs";
@@ -29,6 +30,7 @@ const command = new Command("npm run bench --")
     "--compare <file>",
     "compare with an earlier run's JSON, and mark what got worse by more than the noise",
   )
+  .option("--markdown <file>", "write the medians as Markdown tables")
   .option("--svg <file>", "draw cost over the size of the heap")
   .parse();
 const options = command.opts();
@@ -88,6 +90,7 @@ print(
 );
 if (options.json === true) console.log(JSON.stringify(results, null, 1));
 else if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
+if (options.markdown) writeFileSync(options.markdown, markdown(results));
 if (options.svg) {
   const svg = plot(rows, names);
   if (svg) writeFileSync(options.svg, svg);

@@ -1,29 +1,44 @@
-// The scoreboard as rows of text, for terminals and web pages alike.
+// The scoreboard as rows of text, for terminals, web pages and Markdown alike.
 
-const significant = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(x >= 1 ? 3 : 2));
+const UNITS = [
+  ["ns", 1],
+  ["µs", 1e3],
+  ["ms", 1e6],
+  ["s", 1e9],
+];
 
-/** A time in ns in the unit that suits it. */
-export function duration(ns) {
-  if (ns < 10_000) return `${significant(ns)} ns`;
-  if (ns < 10_000_000) return `${significant(ns / 1e3)} µs`;
-  return `${significant(ns / 1e6)} ms`;
-}
+/** The unit that suits a time in ns: [name, ns]. */
+const unitFor = (ns) => UNITS.findLast(([, size]) => ns >= size) ?? UNITS[0];
 
-const bytes = (n) => `${(n / 2 ** 20).toFixed(1)} MiB`;
+/** Three digits that mean something. */
+const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(x >= 1 ? 3 : 2));
 
-/** A cell: the median, what it is in events a second where that is asked for, and from the least to p99. */
-export function cellText(cell, { unit, rate }) {
+/** The median of a cell: in events a second where that is asked for, else in the unit that suits it. */
+export function medianText(cell, { unit, rate }) {
   if (!cell) return "–";
-  if (unit === "bytes") return bytes(cell.median);
-  const median = rate ? `${(1e3 / cell.median).toFixed(1)} ${rate}` : duration(cell.median);
-  return `${median} (${duration(cell.min)} … ${duration(cell.p99)})`;
+  if (unit === "bytes") return `${(cell.median / 2 ** 20).toFixed(1)} MiB`;
+  if (rate) return `${(1e3 / cell.median).toFixed(1)} ${rate}`;
+  const [name, size] = unitFor(cell.median);
+  return `${digits(cell.median / size)} ${name}`;
 }
 
-/** The rows by group: [group, rows of text], the first two of each row being the name and the input. */
-export function tables(rows, columns) {
+/** A cell: the median, and from the least to p99. */
+export function cellText(cell, row) {
+  const median = medianText(cell, row);
+  if (!cell || row.unit === "bytes") return median;
+  const [name, size] = unitFor(cell.median);
+  const spread = `${digits(cell.min / size)} … ${digits(cell.p99 / size)}`;
+  return row.rate ? `${median} (${spread} ${name})` : `${median} (${spread})`;
+}
+
+/**
+ * The rows by group: [group, rows of text], the first two of each row being the name and the input, and the rest what
+ * `text(cell, row)` makes of the cells.
+ */
+export function tables(rows, columns, text = cellText) {
   const groups = new Map();
   for (const row of rows) {
-    const line = [row.name, row.input, ...columns.map((name) => cellText(row.cells[name], row))];
+    const line = [row.name, row.input, ...columns.map((name) => text(row.cells[name], row))];
     if (groups.has(row.group)) groups.get(row.group).push(line);
     else groups.set(row.group, [line]);
   }
