@@ -25,7 +25,9 @@ export class PageCache {
 
   static {
     refOf = (cache, core) => {
-      if (cache.#core !== core) throw new TypeError("the page cache must be one of this heap");
+      if (!(cache instanceof PageCache && cache.#core === core)) {
+        throw new TypeError(`a page cache must be one of this heap, got ${show(cache)}`);
+      }
       cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, CACHE_PAGES);
       return cache.#ref;
     };

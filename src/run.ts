@@ -26,8 +26,11 @@ export const Op = {
 
 /** How a batch is run. */
 export interface RunOptions {
-  /** The page caches that `alloc` operations number, all of this heap. One that is empty is refilled. Default none. */
-  caches?: readonly PageCache[];
+  /**
+   * The page caches that `alloc` operations number, all of this heap. One that is empty is refilled; an element that is
+   * undefined is set to a new one first. Default none.
+   */
+  caches?: Array<PageCache | undefined>;
   /**
    * Whether an `alloc` for which there is no room makes the heap grow, upward from its end, by the request rounded up to
    * whole chunks. Default false: its value is -1.
@@ -51,22 +54,16 @@ export function run(
   if (!(results instanceof Float64Array && results.length >= count * RESULT_NUMBERS)) {
     refuse("results", results, `a Float64Array of ${count * RESULT_NUMBERS} numbers or more`, "object");
   }
-  for (const cache of caches) if (!(cache instanceof PageCache)) refuse("a cache", cache, "a PageCache", "");
+  const made = Array.from(caches, (cache) => cache ?? new PageCache(heap, { ref: 0 }));
+  const refs = made.map((cache) => refOf(cache, core));
+  for (let i = 0; i < made.length; i++) caches[i] = made[i];
   const { Batch } = core.engine;
-  const batch =
-    Batch && !core.sys.used
-      ? new Batch(
-          core,
-          ops,
-          results,
-          caches.map((cache) => refOf(cache, core)),
-        )
-      : null;
+  const batch = Batch && !core.sys.used ? new Batch(core, ops, results, refs) : null;
   for (let i = 0; i < count; i++) {
     if (batch) i = batch.run(i, count);
     if (i === count) return;
     try {
-      step(heap, ops, results, i, caches, grow);
+      step(heap, ops, results, i, made, grow);
     } catch (error) {
       if (error instanceof Error) error.message = `operation ${i} of the batch: ${error.message}`;
       throw error;
