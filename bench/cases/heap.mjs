@@ -66,6 +66,54 @@ function allocFreeRandom(n) {
   };
 }
 
+/** Numbers of an operation and of its result in a batch. */
+const OP_NUMBERS = 4;
+const RESULT_NUMBERS = 2;
+
+/** The operations of allocFreeRandom as a batch: blocks that it has allocated itself are freed by their number. */
+function randomBatch(Op, n) {
+  const { live, victims, most } = fragments(n);
+  const allocatedBy = new Map();
+  const ops = new Float64Array(2 * most * OP_NUMBERS);
+  for (let i = 0; i < most; i++) {
+    const victim = victims[i];
+    const earlier = allocatedBy.get(victim);
+    const freed =
+      earlier === undefined ? [Op.free, n, live[victim] * n * PAGE, 0] : [Op.freeResult, n, earlier, 0];
+    ops.set([Op.alloc, n, -1, 0, ...freed], 2 * i * OP_NUMBERS);
+    allocatedBy.set(victim, 2 * i);
+  }
+  return ops;
+}
+
+/** The same as allocFreeRandom, all of it in one call. */
+const allocFreeBatch = (n) => ({
+  name: "alloc + free of a random block, in a batch",
+  input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc, Op }) => {
+    const { free, most } = fragments(n);
+    const snapshot = fragmented(PageAlloc, n, free).snapshot();
+    const ops = randomBatch(Op, n);
+    const results = new Float64Array(2 * most * RESULT_NUMBERS);
+    let heap;
+    return {
+      most,
+      check: most,
+      prepare() {
+        heap?.[Symbol.dispose]();
+        heap = PageAlloc.restore(snapshot);
+      },
+      run(operations) {
+        heap.run(ops.subarray(0, 2 * operations * OP_NUMBERS), results);
+        let sum = 0;
+        for (let i = 0; i < operations; i++) sum += results[2 * i * RESULT_NUMBERS] / PAGE;
+        return sum;
+      },
+    };
+  },
+});
+
 /** alloc(n), then free of the same block: what the lowest free place costs. */
 function allocFreeSame(n) {
   const { free } = fragments(n);
@@ -280,6 +328,7 @@ const snapshots = {
 export const heapCases = () =>
   [
     ...[1, 2, 16, 64, 512].map(allocFreeRandom),
+    ...[1, 512].map(allocFreeBatch),
     ...[1, 512].map(allocFreeSame),
     scavengePages,
     caches,
