@@ -10,6 +10,7 @@ import {
   DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
+  FANOUT_SHIFT,
   HEADER_ADDR_BITS,
   HEADER_ALLOCS,
   HEADER_BYTES,
@@ -72,6 +73,12 @@ interface Sum extends PallocSum {
   candidates: boolean;
 }
 
+/** What a part of a node says when there is nothing in it. */
+const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: false };
+
+/** Level of the root of a tree over all the chunks that there can be. */
+const TOP_LEVEL = CHUNK_INDEX_BITS / FANOUT_SHIFT - 1;
+
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
 export function check(core: Core): void {
   const checker = new Checker(core);
@@ -92,9 +99,10 @@ class Checker {
   #chunks = 0;
   #inUse = 0;
   #released = 0;
+  #holds = 0;
   #first = 0;
   #end = 0;
-  #firstFree = Infinity;
+  #firstFree = NO_CHUNK * CHUNK_PAGES;
 
   constructor(core: Core) {
     this.#core = core;
@@ -103,38 +111,32 @@ class Checker {
   /** Throws unless `holds`. */
   #must(holds: boolean, what: string): void {
     if (holds) return;
-    const place = `${this.#name} at ${this.#piece}`;
-    throw new PageAllocError("ERR_CORRUPT", `the heap's state is damaged in the ${place}: ${what}`);
-  }
-
-  /** A field of the piece, which must be an integer from `min` to `max`. */
-  #field(offset: number, min: number, max = min): number {
-    const value = this.#core.get(this.#piece + offset);
-    this.#range(offset, value, min, max);
-    return value;
-  }
-
-  #range(offset: number, value: number, min: number, max: number): void {
-    const holds = Number.isInteger(value) && value >= min && value <= max;
-    this.#must(
-      holds,
-      `byte ${offset} begins a ${value} that should be ${min === max ? min : `${min} to ${max}`}`,
+    throw new PageAllocError(
+      "ERR_CORRUPT",
+      `the heap's state is damaged in the ${this.#name} at ${this.#piece}: ${what}`,
     );
   }
 
-  /** Goes to a piece, which must lie within the region. */
-  #goTo(name: string, ref: number, bytes: number): void {
-    this.#name = name;
-    this.#piece = ref;
-    const inside = ref >= HEADER_BYTES && ref % 16 === 0 && ref + bytes <= this.#core.get(HEADER_USED);
-    this.#must(inside, "there is no such place");
+  /** A field of the piece, which must be an integer from `min` to `max`. */
+  #field(offset: number, min: number, max = min, value = this.#core.get(this.#piece + offset)): number {
+    const holds = Number.isInteger(value) && value >= min && value <= max;
+    this.#must(holds, `byte ${offset} begins ${value}, should be ${min} to ${max}`);
+    return value;
+  }
+
+  /** A field of the header that counts without an end. */
+  #total(offset: number, max = Number.MAX_SAFE_INTEGER): void {
+    this.#field(offset, 0, max, this.#core.getF64(offset));
   }
 
   /** Goes on to the next piece. More bytes than there are would mean that one comes twice. */
-  #add(name: string, ref: number, bytes: number): void {
-    this.#goTo(name, ref, bytes);
+  #goTo(name: string, ref: number, bytes: number): void {
+    this.#name = name;
+    this.#piece = ref;
     this.#bytes += bytes;
-    this.#must(this.#bytes <= this.#core.get(HEADER_USED), "pieces overlap");
+    const used = this.#core.get(HEADER_USED);
+    const inside = ref >= HEADER_BYTES && ref % 16 === 0 && ref + bytes <= used;
+    this.#must(inside && this.#bytes <= used, "it lies elsewhere");
   }
 
   /** What the heap was made with. */
@@ -145,71 +147,69 @@ class Checker {
     this.#field(HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
     const minPages = this.#field(HEADER_MIN_PAGES, 1, 64);
     const hugePages = this.#field(HEADER_HUGE_PAGES, 0, 2 * CHUNK_PAGES);
-    const powers = !(minPages & (minPages - 1)) && !(hugePages & (hugePages - 1));
+    const powers = !((minPages & (minPages - 1)) | (hugePages & (hugePages - 1)));
     this.#must(powers, "physical pages are no powers of two");
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
   }
 
   /** The tree from its root down. */
   tree(): void {
-    const root = this.#core.get(HEADER_ROOT);
+    const core = this.#core;
+    const root = core.get(HEADER_ROOT);
     if (!root) return;
-    this.#goTo("root", root, NODE_BYTES);
-    const level = this.#field(NODE_SHAPE, 0, (10 << LEVEL_SHIFT) - 1) >>> LEVEL_SHIFT;
-    const first = this.#field(NODE_FIRST, 0, 2 ** CHUNK_INDEX_BITS);
-    this.#must(first % FANOUT ** (level + 1) === 0, "its first chunk is no multiple of its size");
-    this.#node(root, 0, first, level);
+    const level = Math.min(core.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, TOP_LEVEL);
+    const first = Math.max(core.get(root + NODE_FIRST), 0);
+    this.#node(root, 0, first - (first % FANOUT ** (level + 1)), level);
   }
 
   /** A node and all below it. Returns what it sums up to. */
   #node(ref: number, parent: number, first: number, level: number): Sum {
-    this.#add("node", ref, level ? NODE_BYTES : LEAF_BYTES);
+    this.#goTo("node", ref, level ? NODE_BYTES : LEAF_BYTES);
     this.#field(NODE_PARENT, parent);
     this.#field(NODE_FIRST, first);
     const shape = level << LEVEL_SHIFT;
     const mapped = this.#field(NODE_SHAPE, shape + (level ? 0 : 1), shape + (level ? 0 : 255));
-    const candidates = this.#field(NODE_CANDIDATES, 0, 255);
+    const candidates = this.#core.get(ref + NODE_CANDIDATES);
     const span = FANOUT ** level;
-    const whole = { start: 0, max: 0, end: 0, candidates: candidates !== 0 };
+    const whole = { ...NOTHING, candidates: candidates !== 0 };
+    let wanted = 0;
     for (let slot = 0; slot < FANOUT; slot++) {
       const at = 4 * slot;
-      const child = level ? this.#core.get(ref + NODE_CHILDREN + at) : (mapped >>> slot) & 1;
-      const sum = level
-        ? child && this.#node(child, ref, first + slot * span, level - 1)
-        : this.#chunk(ref + LEAF_DATA + slot * DATA_BYTES, first + slot, child);
-      const { start, max, end, candidates: wanted } = sum || { start: 0, max: 0, end: 0, candidates: false };
+      const chunk = first + slot * span;
+      const child = level && this.#core.get(ref + NODE_CHILDREN + at);
+      let sum = NOTHING;
+      if (child) sum = this.#node(child, ref, chunk, level - 1);
+      else if (!level) sum = this.#chunk(ref + LEAF_DATA + slot * DATA_BYTES, chunk, (mapped >>> slot) & 1);
+      const { start, max, end } = sum;
+      if (sum.candidates) wanted |= 1 << slot;
       this.#piece = ref;
       this.#field(NODE_START + at, start);
       this.#field(NODE_MAX + at, max);
       this.#field(NODE_END + at, end);
-      const marked = ((candidates >>> slot) & 1) === 1;
-      // A chunk that is marked may have lost its candidate; one that is not marked must have none.
-      this.#must(
-        marked === wanted || (marked && !level && child === 1),
-        `the candidate mark of part ${slot} is wrong`,
-      );
       if (whole.start === slot * span * CHUNK_PAGES) whole.start += start;
       whole.max = Math.max(whole.max, max, whole.end + start);
       whole.end = start === span * CHUNK_PAGES ? whole.end + start : end;
     }
+    // A chunk that is marked may have lost its candidate; one that is not marked must have none.
+    this.#field(NODE_CANDIDATES, wanted | (level ? 0 : candidates & mapped));
     return whole;
   }
 
-  /** The chunk with its bitmaps at an offset of the region. Returns what it sums up to, 0 for a hole. */
-  #chunk(offset: number, chunk: number, mapped: number): Sum | 0 {
+  /** The chunk with its bitmaps at an offset of the region. Returns what it sums up to. */
+  #chunk(offset: number, chunk: number, mapped: number): Sum {
     const { engine } = this.#core;
     const data = this.#core.at + offset;
     const inUse = engine.popcntRange(data, 0, CHUNK_PAGES);
     const released = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES);
+    if (!mapped) {
+      this.#must(!(inUse | released), `chunk ${chunk} is a hole, and has pages`);
+      return NOTHING;
+    }
     let both = 0;
     for (let at = offset; at < offset + BITMAP_BYTES; at += 4) {
       both |= this.#core.get(at) & this.#core.get(at + DATA_SCAVENGED);
     }
     this.#must(!both, `chunk ${chunk} has pages in use that are scavenged`);
-    if (!mapped) {
-      this.#must(!inUse && !released, `chunk ${chunk} is a hole, and has pages`);
-      return 0;
-    }
     if (!this.#chunks++) this.#first = chunk;
     this.#end = chunk + 1;
     this.#inUse += inUse;
@@ -223,22 +223,18 @@ class Checker {
   /** The lists of records, live and dead, and the pages that live ones own. */
   records(): void {
     const core = this.#core;
-    let holds = 0;
     let prev = 0;
     for (let ref = core.get(HEADER_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
-      this.#add("record", ref, RECORD_BYTES);
+      this.#goTo("record", ref, RECORD_BYTES);
       this.#field(RECORD_PREV, prev);
-      if (this.#field(RECORD_KIND, KIND_CACHE, KIND_REUSING) !== KIND_CACHE) holds++;
+      if (this.#field(RECORD_KIND, KIND_CACHE, KIND_REUSING) !== KIND_CACHE) this.#holds++;
       this.#owned(ref);
       prev = ref;
     }
     for (let ref = core.get(HEADER_DEAD_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
-      this.#add("dead record", ref, RECORD_BYTES);
+      this.#goTo("dead record", ref, RECORD_BYTES);
       this.#field(RECORD_KIND, KIND_DEAD);
     }
-    this.#name = "header";
-    this.#piece = 0;
-    this.#field(HEADER_HOLDS, holds);
   }
 
   /** The pages that a record owns: in use, and nobody else's. */
@@ -246,15 +242,21 @@ class Checker {
     const { engine, at } = this.#core;
     const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
     const index = this.#field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-    const npages = this.#field(RECORD_NPAGES, isCache ? CACHE_PAGES : 1, isCache ? CACHE_PAGES : Infinity);
-    this.#must(!isCache || index % CACHE_PAGES === 0, "its block is not aligned");
+    const npages = this.#field(RECORD_NPAGES, 1, Infinity);
+    if (isCache) {
+      this.#field(RECORD_INDEX, index & -CACHE_PAGES);
+      this.#field(RECORD_NPAGES, CACHE_PAGES);
+    }
     const first = this.#core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
-    for (let i = 0; i < npages; i++) {
-      if (isCache && !engine.popcntRange(at + ref + RECORD_CACHE, i, 1)) continue;
-      const page = placeOf(first + i);
-      this.#must(!engine.inspect(at, page.chunk, page.index, 1, true), `its page ${i} is not in use`);
-      this.#must(!this.#taken.has(first + i), `its page ${i} is another record's too`);
-      this.#taken.add(first + i);
+    for (let page = first; page < first + npages; page++) {
+      if (isCache && !engine.popcntRange(at + ref + RECORD_CACHE, page - first, 1)) continue;
+      const { chunk, index } = placeOf(page);
+      const inUse = !engine.inspect(at, chunk, index, 1, true);
+      this.#must(
+        inUse && !this.#taken.has(page),
+        `its page ${page - first} is free, or another record's too`,
+      );
+      this.#taken.add(page);
     }
   }
 
@@ -263,6 +265,9 @@ class Checker {
     const core = this.#core;
     const pages = this.#chunks * CHUNK_PAGES;
     const endPage = this.#end * CHUNK_PAGES;
+    this.#name = "header";
+    this.#piece = 0;
+    this.#field(HEADER_HOLDS, this.#holds);
     this.#field(HEADER_USED, this.#bytes);
     this.#field(HEADER_CHUNKS, Math.min(this.#chunks, MAX_CHUNKS));
     this.#field(HEADER_START, this.#first);
@@ -272,17 +277,12 @@ class Checker {
     this.#field(HEADER_PEAK_IN_USE, this.#inUse, pages);
     this.#field(HEADER_PEAK_RETAINED, pages - this.#released, pages);
     this.#field(HEADER_SCAV_STRICT, 0, 1);
-    this.#range(HEADER_SCAV_END, core.getF64(HEADER_SCAV_END), 0, endPage);
-    for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL]) {
-      this.#range(total, core.getF64(total), 0, Number.MAX_SAFE_INTEGER);
-    }
+    this.#total(HEADER_SCAV_END, endPage);
+    for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+      this.#total(total);
     const index = this.#field(HEADER_SEARCH_INDEX, 0, CHUNK_PAGES - 1);
     const search = core.get(HEADER_SEARCH_CHUNK) * CHUNK_PAGES + index;
-    const above = search === NO_CHUNK * CHUNK_PAGES;
-    this.#must(search >= 0 && (above || search < endPage), "searchAddr is outside the heap");
-    this.#must(
-      above ? this.#firstFree === Infinity : search <= this.#firstFree,
-      "a page below searchAddr is free",
-    );
+    const inside = search >= 0 && search < Math.min(this.#firstFree, endPage);
+    this.#must(inside || search === this.#firstFree, "searchAddr is above a free page, or outside the heap");
   }
 }
