@@ -16,8 +16,14 @@ export function integer(name: string, value: unknown, min: number, max: number):
 
 /** An integer power of two from `min` to `max`, both included. Throws TypeError or RangeError. */
 export function powerOfTwo(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value === "number" && value >= min && value <= max && Number.isInteger(Math.log2(value)))
-    return value;
+  if (typeof value === "number" && value >= min && value <= max) {
+    // Bits tell at once; only what has more than 32 of them needs the logarithm.
+    if (
+      value < 2 ** 31 ? Number.isInteger(value) && !(value & (value - 1)) : Number.isInteger(Math.log2(value))
+    ) {
+      return value;
+    }
+  }
   return refuse(name, value, `a power of two from ${min} to ${max}`);
 }
 

@@ -1,6 +1,7 @@
 // PageAlloc: the public heap. It checks arguments, takes the lock, makes room for bookkeeping, runs hooks and says what
 // went wrong; the engine it stands on looks at the bits.
 
+/// <reference lib="esnext.disposable" preserve="true" />
 import { byteCount, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
 import { check } from "./check.ts";
 import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
