@@ -10,7 +10,9 @@ import { giveBack, runsOf, runUsed } from "./used.ts";
 /** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
 type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
 
-/** Ref of a cache's record, made when it has none. Throws TypeError for a cache of another heap. */
+/** Throws TypeError unless a cache is of this heap. */
+export let checkOwner: (cache: PageCache, core: Core) => void;
+/** Ref of a cache's record, made when it has none. The lock is held. */
 export let refOf: (cache: PageCache, core: Core) => number;
 
 /**
@@ -24,10 +26,12 @@ export class PageCache {
   #lastAllocScavenged = 0;
 
   static {
-    refOf = (cache, core) => {
+    checkOwner = (cache, core) => {
       if (!(cache instanceof PageCache && cache.#core === core)) {
         throw new TypeError(`a page cache must be one of this heap, got ${show(cache)}`);
       }
+    };
+    refOf = (cache, core) => {
       cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, CACHE_PAGES);
       return cache.#ref;
     };

@@ -4,6 +4,7 @@
 import { optionalObject, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
+  CACHE_PAGES,
   OP_ALLOC,
   OP_ALLOC_RANGE,
   OP_FREE,
@@ -13,7 +14,7 @@ import {
   RESULT_NUMBERS,
 } from "./layout.ts";
 import type { PageAlloc } from "./page-alloc.ts";
-import { PageCache, refOf } from "./page-cache.ts";
+import { checkOwner, PageCache, refOf } from "./page-cache.ts";
 
 /** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
 export const Op = {
@@ -54,9 +55,8 @@ export function run(
   if (!(results instanceof Float64Array && results.length >= count * RESULT_NUMBERS)) {
     refuse("results", results, `a Float64Array of ${count * RESULT_NUMBERS} numbers or more`, "object");
   }
-  const made = Array.from(caches, (cache) => cache ?? new PageCache(heap, { ref: 0 }));
-  const refs = made.map((cache) => refOf(cache, core));
-  for (let i = 0; i < made.length; i++) caches[i] = made[i];
+  const made = cachesOf(core, heap, caches);
+  const refs = core.locked(() => made.map((cache) => refOf(cache, core)));
   const { Batch } = core.engine;
   const batch = Batch && !core.sys.used ? new Batch(core, ops, results, refs) : null;
   for (let i = 0; i < count; i++) {
@@ -70,6 +70,15 @@ export function run(
     }
     batch?.note(i);
   }
+}
+
+/** The caches of a batch, none of which is missing any more. Throws TypeError, with nothing changed, if one is not ours. */
+function cachesOf(core: Core, heap: PageAlloc, caches: Array<PageCache | undefined>): PageCache[] {
+  core.at;
+  if (!Array.isArray(caches)) refuse("options.caches", caches, "an array", "object");
+  for (const cache of caches) if (cache !== undefined) checkOwner(cache, core);
+  for (let i = 0; i < caches.length; i++) caches[i] ??= new PageCache(heap, { ref: 0 });
+  return caches as PageCache[];
 }
 
 /** Carries out one operation by public calls. */
@@ -88,7 +97,11 @@ function step(
   let value = where;
   let scavenged = 0;
   if (code === OP_ALLOC) {
-    [value, scavenged] = alloc(heap, npages, cacheOf(caches, where), grow);
+    const cache = cacheOf(caches, where);
+    value = cache ? allocFromCache(cache, npages) : -1;
+    const from = value < 0 ? heap : (cache as PageCache);
+    if (value < 0) value = allocFromHeap(heap, npages, grow);
+    scavenged = from.lastAllocScavenged;
   } else if (code === OP_ALLOC_RANGE) {
     scavenged = heap.allocRange(where, npages);
   } else if (code === OP_FREE) {
@@ -113,20 +126,16 @@ function cacheOf(caches: readonly PageCache[], where: number): PageCache | undef
   return caches[where];
 }
 
-/** OP_ALLOC. Returns the base address and the bytes that had been scavenged. */
-function alloc(
-  heap: PageAlloc,
-  npages: number,
-  cache: PageCache | undefined,
-  grow: boolean,
-): [number, number] {
-  if (cache?.empty) cache.refill();
-  const cached = cache ? cache.alloc(npages) : -1;
-  if (cache && cached >= 0) return [cached, cache.lastAllocScavenged];
-  let base = heap.alloc(npages);
-  if (base < 0 && grow) {
-    heap.grow(heap.bounds().end * heap.chunkBytes, npages * heap.pageSize);
-    base = heap.alloc(npages);
-  }
-  return [base, heap.lastAllocScavenged];
+/** Allocates from a page cache, refilled if it is empty and could then have such a run; -1 when it has none. */
+function allocFromCache(cache: PageCache, npages: number): number {
+  const base = cache.alloc(npages);
+  return base < 0 && npages <= CACHE_PAGES && cache.empty && cache.refill() ? cache.alloc(npages) : base;
+}
+
+/** Allocates from the heap, which grows if it has no room and `grow` is set; -1 when there is none. */
+function allocFromHeap(heap: PageAlloc, npages: number, grow: boolean): number {
+  const base = heap.alloc(npages);
+  if (base >= 0 || !grow) return base;
+  heap.grow(heap.bounds().end * heap.chunkBytes, npages * heap.pageSize);
+  return heap.alloc(npages);
 }

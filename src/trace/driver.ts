@@ -1,17 +1,28 @@
 // Drives a heap through the events of a trace, as the Go runtime drove its own: a P serves small requests from a page
 // cache, the heap serves the rest and grows when it has no room. It counts as it goes, in pages.
 //
-// The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So
-// for each recorded page in use the driver knows which of the heap's own pages stands for it, and frees that one.
+// The heap gets the events in batches. Where it places pages is known only once a batch has run, so there are two ways
+// over each event: one writes its operations, and checks it against what the trace has in use; the other reads the
+// results, and keeps count of what depends on addresses.
+//
+// The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So for
+// each recorded page in use the driver knows which event allocated it, and frees what the heap gave to that event.
 
+import { OP_NUMBERS, RESULT_NUMBERS } from "../layout.ts";
 import type { PageAlloc } from "../page-alloc.ts";
 import type { PageCache } from "../page-cache.ts";
+import { Op } from "../run.ts";
 import { eventError } from "./error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "./format.ts";
 import { CHUNK_BYTES, type Plan } from "./plan.ts";
+import type { Series } from "./series.ts";
 
 /** Requests of fewer pages are served from the P's page cache. */
 const CACHED_PAGES_LIMIT = 16;
+/** Most operations of a batch: enough that the crossing costs nothing, few enough to stay in the processor's caches. */
+const BATCH = 1024;
+/** Stands in the table for the event that allocated what has been in use since before the trace. */
+const BEFORE = -1;
 
 /** What the driver found so far. All in pages but what says otherwise. */
 export class Counters {
@@ -39,37 +50,84 @@ export class Driver {
   readonly #plan: Plan;
   readonly #trace: PageTrace;
   readonly #scavenge: boolean;
+  readonly #series: Series;
+  /** The page caches of the Ps, and which P has which. */
   readonly #caches: Array<PageCache | undefined> = [];
-  /**
-   * For each cell the number of the heap's page that stands for it, counted from 1 at heapBase; 0 when the recorded
-   * page is not in use. Negative where it has been in use since before the trace.
-   */
+  readonly #slots = new Map<number, number>();
+  /** For each cell the number of the event that allocated it, counted from 1, or BEFORE; 0 when it is not in use. */
   readonly #own: Int32Array;
+  /**
+   * For each allocation the heap's page that its first page is, counted from heapBase. Negative until its batch has run:
+   * the number of the operation, inverted.
+   */
+  readonly #placed: Int32Array;
+  readonly #ops = new Float64Array(BATCH * OP_NUMBERS);
+  readonly #results = new Float64Array(BATCH * RESULT_NUMBERS);
+  /** The event of each operation. */
+  readonly #events = new Uint32Array(BATCH);
+  /** Operations in the batch. */
+  #count = 0;
+  /** How many operations there were when each sample was asked for; those from #sampled on have yet to be taken. */
+  readonly #sampleAt: Uint32Array;
+  #samples = 0;
+  #sampled = 0;
   /** Where the heap ends, in bytes. */
   #limit: number;
 
   /**
    * @param heap a new one, with pages of PAGE_BYTES
    * @param scavenge whether scavenge events release pages
+   * @param series where samples go
    */
-  constructor(heap: PageAlloc, plan: Plan, scavenge: boolean) {
+  constructor(heap: PageAlloc, plan: Plan, scavenge: boolean, series: Series) {
     this.#heap = heap;
     this.#plan = plan;
     this.#trace = plan.trace;
     this.#scavenge = scavenge;
+    this.#series = series;
     this.#own = new Int32Array(plan.cellCount);
+    this.#placed = new Int32Array(plan.trace.length);
+    this.#sampleAt = new Uint32Array(series.time.length);
     this.#limit = plan.heapBase;
     this.#takePrefix();
   }
 
-  /** Replays the events [start, end). Throws PageAllocError ERR_TRACE at one that cannot be. */
+  /** Takes the events [start, end), to be replayed by `finish` at the latest. Throws PageAllocError ERR_TRACE. */
   run(start: number, end: number): void {
-    const kind = this.#trace.kind;
+    const { kind, npages, base } = this.#trace;
     for (let event = start; event < end; event++) {
+      if (this.#count === BATCH) this.finish();
       if (kind[event] === ALLOC) this.#alloc(event);
       else if (kind[event] === FREE) this.#free(event);
-      else if (this.#scavenge) this.#release(event);
+      // What is free has no recorded page that could lead elsewhere, so these are the very addresses of the event. Where
+      // all was placed as recorded, they are all free and unscavenged. After a divergence some may be in use, in a P's
+      // cache, or past the end of the heap; the heap passes over those and releases the rest.
+      else if (this.#scavenge) this.#push(event, Op.scavengeRange, npages[event], base[event], 0);
     }
+  }
+
+  /** Asks for a sample of the state after the event, the latest that `run` was given. */
+  sample(event: number): void {
+    const sample = this.#samples++;
+    this.#series.time[sample] = this.#trace.time[event];
+    this.#series.inUse[sample] = this.counters.inUse * PAGE_BYTES;
+    this.#sampleAt[sample] = this.#count;
+  }
+
+  /** Replays what `run` was given. Throws PageAllocError ERR_TRACE. */
+  finish(): void {
+    this.#runBatch();
+    let from = 0;
+    for (; this.#sampled < this.#samples; this.#sampled++) {
+      const to = this.#sampleAt[this.#sampled];
+      this.#account(from, to);
+      from = to;
+      const { sys, released } = this.counters;
+      this.#series.retained[this.#sampled] = (sys - released) * PAGE_BYTES;
+      this.#series.sys[this.#sampled] = sys * PAGE_BYTES;
+    }
+    this.#account(from, this.#count);
+    this.#count = 0;
   }
 
   /** Takes the pages that the program had before the trace began: Go gives the lowest first. */
@@ -79,126 +137,160 @@ export class Driver {
     this.#grow(prefixPages, 0);
     const scavenged = this.#heap.allocRange(heapBase, prefixPages);
     this.counters.released -= scavenged / PAGE_BYTES;
-    for (let page = 0; page < prefixPages; page++) this.#own[heapCell + page] = -(page + 1);
+    this.#own.fill(BEFORE, heapCell, heapCell + prefixPages);
     this.counters.peakRetained = prefixPages;
   }
 
+  /** Adds an operation to the batch, which has room for it. */
+  #push(event: number, code: number, npages: number, where: number, offset: number): void {
+    const at = this.#count * OP_NUMBERS;
+    this.#ops[at] = code;
+    this.#ops[at + 1] = npages;
+    this.#ops[at + 2] = where;
+    this.#ops[at + 3] = offset;
+    this.#events[this.#count++] = event;
+  }
+
+  /** Writes the operation of an alloc event, and notes which pages it takes: they must not be in use. */
   #alloc(event: number): void {
     const npages = this.#trace.npages[event];
     const proc = this.#trace.proc[event];
-    let placed = -1;
-    if (npages < CACHED_PAGES_LIMIT && proc >= 0) placed = this.#allocFromCache(proc, npages);
-    if (placed < 0) placed = this.#allocFromHeap(event, npages);
-    this.#compare(event, placed);
-    this.#use(event, npages, placed);
+    let slot = -1;
+    if (this.counters.sys === 0) this.#start(event, npages);
+    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slots.get(proc) ?? this.#newSlot(proc);
+    this.#placed[event] = ~this.#count;
+    this.#push(event, Op.alloc, npages, slot, 0);
+    const own = this.#own;
+    const first = this.#plan.cell[event];
+    for (let cell = first; cell < first + npages; cell++) {
+      // Pages from before the trace are a guess, which the trace may correct.
+      if (own[cell] > 0) this.#refuse(event, cell, "it is allocated twice, without a free between");
+      own[cell] = event + 1;
+    }
     const counters = this.counters;
     counters.inUse += npages;
     if (counters.inUse > counters.peakInUse) counters.peakInUse = counters.inUse;
-    const retained = counters.sys - counters.released;
-    if (retained > counters.peakRetained) counters.peakRetained = retained;
   }
 
-  /** -1 when the P's cache has no such run. Only an empty cache is refilled. */
-  #allocFromCache(proc: number, npages: number): number {
-    let cache = this.#caches[proc];
-    let placed = cache === undefined ? -1 : cache.alloc(npages);
-    if (placed < 0) {
-      if (cache !== undefined && !cache.empty) return -1;
-      cache = this.#refill(proc, cache);
-      placed = cache.alloc(npages);
-      if (placed < 0) return -1;
-    }
-    this.counters.released -= (cache as PageCache).lastAllocScavenged / PAGE_BYTES;
-    return placed;
+  /** Gives an empty heap its first chunks: a batch knows no address to grow from. */
+  #start(event: number, npages: number): void {
+    this.finish();
+    this.#grow(npages, event);
   }
 
-  #refill(proc: number, emptied: PageCache | undefined): PageCache {
-    // Empty as it is, the heap keeps a record of it until it is flushed.
-    emptied?.flush();
-    const cache = this.#heap.allocToCache();
-    this.#caches[proc] = cache;
-    return cache;
+  #newSlot(proc: number): number {
+    const slot = this.#caches.push(undefined) - 1;
+    this.#slots.set(proc, slot);
+    return slot;
   }
 
-  #allocFromHeap(event: number, npages: number): number {
-    let placed = this.#heap.alloc(npages);
-    if (placed < 0) {
-      this.#grow(npages, event);
-      placed = this.#heap.alloc(npages);
-    }
-    this.counters.released -= this.#heap.lastAllocScavenged / PAGE_BYTES;
-    return placed;
-  }
-
-  /** Adds room for npages at the top of the heap. */
-  #grow(npages: number, event: number): void {
-    const nbytes = Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
-    if (this.#limit + nbytes > ADDRESS_LIMIT) {
-      throw eventError(this.#trace, event, "the heap cannot grow any further from where the trace starts");
-    }
-    this.#heap.grow(this.#limit, nbytes);
-    this.#limit += nbytes;
-    this.counters.sys += nbytes / PAGE_BYTES;
-    this.counters.released += nbytes / PAGE_BYTES;
-  }
-
-  #compare(event: number, placed: number): void {
-    const counters = this.counters;
-    if (placed === this.#trace.base[event]) {
-      counters.addressMatches++;
-    } else if (counters.mismatchEvent < 0) {
-      counters.mismatchEvent = event;
-      counters.mismatchAddress = placed;
-    }
-  }
-
-  /** Notes which pages stand for those of the event, which must not be in use. */
-  #use(event: number, npages: number, placed: number): void {
-    const own = this.#own;
-    const first = this.#plan.cell[event];
-    let page = (placed - this.#plan.heapBase) / PAGE_BYTES;
-    for (let cell = first; cell < first + npages; cell++) {
-      // Pages from before the trace are a guess, which the trace may correct.
-      if (own[cell] > 0) throw this.#refuse(event, cell, "it is allocated twice, without a free between");
-      own[cell] = ++page;
-    }
-  }
-
-  /** Frees the pages that stand for those of the event, run by run. */
+  /** Writes the operations of a free event: one for each run of pages that came from one allocation. */
   #free(event: number): void {
     const own = this.#own;
     let cell = this.#plan.cell[event];
     const end = cell + this.#trace.npages[event];
     while (cell < end) {
-      const first = own[cell];
-      if (first === 0) throw this.#refuse(event, cell, "it is freed, but not in use");
-      const direction = first < 0 ? -1 : 1;
-      let next = first;
-      let npages = 0;
-      do {
-        own[cell++] = 0;
-        npages++;
-        next += direction;
-      } while (cell < end && own[cell] === next);
-      this.#heap.free(this.#plan.heapBase + (Math.abs(first) - 1) * PAGE_BYTES, npages);
-      if (first > 0) this.counters.inUse -= npages;
+      if (this.#count === BATCH) this.finish();
+      const owner = own[cell];
+      const first = cell;
+      if (owner === 0) this.#refuse(event, cell, "it is freed, but not in use");
+      do own[cell++] = 0;
+      while (cell < end && own[cell] === owner);
+      this.#freeRun(event, owner, first, cell - first);
     }
   }
 
-  /**
-   * Releases the heap's pages at the very addresses that the event names: what is free has no recorded page that could
-   * lead elsewhere. Where all was placed as recorded, they are all free and unscavenged. After a divergence some may be
-   * in use, in a P's cache, or past the end of the heap; the heap passes over those and releases the rest.
-   */
-  #release(event: number): void {
-    const npages = this.#heap.scavengeRange(this.#trace.base[event], this.#trace.npages[event]) / PAGE_BYTES;
-    this.counters.released += npages;
-    this.counters.scavenged += npages;
+  /** Writes the operation that frees the pages which stand for a run of cells. */
+  #freeRun(event: number, owner: number, cell: number, npages: number): void {
+    const { heapBase, heapCell } = this.#plan;
+    if (owner === BEFORE) {
+      this.#push(event, Op.free, npages, heapBase + (cell - heapCell) * PAGE_BYTES, 0);
+      return;
+    }
+    this.counters.inUse -= npages;
+    const placed = this.#placed[owner - 1];
+    const offset = cell - this.#plan.cell[owner - 1];
+    if (placed < 0) this.#push(event, Op.freeResult, npages, ~placed, offset * PAGE_BYTES);
+    else this.#push(event, Op.free, npages, heapBase + (placed + offset) * PAGE_BYTES, 0);
   }
 
-  /** An error about the page of one of the event's cells. */
-  #refuse(event: number, cell: number, reason: string) {
-    const page = this.#trace.base[event] + (cell - this.#plan.cell[event]) * PAGE_BYTES;
-    return eventError(this.#trace, event, reason, page);
+  /** Carries the batch out, the results to be accounted for. */
+  #runBatch(): void {
+    const ops = this.#ops.subarray(0, this.#count * OP_NUMBERS);
+    this.#results.fill(Number.NaN);
+    try {
+      this.#heap.run(ops, this.#results, { caches: this.#caches, grow: true });
+    } catch (error) {
+      const failed = this.#results.findIndex(Number.isNaN) / RESULT_NUMBERS;
+      this.#account(0, failed);
+      this.#checkRoom(this.#trace.npages[this.#events[failed]], this.#events[failed]);
+      throw error;
+    }
   }
+
+  /** Goes over the results of the operations [from, to). */
+  #account(from: number, to: number): void {
+    const counters = this.counters;
+    for (let i = from; i < to; i++) {
+      const code = this.#ops[i * OP_NUMBERS];
+      const value = this.#results[i * RESULT_NUMBERS];
+      if (code === Op.alloc) {
+        this.#accountAlloc(this.#events[i], value, this.#results[i * RESULT_NUMBERS + 1]);
+      } else if (code === Op.scavengeRange) {
+        counters.released += value / PAGE_BYTES;
+        counters.scavenged += value / PAGE_BYTES;
+      }
+    }
+  }
+
+  #accountAlloc(event: number, base: number, scavenged: number): void {
+    const counters = this.counters;
+    const npages = this.#trace.npages[event];
+    // The heap grows only for what then reaches into the new chunks.
+    if (base + npages * PAGE_BYTES > this.#limit) this.#noteGrowth(npages);
+    counters.released -= scavenged / PAGE_BYTES;
+    const retained = counters.sys - counters.released;
+    if (retained > counters.peakRetained) counters.peakRetained = retained;
+    this.#placed[event] = (base - this.#plan.heapBase) / PAGE_BYTES;
+    if (base === this.#trace.base[event]) {
+      counters.addressMatches++;
+    } else if (counters.mismatchEvent < 0) {
+      counters.mismatchEvent = event;
+      counters.mismatchAddress = base;
+    }
+  }
+
+  /** Adds room for npages at the top of the heap. */
+  #grow(npages: number, event: number): void {
+    this.#checkRoom(npages, event);
+    this.#heap.grow(this.#limit, growthFor(npages));
+    this.#noteGrowth(npages);
+  }
+
+  /** Notes that the heap has grown. */
+  #noteGrowth(npages: number): void {
+    const nbytes = growthFor(npages);
+    this.#limit += nbytes;
+    this.counters.sys += nbytes / PAGE_BYTES;
+    this.counters.released += nbytes / PAGE_BYTES;
+  }
+
+  /** Throws if there are no addresses left to grow by. */
+  #checkRoom(npages: number, event: number): void {
+    if (this.#limit + growthFor(npages) > ADDRESS_LIMIT) {
+      throw eventError(this.#trace, event, "the heap cannot grow any further from where the trace starts");
+    }
+  }
+
+  /** Throws an error about the page of one of the event's cells, unless an earlier operation is refused first. */
+  #refuse(event: number, cell: number, reason: string): never {
+    this.finish();
+    const page = this.#trace.base[event] + (cell - this.#plan.cell[event]) * PAGE_BYTES;
+    throw eventError(this.#trace, event, reason, page);
+  }
+}
+
+/** Bytes that the heap grows by when it has no room for npages: whole chunks. */
+function growthFor(npages: number): number {
+  return Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
 }

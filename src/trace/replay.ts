@@ -5,6 +5,7 @@ import type { PageAlloc } from "../page-alloc.ts";
 import { Driver } from "./driver.ts";
 import { PAGE_BYTES, type PageTrace } from "./format.ts";
 import { type Plan, planReplay } from "./plan.ts";
+import { makeSeries, type Series } from "./series.ts";
 
 /** How a replay goes. */
 export interface ReplayOptions {
@@ -40,7 +41,7 @@ export interface ReplayReport {
   /** 0 when the clock is too coarse for so few events. */
   eventsPerSecond: number;
   /** State after some of the events, the last one included: the event's time in ns, and bytes. */
-  series: { time: Float64Array; inUse: Float64Array; retained: Float64Array; sys: Float64Array };
+  series: Series;
 }
 
 const SAMPLES = 512;
@@ -62,9 +63,9 @@ export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: Rep
   const plan = planReplay(trace);
   const heap = new engine({ pageSize: PAGE_BYTES });
   try {
-    const driver = new Driver(heap, plan, scavenge === "recorded");
     const series = makeSeries(Math.min(samples, trace.length));
-    const elapsedMs = drive(driver, trace, series, onProgress);
+    const driver = new Driver(heap, plan, scavenge === "recorded", series);
+    const elapsedMs = drive(driver, trace.length, series.time.length, onProgress);
     return report(plan, driver, series, elapsedMs);
   } finally {
     heap.dispose();
@@ -83,14 +84,13 @@ function checkOptions(options: ReplayOptions | undefined) {
   return { scavenge, samples, onProgress };
 }
 
-/** Runs all events, with stops to take samples and tell the progress. Returns the ms that the events took. */
+/** Runs all events, with stops to ask for samples and tell the progress. Returns the ms that the events took. */
 function drive(
   driver: Driver,
-  trace: PageTrace,
-  series: ReplayReport["series"],
+  total: number,
+  samples: number,
   onProgress: ReplayOptions["onProgress"],
 ): number {
-  const total = trace.length;
   const steps = onProgress === undefined ? 0 : Math.min(PROGRESS_STEPS, total);
   let sample = 0;
   let step = 0;
@@ -98,13 +98,16 @@ function drive(
   let outside = 0;
   const start = performance.now();
   while (done < total) {
-    const sampleAt = partEnd(total, series.time.length, sample);
+    const sampleAt = partEnd(total, samples, sample);
     const stepAt = partEnd(total, steps, step);
     const stop = Math.min(sampleAt, stepAt);
     driver.run(done, stop);
     done = stop;
-    if (done === sampleAt && sample < series.time.length)
-      takeSample(driver, trace.time[done - 1], series, sample++);
+    if (done === sampleAt && sample < samples) {
+      sample++;
+      driver.sample(done - 1);
+    }
+    if (done === stepAt) driver.finish();
     if (done === stepAt && step < steps) {
       step++;
       const paused = performance.now();
@@ -120,24 +123,7 @@ function partEnd(total: number, parts: number, part: number): number {
   return part < parts ? Math.floor(((part + 1) * total) / parts) : total;
 }
 
-function makeSeries(length: number): ReplayReport["series"] {
-  return {
-    time: new Float64Array(length),
-    inUse: new Float64Array(length),
-    retained: new Float64Array(length),
-    sys: new Float64Array(length),
-  };
-}
-
-function takeSample(driver: Driver, time: number, series: ReplayReport["series"], sample: number): void {
-  const { inUse, sys, released } = driver.counters;
-  series.time[sample] = time;
-  series.inUse[sample] = inUse * PAGE_BYTES;
-  series.retained[sample] = (sys - released) * PAGE_BYTES;
-  series.sys[sample] = sys * PAGE_BYTES;
-}
-
-function report(plan: Plan, driver: Driver, series: ReplayReport["series"], elapsedMs: number): ReplayReport {
+function report(plan: Plan, driver: Driver, series: Series, elapsedMs: number): ReplayReport {
   const { trace, counts } = plan;
   const found = driver.counters;
   const event = found.mismatchEvent;
