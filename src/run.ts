@@ -99,9 +99,12 @@ function step(
   if (code === OP_ALLOC) {
     const cache = cacheOf(caches, where);
     value = cache ? allocFromCache(cache, npages) : -1;
-    const from = value < 0 ? heap : (cache as PageCache);
-    if (value < 0) value = allocFromHeap(heap, npages, grow);
-    scavenged = from.lastAllocScavenged;
+    if (cache && value >= 0) {
+      scavenged = cache.lastAllocScavenged;
+    } else {
+      value = allocFromHeap(heap, npages, grow);
+      scavenged = heap.lastAllocScavenged;
+    }
   } else if (code === OP_ALLOC_RANGE) {
     scavenged = heap.allocRange(where, npages);
   } else if (code === OP_FREE) {

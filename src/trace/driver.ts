@@ -54,6 +54,9 @@ export class Driver {
   /** The page caches of the Ps, and which P has which. */
   readonly #caches: Array<PageCache | undefined> = [];
   readonly #slots = new Map<number, number>();
+  /** The P that was asked for last, and its cache's number. */
+  #proc = -1;
+  #slot = -1;
   /** For each cell the number of the event that allocated it, counted from 1, or BEFORE; 0 when it is not in use. */
   readonly #own: Int32Array;
   /**
@@ -157,7 +160,7 @@ export class Driver {
     const proc = this.#trace.proc[event];
     let slot = -1;
     if (this.counters.sys === 0) this.#start(event, npages);
-    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slots.get(proc) ?? this.#newSlot(proc);
+    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc);
     this.#placed[event] = ~this.#count;
     this.#push(event, Op.alloc, npages, slot, 0);
     const own = this.#own;
@@ -178,9 +181,16 @@ export class Driver {
     this.#grow(npages, event);
   }
 
-  #newSlot(proc: number): number {
-    const slot = this.#caches.push(undefined) - 1;
-    this.#slots.set(proc, slot);
+  /** The number of a P's page cache. */
+  #slotOf(proc: number): number {
+    if (proc === this.#proc) return this.#slot;
+    let slot = this.#slots.get(proc);
+    if (slot === undefined) {
+      slot = this.#caches.push(undefined) - 1;
+      this.#slots.set(proc, slot);
+    }
+    this.#proc = proc;
+    this.#slot = slot;
     return slot;
   }
 
