@@ -1,5 +1,6 @@
 // check: every invariant of a heap's state. It trusts nothing: what it reads may be any bytes, as those of a snapshot.
 
+import { isInteger } from "./args.ts";
 import { type Core, leastAddrBits, mostAddrBits, placeOf } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import {
@@ -119,8 +120,7 @@ class Checker {
 
   /** A field of the piece, which must be an integer from `min` to `max`. */
   #field(offset: number, min: number, max = min, value = this.#core.get(this.#piece + offset)): number {
-    const holds = Number.isInteger(value) && value >= min && value <= max;
-    this.#must(holds, `byte ${offset} begins ${value}, should be ${min} to ${max}`);
+    this.#must(isInteger(value, min, max), `byte ${offset} begins ${value}, should be ${min} to ${max}`);
     return value;
   }
 

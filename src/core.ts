@@ -1,7 +1,7 @@
 // What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than one
 // of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
 
-import { integer, refuse } from "./args.ts";
+import { integer } from "./args.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import {
@@ -12,6 +12,7 @@ import {
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
+  HEADER_LOCK,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_USED,
@@ -26,8 +27,7 @@ import {
   RECORD_KIND,
   RECORD_NPAGES,
 } from "./layout.ts";
-import { disposed, LocalLock, type Lock } from "./lock.ts";
-import type { Region, Regions } from "./regions.ts";
+import { memoryFull, type Region, type Regions } from "./regions.ts";
 
 /** What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. */
 export interface Sys {
@@ -66,7 +66,6 @@ export class Core {
   readonly engine: Engine;
   readonly regions: Regions;
   readonly region: Region;
-  readonly lock: Lock;
   readonly sys: Sys;
   readonly pageSize: number;
   readonly chunkBytes: number;
@@ -82,7 +81,6 @@ export class Core {
     this.region = regions.alloc(state.byteLength, this);
     engine.memory.i32.set(state, this.region.at >>> 2);
     this.sys = sys;
-    this.lock = new LocalLock(engine.memory, this.region);
     this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * CHUNK_PAGES;
     this.limit = 2 ** this.get(HEADER_ADDR_BITS);
@@ -90,7 +88,7 @@ export class Core {
 
   /** The heap's address in linear memory. Throws PageAllocError ERR_DISPOSED when there is none any more. */
   get at(): number {
-    if (!this.region.at) throw disposed();
+    if (!this.region.at) throw new PageAllocError("ERR_DISPOSED", "the heap has been disposed of");
     return this.region.at;
   }
 
@@ -114,13 +112,30 @@ export class Core {
     this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
+  /**
+   * Takes the lock. Every public call does, and gives it back on every way out; hooks run without it. Throws
+   * PageAllocError ERR_LOCKED when another call has it, ERR_DISPOSED when there is no heap any more.
+   */
+  acquire(): void {
+    this.at;
+    if (this.get(HEADER_LOCK)) {
+      throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
+    }
+    this.set(HEADER_LOCK, 1);
+  }
+
+  /** Gives the lock back. */
+  release(): void {
+    this.set(HEADER_LOCK, 0);
+  }
+
   /** Runs `work` with the lock held. */
   locked<T>(work: () => T): T {
-    this.lock.acquire();
+    this.acquire();
     try {
       return work();
     } finally {
-      this.lock.release();
+      this.release();
     }
   }
 
@@ -131,10 +146,7 @@ export class Core {
     // A little more, so that a heap that grows chunk by chunk is not moved each time.
     const wanted = used + bytes + (used >>> 6);
     if (this.regions.resize(this.region, wanted) || this.regions.resize(this.region, used + bytes)) return;
-    throw new PageAllocError(
-      "ERR_METADATA_FULL",
-      `no linear memory is left for ${bytes} bytes; dispose of some heaps`,
-    );
+    throw memoryFull(bytes);
   }
 
   /** Makes room for one record. */
@@ -161,22 +173,16 @@ export class Core {
     }
   }
 
-  /** Checks the arguments of a call over a range of pages. */
-  range(base: number, npages: number): Place {
-    const chunkBytes = this.chunkBytes;
-    if (!(Number.isInteger(base) && base >= 0 && base < this.limit)) {
-      refuse("base", base, `an integer from 0 to ${this.limit - 1}`);
-    }
+  /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
+  range(base: number, npages: number, name = "base", align = 1): Place {
+    integer(name, base, 0, this.limit - 1);
     this.count(npages);
-    const chunk = Math.floor(base / chunkBytes);
-    const index = (base - chunk * chunkBytes) / this.pageSize;
-    if (!Number.isInteger(index)) {
-      throw new PageAllocError(
-        "ERR_MISALIGNED",
-        `base must be a multiple of the page size, ${this.pageSize} bytes, got ${base}`,
-      );
+    const page = base / this.pageSize;
+    if (!Number.isInteger(page / align)) {
+      const message = `${name} must be a multiple of ${align * this.pageSize} bytes, got ${base}`;
+      throw new PageAllocError("ERR_MISALIGNED", message);
     }
-    return { chunk, index };
+    return placeOf(page);
   }
 
   /** Checks a number of pages. */
@@ -195,41 +201,34 @@ export class Core {
     return (chunk * CHUNK_PAGES + index) * this.pageSize;
   }
 
-  /** Says which page of a range is in the way of a call that wants all of it in use, or all of it free. */
-  refuseRange({ chunk, index }: Place, npages: number, mustBeInUse: boolean): never {
+  /** Throws PageAllocError, naming the first page in the way, unless all pages may be freed or, as wanted, are free. */
+  mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
     const { engine, at } = this;
     const first = chunk * CHUNK_PAGES + index;
-    let page = first;
-    let answer = 0;
-    for (; !answer && page < first + npages; page++) {
+    for (let page = first; page < first + npages; page++) {
       const { chunk, index } = placeOf(page);
-      answer = engine.inspect(at, chunk, index, 1, mustBeInUse);
-      if (!answer && mustBeInUse && engine.owned(at, chunk, index, 1)) answer = RANGE_OWNED;
+      let answer = engine.inspect(at, chunk, index, 1, inUse);
+      if (!answer && inUse && engine.owned(at, chunk, index, 1)) answer = RANGE_OWNED;
+      if (!answer) continue;
+      const [code, why] = inUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
+      throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
     }
-    const [code, why] = mustBeInUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
-    throw new PageAllocError(
-      code,
-      `cannot ${mustBeInUse ? "free" : "allocate"} ${npages} pages from base ${first * this.pageSize} on: ` +
-        `the page at ${(page - 1) * this.pageSize} ${why}`,
-    );
   }
 }
 
 /** What to say of a page that cannot be freed, by the engine's answer. */
 const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
   [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is none of the heap's; grow over it first"],
-  [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free"],
-  [RANGE_OWNED]: [
-    "ERR_NOT_ALLOCATED",
-    "is in a page cache or a sys hook's hands; flush, or let the hook return",
-  ],
+  [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
+  [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is a page cache's or a sys hook's; let that give it back first"],
 };
 /** What to say of a page that cannot be allocated. */
-const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use"];
+const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];
 
 /** A page number as chunk and index. */
 export function placeOf(page: number): Place {
-  return { chunk: Math.floor(page / CHUNK_PAGES), index: page % CHUNK_PAGES };
+  const chunk = Math.floor(page / CHUNK_PAGES);
+  return { chunk, index: page - chunk * CHUNK_PAGES };
 }
 
 /** Bits that addresses have at the least, for pages of that size: room for a chunk. */

@@ -2,7 +2,7 @@
 // went wrong; the engine it stands on looks at the bits.
 
 /// <reference lib="esnext.disposable" preserve="true" />
-import { byteCount, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
+import { countOrInfinity, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
 import { check } from "./check.ts";
 import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
@@ -28,11 +28,9 @@ import {
   HEADER_START,
   HEADER_USED,
   MAX_CHUNKS,
-  NO_CHUNK,
 } from "./layout.ts";
-import type { Lock } from "./lock.ts";
 import { PageCache } from "./page-cache.ts";
-import { capHugePages, PallocData } from "./palloc-data.ts";
+import { capHugePages, type PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
 import { type RunOptions, run } from "./run.ts";
 import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
@@ -88,18 +86,12 @@ export interface PageAllocStats {
 /** One page more than any heap has. */
 const MOST_PAGES = CHUNK_PAGES * (MAX_CHUNKS + 1);
 
-/** Pages that have just been taken: bytes that had been scavenged, and which those were if a hook wants to know. */
-interface Taken {
-  scavenged: number;
-  runs: readonly Run[];
-}
-
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
 
 /** @internal The lock of a heap, for tests that act as another thread would. */
-export function lockOf(heap: PageAlloc): Lock {
-  return heap[CORE].lock;
+export function lockOf(heap: PageAlloc): Pick<Core, "acquire" | "release"> {
+  return heap[CORE];
 }
 
 /**
@@ -117,12 +109,10 @@ export class PageAlloc {
   declare readonly [Symbol.dispose]: () => void;
 
   /** @internal What heaps are made of; the package's entries say which engine. */
-  static instance(): Instance {
-    throw new TypeError("import PageAlloc from palloc or palloc/ts");
-  }
+  declare static readonly instance: () => Instance;
 
   /** @internal The class of chunk views. */
-  static readonly PallocData: typeof PallocData = PallocData;
+  declare static readonly PallocData: typeof PallocData;
 
   /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
   constructor(options?: PageAllocOptions);
@@ -140,9 +130,7 @@ export class PageAlloc {
    * bits. scavAddr is at the top, and the counts start at 0.
    */
   static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
-    if (typeof state !== "object" || state === null)
-      refuse("state", state, "an object with alloc and scavenged", "");
-    return new this(options).#filled((heap) => heap.#describe(state.alloc, state.scavenged ?? {}));
+    return new this(options).#filled((heap) => heap.#describe(state?.alloc, state?.scavenged ?? {}));
   }
 
   /**
@@ -211,13 +199,13 @@ export class PageAlloc {
     const core = this[CORE];
     const n = Math.min(core.count(npages), MOST_PAGES);
     if (core.sys.used) return this.#allocUsed(n);
-    core.lock.acquire();
+    core.acquire();
     try {
       const page = core.engine.alloc(core.at, n);
       this.#lastAllocScavenged = page < 0 ? 0 : core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
     } finally {
-      core.lock.release();
+      core.release();
     }
   }
 
@@ -228,8 +216,7 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    const runs = core.locked(() => this.#take(place, npages));
-    this.#use(place, npages, runs);
+    this.#take(npages, () => place);
     return this.#lastAllocScavenged;
   }
 
@@ -246,13 +233,12 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    const { chunk, index } = core.range(base, npages);
-    core.lock.acquire();
+    const place = core.range(base, npages);
+    core.acquire();
     try {
-      const answer = core.engine.free(core.at, chunk, index, npages);
-      if (answer) core.refuseRange({ chunk, index }, npages, true);
+      if (core.engine.free(core.at, place.chunk, place.index, npages)) core.mustBe(true, place, npages);
     } finally {
-      core.lock.release();
+      core.release();
     }
   }
 
@@ -261,7 +247,7 @@ export class PageAlloc {
    * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays so.
    */
   scavenge(nbytes: number = Infinity): number {
-    byteCount("nbytes", nbytes);
+    countOrInfinity("nbytes", nbytes);
     let released = 0;
     while (released < nbytes) {
       const more = this.scavengeOne(nbytes - released);
@@ -278,7 +264,7 @@ export class PageAlloc {
    */
   scavengeOne(maxBytes: number = Infinity): number {
     const core = this[CORE];
-    byteCount("maxBytes", maxBytes);
+    countOrInfinity("maxBytes", maxBytes);
     return scavengeOne(core, Math.min(Math.ceil(maxBytes / core.pageSize), CHUNK_PAGES)) * core.pageSize;
   }
 
@@ -299,8 +285,8 @@ export class PageAlloc {
   get searchAddr(): number {
     const core = this[CORE];
     core.at;
-    const chunk = core.get(HEADER_SEARCH_CHUNK);
-    return chunk === NO_CHUNK ? core.limit : core.address({ chunk, index: core.get(HEADER_SEARCH_INDEX) });
+    const place = { chunk: core.get(HEADER_SEARCH_CHUNK), index: core.get(HEADER_SEARCH_INDEX) };
+    return Math.min(core.address(place), core.limit);
   }
 
   /**
@@ -424,41 +410,41 @@ export class PageAlloc {
   /** `alloc` for a heap whose system wants to know. */
   #allocUsed(npages: number): number {
     const core = this[CORE];
-    let taken: Taken = { scavenged: 0, runs: [] };
-    const page = core.locked(() => {
-      const found = core.engine.findFreePage(core.at, npages);
-      if (found >= 0) taken = this.#take(placeOf(found), npages);
-      return found;
+    const place = this.#take(npages, () => {
+      const page = core.engine.findFreePage(core.at, npages);
+      return page < 0 ? undefined : placeOf(page);
     });
-    this.#use(placeOf(page), npages, taken);
-    return page < 0 ? -1 : page * core.pageSize;
+    return place ? core.address(place) : -1;
   }
 
-  /** Takes exactly these pages. The lock is held. */
-  #take(place: Place, npages: number): Taken {
+  /** Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. */
+  #take(npages: number, choose: () => Place | undefined): Place | undefined {
     const core = this[CORE];
-    const { engine, at } = core;
-    const { chunk, index } = place;
-    if (engine.inspect(at, chunk, index, npages, false)) core.refuseRange(place, npages, false);
-    const isScavenged = (i: number) => {
-      const page = placeOf(chunk * CHUNK_PAGES + index + i);
-      return engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
-    };
-    const runs = core.sys.used ? runsOf(isScavenged, npages) : [];
-    engine.allocRange(at, chunk, index, npages);
-    return { scavenged: core.get(HEADER_LAST_SCAVENGED) * core.pageSize, runs };
-  }
-
-  /** Tells the system that pages which have just been taken are about to be used again. */
-  #use(place: Place, npages: number, { scavenged, runs }: Taken): void {
-    const core = this[CORE];
-    if (runs.length) {
+    const { engine } = core;
+    let runs: Run[] = [];
+    const place = core.locked(() => {
+      const place = choose();
+      if (place) {
+        const { chunk, index } = place;
+        if (engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
+        const isScavenged = (i: number) => {
+          const page = placeOf(chunk * CHUNK_PAGES + index + i);
+          return engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
+        };
+        if (core.sys.used) runs = runsOf(isScavenged, npages);
+        engine.allocRange(core.at, chunk, index, npages);
+      }
+      return place;
+    });
+    const scavenged = place ? core.get(HEADER_LAST_SCAVENGED) : 0;
+    if (place && runs.length) {
       runUsed(core, place, npages, () => {
         giveBack(core, place, npages, runs);
         core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
       });
     }
-    this.#lastAllocScavenged = scavenged;
+    this.#lastAllocScavenged = scavenged * core.pageSize;
+    return place;
   }
 
   /** Finishes a new heap, which is gone if that fails. */
@@ -535,7 +521,7 @@ function readSys(sys: Sys = {}): Sys {
   optionalObject("options.sys", sys);
   for (const name of ["unused", "used"] as const) {
     if (sys[name] !== undefined && typeof sys[name] !== "function")
-      refuse(`options.sys.${name}`, sys[name], "a function or undefined", "");
+      refuse(`options.sys.${name}`, sys[name], "a function or undefined");
   }
   return sys;
 }

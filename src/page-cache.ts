@@ -1,6 +1,6 @@
 // Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
 
-import { integer, refuse, show, word } from "./args.ts";
+import { refuse, word } from "./args.ts";
 import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import { CACHE_PAGES, KIND_CACHE, RECORD_CACHE, RECORD_CHUNK, RECORD_INDEX, RECORD_SCAV } from "./layout.ts";
@@ -28,7 +28,7 @@ export class PageCache {
   static {
     checkOwner = (cache, core) => {
       if (!(cache instanceof PageCache && cache.#core === core)) {
-        throw new TypeError(`a page cache must be one of this heap, got ${show(cache)}`);
+        refuse("a page cache", cache, "one of this heap");
       }
     };
     refOf = (cache, core) => {
@@ -49,7 +49,7 @@ export class PageCache {
   constructor(heap: PageAlloc, source: CacheSource);
   constructor(heap: PageAlloc, source: CacheSource) {
     const core = (heap as PageAlloc | undefined)?.[CORE];
-    if (!core) throw new TypeError(`heap must be a PageAlloc, got ${show(heap)}`);
+    if (!core) refuse("heap", heap, "a PageAlloc");
     this.#core = core;
     this.#ref = typeof source === "object" && source && "ref" in source ? source.ref : adopt(core, source);
   }
@@ -176,26 +176,17 @@ function setWords(core: Core, ref: number, cache: bigint, scav: bigint): void {
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
 function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint }): number {
   if (typeof state !== "object" || state === null)
-    refuse("state", state, "an object with base, cache and scav", "");
+    refuse("state", state, "an object with base, cache and scav");
   const cache = word("state.cache", state.cache);
   const scav = word("state.scav", state.scav);
-  integer("state.base", state.base, 0, core.limit - 1);
-  const { chunk, index } = core.range(state.base, 1);
-  if (index % CACHE_PAGES) {
-    throw new PageAllocError(
-      "ERR_MISALIGNED",
-      `state.base must be a multiple of ${CACHE_PAGES} pages, ${CACHE_PAGES * core.pageSize} bytes, got ${state.base}`,
-    );
-  }
+  const place = core.range(state.base, 1, "state.base", CACHE_PAGES);
   return core.locked(() => {
-    if (!core.dataOf(chunk)) core.refuseRange({ chunk, index }, 1, true);
-    for (const { offset, npages } of runsOf((i) => ((cache >> BigInt(i)) & 1n) === 1n, CACHE_PAGES, index)) {
-      const refused = core.engine.inspect(core.at, chunk, offset, npages, true);
-      if (refused || core.engine.owned(core.at, chunk, offset, npages)) {
-        core.refuseRange({ chunk, index: offset }, npages, true);
-      }
+    const { chunk, index } = place;
+    if (!core.dataOf(chunk)) core.mustBe(true, place, 1);
+    for (let i = 0; i < CACHE_PAGES; i++) {
+      if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
-    const ref = core.newRecord(KIND_CACHE, { chunk, index }, CACHE_PAGES);
+    const ref = core.newRecord(KIND_CACHE, place, CACHE_PAGES);
     setWords(core, ref, cache, scav);
     return ref;
   });

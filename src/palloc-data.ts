@@ -1,6 +1,6 @@
 // PallocData: one chunk's bitmaps as a public object, either on its own or as a view of a chunk of a heap.
 
-import { integer, powerOfTwo } from "./args.ts";
+import { countOrInfinity, integer, powerOfTwo } from "./args.ts";
 import type { Instance } from "./core.ts";
 import type { Engine } from "./engine.ts";
 import { BITMAP_BYTES, CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "./layout.ts";
@@ -77,9 +77,7 @@ export class PallocData {
   readonly #place: DataPlace;
 
   /** @internal What makes PallocData of its own; entries say which engine. */
-  static instance(): Instance {
-    throw new TypeError("import PallocData from palloc or palloc/ts");
-  }
+  declare static readonly instance: () => Instance;
 
   constructor();
   /** @internal */
@@ -141,7 +139,7 @@ export class PallocData {
   ): { start: number; npages: number } {
     integer("searchIdx", searchIdx, 0, CHUNK_PAGES - 1);
     powerOfTwo("min", min, 1, 64);
-    if (max !== Infinity) integer("max", max, 0, Number.MAX_SAFE_INTEGER);
+    countOrInfinity("max", max);
     if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
     const hit = this.#place.engine.findScavengeCandidate(
       this.#place.address(),

@@ -25,13 +25,12 @@ export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
 /** Checks ranges that a caller gives for chunks 0 to `most`; those of no pages are left out. Throws TypeError or RangeError. */
 export function readRanges(name: string, given: ChunkRanges, most: number): Map<number, PageRange[]> {
-  if (typeof given !== "object" || given === null)
-    refuse(name, given, "an object of ranges by chunk index", "");
+  if (typeof given !== "object" || given === null) refuse(name, given, "an object of ranges by chunk index");
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {
     if (!/^\d+$/.test(key)) throw new RangeError(`a key of ${name} must be a chunk index, got ${key}`);
     const chunk = integer(`a chunk index of ${name}`, Number(key), 0, most);
-    if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]", "");
+    if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]");
     ranges.set(
       chunk,
       list.filter((range) => checkRange(`${name}[${key}]`, range)),
@@ -42,7 +41,7 @@ export function readRanges(name: string, given: ChunkRanges, most: number): Map<
 
 /** Checks one range. Returns whether it has any page. */
 function checkRange(name: string, range: PageRange): boolean {
-  if (!Array.isArray(range) || range.length !== 2) refuse(`a range of ${name}`, range, "[first, count]", "");
+  if (!Array.isArray(range) || range.length !== 2) refuse(`a range of ${name}`, range, "[first, count]");
   const [first, count] = range;
   integer(`first of a range of ${name}`, first, 0, CHUNK_PAGES - 1);
   return integer(`count of a range of ${name}`, count, 0, CHUNK_PAGES - first) > 0;

@@ -60,11 +60,7 @@ export class Regions {
    */
   alloc(bytes: number, owner: object): Region {
     const at = this.#place(bytes);
-    if (at < 0)
-      throw new PageAllocError(
-        "ERR_METADATA_FULL",
-        `no linear memory is left for ${bytes} bytes; dispose of some heaps`,
-      );
+    if (at < 0) throw memoryFull(bytes);
     const region = { at, bytes: grains(bytes) * GRAIN };
     this.#abandoned.register(owner, region, region);
     return region;
@@ -122,6 +118,12 @@ export class Regions {
     }
     return false;
   }
+}
+
+/** The error for bytes that there is no memory for. */
+export function memoryFull(bytes: number): PageAllocError {
+  const message = `no linear memory is left for ${bytes} bytes; dispose of some heaps`;
+  return new PageAllocError("ERR_METADATA_FULL", message);
 }
 
 /** Bytes in pages of the ground. */

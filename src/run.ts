@@ -1,7 +1,7 @@
 // A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
 // batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
 
-import { optionalObject, refuse } from "./args.ts";
+import { integer, optionalObject, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
@@ -91,7 +91,7 @@ function step(
   grow: boolean,
 ): void {
   const at = i * OP_NUMBERS;
-  const code = ops[at];
+  const code = integer("code", ops[at], OP_ALLOC, OP_SCAVENGE_RANGE);
   const npages = ops[at + 1];
   const where = ops[at + 2];
   let value = where;
@@ -110,14 +110,11 @@ function step(
   } else if (code === OP_FREE) {
     heap.free(where, npages);
   } else if (code === OP_FREE_RESULT) {
-    if (!(Number.isInteger(where) && where >= 0 && where < i))
-      refuse("where", where, `an integer from 0 to ${i - 1}`);
+    integer("where", where, 0, i - 1);
     value = results[where * RESULT_NUMBERS] + ops[at + 3];
     heap.free(value, npages);
-  } else if (code === OP_SCAVENGE_RANGE) {
-    value = heap.scavengeRange(where, npages);
   } else {
-    refuse("code", code, `an integer from ${OP_ALLOC} to ${OP_SCAVENGE_RANGE}`);
+    value = heap.scavengeRange(where, npages);
   }
   results[i * RESULT_NUMBERS] = value;
   results[i * RESULT_NUMBERS + 1] = scavenged;
@@ -125,8 +122,7 @@ function step(
 
 /** The page cache that an operation numbers; undefined for -1. */
 function cacheOf(caches: readonly PageCache[], where: number): PageCache | undefined {
-  if (where !== -1 && !caches[where]) refuse("where", where, `an integer from -1 to ${caches.length - 1}`);
-  return caches[where];
+  return caches[integer("where", where, -1, caches.length - 1)];
 }
 
 /** Allocates from a page cache, refilled if it is empty and could then have such a run; -1 when it has none. */

@@ -56,9 +56,9 @@ export function resetScavengeAddr(core: Core, end: number): void {
  * findScavengeCandidate.
  */
 function take(core: Core, pass: Pass, maxPages: number): number {
-  const { engine, lock } = core;
+  const { engine } = core;
   const held = core.sys.unused;
-  lock.acquire();
+  core.acquire();
   try {
     const first = pass.generation < 0;
     if (first && !begin(core, pass)) return 0;
@@ -77,7 +77,7 @@ function take(core: Core, pass: Pass, maxPages: number): number {
     }
     return hit;
   } finally {
-    lock.release();
+    core.release();
   }
 }
 

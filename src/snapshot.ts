@@ -14,7 +14,7 @@ export function seal(words: Int32Array): void {
 
 /** The region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has changed. */
 export function unseal(snapshot: Uint8Array): Int32Array {
-  if (!(snapshot instanceof Uint8Array)) refuse("snapshot", snapshot, "a Uint8Array", "");
+  if (!(snapshot instanceof Uint8Array)) refuse("snapshot", snapshot, "a Uint8Array");
   const bytes = snapshot.length;
   if (bytes >= HEADER_BYTES && bytes % 4 === 0) {
     const words = new Int32Array(snapshot.slice().buffer);
