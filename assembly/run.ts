@@ -4,9 +4,9 @@
 
 import {
   CACHE_PAGES,
-  CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   CHUNK_SHIFT,
+  HEADER_ADDR_BITS,
   HEADER_LAST_SCAVENGED,
   HEADER_PAGE_SHIFT,
   OP_ALLOC,
@@ -26,8 +26,6 @@ import { alloc, allocRange, free, scavengeRange } from "./heap";
 
 /** Bytes of a number. */
 const NUMBER = 8;
-/** Pages of the largest heap there can be. */
-const PAGES_END: i64 = (<i64>CHUNK_PAGES) << CHUNK_INDEX_BITS;
 
 /** First page of the latest allocation, as a page number. */
 let placed: i64 = 0;
@@ -48,6 +46,7 @@ export function run(
   ncaches: u32,
 ): u32 {
   const shift = load<u32>(heap, HEADER_PAGE_SHIFT);
+  const limit = <f64>((<i64>1) << load<u32>(heap, HEADER_ADDR_BITS));
   for (let i = from; i < to; i++) {
     const op = ops + i * (OP_NUMBERS * NUMBER);
     const code = load<f64>(op);
@@ -65,7 +64,7 @@ export function run(
         where = load<f64>(results + <u32>where * (RESULT_NUMBERS * NUMBER)) + load<f64>(op, 3 * NUMBER);
       }
       const page = <i64>where >> shift;
-      if (<f64>(page << shift) != where || page < 0 || page >= PAGES_END) return i;
+      if (<f64>(page << shift) != where || page < 0 || where >= limit) return i;
       value = onRange(heap, code, <u32>(page >> CHUNK_SHIFT), <u32>page & (CHUNK_PAGES - 1), npages, where);
       if (value < 0) return i;
       if (code == <f64>OP_SCAVENGE_RANGE) value *= <f64>((<i64>1) << shift);

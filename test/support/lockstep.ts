@@ -24,6 +24,7 @@ const EVENTS = [
   "flush",
   "refused",
   "restore",
+  "batch",
 ] as const;
 type Event = (typeof EVENTS)[number];
 type Pages = readonly [base: number, npages: number];
@@ -222,6 +223,90 @@ export class Lockstep {
     this.#model.lastAllocScavenged = 0;
   }
 
+  /** Calls of the kinds above in one batch, of which none is refused. */
+  batch(): void {
+    const random = this.#random;
+    const ops: number[] = [];
+    const want: number[] = [];
+    for (let k = random.below(30); k > 0; k--) {
+      const kind = random.pick(["alloc", "alloc", "allocRange", "free", "free", "scavengeRange"] as const);
+      const [op, result] = this.#operation(kind, want) ?? [];
+      if (op) ops.push(...op);
+      if (result) want.push(...result);
+    }
+    const caches = (i: number) => this.#caches.map(({ real }) => real[i]);
+    const got = this.#each(`run([${ops}])`, (heap, i) => {
+      const results = new Float64Array(want.length);
+      heap.run(Float64Array.from(ops), results, { caches: caches(i) });
+      return [...results];
+    });
+    same(got, want, "results");
+    this.#model.lastAllocScavenged = undefined;
+  }
+
+  /** An operation of a batch, carried out on the model: its numbers and its result's. */
+  #operation(
+    kind: "alloc" | "allocRange" | "free" | "scavengeRange",
+    earlier: number[],
+  ): [op: number[], result: number[]] | undefined {
+    const { Op } = this.#pallocs[0];
+    const model = this.#model;
+    if (kind === "alloc") return this.#allocOperation();
+    if (kind === "free") {
+      const piece = this.#pieceInUse();
+      if (piece === undefined) return undefined;
+      const [base, npages] = piece;
+      model.free(base, npages);
+      const other = this.#random.below(earlier.length / 2 + 1) - 1;
+      if (other < 0)
+        return [
+          [Op.free, npages, base, 0],
+          [base, 0],
+        ];
+      return [
+        [Op.freeResult, npages, other, base - earlier[2 * other]],
+        [base, 0],
+      ];
+    }
+    const [base, npages] = this.#somewhere();
+    if (npages === 0) return undefined;
+    if (kind === "scavengeRange") {
+      return [
+        [Op.scavengeRange, npages, base, 0],
+        [model.scavengeRange(base, npages), 0],
+      ];
+    }
+    if (this.#usedOrHoles(base, npages).length > 0) return undefined;
+    this.#live.push([base, npages]);
+    return [
+      [Op.allocRange, npages, base, 0],
+      [base, model.allocRange(base, npages)],
+    ];
+  }
+
+  /** An allocation in a batch, from a cache or the heap. */
+  #allocOperation(): [op: number[], result: number[]] {
+    const model = this.#model;
+    const npages = this.#random.oneIn(2) ? this.#random.between(1, 20) : this.#size();
+    const where = this.#random.below(this.#caches.length + 1) - 1;
+    const result = where < 0 ? [-1, 0] : this.#allocFromRefilled(this.#caches[where], npages);
+    if (result[0] === -1) {
+      result[0] = model.alloc(npages);
+      result[1] = model.lastAllocScavenged ?? 0;
+    }
+    if (result[0] !== -1) this.#live.push([result[0], npages]);
+    return [[this.#pallocs[0].Op.alloc, npages, where, 0], result];
+  }
+
+  /** From a cache that is refilled when it is empty, and could then have so many pages. */
+  #allocFromRefilled(entry: { model: ModelCache }, npages: number): number[] {
+    if (!entry.model.cache.includes(true) && npages <= 64) {
+      const refilled = this.#model.allocToCache();
+      if (refilled.base !== -1) entry.model = refilled;
+    }
+    return this.#model.cacheAlloc(entry.model, npages);
+  }
+
   /** Makes a call on both heaps, which must give the same. Of a refused call, its code or its class is the result. */
   #each<T>(call: string, make: (heap: PageAlloc, i: number) => T): T | string {
     this.#call = call;
@@ -237,7 +322,8 @@ export class Lockstep {
     for (const heap of this.#heaps) {
       const { metadata, ...stats } = heap.stats();
       same(heap.scavAddr, this.#model.scavAddr, "scavAddr");
-      same(heap.lastAllocScavenged, this.#model.lastAllocScavenged, "lastAllocScavenged");
+      const scavenged = this.#model.lastAllocScavenged;
+      if (scavenged !== undefined) same(heap.lastAllocScavenged, scavenged, "lastAllocScavenged");
       same(heap.searchAddr, this.#heaps[0].searchAddr, "searchAddr of one engine against the other");
       same(firstFree === -1 || heap.searchAddr <= firstFree, true, "nothing is free below searchAddr");
       same(metadata, this.#heaps[0].stats().metadata, "metadata of one engine against the other");

@@ -29,8 +29,8 @@ export class Model {
   /** Mapped chunks, ascending. */
   readonly chunks: Chunk[] = [];
   scavAddr = -1;
-  /** Bytes of what alloc or allocRange took last that had been scavenged. */
-  lastAllocScavenged = 0;
+  /** Bytes of what alloc or allocRange took last that had been scavenged; undefined after a batch, which leaves it open. */
+  lastAllocScavenged: number | undefined = 0;
   allocs = 0;
   frees = 0;
   scavenges = 0;
@@ -107,9 +107,10 @@ export class Model {
       chunk.scavenged[i] = false;
     });
     this.allocs++;
-    this.lastAllocScavenged = scavenged * this.pageSize;
+    const bytes = scavenged * this.pageSize;
+    this.lastAllocScavenged = bytes;
     this.#peaks();
-    return this.lastAllocScavenged;
+    return bytes;
   }
 
   free(base: number, npages: number): void {
