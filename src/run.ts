@@ -48,13 +48,13 @@ export function run(
   options?: RunOptions,
 ): void {
   const { caches = [], grow = false } = optionalObject("options", options);
-  if (!(ops instanceof Float64Array && ops.length % OP_NUMBERS === 0)) {
-    refuse("ops", ops, `a Float64Array of ${OP_NUMBERS} numbers an operation`, "object");
-  }
+  if (!(ops instanceof Float64Array)) refuse("ops", ops, "a Float64Array");
+  if (!(results instanceof Float64Array)) refuse("results", results, "a Float64Array");
+  if (typeof grow !== "boolean") refuse("options.grow", grow, "a boolean");
   const count = ops.length / OP_NUMBERS;
-  if (!(results instanceof Float64Array && results.length >= count * RESULT_NUMBERS)) {
-    refuse("results", results, `a Float64Array of ${count * RESULT_NUMBERS} numbers or more`, "object");
-  }
+  if (count % 1) refuse("ops.length", ops.length, `a multiple of ${OP_NUMBERS}`, "number");
+  const least = count * RESULT_NUMBERS;
+  if (results.length < least) refuse("results.length", results.length, `${least} or more`, "number");
   const made = cachesOf(core, heap, caches);
   const refs = core.locked(() => made.map((cache) => refOf(cache, core)));
   const { Batch } = core.engine;
@@ -65,7 +65,9 @@ export function run(
     try {
       step(heap, ops, results, i, made, grow);
     } catch (error) {
-      if (error instanceof Error) error.message = `operation ${i} of the batch: ${error.message}`;
+      // A hook may have thrown an error that cannot be written to.
+      if (error instanceof Error)
+        Reflect.defineProperty(error, "message", { value: `operation ${i} of the batch: ${error.message}` });
       throw error;
     }
     batch?.note(i);
@@ -75,7 +77,7 @@ export function run(
 /** The caches of a batch, none of which is missing any more. Throws TypeError, with nothing changed, if one is not ours. */
 function cachesOf(core: Core, heap: PageAlloc, caches: Array<PageCache | undefined>): PageCache[] {
   core.at;
-  if (!Array.isArray(caches)) refuse("options.caches", caches, "an array", "object");
+  if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
   for (const cache of caches) if (cache !== undefined) checkOwner(cache, core);
   for (let i = 0; i < caches.length; i++) caches[i] ??= new PageCache(heap, { ref: 0 });
   return caches as PageCache[];
@@ -122,7 +124,7 @@ function step(
 
 /** The page cache that an operation numbers; undefined for -1. */
 function cacheOf(caches: readonly PageCache[], where: number): PageCache | undefined {
-  return caches[integer("where", where, -1, caches.length - 1)];
+  return where === -1 ? undefined : caches[integer("where", where, -1, caches.length - 1)];
 }
 
 /** Allocates from a page cache, refilled if it is empty and could then have such a run; -1 when it has none. */

@@ -9,6 +9,7 @@ import { hooksSuite } from "./hooks.ts";
 import { kernelsSuite } from "./kernels.ts";
 import { memorySuite } from "./memory.ts";
 import { replaySuite } from "./replay.ts";
+import { runSuite } from "./run.ts";
 import { snapshotSuite } from "./snapshot.ts";
 import { tablesSuite } from "./tables.ts";
 import { traceSuite } from "./trace.ts";
@@ -21,6 +22,7 @@ export function everySuite(subject: Subject): void {
   correctionsSuite(subject);
   cachesSuite(subject);
   hooksSuite(subject);
+  runSuite(subject);
   snapshotSuite(subject);
   memorySuite(subject);
   badInputSuite(subject);
