@@ -112,15 +112,15 @@ class Checker {
   /** Throws unless `holds`. */
   #must(holds: boolean, what: string): void {
     if (holds) return;
-    throw new PageAllocError(
-      "ERR_CORRUPT",
-      `the heap's state is damaged in the ${this.#name} at ${this.#piece}: ${what}`,
-    );
+    throw new PageAllocError("ERR_CORRUPT", `the ${this.#name} at ${this.#piece} is damaged: ${what}`);
   }
 
   /** A field of the piece, which must be an integer from `min` to `max`. */
   #field(offset: number, min: number, max = min, value = this.#core.get(this.#piece + offset)): number {
-    this.#must(isInteger(value, min, max), `byte ${offset} begins ${value}, should be ${min} to ${max}`);
+    this.#must(
+      isInteger(value, min, max),
+      `byte ${offset} must begin an integer from ${min} to ${max}, got ${value}`,
+    );
     return value;
   }
 
@@ -201,15 +201,12 @@ class Checker {
     const data = this.#core.at + offset;
     const inUse = engine.popcntRange(data, 0, CHUNK_PAGES);
     const released = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES);
-    if (!mapped) {
-      this.#must(!(inUse | released), `chunk ${chunk} is a hole, and has pages`);
-      return NOTHING;
-    }
-    let both = 0;
+    let wrong = mapped ? 0 : inUse | released;
     for (let at = offset; at < offset + BITMAP_BYTES; at += 4) {
-      both |= this.#core.get(at) & this.#core.get(at + DATA_SCAVENGED);
+      wrong |= this.#core.get(at) & this.#core.get(at + DATA_SCAVENGED);
     }
-    this.#must(!both, `chunk ${chunk} has pages in use that are scavenged`);
+    this.#must(!wrong, `chunk ${chunk} has pages in use that are scavenged, or is a hole that has any`);
+    if (!mapped) return NOTHING;
     if (!this.#chunks++) this.#first = chunk;
     this.#end = chunk + 1;
     this.#inUse += inUse;

@@ -220,7 +220,7 @@ export class Core {
 const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
   [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is none of the heap's; grow over it first"],
   [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
-  [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is a page cache's or a sys hook's; let that give it back first"],
+  [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is in a page cache or a sys hook; flush, or let it return first"],
 };
 /** What to say of a page that cannot be allocated. */
 const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];

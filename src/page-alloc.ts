@@ -323,7 +323,7 @@ export class PageAlloc {
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
     const data = core.locked(() => core.dataOf(index));
     if (!data) {
-      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is none of the heap's; see mappedRanges()`);
+      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is none of the heap's; grow over it first`);
     }
     const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
@@ -401,7 +401,7 @@ export class PageAlloc {
     if (!core.region.at) return;
     core.locked(() => {
       if (core.get(HEADER_HOLDS)) {
-        throw new PageAllocError("ERR_LOCKED", "a sys hook of the heap is running; let it return first");
+        throw new PageAllocError("ERR_LOCKED", "a sys hook is in the heap; let it return first");
       }
     });
     core.regions.free(core.region);
@@ -476,22 +476,22 @@ if (Symbol.dispose)
 
 /** Reads the counters of the header. The lock is held. */
 function readStats(core: Core): PageAllocStats {
-  const { pageSize } = core;
+  const bytes = (field: number) => core.get(field) * core.pageSize;
   const sys = core.get(HEADER_CHUNKS) * core.chunkBytes;
-  const inUse = core.get(HEADER_IN_USE) * pageSize;
-  const released = core.get(HEADER_RELEASED) * pageSize;
+  const inUse = bytes(HEADER_IN_USE);
+  const released = bytes(HEADER_RELEASED);
   return {
     sys,
     inUse,
     free: sys - inUse,
     released,
     retained: sys - released,
-    peakInUse: core.get(HEADER_PEAK_IN_USE) * pageSize,
-    peakRetained: core.get(HEADER_PEAK_RETAINED) * pageSize,
+    peakInUse: bytes(HEADER_PEAK_IN_USE),
+    peakRetained: bytes(HEADER_PEAK_RETAINED),
     allocs: core.getF64(HEADER_ALLOCS),
     frees: core.getF64(HEADER_FREES),
     scavenges: core.getF64(HEADER_SCAVENGES),
-    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * pageSize,
+    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * core.pageSize,
     metadata: core.region.bytes,
   };
 }
@@ -506,7 +506,7 @@ function readGeometry(options: PageAllocOptions): Geometry {
   integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
   powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
   if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
-  if (shared !== false) refuse("options.shared", shared, "false: heaps belong to one thread", "boolean");
+  if (shared !== false) refuse("options.shared", shared, "false", "boolean");
   const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
   return {
     pageShift,

@@ -114,10 +114,7 @@ export class PageCache {
       const ref = this.#live();
       if (!ref) return;
       if (core.engine.flush(core.at, ref)) {
-        throw new PageAllocError(
-          "ERR_NOT_ALLOCATED",
-          `a page of the cache at ${this.base} is free already: its bits have been written to`,
-        );
+        throw new PageAllocError("ERR_NOT_ALLOCATED", `a page of the cache at ${this.base} is free already`);
       }
       this.#ref = 0;
     });

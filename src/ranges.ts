@@ -25,26 +25,29 @@ export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
 /** Checks ranges that a caller gives for chunks 0 to `most`; those of no pages are left out. Throws TypeError or RangeError. */
 export function readRanges(name: string, given: ChunkRanges, most: number): Map<number, PageRange[]> {
-  if (typeof given !== "object" || given === null) refuse(name, given, "an object of ranges by chunk index");
+  if (typeof given !== "object" || !given) refuse(name, given, "an object of ranges by chunk index");
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {
-    if (!/^\d+$/.test(key)) throw new RangeError(`a key of ${name} must be a chunk index, got ${key}`);
-    const chunk = integer(`a chunk index of ${name}`, Number(key), 0, most);
-    if (!Array.isArray(list)) refuse(`${name}[${key}]`, list, "an array of [first, count]");
+    const chunk = Number(key);
+    if (!/^\d+$/.test(key) || chunk > most) {
+      refuse(`a key of ${name}`, key, `an integer from 0 to ${most}`, "string");
+    }
+    const place = `${name}[${key}]`;
+    if (!Array.isArray(list)) refuse(place, list, "an array of [first, count]");
     ranges.set(
       chunk,
-      list.filter((range) => checkRange(`${name}[${key}]`, range)),
+      list.filter((range) => checkRange(place, range)),
     );
   }
   return ranges;
 }
 
-/** Checks one range. Returns whether it has any page. */
-function checkRange(name: string, range: PageRange): boolean {
-  if (!Array.isArray(range) || range.length !== 2) refuse(`a range of ${name}`, range, "[first, count]");
+/** Checks one range of the list at `place`. Returns whether it has any page. */
+function checkRange(place: string, range: PageRange): boolean {
+  if (!Array.isArray(range) || range.length !== 2) refuse(place, range, "an array of [first, count]");
   const [first, count] = range;
-  integer(`first of a range of ${name}`, first, 0, CHUNK_PAGES - 1);
-  return integer(`count of a range of ${name}`, count, 0, CHUNK_PAGES - first) > 0;
+  integer(`first in ${place}`, first, 0, CHUNK_PAGES - 1);
+  return integer(`count in ${place}`, count, 0, CHUNK_PAGES - first) > 0;
 }
 
 /** Fills the chunks of a heap that has just been grown over them, and starts its counts. The lock is held. */

@@ -22,7 +22,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
     words[HEADER_CHECKSUM >>> 2] = 0;
     if (words[HEADER_USED >>> 2] === bytes && checksum(words) === wanted) return words;
   }
-  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${bytes} bytes, is not a heap's, or is damaged`);
+  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${bytes} bytes, is none of a heap, or damaged`);
 }
 
 /**
