@@ -9,28 +9,20 @@ import {
   HEADER_FREES,
   HEADER_IN_USE,
   HEADER_RELEASED,
-  KIND_CACHE,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
+  RECORD_NPAGES,
   RECORD_SCAV,
 } from "../src/layout";
 import { findBitRange64 } from "./find";
 import { countTaken, findFree, lowerSearch, setSearch } from "./heap";
-import { dropRecord, newRecord } from "./record";
+import { dropRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
 import { markCandidate } from "./walk";
-
-/** Makes a cache as `refill` fills it, and returns its ref; 0 when nothing is free. The region has room for a record. */
-export function allocToCache(heap: usize, owner: u32): u32 {
-  if (findFree(heap, 1) < 0) return 0;
-  const ref = newRecord(heap, KIND_CACHE, owner, 0, 0, CACHE_PAGES);
-  refill(heap, ref);
-  return ref;
-}
 
 /**
  * Gives an empty cache all free pages of the 64-page aligned block that holds the first free page. Returns whether there
@@ -54,6 +46,7 @@ export function refill(heap: usize, ref: u32): bool {
   const record = heap + ref;
   store<u32>(record, chunk, RECORD_CHUNK);
   store<u32>(record, index, RECORD_INDEX);
+  store<u32>(record, CACHE_PAGES, RECORD_NPAGES);
   store<u64>(record, cache, RECORD_CACHE);
   store<u64>(record, scav, RECORD_SCAV);
   return true;

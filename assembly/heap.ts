@@ -229,29 +229,6 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
   return hit;
 }
 
-/** `look`, and marks what it finds as scavenged. */
-export function scavengeChunk(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
-  const hit = look(heap, chunk, ceiling, maxPages);
-  if (hit) scavengeRange(heap, chunk, hit & 0xffff, hit >> 16);
-  return hit;
-}
-
-/** The first of the chunks [chunk, chunk + nchunks) that has been grown over; -1 when none has. */
-export function firstMapped(heap: usize, chunk: u32, nchunks: u32): i32 {
-  const end = min(chunk + nchunks, load<u32>(heap, HEADER_END));
-  chunk = max(chunk, load<u32>(heap, HEADER_START));
-  while (chunk < end) {
-    const leaf = leafOf(heap, chunk);
-    if (!leaf) {
-      chunk = (chunk | (FANOUT - 1)) + 1;
-      continue;
-    }
-    if ((load<u32>(leaf, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1) return chunk;
-    chunk++;
-  }
-  return -1;
-}
-
 /** Adds the chunks [chunk, chunk + nchunks), which are holes: all free, and scavenged. */
 export function map(heap: usize, chunk: u32, nchunks: u32): void {
   const end = chunk + nchunks;

@@ -1,7 +1,7 @@
 // What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
 
 export { clearRange, popcntRange, setRange } from "./bits";
-export { allocToCache, cacheAlloc, flush, refill } from "./cache";
+export { cacheAlloc, flush, refill } from "./cache";
 export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 export { fillAligned } from "./fill-aligned";
 export { find } from "./find";
@@ -10,12 +10,10 @@ export {
   allocRange,
   claim,
   findFreePage,
-  firstMapped,
   free,
   inspect,
   look,
   map,
-  scavengeChunk,
   scavengeRange,
   unclaim,
 } from "./heap";

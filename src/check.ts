@@ -239,10 +239,12 @@ class Checker {
     const { engine, at } = this.#core;
     const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
     const index = this.#field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-    const npages = this.#field(RECORD_NPAGES, 1, Infinity);
+    const npages = this.#field(RECORD_NPAGES, isCache ? 0 : 1, isCache ? CACHE_PAGES : Infinity);
     if (isCache) {
       this.#field(RECORD_INDEX, index & -CACHE_PAGES);
-      this.#field(RECORD_NPAGES, CACHE_PAGES);
+      const empty = !engine.popcntRange(at + ref + RECORD_CACHE, 0, CACHE_PAGES);
+      this.#field(RECORD_NPAGES, npages && CACHE_PAGES);
+      this.#must(npages > 0 || empty, "it owns pages of no block");
     }
     const first = this.#core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
     for (let page = first; page < first + npages; page++) {

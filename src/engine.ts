@@ -38,8 +38,6 @@ export interface Kernels {
   /** `allocRange` and `free` without their checks, and not counted as calls. */
   claim(heap: number, chunk: number, index: number, npages: number): number;
   unclaim(heap: number, chunk: number, index: number, npages: number): void;
-  /** The first of nchunks chunks from `chunk` on that is part of the heap, or -1. */
-  firstMapped(heap: number, chunk: number, nchunks: number): number;
   /** Adds holes to the heap. The region has room for the nodes that this takes. */
   map(heap: number, chunk: number, nchunks: number): void;
   /** Address of the leaf that holds a chunk of the heap; 0 for a hole. */
@@ -48,8 +46,6 @@ export interface Kernels {
   // The scavenger
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
-  /** `look`, and releases what it finds. */
-  scavengeChunk(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /** Releases what is free and unscavenged of a range within a chunk. Returns pages. */
   scavengeRange(heap: number, chunk: number, index: number, npages: number): number;
   /** The highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
@@ -60,8 +56,6 @@ export interface Kernels {
   dropRecord(heap: number, ref: number): void;
   /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
   owned(heap: number, chunk: number, index: number, npages: number): boolean | number;
-  /** Ref of the new cache's record; 0 when nothing is free. */
-  allocToCache(heap: number, owner: number): number;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
   cacheAlloc(heap: number, ref: number, npages: number): number;
   /** Fills an empty cache anew. Returns whether anything was free. */

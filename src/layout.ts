@@ -101,7 +101,7 @@ export const RECORD_OWNER = 12;
 export const RECORD_CHUNK = 16;
 /** Index of the first page within its chunk; a multiple of 64 for a cache. */
 export const RECORD_INDEX = 20;
-/** Length of a hold in pages; 64 for a cache. */
+/** Length of a hold in pages; 64 for a cache, 0 before it is first filled. */
 export const RECORD_NPAGES = 24;
 /** u64 of a cache: 1 = free, owned by the cache. */
 export const RECORD_CACHE = 32;

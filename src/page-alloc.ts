@@ -179,11 +179,11 @@ export class PageAlloc {
       if (nmapped + nchunks > MAX_CHUNKS) {
         refuse("ERR_METADATA_FULL", `the heap has ${nmapped} chunks, and can have ${MAX_CHUNKS}`);
       }
-      const taken = core.engine.firstMapped(core.at, first, nchunks);
-      if (taken >= 0) {
+      for (let chunk = first; chunk < first + nchunks; chunk++) {
+        if (!core.dataOf(chunk)) continue;
         refuse(
           "ERR_OVERLAP",
-          `the heap has been grown over the chunk at ${core.address({ chunk: taken, index: 0 })}; see mappedRanges()`,
+          `the heap has the chunk at ${chunk * core.chunkBytes} already; see mappedRanges()`,
         );
       }
       core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
@@ -294,12 +294,9 @@ export class PageAlloc {
    * Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
    */
   allocToCache(): PageCache {
-    const core = this[CORE];
-    const ref = core.locked(() => {
-      core.makeRoomForRecord();
-      return core.engine.allocToCache(core.at, core.owner);
-    });
-    return new PageCache(this, { ref });
+    const cache = new PageCache(this, { ref: 0 });
+    cache.refill();
+    return cache;
   }
 
   /** Chunk indices [start, end) that have been grown over; chunks between may be holes. Both 0 in an empty heap. */

@@ -3,7 +3,15 @@
 import { refuse, word } from "./args.ts";
 import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
-import { CACHE_PAGES, KIND_CACHE, RECORD_CACHE, RECORD_CHUNK, RECORD_INDEX, RECORD_SCAV } from "./layout.ts";
+import {
+  CACHE_PAGES,
+  KIND_CACHE,
+  RECORD_CACHE,
+  RECORD_CHUNK,
+  RECORD_INDEX,
+  RECORD_NPAGES,
+  RECORD_SCAV,
+} from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
 import { giveBack, runsOf, runUsed } from "./used.ts";
 
@@ -32,7 +40,7 @@ export class PageCache {
       }
     };
     refOf = (cache, core) => {
-      cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, CACHE_PAGES);
+      cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
       return cache.#ref;
     };
   }
@@ -57,7 +65,7 @@ export class PageCache {
   /** Address of the block, in bytes; -1 when the cache has none. */
   get base(): number {
     const ref = this.#live();
-    return ref ? this.#core.address(this.#place(ref)) : -1;
+    return ref && this.#core.get(ref + RECORD_NPAGES) ? this.#core.address(this.#place(ref)) : -1;
   }
 
   /** 1 = free, owned by this cache. Bit 0 is the page at base. */

@@ -65,13 +65,16 @@ function take(core: Core, pass: Pass, maxPages: number): number {
     if (held) core.makeRoomForRecord();
     const { at } = core;
     const { chunk, ceiling } = pass;
-    const hit = (held ? engine.look : engine.scavengeChunk)(at, chunk, ceiling, maxPages);
+    const hit = engine.look(at, chunk, ceiling, maxPages);
     const start = hit & 0xffff;
     const page = chunk * CHUNK_PAGES + start;
     // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
     if (first && hit) core.setF64(HEADER_SCAV_END, page);
     else lower(core, pass, page);
-    if (held && hit) {
+    if (!hit) return 0;
+    if (!held) {
+      engine.scavengeRange(at, chunk, start, hit >>> 16);
+    } else {
       engine.claim(at, chunk, start, hit >>> 16);
       pass.held = core.newRecord(KIND_RELEASING, { chunk, index: start }, hit >>> 16);
     }

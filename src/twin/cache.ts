@@ -8,30 +8,22 @@ import {
   HEADER_FREES,
   HEADER_IN_USE,
   HEADER_RELEASED,
-  KIND_CACHE,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
+  RECORD_NPAGES,
   RECORD_SCAV,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, popcnt } from "./bits.ts";
 import { findBitRange64 } from "./find.ts";
 import { countTaken, findFree, lowerSearch, setSearch } from "./heap.ts";
-import { dropRecord, newRecord } from "./record.ts";
+import { dropRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
 import { markCandidate } from "./walk.ts";
-
-/** Makes a cache as `refill` fills it, and returns its ref; 0 when nothing is free. The region has room for a record. */
-export function allocToCache(memory: Memory, heap: number, owner: number): number {
-  if (findFree(memory, heap, 1) < 0) return 0;
-  const ref = newRecord(memory, heap, KIND_CACHE, owner, 0, 0, CACHE_PAGES);
-  refill(memory, heap, ref);
-  return ref;
-}
 
 /**
  * Gives an empty cache all free pages of the 64-page aligned block that holds the first free page. Returns whether there
@@ -60,6 +52,7 @@ export function refill(memory: Memory, heap: number, ref: number): boolean {
   }
   i32[(record + RECORD_CHUNK) >>> 2] = chunk;
   i32[(record + RECORD_INDEX) >>> 2] = index;
+  i32[(record + RECORD_NPAGES) >>> 2] = CACHE_PAGES;
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
   setSearch(memory, heap, chunk, index + CACHE_PAGES - 1);
   countTaken(memory, heap, cached, scavenged);

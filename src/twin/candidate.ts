@@ -2,12 +2,10 @@
 
 import { BITMAP_BYTES, CHUNK_PAGES } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { fillGroups, lowBits, occupied } from "./fill-aligned.ts";
+import { fillGroups, lowBits } from "./fill-aligned.ts";
 
 /** From a word of the alloc bitmap to its neighbour in the scavenged one, in 32-bit words. */
 const TO_SCAVENGED = BITMAP_BYTES / 4;
-/** 32-bit words of a bitmap. */
-const WORDS = CHUNK_PAGES / 32;
 
 /** A word of each bitmap, or-ed: 0 = free and unscavenged. */
 function kept(i32: Int32Array, word: number): number {
@@ -15,18 +13,8 @@ function kept(i32: Int32Array, word: number): number {
 }
 
 /** Whether any min-aligned group of min pages of the chunk is free and unscavenged; min a power of two, 1 to 64. */
-export function hasScavengeCandidate({ i32 }: Memory, data: number, min: number): boolean {
-  let word = data >>> 2;
-  const end = word + WORDS;
-  if (min === 64) {
-    for (; word < end; word += 2) if (!(kept(i32, word) | kept(i32, word + 1))) return true;
-    return false;
-  }
-  const low = lowBits(min);
-  for (; word < end; word += 2) {
-    if (~(occupied(kept(i32, word), low) & occupied(kept(i32, word + 1), low))) return true;
-  }
-  return false;
+export function hasScavengeCandidate(memory: Memory, data: number, min: number): boolean {
+  return findScavengeCandidate(memory, data, CHUNK_PAGES, min, min, 0) !== 0;
 }
 
 /** A word of `kept`, with the pages `above` added, and its groups filled; `low` is -1 for groups of 64, two words. */

@@ -3,7 +3,7 @@
 import type { Engine, Kernels } from "../engine.ts";
 import { MEMORY_PAGE, Memory } from "../memory.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
-import { allocToCache, cacheAlloc, flush, refill } from "./cache.ts";
+import { cacheAlloc, flush, refill } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { fillAligned } from "./fill-aligned.ts";
 import { find } from "./find.ts";
@@ -12,12 +12,10 @@ import {
   allocRange,
   claim,
   findFree,
-  firstMapped,
   free,
   inspect,
   look,
   map,
-  scavengeChunk,
   scavengeRange,
   unclaim,
 } from "./heap.ts";
@@ -42,17 +40,14 @@ const calls = {
   inspect,
   claim,
   unclaim,
-  firstMapped,
   map,
   mappedLeafOf,
   look,
-  scavengeChunk,
   scavengeRange,
   walk,
   newRecord,
   dropRecord,
   owned,
-  allocToCache,
   cacheAlloc,
   flush,
   refill,

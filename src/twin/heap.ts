@@ -270,36 +270,6 @@ export function look(memory: Memory, heap: number, chunk: number, ceiling: numbe
   return hit;
 }
 
-/** `look`, and marks what it finds as scavenged. */
-export function scavengeChunk(
-  memory: Memory,
-  heap: number,
-  chunk: number,
-  ceiling: number,
-  maxPages: number,
-): number {
-  const hit = look(memory, heap, chunk, ceiling, maxPages);
-  if (hit) scavengeRange(memory, heap, chunk, hit & 0xffff, hit >>> 16);
-  return hit;
-}
-
-/** The first of the chunks [chunk, chunk + nchunks) that has been grown over; -1 when none has. */
-export function firstMapped(memory: Memory, heap: number, chunk: number, nchunks: number): number {
-  const { i32 } = memory;
-  const end = Math.min(chunk + nchunks, i32[(heap + HEADER_END) >>> 2]);
-  chunk = Math.max(chunk, i32[(heap + HEADER_START) >>> 2]);
-  while (chunk < end) {
-    const leaf = leafOf(memory, heap, chunk);
-    if (!leaf) {
-      chunk = (chunk | (FANOUT - 1)) + 1;
-      continue;
-    }
-    if ((i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) return chunk;
-    chunk++;
-  }
-  return -1;
-}
-
 /** Adds the chunks [chunk, chunk + nchunks), which are holes: all free, and scavenged. */
 export function map(memory: Memory, heap: number, chunk: number, nchunks: number): void {
   const { i32, u8 } = memory;

@@ -24,7 +24,7 @@ export async function compileAsync(): Promise<WebAssembly.Module> {
 /** Throws TypeError unless `module` is palloc.wasm, compiled. The module may come from another realm. */
 export function checkModule(module: WebAssembly.Module): void {
   const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
-  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeChunk")) return;
+  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) return;
   throw new TypeError(
     `module must be palloc.wasm, compiled to a WebAssembly.Module, or undefined, got ${show(module)}`,
   );
