@@ -107,13 +107,12 @@ function drive(
       sample++;
       driver.sample(done - 1);
     }
-    if (done === stepAt) driver.finish();
-    if (done === stepAt && step < steps) {
-      step++;
-      const paused = performance.now();
-      onProgress?.(done, total);
-      outside += performance.now() - paused;
-    }
+    if (done < stepAt) continue;
+    driver.finish();
+    step++;
+    const paused = performance.now();
+    onProgress?.(done, total);
+    outside += performance.now() - paused;
   }
   return performance.now() - start - outside;
 }

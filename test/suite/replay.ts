@@ -204,6 +204,29 @@ function callTests(subject: Subject): void {
     ]);
   });
 
+  it("tells Ps apart whatever their numbers", async () => {
+    const { report } = await replayOf(
+      subject,
+      file(
+        ...[
+          proc(2 ** 31 - 1),
+          timeBase(1),
+          alloc(goPage(0), 16),
+          alloc(goPage(16), 1, 1),
+          alloc(goPage(17), 1, 4),
+        ],
+        ...[
+          proc(70_000),
+          timeBase(1),
+          alloc(goPage(64), 2, 2),
+          alloc(goPage(66), 2, 3),
+          alloc(goPage(68), 2, 5),
+        ],
+      ),
+    );
+    expect(report.addressMatches).toBe(6);
+  });
+
   it("refills a cache when it is empty, not when it lacks a run", async () => {
     const { report, stats } = await replayOf(
       subject,

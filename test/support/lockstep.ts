@@ -228,7 +228,7 @@ export class Lockstep {
     const random = this.#random;
     const ops: number[] = [];
     const want: number[] = [];
-    for (let k = random.below(30); k > 0; k--) {
+    for (let k = random.below(16); k > 0; k--) {
       const kind = random.pick(["alloc", "alloc", "allocRange", "free", "free", "scavengeRange"] as const);
       const [op, result] = this.#operation(kind, want) ?? [];
       if (op) ops.push(...op);
