@@ -382,7 +382,8 @@ export class PageAlloc {
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
    * What an operation throws, this throws, its message beginning with the operation's number; those before it stand, and
-   * their results are written. Throws TypeError or RangeError for arrays that are too short.
+   * their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. Throws
+   * TypeError or RangeError for arrays of another kind or too short, TypeError for a cache of another heap.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     run(this[CORE], this, ops, results, options);
