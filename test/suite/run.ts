@@ -453,7 +453,9 @@ function argumentTests({ palloc }: Subject): void {
     const gone = { error: "ERR_DISPOSED", names: [] };
     refused(() => runRows(heap, []), gone, "no operations");
     refused(() => runRows(heap, [alloc(1)]), gone, "an operation");
-    refused(() => runRows(heap, [alloc(1)], { caches: [undefined] }), gone, "a cache to make");
+    const caches: Caches = [undefined];
+    refused(() => runRows(heap, [alloc(1)], { caches }), gone, "a cache to make");
+    expect(caches).toEqual([undefined]);
   });
 }
 
