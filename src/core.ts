@@ -130,10 +130,10 @@ export class Core {
   }
 
   /** Runs `work` with the lock held. */
-  locked<T>(work: () => T): T {
+  locked<T>(work: (core: Core) => T): T {
     this.acquire();
     try {
-      return work();
+      return work(this);
     } finally {
       this.release();
     }

@@ -35,7 +35,7 @@ import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRan
 import { type RunOptions, run } from "./run.ts";
 import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
 import { seal, unseal } from "./snapshot.ts";
-import { giveBack, type Run, runsOf, runUsed, scavengePages } from "./used.ts";
+import { giveBack, runsOf, runUsed, scavengePages } from "./used.ts";
 
 /** How a heap is made. */
 export interface PageAllocOptions {
@@ -270,8 +270,7 @@ export class PageAlloc {
 
   /** Starts the scavenger again at the top of the heap: what was freed above scavAddr counts again. */
   resetScavengeAddr(): void {
-    const core = this[CORE];
-    core.locked(() => resetScavengeAddr(core, core.get(HEADER_END)));
+    this[CORE].locked(resetScavengeAddr);
   }
 
   /** Where the next scavenge starts, in bytes; -1 when the heap is exhausted, and before the first reset. */
@@ -301,14 +300,12 @@ export class PageAlloc {
 
   /** Chunk indices [start, end) that have been grown over; chunks between may be holes. Both 0 in an empty heap. */
   bounds(): { start: number; end: number } {
-    const core = this[CORE];
-    return core.locked(() => ({ start: core.get(HEADER_START), end: core.get(HEADER_END) }));
+    return this[CORE].locked((core) => ({ start: core.get(HEADER_START), end: core.get(HEADER_END) }));
   }
 
   /** The mapped address ranges [base, limit), ascending, neighbours merged. In bytes. */
   mappedRanges(): Array<readonly [base: number, limit: number]> {
-    const core = this[CORE];
-    return core.locked(() => mappedRanges(core));
+    return this[CORE].locked(mappedRanges);
   }
 
   /**
@@ -329,14 +326,12 @@ export class PageAlloc {
 
   /** The whole state as ranges of pages by chunk index; the inverse of `from`. */
   ranges(): { alloc: Record<number, PageRange[]>; scavenged: Record<number, PageRange[]> } {
-    const core = this[CORE];
-    return core.locked(() => describe(core));
+    return this[CORE].locked(describe);
   }
 
   /** What is in use, free and released now, and what has happened since the heap was made. */
   stats(): PageAllocStats {
-    const core = this[CORE];
-    return core.locked(() => readStats(core));
+    return this[CORE].locked(readStats);
   }
 
   /**
@@ -344,14 +339,12 @@ export class PageAlloc {
    * about a microsecond a chunk.
    */
   check(): void {
-    const core = this[CORE];
-    core.locked(() => check(core));
+    this[CORE].locked(check);
   }
 
   /** The whole state as bytes, the same from either engine after the same calls. */
   snapshot(): Uint8Array {
-    const core = this[CORE];
-    return core.locked(() => {
+    return this[CORE].locked((core) => {
       const words = core.engine.memory.i32.slice(core.at >>> 2, (core.at + core.get(HEADER_USED)) >>> 2);
       seal(words);
       return new Uint8Array(words.buffer);
@@ -419,7 +412,7 @@ export class PageAlloc {
   #take(npages: number, choose: () => Place | undefined): Place | undefined {
     const core = this[CORE];
     const { engine } = core;
-    let runs: Run[] = [];
+    let runs: PageRange[] = [];
     const place = core.locked(() => {
       const place = choose();
       if (place) {

@@ -6,7 +6,6 @@ import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
   HEADER_CHUNKS,
-  HEADER_END,
   HEADER_IN_USE,
   HEADER_PEAK_IN_USE,
   HEADER_PEAK_RETAINED,
@@ -66,14 +65,14 @@ export function fill(
     for (const [first, count] of alloc.get(chunk) ?? []) {
       // Ranges may overlap; pages are counted once.
       const isFree = (i: number) => !engine.inspect(core.at, chunk, first + i, 1, false);
-      for (const run of runsOf(isFree, count, first)) engine.claim(core.at, chunk, run.offset, run.npages);
+      for (const run of runsOf(isFree, count, first)) engine.claim(core.at, chunk, ...run);
     }
   }
   core.setF64(HEADER_SCAVENGES, 0);
   core.setF64(HEADER_SCAVENGED_TOTAL, 0);
   core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
   core.set(HEADER_PEAK_RETAINED, core.get(HEADER_CHUNKS) * CHUNK_PAGES - core.get(HEADER_RELEASED));
-  resetScavengeAddr(core, core.get(HEADER_END));
+  resetScavengeAddr(core);
 }
 
 /** All chunks of a heap as ranges. The lock is held. */
@@ -94,9 +93,7 @@ export function describe(core: Core): {
 /** The runs of set bits of a bitmap. */
 function bitRanges(core: Core, bits: number): PageRange[] {
   const { engine } = core;
-  return runsOf((i) => engine.popcntRange(bits, i, 1) > 0, CHUNK_PAGES).map(
-    (run) => [run.offset, run.npages] as const,
-  );
+  return runsOf((i) => engine.popcntRange(bits, i, 1) > 0, CHUNK_PAGES);
 }
 
 /** The mapped address ranges, ascending, neighbours merged. The lock is held. */

@@ -6,6 +6,7 @@ import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
   CHUNK_PAGES,
+  HEADER_END,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
   HEADER_SCAV_STRICT,
@@ -45,8 +46,8 @@ export function scavengeOne(core: Core, maxPages: number): number {
 }
 
 /** Starts the pass again from the top of the heap: what was passed over counts again. The lock is held. */
-export function resetScavengeAddr(core: Core, end: number): void {
-  core.setF64(HEADER_SCAV_END, end * CHUNK_PAGES);
+export function resetScavengeAddr(core: Core): void {
+  core.setF64(HEADER_SCAV_END, core.get(HEADER_END) * CHUNK_PAGES);
   core.set(HEADER_SCAV_STRICT, 0);
   core.set(HEADER_SCAV_GENERATION, core.get(HEADER_SCAV_GENERATION) + 1);
 }

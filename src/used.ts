@@ -2,12 +2,7 @@
 
 import { type Core, type Place, placeOf } from "./core.ts";
 import { CHUNK_PAGES, HEADER_END, HEADER_SCAVENGED_TOTAL, HEADER_SCAVENGES, KIND_REUSING } from "./layout.ts";
-
-/** Pages [offset, offset + npages) of a range. */
-export interface Run {
-  readonly offset: number;
-  readonly npages: number;
-}
+import type { PageRange } from "./ranges.ts";
 
 /** Runs `sys.used` over pages that have been allocated; nobody can free them meanwhile. When it throws, runs `undo`. */
 export function runUsed(core: Core, place: Place, npages: number, undo: () => void): void {
@@ -27,37 +22,41 @@ export function runUsed(core: Core, place: Place, npages: number, undo: () => vo
 }
 
 /** The runs of n pages for which `isSet` holds, `offset` added to each. */
-export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Run[] {
-  const runs: Run[] = [];
+export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
+  const runs: PageRange[] = [];
   for (let i = 0; i < n; i++) {
     if (!isSet(i)) continue;
     const first = i;
     while (i < n && isSet(i)) i++;
-    runs.push({ offset: offset + first, npages: i - first });
+    runs.push([offset + first, i - first]);
   }
   return runs;
 }
 
 /** Makes pages in use free again, those of `runs` scavenged, as if they had never been taken. The lock is held. */
-export function giveBack(core: Core, { chunk, index }: Place, npages: number, runs: readonly Run[]): void {
+export function giveBack(
+  core: Core,
+  { chunk, index }: Place,
+  npages: number,
+  runs: readonly PageRange[],
+): void {
   const scavenges = core.getF64(HEADER_SCAVENGES);
   const scavengedTotal = core.getF64(HEADER_SCAVENGED_TOTAL);
   core.engine.unclaim(core.at, chunk, index, npages);
-  for (const run of runs) scavengePages(core, placeOf(chunk * CHUNK_PAGES + index + run.offset), run.npages);
+  for (const [first, count] of runs) scavengePages(core, placeOf(chunk * CHUNK_PAGES + index + first), count);
   core.setF64(HEADER_SCAVENGES, scavenges);
   core.setF64(HEADER_SCAVENGED_TOTAL, scavengedTotal);
 }
 
 /** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
 export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
-  const { engine, at } = core;
   let released = 0;
-  const first = index;
-  const end = Math.min(first + npages, (core.get(HEADER_END) - chunk) * CHUNK_PAGES);
-  for (let page = first; page < end; page = (page | (CHUNK_PAGES - 1)) + 1) {
-    const place = placeOf(page);
-    const n = Math.min(end - page, CHUNK_PAGES - place.index);
-    released += engine.scavengeRange(at, chunk + place.chunk, place.index, n);
+  const end = core.get(HEADER_END);
+  for (let left = npages; left > 0 && chunk < end; chunk++) {
+    const n = Math.min(left, CHUNK_PAGES - index);
+    released += core.engine.scavengeRange(core.at, chunk, index, n);
+    left -= n;
+    index = 0;
   }
   return released;
 }
