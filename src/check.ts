@@ -6,12 +6,10 @@ import { PageAllocError } from "./errors.ts";
 import {
   BITMAP_BYTES,
   CACHE_PAGES,
-  CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
-  FANOUT_SHIFT,
   HEADER_ADDR_BITS,
   HEADER_ALLOCS,
   HEADER_BYTES,
@@ -45,6 +43,7 @@ import {
   LEAF_BYTES,
   LEAF_DATA,
   LEVEL_SHIFT,
+  LEVELS,
   MAGIC,
   MAX_CHUNKS,
   NO_CHUNK,
@@ -76,9 +75,6 @@ interface Sum extends PallocSum {
 
 /** What a part of a node says when there is nothing in it. */
 const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: false };
-
-/** Level of the root of a tree over all the chunks that there can be. */
-const TOP_LEVEL = CHUNK_INDEX_BITS / FANOUT_SHIFT - 1;
 
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
 export function check(core: Core): void {
@@ -147,8 +143,9 @@ class Checker {
     this.#field(HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
     const minPages = this.#field(HEADER_MIN_PAGES, 1, 64);
     const hugePages = this.#field(HEADER_HUGE_PAGES, 0, 2 * CHUNK_PAGES);
-    const powers = !((minPages & (minPages - 1)) | (hugePages & (hugePages - 1)));
-    this.#must(powers, "physical pages are no powers of two");
+    // Powers of two are their own lowest bit.
+    this.#field(HEADER_MIN_PAGES, minPages & -minPages);
+    this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
   }
 
@@ -157,7 +154,7 @@ class Checker {
     const core = this.#core;
     const root = core.get(HEADER_ROOT);
     if (!root) return;
-    const level = Math.min(core.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, TOP_LEVEL);
+    const level = Math.min(core.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, LEVELS - 1);
     const first = Math.max(core.get(root + NODE_FIRST), 0);
     this.#node(root, 0, first - (first % FANOUT ** (level + 1)), level);
   }
@@ -205,7 +202,7 @@ class Checker {
     for (let at = offset; at < offset + BITMAP_BYTES; at += 4) {
       wrong |= this.#core.get(at) & this.#core.get(at + DATA_SCAVENGED);
     }
-    this.#must(!wrong, `chunk ${chunk} has pages in use that are scavenged, or is a hole that has any`);
+    this.#must(!wrong, `chunk ${chunk} has pages both in use and scavenged, or in a hole`);
     if (!mapped) return NOTHING;
     if (!this.#chunks++) this.#first = chunk;
     this.#end = chunk + 1;
@@ -239,13 +236,10 @@ class Checker {
     const { engine, at } = this.#core;
     const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
     const index = this.#field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-    const npages = this.#field(RECORD_NPAGES, isCache ? 0 : 1, isCache ? CACHE_PAGES : Infinity);
-    if (isCache) {
-      this.#field(RECORD_INDEX, index & -CACHE_PAGES);
-      const empty = !engine.popcntRange(at + ref + RECORD_CACHE, 0, CACHE_PAGES);
-      this.#field(RECORD_NPAGES, npages && CACHE_PAGES);
-      this.#must(npages > 0 || empty, "it owns pages of no block");
-    }
+    const cached = isCache && engine.popcntRange(at + ref + RECORD_CACHE, 0, CACHE_PAGES);
+    const least = cached ? CACHE_PAGES : isCache ? 0 : 1;
+    const npages = this.#field(RECORD_NPAGES, least, isCache ? CACHE_PAGES : Infinity);
+    if (isCache) this.#field(RECORD_INDEX, index & -CACHE_PAGES);
     const first = this.#core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
     for (let page = first; page < first + npages; page++) {
       if (isCache && !engine.popcntRange(at + ref + RECORD_CACHE, page - first, 1)) continue;
@@ -281,7 +275,8 @@ class Checker {
       this.#total(total);
     const index = this.#field(HEADER_SEARCH_INDEX, 0, CHUNK_PAGES - 1);
     const search = core.get(HEADER_SEARCH_CHUNK) * CHUNK_PAGES + index;
-    const inside = search >= 0 && search < Math.min(this.#firstFree, endPage);
-    this.#must(inside || search === this.#firstFree, "searchAddr is above a free page, or outside the heap");
+    // Compared as a page, which searchAddr is: at the first free page, or at any of the heap's below it.
+    const most = search === this.#firstFree ? search : Math.min(this.#firstFree, endPage) - 1;
+    this.#field(HEADER_SEARCH_CHUNK, 0, most, search);
   }
 }

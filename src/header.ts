@@ -1,28 +1,23 @@
 // The header of a heap's state: writing a new one, and what it takes to grow.
 
 import {
-  FANOUT_SHIFT,
+  FANOUT,
   HEADER_ADDR_BITS,
   HEADER_BYTES,
-  HEADER_CHUNKS,
   HEADER_HUGE_PAGES,
   HEADER_MAGIC,
   HEADER_MIN_PAGES,
   HEADER_PAGE_SHIFT,
-  HEADER_ROOT,
   HEADER_SEARCH_CHUNK,
-  HEADER_START,
   HEADER_USED,
   HEADER_VERSION,
   LEAF_BYTES,
-  LEVEL_SHIFT,
+  LEVELS,
   MAGIC,
   NO_CHUNK,
   NODE_BYTES,
-  NODE_SHAPE,
   VERSION,
 } from "./layout.ts";
-import type { Memory } from "./memory.ts";
 
 /** What a heap is made with and keeps. */
 export interface Geometry {
@@ -53,18 +48,9 @@ export function newHeader(geometry: Geometry): Int32Array {
   return state;
 }
 
-/** Bytes that the tree may take more, at the most, once the nchunks chunks from `chunk` on are added. */
-export function roomToGrow({ i32 }: Memory, heap: number, chunk: number, nchunks: number): number {
-  const get = (field: number) => i32[(heap + field) >>> 2];
-  const last = chunk + nchunks - 1;
-  // Any chunk of the heap will do to tell how high the root must be.
-  const other = get(HEADER_CHUNKS) ? get(HEADER_START) : chunk;
-  const rootLevel = get(HEADER_ROOT) && i32[(heap + get(HEADER_ROOT) + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT;
-  let bytes = 0;
-  for (let level = 0, shift = FANOUT_SHIFT; ; level++, shift += FANOUT_SHIFT) {
-    bytes += ((last >>> shift) - (chunk >>> shift) + 1) * (level ? NODE_BYTES : LEAF_BYTES);
-    // The way from the old root up to the new one.
-    if (level > rootLevel) bytes += NODE_BYTES;
-    if (level >= rootLevel && !(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
-  }
+/** Bytes that the tree takes more, at the most, once nchunks chunks in a row are added. */
+export function roomToGrow(nchunks: number): number {
+  const leaves = nchunks / FANOUT + 2;
+  // Above n leaves are fewer than n / 7 nodes and two a level; and there is the way from the old root up to the new one.
+  return Math.ceil(leaves * LEAF_BYTES + (leaves / 7 + 3 * LEVELS) * NODE_BYTES);
 }

@@ -76,6 +76,8 @@ export const NODE_END = NODE_MAX + FANOUT * 4;
 export const NODE_CHILDREN = NODE_END + FANOUT * 4;
 /** The bitmaps of the chunks, in a leaf. */
 export const LEAF_DATA = NODE_END + FANOUT * 4;
+/** Levels of a tree over all the chunks that there can be. */
+export const LEVELS = 10;
 /** Bytes of a node of level 1 and up. */
 export const NODE_BYTES = NODE_CHILDREN + FANOUT * 4;
 /** Bytes of a leaf. */

@@ -5,7 +5,7 @@
 import { countOrInfinity, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
 import { check } from "./check.ts";
 import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
-import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
+import { PageAllocError } from "./errors.ts";
 import { type Geometry, newHeader, roomToGrow } from "./header.ts";
 import {
   CHUNK_PAGES,
@@ -172,21 +172,17 @@ export class PageAlloc {
     const first = Math.floor(base / core.chunkBytes);
     const nchunks = Math.ceil((base + nbytes) / core.chunkBytes) - first;
     core.locked(() => {
-      const refuse = (code: PageAllocErrorCode, why: string) => {
-        throw new PageAllocError(code, `cannot grow over ${nchunks} chunks from base ${base} on: ${why}`);
-      };
       const nmapped = core.get(HEADER_CHUNKS);
       if (nmapped + nchunks > MAX_CHUNKS) {
-        refuse("ERR_METADATA_FULL", `the heap has ${nmapped} chunks, and can have ${MAX_CHUNKS}`);
+        const message = `the heap can have ${MAX_CHUNKS} chunks, got ${nchunks} more than ${nmapped}`;
+        throw new PageAllocError("ERR_METADATA_FULL", message);
       }
       for (let chunk = first; chunk < first + nchunks; chunk++) {
         if (!core.dataOf(chunk)) continue;
-        refuse(
-          "ERR_OVERLAP",
-          `the heap has the chunk at ${chunk * core.chunkBytes} already; see mappedRanges()`,
-        );
+        const message = `the heap has the chunk at ${chunk * core.chunkBytes} already; see mappedRanges()`;
+        throw new PageAllocError("ERR_OVERLAP", message);
       }
-      core.makeRoom(roomToGrow(core.engine.memory, core.at, first, nchunks));
+      core.makeRoom(roomToGrow(nchunks));
       core.engine.map(core.at, first, nchunks);
     });
   }

@@ -35,18 +35,17 @@ export function readRanges(name: string, given: ChunkRanges, most: number): Map<
     if (!Array.isArray(list)) refuse(place, list, "an array of [first, count]");
     ranges.set(
       chunk,
-      list.filter((range) => checkRange(place, range)),
+      list.map((range) => checkRange(place, range)),
     );
   }
   return ranges;
 }
 
-/** Checks one range of the list at `place`. Returns whether it has any page. */
-function checkRange(place: string, range: PageRange): boolean {
+/** A copy of one range of the list at `place`. */
+function checkRange(place: string, range: PageRange): PageRange {
   if (!Array.isArray(range) || range.length !== 2) refuse(place, range, "an array of [first, count]");
-  const [first, count] = range;
-  integer(`first in ${place}`, first, 0, CHUNK_PAGES - 1);
-  return integer(`count in ${place}`, count, 0, CHUNK_PAGES - first) > 0;
+  const first = integer(`first in ${place}`, range[0], 0, CHUNK_PAGES - 1);
+  return [first, integer(`count in ${place}`, range[1], 0, CHUNK_PAGES - first)];
 }
 
 /** Fills the chunks of a heap that has just been grown over them, and starts its counts. The lock is held. */
@@ -58,15 +57,12 @@ export function fill(
 ): void {
   const { engine } = core;
   for (const chunk of named) {
+    // Ranges may overlap; pages are counted once.
+    const inUse = new Uint8Array(CHUNK_PAGES);
+    for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
     engine.claim(core.at, chunk, 0, CHUNK_PAGES);
-    engine.unclaim(core.at, chunk, 0, CHUNK_PAGES);
-    for (const [first, count] of scavenged.get(chunk) ?? [])
-      engine.scavengeRange(core.at, chunk, first, count);
-    for (const [first, count] of alloc.get(chunk) ?? []) {
-      // Ranges may overlap; pages are counted once.
-      const isFree = (i: number) => !engine.inspect(core.at, chunk, first + i, 1, false);
-      for (const run of runsOf(isFree, count, first)) engine.claim(core.at, chunk, ...run);
-    }
+    for (const run of runsOf((i) => !inUse[i], CHUNK_PAGES)) engine.unclaim(core.at, chunk, ...run);
+    for (const run of scavenged.get(chunk) ?? []) engine.scavengeRange(core.at, chunk, ...run);
   }
   core.setF64(HEADER_SCAVENGES, 0);
   core.setF64(HEADER_SCAVENGED_TOTAL, 0);

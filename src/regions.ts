@@ -4,17 +4,8 @@
 
 import type { Engine } from "./engine.ts";
 import { PageAllocError } from "./errors.ts";
-import { newHeader } from "./header.ts";
-import {
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  FANOUT,
-  HEADER_BYTES,
-  LEAF_BYTES,
-  NODE_BYTES,
-  RANGE_DONE,
-  RANGE_NOT_MAPPED,
-} from "./layout.ts";
+import { newHeader, roomToGrow } from "./header.ts";
+import { CHUNK_PAGES, CHUNK_SHIFT, HEADER_BYTES, RANGE_DONE, RANGE_NOT_MAPPED } from "./layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 
 /** log2 of the bytes of a page of the ground. */
@@ -24,11 +15,8 @@ const GRAIN = 2 ** GRAIN_SHIFT;
 const GROUND = GRAIN;
 /** Pages of memory, of 64 KiB, in a chunk of the ground: memory grows by whole chunks. */
 const STEP = (GRAIN * CHUNK_PAGES) / MEMORY_PAGE;
-/** Leaves of the ground once memory is as large as it can be. */
-const LEAVES = MEMORY_PAGES_MAX / STEP / FANOUT;
-/** Address of the first region: the nodes above n leaves are fewer than n / 7 and one a level. */
-const FIRST =
-  Math.ceil((GROUND + HEADER_BYTES + LEAVES * LEAF_BYTES + (LEAVES / 7 + 4) * NODE_BYTES) / GRAIN) * GRAIN;
+/** Address of the first region. Below it is room for the ground to grow over all of the memory that there can be. */
+const FIRST = GRAIN * grains(GROUND + HEADER_BYTES + roomToGrow(MEMORY_PAGES_MAX / STEP));
 
 /** Pages of memory, of 64 KiB, that an engine begins with. */
 export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;

@@ -18,7 +18,7 @@ import {
   RECORD_SCAV,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { ctz, popcnt } from "./bits.ts";
+import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { findBitRange64 } from "./find.ts";
 import { countTaken, findFree, lowerSearch, setSearch } from "./heap.ts";
 import { dropRecord } from "./record.ts";
@@ -61,19 +61,14 @@ export function refill(memory: Memory, heap: number, ref: number): boolean {
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
-export function cacheAlloc({ i32 }: Memory, heap: number, ref: number, npages: number): number {
-  const cache = (heap + ref + RECORD_CACHE) >>> 2;
-  const scav = (heap + ref + RECORD_SCAV) >>> 2;
-  const at = findBitRange64(i32[cache], i32[cache + 1], npages);
-  if (at === 64) return -1;
-  let scavenged = 0;
-  for (let from = at, end = at + npages; from < end; from = (from | 31) + 1) {
-    const half = from >>> 5;
-    const run = (-1 << from) & (end - half * 32 >= 32 ? -1 : ~(-1 << end));
-    scavenged += popcnt(i32[scav + half] & run);
-    i32[cache + half] &= ~run;
-    i32[scav + half] &= ~run;
-  }
+export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
+  const cache = heap + ref + RECORD_CACHE;
+  const scav = heap + ref + RECORD_SCAV;
+  const at = findBitRange64(memory.i32[cache >>> 2], memory.i32[(cache >>> 2) + 1], npages);
+  if (at === CACHE_PAGES) return -1;
+  const scavenged = popcntRange(memory, scav, at, npages);
+  clearRange(memory, cache, at, npages);
+  clearRange(memory, scav, at, npages);
   return at | (scavenged << 16);
 }
 
@@ -101,8 +96,7 @@ export function flush(memory: Memory, heap: number, ref: number): number {
     }
     if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
     if (cached !== scavenged) markCandidate(memory, heap, leaf, chunk);
-    const first = i32[cacheAt] ? ctz(i32[cacheAt]) : 32 + ctz(i32[cacheAt + 1]);
-    lowerSearch(memory, heap, chunk, index + first);
+    lowerSearch(memory, heap, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
     i32[(heap + HEADER_IN_USE) >>> 2] -= cached;
     i32[(heap + HEADER_RELEASED) >>> 2] += scavenged;
     f64[(heap + HEADER_FREES) >>> 3]++;
