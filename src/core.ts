@@ -12,7 +12,6 @@ import {
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
-  HEADER_LOCK,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_USED,
@@ -27,6 +26,7 @@ import {
   RECORD_KIND,
   RECORD_NPAGES,
 } from "./layout.ts";
+import { disposed, LocalLock, type Lock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
 
 /** What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. */
@@ -66,6 +66,7 @@ export class Core {
   readonly engine: Engine;
   readonly regions: Regions;
   readonly region: Region;
+  readonly lock: Lock;
   readonly sys: Sys;
   readonly pageSize: number;
   readonly chunkBytes: number;
@@ -80,6 +81,7 @@ export class Core {
     this.regions = regions;
     this.region = regions.alloc(state.byteLength, this);
     engine.memory.i32.set(state, this.region.at >>> 2);
+    this.lock = new LocalLock(engine.memory, this.region);
     this.sys = sys;
     this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * CHUNK_PAGES;
@@ -88,7 +90,7 @@ export class Core {
 
   /** The heap's address in linear memory. Throws PageAllocError ERR_DISPOSED when there is none any more. */
   get at(): number {
-    if (!this.region.at) throw new PageAllocError("ERR_DISPOSED", "the heap has been disposed of");
+    if (!this.region.at) throw disposed();
     return this.region.at;
   }
 
@@ -112,30 +114,13 @@ export class Core {
     this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
-  /**
-   * Takes the lock. Every public call does, and gives it back on every way out; hooks run without it. Throws
-   * PageAllocError ERR_LOCKED when another call has it, ERR_DISPOSED when there is no heap any more.
-   */
-  acquire(): void {
-    this.at;
-    if (this.get(HEADER_LOCK)) {
-      throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
-    }
-    this.set(HEADER_LOCK, 1);
-  }
-
-  /** Gives the lock back. */
-  release(): void {
-    this.set(HEADER_LOCK, 0);
-  }
-
   /** Runs `work` with the lock held. */
   locked<T>(work: (core: Core) => T): T {
-    this.acquire();
+    this.lock.acquire();
     try {
       return work(this);
     } finally {
-      this.release();
+      this.lock.release();
     }
   }
 

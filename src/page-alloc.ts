@@ -29,6 +29,7 @@ import {
   HEADER_USED,
   MAX_CHUNKS,
 } from "./layout.ts";
+import type { Lock } from "./lock.ts";
 import { PageCache } from "./page-cache.ts";
 import { capHugePages, type PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
@@ -90,8 +91,8 @@ const MOST_PAGES = CHUNK_PAGES * (MAX_CHUNKS + 1);
 export const CORE = Symbol("core");
 
 /** @internal The lock of a heap, for tests that act as another thread would. */
-export function lockOf(heap: PageAlloc): Pick<Core, "acquire" | "release"> {
-  return heap[CORE];
+export function lockOf(heap: PageAlloc): Lock {
+  return heap[CORE].lock;
 }
 
 /**
@@ -195,13 +196,13 @@ export class PageAlloc {
     const core = this[CORE];
     const n = Math.min(core.count(npages), MOST_PAGES);
     if (core.sys.used) return this.#allocUsed(n);
-    core.acquire();
+    core.lock.acquire();
     try {
       const page = core.engine.alloc(core.at, n);
       this.#lastAllocScavenged = page < 0 ? 0 : core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
     } finally {
-      core.release();
+      core.lock.release();
     }
   }
 
@@ -230,11 +231,11 @@ export class PageAlloc {
   free(base: number, npages: number): void {
     const core = this[CORE];
     const place = core.range(base, npages);
-    core.acquire();
+    core.lock.acquire();
     try {
       if (core.engine.free(core.at, place.chunk, place.index, npages)) core.mustBe(true, place, npages);
     } finally {
-      core.release();
+      core.lock.release();
     }
   }
 

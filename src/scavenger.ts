@@ -59,7 +59,7 @@ export function resetScavengeAddr(core: Core): void {
 function take(core: Core, pass: Pass, maxPages: number): number {
   const { engine } = core;
   const held = core.sys.unused;
-  core.acquire();
+  core.lock.acquire();
   try {
     const first = pass.generation < 0;
     if (first && !begin(core, pass)) return 0;
@@ -81,7 +81,7 @@ function take(core: Core, pass: Pass, maxPages: number): number {
     }
     return hit;
   } finally {
-    core.release();
+    core.lock.release();
   }
 }
 
