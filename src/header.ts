@@ -1,7 +1,7 @@
 // The header of a heap's state: writing a new one, and what it takes to grow.
 
 import {
-  FANOUT,
+  FANOUT_SHIFT,
   HEADER_ADDR_BITS,
   HEADER_BYTES,
   HEADER_HUGE_PAGES,
@@ -12,7 +12,6 @@ import {
   HEADER_USED,
   HEADER_VERSION,
   LEAF_BYTES,
-  LEVELS,
   MAGIC,
   NO_CHUNK,
   NODE_BYTES,
@@ -48,9 +47,18 @@ export function newHeader(geometry: Geometry): Int32Array {
   return state;
 }
 
-/** Bytes that the tree takes more, at the most, once nchunks chunks in a row are added. */
-export function roomToGrow(nchunks: number): number {
-  const leaves = nchunks / FANOUT + 2;
-  // Above n leaves are fewer than n / 7 nodes and two a level; and there is the way from the old root up to the new one.
-  return Math.ceil(leaves * LEAF_BYTES + (leaves / 7 + 3 * LEVELS) * NODE_BYTES);
+/**
+ * Bytes that the tree takes more, at the most, once the nchunks chunks from `chunk` on are added to a heap that has the
+ * chunk `other`; give `chunk` again for a heap that has none.
+ */
+export function roomToGrow(chunk: number, nchunks: number, other: number): number {
+  const last = chunk + nchunks - 1;
+  let bytes = 0;
+  for (let level = 0; ; level++) {
+    const shift = FANOUT_SHIFT * (level + 1);
+    const nodes = (last >>> shift) - (chunk >>> shift) + 1;
+    // Above the leaves, one more for the way from the old root up to a new one.
+    bytes += level ? (nodes + 1) * NODE_BYTES : nodes * LEAF_BYTES;
+    if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
+  }
 }

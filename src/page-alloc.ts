@@ -183,7 +183,7 @@ export class PageAlloc {
         const message = `the heap has the chunk at ${chunk * core.chunkBytes} already; see mappedRanges()`;
         throw new PageAllocError("ERR_OVERLAP", message);
       }
-      core.makeRoom(roomToGrow(nchunks));
+      core.makeRoom(roomToGrow(first, nchunks, nmapped ? core.get(HEADER_START) : first));
       core.engine.map(core.at, first, nchunks);
     });
   }

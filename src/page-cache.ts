@@ -80,7 +80,8 @@ export class PageCache {
 
   /** Whether there is no page left. */
   get empty(): boolean {
-    return !this.cache;
+    const ref = this.#live();
+    return !ref || !(this.#core.get(ref + RECORD_CACHE) | this.#core.get(ref + RECORD_CACHE + 4));
   }
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */

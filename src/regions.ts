@@ -16,7 +16,7 @@ const GROUND = GRAIN;
 /** Pages of memory, of 64 KiB, in a chunk of the ground: memory grows by whole chunks. */
 const STEP = (GRAIN * CHUNK_PAGES) / MEMORY_PAGE;
 /** Address of the first region. Below it is room for the ground to grow over all of the memory that there can be. */
-const FIRST = GRAIN * grains(GROUND + HEADER_BYTES + roomToGrow(MEMORY_PAGES_MAX / STEP));
+const FIRST = GRAIN * grains(GROUND + HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_MAX / STEP, 0));
 
 /** Pages of memory, of 64 KiB, that an engine begins with. */
 export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
