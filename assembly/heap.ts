@@ -1,5 +1,5 @@
-// The heap: taking and giving back runs of pages, growing, and the counters that go with them. Callers hold the lock and
-// have made room in the region for what a call appends to it.
+// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in the
+// region for what a call appends to it.
 
 import {
   BITMAP_BYTES,
@@ -15,14 +15,20 @@ import {
   HEADER_IN_USE,
   HEADER_LAST_SCAVENGED,
   HEADER_MIN_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
   HEADER_RELEASED,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
+  HEADER_SCAV_END,
+  HEADER_SCAV_GENERATION,
+  HEADER_SCAV_STRICT,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
   HEADER_START,
+  JOURNAL_CLAIM,
+  JOURNAL_CLEAR,
+  JOURNAL_FIELDS,
+  JOURNAL_MAP,
+  JOURNAL_OP,
+  JOURNAL_SCAVENGE,
+  JOURNAL_UNCLAIM,
   NODE_MAX,
   NODE_SHAPE,
   NODE_START,
@@ -32,117 +38,60 @@ import {
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
 } from "../src/layout";
-import { clearRange, popcntRange, setRange } from "./bits";
+import { apply } from "./apply";
+import { popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
+import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { find } from "./find";
+import { close, open, write } from "./journal";
 import { owned } from "./record";
 import { setSummary } from "./summary";
-import { dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
-import { clearCandidate, markCandidate } from "./walk";
-
-/** Adds to a count in the header. */
-function count(heap: usize, pages: u32, counter: usize): void {
-  store<u32>(heap + counter, load<u32>(heap + counter) + pages);
-}
-
-/** Adds to a total in the header. */
-function total(heap: usize, amount: f64, counter: usize): void {
-  store<f64>(heap + counter, load<f64>(heap + counter) + amount);
-}
-
-/** Accounts for pages that come into use, `scavenged` of which had been released. */
-export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
-  const inUse = load<u32>(heap, HEADER_IN_USE) + npages;
-  store<u32>(heap, inUse, HEADER_IN_USE);
-  if (inUse > load<u32>(heap, HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, HEADER_PEAK_IN_USE);
-  if (!scavenged) return;
-  const released = load<u32>(heap, HEADER_RELEASED) - scavenged;
-  store<u32>(heap, released, HEADER_RELEASED);
-  const retained = load<u32>(heap, HEADER_CHUNKS) * CHUNK_PAGES - released;
-  if (retained > load<u32>(heap, HEADER_PEAK_RETAINED)) store<u32>(heap, retained, HEADER_PEAK_RETAINED);
-}
-
-/** Lowers searchAddr to a page that is free now. */
-export function lowerSearch(heap: usize, chunk: u32, index: u32): void {
-  const searchChunk = load<u32>(heap, HEADER_SEARCH_CHUNK);
-  if (chunk > searchChunk || (chunk == searchChunk && index >= load<u32>(heap, HEADER_SEARCH_INDEX))) return;
-  setSearch(heap, chunk, index);
-}
-
-/** Moves searchAddr. */
-export function setSearch(heap: usize, chunk: u32, index: u32): void {
-  store<u32>(heap, chunk, HEADER_SEARCH_CHUNK);
-  store<u32>(heap, index, HEADER_SEARCH_INDEX);
-}
+import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, updateAbove } from "./tree";
 
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
  * the first free page seen.
  */
-export function findFree(heap: usize, npages: u32): i64 {
-  const chunk = load<u32>(heap, HEADER_SEARCH_CHUNK);
+export function findFree(heap: usize, head: usize, npages: u32): i64 {
+  const chunk = load<u32>(head, HEADER_SEARCH_CHUNK);
   if (chunk == NO_CHUNK) return -1;
-  const index = load<u32>(heap, HEADER_SEARCH_INDEX);
+  const index = load<u32>(head, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
     if (leaf && load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), NODE_MAX) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
-      store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
+      store<u32>(head, hit >> 16, HEADER_SEARCH_INDEX);
       return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
     }
   }
   const page = descend(heap, npages);
-  if (page < 0 && npages == 1) setSearch(heap, NO_CHUNK, 0);
+  if (page < 0 && npages == 1) setSearch(head, NO_CHUNK, 0);
   else if (firstFree > (((<i64>chunk) << CHUNK_SHIFT) | index))
-    setSearch(heap, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
+    setSearch(head, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
   return page;
 }
 
-/** `findFree` for JavaScript. */
+/** Writes and carries out an entry that changes only fields. */
+function settleFields(heap: usize): void {
+  write(heap, JOURNAL_FIELDS, 0, 0, 0);
+  apply(heap, 0);
+}
+
+/** `findFree` for the facade. */
 export function findFreePage(heap: usize, npages: u32): f64 {
-  return <f64>findFree(heap, npages);
+  const page = findFree(heap, open(heap), npages);
+  settleFields(heap);
+  return <f64>page;
 }
 
-/** Marks free pages as in use. Returns how many of them had been scavenged. */
-export function claim(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const scavenged = mark(heap, chunk, index, npages, true);
-  countTaken(heap, npages, scavenged);
-  return scavenged;
-}
-
-/** Marks pages in use as free and unscavenged. */
-export function unclaim(heap: usize, chunk: u32, index: u32, npages: u32): void {
-  lowerSearch(heap, chunk, index);
-  count(heap, -npages, HEADER_IN_USE);
-  mark(heap, chunk, index, npages, false);
-}
-
-/** Sets or clears the bits of a range, and keeps what is derived from them. Returns how many had been scavenged. */
-function mark(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
-  let scavenged: u32 = 0;
-  let changed = false;
-  for (let left = npages; left; chunk++) {
-    const n = min(left, CHUNK_PAGES - index);
-    const leaf = leafOf(heap, chunk);
-    const data = dataOf(leaf, chunk);
-    if (inUse) {
-      const was = popcntRange(data + DATA_SCAVENGED, index, n);
-      if (was) clearRange(data + DATA_SCAVENGED, index, n);
-      setRange(data, index, n);
-      scavenged += was;
-    } else {
-      clearRange(data, index, n);
-      markCandidate(heap, leaf, chunk);
-    }
-    if (resummarize(leaf, chunk)) changed = true;
-    left -= n;
-    index = 0;
-    if (changed && (!left || (chunk & (FANOUT - 1)) == FANOUT - 1)) {
-      updateAbove(heap, leaf);
-      changed = false;
-    }
-  }
-  return scavenged;
+/** Takes pages that are free. */
+function take(heap: usize, head: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+  const scavenged = countScavenged(heap, leaf, chunk, index, npages);
+  countTaken(head, npages, scavenged);
+  store<u32>(head, scavenged, HEADER_LAST_SCAVENGED);
+  total(head, 1, HEADER_ALLOCS);
+  write(heap, JOURNAL_CLAIM, chunk, index, npages);
+  apply(heap, leaf);
 }
 
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
@@ -163,21 +112,22 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
 
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(heap: usize, npages: u32): f64 {
-  const page = findFree(heap, npages);
-  if (page < 0) return -1;
-  const scavenged = claim(heap, <u32>(page >> CHUNK_SHIFT), <u32>page & (CHUNK_PAGES - 1), npages);
-  store<u32>(heap, scavenged, HEADER_LAST_SCAVENGED);
-  total(heap, 1, HEADER_ALLOCS);
+  const head = open(heap);
+  const page = findFree(heap, head, npages);
+  if (page < 0) {
+    settleFields(heap);
+    return -1;
+  }
+  const chunk = <u32>(page >> CHUNK_SHIFT);
+  take(heap, head, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages);
   return <f64>page;
 }
 
 /** Takes exactly these pages. One of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, false);
-  if (answer != RANGE_DONE) return answer;
-  store<u32>(heap, claim(heap, chunk, index, npages), HEADER_LAST_SCAVENGED);
-  total(heap, 1, HEADER_ALLOCS);
-  return RANGE_DONE;
+  if (answer == RANGE_DONE) take(heap, open(heap), leafOf(heap, chunk), chunk, index, npages);
+  return answer;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
@@ -185,34 +135,51 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
   if (answer != RANGE_DONE) return answer;
   if (owned(heap, chunk, index, npages)) return RANGE_OWNED;
-  unclaim(heap, chunk, index, npages);
-  total(heap, 1, HEADER_FREES);
+  const head = open(heap);
+  lowerSearch(head, chunk, index);
+  count(head, -npages, HEADER_IN_USE);
+  total(head, 1, HEADER_FREES);
+  write(heap, JOURNAL_UNCLAIM, chunk, index, npages);
+  apply(heap, leafOf(heap, chunk));
   return RANGE_DONE;
 }
 
-/** Marks as scavenged the pages of a range within a chunk that are free and unscavenged. Returns how many those are. */
-export function scavengeRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
+/**
+ * Marks as scavenged the pages of a range within a chunk that are free and unscavenged, and moves scavAddr. Returns how
+ * many those are.
+ */
+export function scavengeRange(heap: usize, chunk: u32, index: u32, npages: u32, scavEnd: f64): u32 {
   const leaf = mappedLeafOf(heap, chunk);
   if (!leaf) return 0;
-  const data = dataOf(leaf, chunk);
+  const fresh = countFresh(dataOf(leaf, chunk), index, npages);
+  if (!fresh) return 0;
+  const head = open(heap);
+  countReleased(head, fresh);
+  store<f64>(head, scavEnd, HEADER_SCAV_END);
+  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
+  apply(heap, leaf);
+  return fresh;
+}
+
+/** Marks free and unscavenged pages of a chunk as scavenged again, without counting that they were released. */
+export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
+  count(open(heap), npages, HEADER_RELEASED);
+  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
+  apply(heap, leafOf(heap, chunk));
+}
+
+/** How many pages of a range within a chunk are free and unscavenged. */
+function countFresh(data: usize, index: u32, npages: u32): u32 {
   const end = index + npages;
-  let released: u32 = 0;
+  let fresh: u32 = 0;
   while (index < end) {
     const word = data + ((index >> 6) << 3);
     const n = min(64 - (index & 63), end - index);
     const range = (~(<u64>0) >> (64 - n)) << index;
-    const scavenged = load<u64>(word, DATA_SCAVENGED);
-    const fresh = range & ~(load<u64>(word) | scavenged);
-    store<u64>(word, scavenged | fresh, DATA_SCAVENGED);
-    released += <u32>popcnt(fresh);
+    fresh += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, DATA_SCAVENGED)));
     index += n;
   }
-  if (released) {
-    count(heap, released, HEADER_RELEASED);
-    total(heap, 1, HEADER_SCAVENGES);
-    total(heap, released, HEADER_SCAVENGED_TOTAL);
-  }
-  return released;
+  return fresh;
 }
 
 /**
@@ -223,23 +190,40 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
   const leaf = mappedLeafOf(heap, chunk);
   if (!leaf) return 0;
   const minPages = load<u32>(heap, HEADER_MIN_PAGES);
-  const data = dataOf(leaf, chunk);
-  const hit = findScavengeCandidate(data, ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
-  if (!hit && !hasScavengeCandidate(data, minPages)) clearCandidate(heap, leaf, chunk);
-  return hit;
+  return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
 }
 
-/** Adds the chunks [chunk, chunk + nchunks), which are holes: all free, and scavenged. */
-export function map(heap: usize, chunk: u32, nchunks: u32): void {
-  const end = chunk + nchunks;
-  const empty = !load<u32>(heap, HEADER_CHUNKS);
-  if (empty || chunk < load<u32>(heap, HEADER_START)) store<u32>(heap, chunk, HEADER_START);
-  if (empty || end > load<u32>(heap, HEADER_END)) store<u32>(heap, end, HEADER_END);
-  count(heap, nchunks, HEADER_CHUNKS);
-  count(heap, nchunks * CHUNK_PAGES, HEADER_RELEASED);
-  lowerSearch(heap, chunk, 0);
-  while (chunk < end) {
-    const leaf = growLeaf(heap, chunk);
+/** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
+export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
+  const leaf = mappedLeafOf(heap, chunk);
+  const none = leaf && !hasScavengeCandidate(dataOf(leaf, chunk), load<u32>(heap, HEADER_MIN_PAGES));
+  store<f64>(open(heap), scavEnd, HEADER_SCAV_END);
+  write(heap, none ? JOURNAL_CLEAR : JOURNAL_FIELDS, chunk, 0, 0);
+  apply(heap, leaf);
+}
+
+/** Starts the scavenger again from the top of the heap: what was passed over counts again. */
+export function reset(heap: usize): void {
+  const head = open(heap);
+  store<f64>(head, <f64>load<u32>(head, HEADER_END) * CHUNK_PAGES, HEADER_SCAV_END);
+  store<u32>(head, 0, HEADER_SCAV_STRICT);
+  count(head, 1, HEADER_SCAV_GENERATION);
+  settleFields(heap);
+}
+
+/** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
+export function map(heap: usize, first: u32, nchunks: u32): void {
+  const head = open(heap);
+  const end = first + nchunks;
+  const empty = !load<u32>(head, HEADER_CHUNKS);
+  if (empty || first < load<u32>(head, HEADER_START)) store<u32>(head, first, HEADER_START);
+  if (empty || end > load<u32>(head, HEADER_END)) store<u32>(head, end, HEADER_END);
+  count(head, nchunks, HEADER_CHUNKS);
+  count(head, nchunks * CHUNK_PAGES, HEADER_RELEASED);
+  lowerSearch(head, first, 0);
+  write(heap, JOURNAL_MAP, first, 0, nchunks);
+  for (let chunk = first; chunk < end; ) {
+    const leaf = growLeaf(heap, head, chunk);
     do {
       const slot = chunk & (FANOUT - 1);
       store<u32>(leaf, load<u32>(leaf, NODE_SHAPE) | (1 << slot), NODE_SHAPE);
@@ -249,4 +233,6 @@ export function map(heap: usize, chunk: u32, nchunks: u32): void {
     } while (chunk < end && chunk & (FANOUT - 1));
     updateAbove(heap, leaf);
   }
+  store<u32>(heap, JOURNAL_FIELDS, JOURNAL_OP);
+  close(heap);
 }

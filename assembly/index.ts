@@ -1,5 +1,6 @@
 // What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
 
+export { apply } from "./apply";
 export { clearRange, popcntRange, setRange } from "./bits";
 export { cacheAlloc, flush, refill } from "./cache";
 export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
@@ -8,16 +9,17 @@ export { find } from "./find";
 export {
   alloc,
   allocRange,
-  claim,
   findFreePage,
   free,
   inspect,
   look,
   map,
+  pass,
+  rescavenge,
+  reset,
   scavengeRange,
-  unclaim,
 } from "./heap";
-export { dropRecord, newRecord, owned } from "./record";
+export { endHold, hold, newRecord, owned } from "./record";
 export { run } from "./run";
 export { summarize } from "./summary";
 export { mappedLeafOf } from "./tree";

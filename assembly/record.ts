@@ -3,11 +3,32 @@
 
 import {
   CHUNK_SHIFT,
+  HEADER_ALLOCS,
   HEADER_DEAD_RECORDS,
   HEADER_HOLDS,
+  HEADER_IN_USE,
+  HEADER_LAST_SCAVENGED,
   HEADER_RECORDS,
+  HEADER_SCAV_END,
+  HEADER_SCAV_STRICT,
   HEADER_USED,
+  HOLD_DECLINED,
+  HOLD_RELEASED,
+  HOLD_UNDONE,
+  HOLD_USED,
+  JOURNAL_CLAIM,
+  JOURNAL_DEAD,
+  JOURNAL_DROP,
+  JOURNAL_KIND,
+  JOURNAL_NEW,
+  JOURNAL_NEXT,
+  JOURNAL_OWNER,
+  JOURNAL_PREV,
+  JOURNAL_REF,
+  JOURNAL_SCAVENGE,
+  JOURNAL_UNCLAIM,
   KIND_CACHE,
+  KIND_REUSING,
   RECORD_BYTES,
   RECORD_CACHE,
   RECORD_CHUNK,
@@ -15,48 +36,103 @@ import {
   RECORD_KIND,
   RECORD_NEXT,
   RECORD_NPAGES,
-  RECORD_OWNER,
   RECORD_PREV,
 } from "../src/layout";
+import { apply } from "./apply";
+import { count, countReleased, countTaken, lowerSearch, total } from "./fields";
+import { open, write } from "./journal";
+import { countScavenged, leafOf } from "./tree";
 
-/** Makes a record and returns its ref. Takes a dead one if there is one, else the region has room for one more. */
-export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
-  let ref = load<u32>(heap, HEADER_DEAD_RECORDS);
+/** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
+export function planRecord(heap: usize, head: usize, kind: u32, owner: u32): u32 {
+  let ref = load<u32>(head, HEADER_DEAD_RECORDS);
   if (ref) {
-    store<u32>(heap, load<u32>(heap + ref, RECORD_NEXT), HEADER_DEAD_RECORDS);
+    store<u32>(head, load<u32>(heap + ref, RECORD_NEXT), HEADER_DEAD_RECORDS);
   } else {
-    ref = load<u32>(heap, HEADER_USED);
-    store<u32>(heap, ref + RECORD_BYTES, HEADER_USED);
+    ref = load<u32>(head, HEADER_USED);
+    store<u32>(head, ref + RECORD_BYTES, HEADER_USED);
   }
-  const record = heap + ref;
-  memory.fill(record, 0, RECORD_BYTES);
-  store<u32>(record, kind, RECORD_KIND);
-  store<u32>(record, owner, RECORD_OWNER);
-  store<u32>(record, chunk, RECORD_CHUNK);
-  store<u32>(record, index, RECORD_INDEX);
-  store<u32>(record, npages, RECORD_NPAGES);
-  const next = load<u32>(heap, HEADER_RECORDS);
-  store<u32>(record, next, RECORD_NEXT);
-  if (next) store<u32>(heap + next, ref, RECORD_PREV);
-  store<u32>(heap, ref, HEADER_RECORDS);
-  if (kind != KIND_CACHE) store<u32>(heap, load<u32>(heap, HEADER_HOLDS) + 1, HEADER_HOLDS);
+  store<u32>(heap, ref, JOURNAL_REF);
+  store<u32>(heap, load<u32>(head, HEADER_RECORDS), JOURNAL_NEXT);
+  store<u32>(heap, kind, JOURNAL_KIND);
+  store<u32>(heap, owner, JOURNAL_OWNER);
+  store<u32>(head, ref, HEADER_RECORDS);
+  if (kind != KIND_CACHE) count(head, 1, HEADER_HOLDS);
   return ref;
 }
 
-/** Takes a record out of the live ones. */
-export function dropRecord(heap: usize, ref: u32): void {
+/** Prepares to drop a record. */
+export function planDrop(heap: usize, head: usize, ref: u32): void {
   const record = heap + ref;
   const next = load<u32>(record, RECORD_NEXT);
   const prev = load<u32>(record, RECORD_PREV);
-  if (next) store<u32>(heap + next, prev, RECORD_PREV);
-  if (prev) store<u32>(heap + prev, next, RECORD_NEXT);
-  else store<u32>(heap, next, HEADER_RECORDS);
-  if (load<u32>(record, RECORD_KIND) != KIND_CACHE) {
-    store<u32>(heap, load<u32>(heap, HEADER_HOLDS) - 1, HEADER_HOLDS);
+  store<u32>(heap, ref, JOURNAL_REF);
+  store<u32>(heap, next, JOURNAL_NEXT);
+  store<u32>(heap, prev, JOURNAL_PREV);
+  store<u32>(heap, load<u32>(head, HEADER_DEAD_RECORDS), JOURNAL_DEAD);
+  store<u32>(head, ref, HEADER_DEAD_RECORDS);
+  if (!prev) store<u32>(head, next, HEADER_RECORDS);
+  if (load<u32>(record, RECORD_KIND) != KIND_CACHE) count(head, -1, HEADER_HOLDS);
+}
+
+/** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
+export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
+  const ref = planRecord(heap, open(heap), kind, owner);
+  write(heap, JOURNAL_NEW, chunk, index, npages);
+  apply(heap, 0);
+  return ref;
+}
+
+/**
+ * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr, or
+ * for `sys.used`, which is an alloc. Returns its ref.
+ */
+export function hold(
+  heap: usize,
+  kind: u32,
+  owner: u32,
+  chunk: u32,
+  index: u32,
+  npages: u32,
+  scavEnd: f64,
+): u32 {
+  const head = open(heap);
+  const leaf = leafOf(heap, chunk);
+  const scavenged = countScavenged(heap, leaf, chunk, index, npages);
+  countTaken(head, npages, scavenged);
+  store<f64>(head, scavEnd, HEADER_SCAV_END);
+  if (kind == KIND_REUSING) {
+    store<u32>(head, scavenged, HEADER_LAST_SCAVENGED);
+    total(head, 1, HEADER_ALLOCS);
   }
-  memory.fill(record, 0, RECORD_BYTES);
-  store<u32>(record, load<u32>(heap, HEADER_DEAD_RECORDS), RECORD_NEXT);
-  store<u32>(heap, ref, HEADER_DEAD_RECORDS);
+  const ref = planRecord(heap, head, kind, owner);
+  write(heap, JOURNAL_CLAIM | JOURNAL_NEW, chunk, index, npages);
+  apply(heap, leaf);
+  return ref;
+}
+
+/** Ends a hold as one of the HOLD_ numbers says. */
+export function endHold(heap: usize, ref: u32, outcome: u32): void {
+  const head = open(heap);
+  const record = heap + ref;
+  const chunk = load<u32>(record, RECORD_CHUNK);
+  const index = load<u32>(record, RECORD_INDEX);
+  const npages = load<u32>(record, RECORD_NPAGES);
+  let op: u32 = JOURNAL_DROP;
+  planDrop(heap, head, ref);
+  if (outcome != HOLD_USED) {
+    op |= JOURNAL_UNCLAIM;
+    lowerSearch(head, chunk, index);
+    count(head, -npages, HEADER_IN_USE);
+  }
+  if (outcome == HOLD_RELEASED) {
+    op |= JOURNAL_SCAVENGE;
+    countReleased(head, npages);
+  }
+  if (outcome == HOLD_DECLINED) store<u32>(head, 1, HEADER_SCAV_STRICT);
+  if (outcome == HOLD_UNDONE) total(head, -1, HEADER_ALLOCS);
+  write(heap, op, chunk, index, npages);
+  apply(heap, leafOf(heap, chunk));
 }
 
 /** Whether a page of the range is in a page cache, or held while a hook runs on it. */

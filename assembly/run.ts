@@ -9,6 +9,7 @@ import {
   HEADER_ADDR_BITS,
   HEADER_LAST_SCAVENGED,
   HEADER_PAGE_SHIFT,
+  HEADER_SCAV_END,
   OP_ALLOC,
   OP_ALLOC_RANGE,
   OP_FREE,
@@ -92,7 +93,7 @@ function place(heap: usize, npages: u32, where: f64, caches: usize, ncaches: u32
 function placeInCache(heap: usize, ref: u32, npages: u32): bool {
   if (npages > <u32>CACHE_PAGES) return false;
   const record = heap + ref;
-  if (!load<u64>(record, RECORD_CACHE) && !refill(heap, ref)) return false;
+  if (!load<u64>(record, RECORD_CACHE) && !refill(heap, ref, 0)) return false;
   const hit = cacheAlloc(heap, ref, npages);
   if (hit < 0) return false;
   placed = ((<i64>load<u32>(record, RECORD_CHUNK)) << CHUNK_SHIFT) + load<u32>(record, RECORD_INDEX) + (hit & 0xffff);
@@ -111,5 +112,5 @@ function onRange(heap: usize, code: f64, chunk: u32, index: u32, npages: u32, wh
     return where;
   }
   if (code != <f64>OP_SCAVENGE_RANGE || npages > <u32>CHUNK_PAGES - index) return -1;
-  return <f64>scavengeRange(heap, chunk, index, npages);
+  return <f64>scavengeRange(heap, chunk, index, npages, load<f64>(heap, HEADER_SCAV_END));
 }

@@ -2,8 +2,10 @@
 // that finds room.
 
 import {
+  CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_BYTES,
+  DATA_SCAVENGED,
   FANOUT,
   FANOUT_SHIFT,
   HEADER_END,
@@ -23,6 +25,7 @@ import {
   NODE_SHAPE,
   NODE_START,
 } from "../src/layout";
+import { popcntRange } from "./bits";
 import { find } from "./find";
 import { mergeInto, setChunkSummary, summarize } from "./summary";
 
@@ -70,6 +73,18 @@ export function mappedLeafOf(heap: usize, chunk: u32): usize {
   const leaf = leafOf(heap, chunk);
   if (!leaf) return 0;
   return (load<u32>(leaf, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+}
+
+/** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
+export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): u32 {
+  let n = min(npages, CHUNK_PAGES - index);
+  let scavenged = popcntRange(dataOf(leaf, chunk) + DATA_SCAVENGED, index, n);
+  for (let left = npages - n; left; left -= n) {
+    if (!(++chunk & (FANOUT - 1))) leaf = leafOf(heap, chunk);
+    n = min(left, CHUNK_PAGES);
+    scavenged += popcntRange(dataOf(leaf, chunk) + DATA_SCAVENGED, 0, n);
+  }
+  return scavenged;
 }
 
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
@@ -143,49 +158,49 @@ function findInChunk(leaf: usize, base: i64, npages: u32, narrowing: bool): i64 
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
-function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
-  const node = heap + load<u32>(heap, HEADER_USED);
+function newNode(heap: usize, head: usize, parent: u32, first: u32, level: u32): usize {
+  const node = heap + load<u32>(head, HEADER_USED);
   const bytes = level ? NODE_BYTES : LEAF_BYTES;
   memory.fill(node, 0, bytes);
   store<u32>(node, parent, NODE_PARENT);
   store<u32>(node, first, NODE_FIRST);
   store<u32>(node, level << LEVEL_SHIFT, NODE_SHAPE);
-  store<u32>(heap, <u32>(node - heap) + bytes, HEADER_USED);
+  store<u32>(head, <u32>(node - heap) + bytes, HEADER_USED);
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
-function cover(heap: usize, chunk: u32): void {
-  if (!load<u32>(heap, HEADER_ROOT)) {
-    const leaf = newNode(heap, 0, chunk & -FANOUT, 0);
-    store<u32>(heap, <u32>(leaf - heap), HEADER_ROOT);
+function cover(heap: usize, head: usize, chunk: u32): void {
+  if (!load<u32>(head, HEADER_ROOT)) {
+    const leaf = newNode(heap, head, 0, chunk & -FANOUT, 0);
+    store<u32>(head, <u32>(leaf - heap), HEADER_ROOT);
     return;
   }
   for (;;) {
-    const root = heap + load<u32>(heap, HEADER_ROOT);
+    const root = heap + load<u32>(head, HEADER_ROOT);
     const level = levelOf(root);
     const first = load<u32>(root, NODE_FIRST);
     if (!((first ^ chunk) >> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const above = newNode(heap, head, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = <u32>(above - heap);
     const slot = slotOf(first, level + 1);
     store<u32>(above + (slot << 2), <u32>(root - heap), NODE_CHILDREN);
     store<u32>(root, ref, NODE_PARENT);
-    store<u32>(heap, ref, HEADER_ROOT);
+    store<u32>(head, ref, HEADER_ROOT);
     mergeInto(above, slot, root, spanOf(level));
     if (load<u32>(root, NODE_CANDIDATES)) store<u32>(above, 1 << slot, NODE_CANDIDATES);
   }
 }
 
 /** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
-export function growLeaf(heap: usize, chunk: u32): usize {
-  cover(heap, chunk);
-  let node = heap + load<u32>(heap, HEADER_ROOT);
+export function growLeaf(heap: usize, head: usize, chunk: u32): usize {
+  cover(heap, head, chunk);
+  let node = heap + load<u32>(head, HEADER_ROOT);
   for (let level = levelOf(node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(heap, node, slot);
     if (child == heap) {
-      child = newNode(heap, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      child = newNode(heap, head, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
       store<u32>(node + (slot << 2), <u32>(child - heap), NODE_CHILDREN);
     }
     node = child;

@@ -2,6 +2,9 @@
 // a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look at each
 // level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
+//
+// The walk takes no lock. Nodes are never moved or freed, so what it reads is always a node, if perhaps an old one or one
+// whose bits are being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile.
 
 import { FANOUT, HEADER_ROOT, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../src/layout";
 import { childOf, levelOf, slotOf } from "./tree";
@@ -61,7 +64,8 @@ function highest(heap: usize, node: usize, marks: u32): u32 {
   let slot = 31 - <u32>clz(marks);
   for (let level = levelOf(node); level; level--) {
     node = childOf(heap, node, slot);
-    slot = 31 - <u32>clz(load<u32>(node, NODE_CANDIDATES));
+    // There are none where another thread has just cleared the last.
+    slot = 31 - <u32>clz(load<u32>(node, NODE_CANDIDATES) | 1);
   }
   return load<u32>(node, NODE_FIRST) + slot;
 }

@@ -8,3 +8,4 @@ export { PageCache } from "./page-cache.ts";
 export type { PageBits, PallocSum } from "./palloc-data.ts";
 export type { ChunkRanges, PageRange } from "./ranges.ts";
 export { Op, type RunOptions } from "./run.ts";
+export type { PageAllocHandle } from "./shared.ts";

@@ -9,12 +9,14 @@ import {
   CHUNK_PAGES,
   DATA_BYTES,
   DATA_SCAVENGED,
+  DRAFT,
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_ALLOCS,
   HEADER_BYTES,
   HEADER_CHUNKS,
   HEADER_DEAD_RECORDS,
+  HEADER_DRAFT,
   HEADER_END,
   HEADER_FREES,
   HEADER_HOLDS,
@@ -37,6 +39,9 @@ import {
   HEADER_START,
   HEADER_USED,
   HEADER_VERSION,
+  JOURNAL_CACHE,
+  JOURNAL_OP,
+  JOURNAL_SCAV,
   KIND_CACHE,
   KIND_DEAD,
   KIND_REUSING,
@@ -66,15 +71,8 @@ import {
   RECORD_PREV,
   VERSION,
 } from "./layout.ts";
-import { type PallocSum, unpack } from "./palloc-data.ts";
-
-/** What a node or chunk says of its pages, computed anew. */
-interface Sum extends PallocSum {
-  candidates: boolean;
-}
-
-/** What a part of a node says when there is nothing in it. */
-const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: false };
+import { unpack } from "./palloc-data.ts";
+import { addPart, NOTHING, type Sum } from "./sums.ts";
 
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
 export function check(core: Core): void {
@@ -147,6 +145,12 @@ class Checker {
     this.#field(HEADER_MIN_PAGES, minPages & -minPages);
     this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
+    this.#field(HEADER_DRAFT, this.#core.handle ? DRAFT : 0);
+    this.#field(JOURNAL_OP, 0);
+    for (const half of [0, 4]) {
+      this.#field(JOURNAL_CACHE + half, 0);
+      this.#field(JOURNAL_SCAV + half, 0);
+    }
   }
 
   /** The tree from its root down. */
@@ -183,9 +187,7 @@ class Checker {
       this.#field(NODE_START + at, start);
       this.#field(NODE_MAX + at, max);
       this.#field(NODE_END + at, end);
-      if (whole.start === slot * span * CHUNK_PAGES) whole.start += start;
-      whole.max = Math.max(whole.max, max, whole.end + start);
-      whole.end = start === span * CHUNK_PAGES ? whole.end + start : end;
+      addPart(whole, sum, slot * span * CHUNK_PAGES, span * CHUNK_PAGES);
     }
     // A chunk that is marked may have lost its candidate; one that is not marked must have none.
     this.#field(NODE_CANDIDATES, wanted | (level ? 0 : candidates & mapped));

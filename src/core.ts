@@ -9,25 +9,29 @@ import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_BYTES,
+  DRAFT,
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
+  HEADER_DRAFT,
+  HEADER_OWNERS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_USED,
+  HOLD_PASSED,
   KIND_CACHE,
   LEAF_DATA,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
   RECORD_BYTES,
-  RECORD_CHUNK,
-  RECORD_INDEX,
   RECORD_KIND,
-  RECORD_NPAGES,
+  RECORD_NEXT,
+  RECORD_OWNER,
 } from "./layout.ts";
-import { disposed, LocalLock, type Lock } from "./lock.ts";
+import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
+import type { PageAllocHandle, SharedPlace } from "./shared.ts";
 
 /** What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. */
 export interface Sys {
@@ -55,6 +59,14 @@ export interface Instance {
   readonly regions: Regions;
 }
 
+/** Where a heap is: in a region of an engine's own memory, or in memory that is shared. */
+export interface Home {
+  readonly engine: Engine;
+  readonly region: Region;
+  readonly regions?: Regions;
+  readonly handle?: PageAllocHandle;
+}
+
 /** A place in the heap's pages. */
 export interface Place {
   readonly chunk: number;
@@ -64,7 +76,7 @@ export interface Place {
 /** The inside of a heap. */
 export class Core {
   readonly engine: Engine;
-  readonly regions: Regions;
+  readonly regions: Regions | undefined;
   readonly region: Region;
   readonly lock: Lock;
   readonly sys: Sys;
@@ -72,17 +84,22 @@ export class Core {
   readonly chunkBytes: number;
   /** Addresses are below this. */
   readonly limit: number;
-  /** This object's number among all that are attached to the heap. */
-  readonly owner = 1;
+  /** This object's number among all that are or were attached to the heap. */
+  readonly owner: number;
+  /** What another thread can attach with, if the heap is shared. */
+  readonly handle: PageAllocHandle | undefined;
 
-  /** Takes a region, until the core is collected or the region given back, and puts the state in it. */
-  constructor({ engine, regions }: Instance, state: Int32Array, sys: Sys) {
+  /** @param lockTimeoutMs for a shared heap: how long calls wait for the lock */
+  constructor({ engine, region, regions, handle }: Home, sys: Sys, lockTimeoutMs: number) {
     this.engine = engine;
     this.regions = regions;
-    this.region = regions.alloc(state.byteLength, this);
-    engine.memory.i32.set(state, this.region.at >>> 2);
-    this.lock = new LocalLock(engine.memory, this.region);
+    this.region = region;
+    this.handle = handle;
     this.sys = sys;
+    this.owner = handle ? Atomics.add(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2, 1) + 1 : 1;
+    this.lock = handle
+      ? new SharedLock(engine.memory, region, this.owner, lockTimeoutMs)
+      : new LocalLock(engine.memory, region);
     this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * CHUNK_PAGES;
     this.limit = 2 ** this.get(HEADER_ADDR_BITS);
@@ -114,9 +131,9 @@ export class Core {
     this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
-  /** Runs `work` with the lock held. */
-  locked<T>(work: (core: Core) => T): T {
-    this.lock.acquire();
+  /** Runs `work` with the lock held; `patient` is for what must be done at last. */
+  locked<T>(work: (core: Core) => T, patient?: boolean): T {
+    this.lock.acquire(patient);
     try {
       return work(this);
     } finally {
@@ -126,11 +143,12 @@ export class Core {
 
   /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
   makeRoom(bytes: number): void {
+    const { region, regions } = this;
     const used = this.get(HEADER_USED);
-    if (used + bytes <= this.region.bytes) return;
+    const end = used + bytes;
+    if (end <= region.bytes && this.engine.memory.reach(region.at + end)) return;
     // A little more, so that a heap that grows chunk by chunk is not moved each time.
-    const wanted = used + bytes + (used >>> 6);
-    if (this.regions.resize(this.region, wanted) || this.regions.resize(this.region, used + bytes)) return;
+    if (regions?.resize(region, end + (used >>> 6)) || regions?.resize(region, end)) return;
     throw memoryFull(bytes);
   }
 
@@ -145,17 +163,37 @@ export class Core {
     return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
   }
 
-  /** Frees what page caches own and hooks hold, as nobody is there to do it. The lock is held. */
-  dropRecords(): void {
-    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(HEADER_RECORDS)) {
-      if (this.get(ref + RECORD_KIND) === KIND_CACHE) {
-        this.engine.flush(this.at, ref);
-        continue;
-      }
-      const npages = this.get(ref + RECORD_NPAGES);
-      this.engine.unclaim(this.at, this.get(ref + RECORD_CHUNK), this.get(ref + RECORD_INDEX), npages);
-      this.engine.dropRecord(this.at, ref);
+  /** Takes free pages for a hook to run on, and makes room for their record. Returns its ref. */
+  hold(kind: number, { chunk, index }: Place, npages: number, scavEnd: number): number {
+    this.makeRoomForRecord();
+    return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
+  }
+
+  /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
+  dropRecords(owner?: number): void {
+    let next = this.get(HEADER_RECORDS);
+    while (next) {
+      const ref = next;
+      next = this.get(ref + RECORD_NEXT);
+      if (owner !== undefined && this.get(ref + RECORD_OWNER) !== owner) continue;
+      if (this.get(ref + RECORD_KIND) === KIND_CACHE) this.engine.flush(this.at, ref);
+      else this.engine.endHold(this.at, ref, HOLD_PASSED);
     }
+  }
+
+  /** Whether a hook of this object is running. The lock is held. */
+  holds(): boolean {
+    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(ref + RECORD_NEXT)) {
+      if (this.get(ref + RECORD_OWNER) === this.owner && this.get(ref + RECORD_KIND) !== KIND_CACHE)
+        return true;
+    }
+    return false;
+  }
+
+  /** Ends this object's use of the heap, which is gone unless it is shared. */
+  close(): void {
+    if (this.regions) this.regions.free(this.region);
+    else this.region.at = 0;
   }
 
   /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
@@ -199,6 +237,26 @@ export class Core {
       throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
     }
   }
+}
+
+/** Puts a heap's state in a region of its own, which is given back when the core is collected. */
+export function coreOf({ engine, regions }: Instance, state: Int32Array, sys: Sys): Core {
+  const region = regions.alloc(state.byteLength);
+  engine.memory.i32.set(state, region.at >>> 2);
+  const core = new Core({ engine, regions, region }, sys, 0);
+  regions.freeWith(core, region);
+  return core;
+}
+
+/** Puts a heap's state where `place` is set aside in shared memory. Throws PageAllocError ERR_METADATA_FULL. */
+export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lockTimeoutMs: number): Core {
+  const { engine, region } = place;
+  if (state.byteLength > region.bytes || !engine.memory.reach(region.at + state.byteLength)) {
+    throw memoryFull(state.byteLength);
+  }
+  engine.memory.i32.set(state, region.at >>> 2);
+  engine.memory.i32[(region.at + HEADER_DRAFT) >>> 2] = DRAFT;
+  return new Core(place, sys, lockTimeoutMs);
 }
 
 /** What to say of a page that cannot be freed, by the engine's answer. */

@@ -35,33 +35,49 @@ export interface Kernels {
   free(heap: number, chunk: number, index: number, npages: number): number;
   /** Whether a range is all in use, or all free: one of the RANGE_ answers. */
   inspect(heap: number, chunk: number, index: number, npages: number, inUse: boolean): number;
-  /** `allocRange` and `free` without their checks, and not counted as calls. */
-  claim(heap: number, chunk: number, index: number, npages: number): number;
-  unclaim(heap: number, chunk: number, index: number, npages: number): void;
   /** Adds holes to the heap. The region has room for the nodes that this takes. */
   map(heap: number, chunk: number, nchunks: number): void;
   /** Address of the leaf that holds a chunk of the heap; 0 for a hole. */
   mappedLeafOf(heap: number, chunk: number): number;
 
-  // The scavenger
+  // The scavenger; `scavEnd` is what HEADER_SCAV_END becomes
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
+  /** Goes on below a chunk in which nothing was found, or a hole. */
+  pass(heap: number, chunk: number, scavEnd: number): void;
   /** Releases what is free and unscavenged of a range within a chunk. Returns pages. */
-  scavengeRange(heap: number, chunk: number, index: number, npages: number): number;
+  scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
+  /** The same for pages that are all free and unscavenged, not counted as released. */
+  rescavenge(heap: number, chunk: number, index: number, npages: number): void;
+  reset(heap: number): void;
   /** The highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
   walk(heap: number, chunk: number): number;
 
   // Records; the region has room for one where one is made
   newRecord(heap: number, kind: number, owner: number, chunk: number, index: number, npages: number): number;
-  dropRecord(heap: number, ref: number): void;
+  /** Takes free pages for a hook to run on. Returns the ref of their record. */
+  hold(
+    heap: number,
+    kind: number,
+    owner: number,
+    chunk: number,
+    index: number,
+    npages: number,
+    scavEnd: number,
+  ): number;
+  /** Ends a hold with one of the HOLD_ outcomes. */
+  endHold(heap: number, ref: number, outcome: number): void;
   /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
   owned(heap: number, chunk: number, index: number, npages: number): boolean | number;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
   cacheAlloc(heap: number, ref: number, npages: number): number;
-  /** Fills an empty cache anew. Returns whether anything was free. */
-  refill(heap: number, ref: number): boolean | number;
+  /** Fills an empty cache anew, or a new one for ref 0. Returns its ref, or 0 when nothing is free. */
+  refill(heap: number, ref: number, owner: number): number;
   /** One of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
+
+  /** Carries out what the journal says, with the leaf of the entry's chunk. */
+  apply(heap: number, leaf: number): void;
 }
 
 /** A batch of operations (see layout.ts) that the engine carries out by itself as far as it can. */

@@ -11,6 +11,8 @@ export type PageAllocErrorCode =
   | "ERR_CORRUPT"
   | "ERR_METADATA_FULL"
   | "ERR_DISPOSED"
+  | "ERR_NOT_ISOLATED"
+  | "ERR_NOT_SHARED"
   | "ERR_TRACE"
   | "ERR_WASM_UNAVAILABLE";
 

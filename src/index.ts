@@ -4,27 +4,38 @@ import { powerOfTwo, word } from "./args.ts";
 import { once } from "./instance.ts";
 import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
 import { PallocData as BasePallocData } from "./palloc-data.ts";
-import { checkModule, compile, compileAsync, createWasm } from "./wasm/engine.ts";
+import { SharedMemories } from "./shared.ts";
+import { checkModule, compile, compileAsync, compileShared, createWasm, wasmOn } from "./wasm/engine.ts";
 
 export * from "./api.ts";
 
 let prepared: WebAssembly.Module | undefined;
+let preparedShared: WebAssembly.Module | undefined;
 let compiling: Promise<WebAssembly.Module> | undefined;
 
 const instance = once((pages) => createWasm(prepared ?? compile(), pages));
+const sharedMemories = new SharedMemories((memory) => {
+  preparedShared ??= compileShared();
+  return wasmOn(preparedShared, memory);
+});
 
 /**
  * Makes the engine ready. Without it the first heap compiles the inlined bytes synchronously, which takes about a
  * millisecond. Call it before anything else, where that must not block, or where bytes may not be compiled.
  * @param module palloc.wasm, compiled; default: the inlined bytes, compiled without blocking
+ * @param shared palloc.shared.wasm, compiled, for shared heaps; default: the inlined bytes, compiled when first needed
  * Rejects with TypeError, or PageAllocError ERR_WASM_UNAVAILABLE.
  */
-export async function init(module?: WebAssembly.Module): Promise<void> {
+export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Module): Promise<void> {
+  if (shared !== undefined) {
+    checkModule(shared, "shared");
+    preparedShared ??= shared;
+  }
   if (module === undefined) {
     compiling ??= compileAsync();
     prepared ??= await compiling;
   } else {
-    checkModule(module);
+    checkModule(module, "module");
     prepared ??= module;
   }
   instance();
@@ -40,6 +51,8 @@ export class PallocData extends BasePallocData {
 export class PageAlloc extends BasePageAlloc {
   /** @internal */
   static override readonly instance = instance;
+  /** @internal */
+  static override readonly sharedMemories = sharedMemories;
   /** @internal */
   static override readonly PallocData = PallocData;
 }

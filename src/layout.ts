@@ -86,10 +86,10 @@ export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
 // Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
 // hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
 //
-//    0      4      8      12     16      20      24      28  32      40      48
-//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───┬───────┬───────┐
-//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ - │ cache │ scav  │
-//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───┴───────┴───────┘
+//    0      4      8      12     16      20      24      28      32      40      48
+//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┐
+//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ taken │ cache │ scav  │
+//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┘
 
 /** Ref of the next record in the list; 0 at its end. */
 export const RECORD_NEXT = 0;
@@ -105,6 +105,11 @@ export const RECORD_CHUNK = 16;
 export const RECORD_INDEX = 20;
 /** Length of a hold in pages; 64 for a cache, 0 before it is first filled. */
 export const RECORD_NPAGES = 24;
+/**
+ * What is being taken from a cache: place in bits 0-7, pages from bit 8 on; else 0. For an engine that cannot store 64 bits
+ * at once.
+ */
+export const RECORD_TAKEN = 28;
 /** u64 of a cache: 1 = free, owned by the cache. */
 export const RECORD_CACHE = 32;
 /** u64 of a cache: 1 = scavenged. */
@@ -125,18 +130,27 @@ export const KIND_REUSING = 3;
 export const CACHE_PAGES = 64;
 
 // Header. Counts are of pages; f64 where 32 bits might not do.
+//
+//    0                 8             16               144     160       224              352
+//   ┌────────────────┬─────────────┬────────────────┬───────┬─────────┬────────────────┐
+//   │ magic, version │ lock, owners│ fields         │ draft │ journal │ fields, drafted│
+//   └────────────────┴─────────────┴────────────────┴───────┴─────────┴────────────────┘
+//
+// A call that changes the heap first writes down in the journal what it is about to do, then does it. In a shared heap it
+// also drafts the header's fields, and copies them over at the end: so whoever finds a journal that is not empty, because
+// the worker has died, can finish the call, and where it is empty nothing has happened.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
-/** 0 free, 1 held, 2 held and waited for. */
+/** 0 when free, else LOCK_HELD or LOCK_WAITED, and the number of the heap object that holds the lock above them. */
 export const HEADER_LOCK = 8;
-/** Number of the heap object that holds the lock. */
-export const HEADER_LOCK_OWNER = 12;
+/** How many heap objects have been attached so far: the number of the latest. */
+export const HEADER_OWNERS = 12;
 /** Bytes of the region in use: where the next piece goes. */
 export const HEADER_USED = 16;
 /** Ref of the first live record. */
@@ -187,9 +201,69 @@ export const HEADER_SCAVENGED_TOTAL = 128;
 export const HEADER_SCAV_STRICT = 136;
 /** Checksum of a snapshot; 0 in a heap. */
 export const HEADER_CHECKSUM = 140;
-/** Bytes of the header, with room for what later versions add. */
-export const HEADER_BYTES = 256;
+/** Offset of the drafted fields from their own places; 0 in a heap of one thread, whose calls change them in place. */
+export const HEADER_DRAFT = 144;
 
+// The lock's word.
+/** Held. */
+export const LOCK_HELD = 1;
+/** Held, and others may be waiting. */
+export const LOCK_WAITED = 2;
+/** How far the owner's number is up. */
+export const LOCK_OWNER_SHIFT = 2;
+
+// Journal: one entry, which is complete once JOURNAL_OP is not 0.
+/** What is done: the sum of some JOURNAL_ bits. */
+export const JOURNAL_OP = 160;
+/** First page of the range. */
+export const JOURNAL_CHUNK = 164;
+export const JOURNAL_INDEX = 168;
+/** Length of the range; chunks for JOURNAL_MAP. */
+export const JOURNAL_NPAGES = 172;
+/** Ref of the record that is made, filled or dropped. */
+export const JOURNAL_REF = 176;
+/** Refs of its neighbours in the list of live records; 0 where it has none. */
+export const JOURNAL_NEXT = 180;
+export const JOURNAL_PREV = 184;
+/** Ref of the first dead record before one is dropped. */
+export const JOURNAL_DEAD = 188;
+/** Kind and owner of a record that is made. */
+export const JOURNAL_KIND = 192;
+export const JOURNAL_OWNER = 196;
+/** u64, what a cache gets or gives back; 0 between calls. */
+export const JOURNAL_CACHE = 200;
+/** u64 */
+export const JOURNAL_SCAV = 208;
+
+/** Only the fields change; stands for every entry once that is all that is left to do. */
+export const JOURNAL_FIELDS = 1;
+/** The range comes into use. */
+export const JOURNAL_CLAIM = 2;
+/** The range becomes free. */
+export const JOURNAL_UNCLAIM = 4;
+/** What is free of the range becomes scavenged. */
+export const JOURNAL_SCAVENGE = 8;
+/** The chunk has no candidate any more. */
+export const JOURNAL_CLEAR = 16;
+/** A record is made. */
+export const JOURNAL_NEW = 32;
+/** A record is dropped. */
+export const JOURNAL_DROP = 64;
+/** A cache gets the block at the start of the range. */
+export const JOURNAL_REFILL = 128;
+/** A cache gives back what it has of that block. */
+export const JOURNAL_FLUSH = 256;
+/** Chunks are added. The one entry that is undone, not finished: its nodes are found by their refs, beyond HEADER_USED. */
+export const JOURNAL_MAP = 512;
+
+/** Where the header's fields begin. */
+export const FIELDS = HEADER_USED;
+/** Where they end. */
+export const FIELDS_END = HEADER_DRAFT;
+/** HEADER_DRAFT of a shared heap. */
+export const DRAFT = 208;
+/** Bytes of the header. */
+export const HEADER_BYTES = FIELDS_END + DRAFT;
 /** Where searchAddr points when nothing is free: above every chunk. */
 export const NO_CHUNK = 0x7fffffff;
 /** Chunk indices are below 2 to this power. */
@@ -207,6 +281,18 @@ export const RANGE_NOT_MAPPED = 1;
 export const RANGE_MISMATCH = 2;
 /** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
 export const RANGE_OWNED = 3;
+
+// How a hold ends.
+/** The pages stay in use: `sys.used` has returned. */
+export const HOLD_USED = 0;
+/** They are free and scavenged: `sys.unused` has returned. */
+export const HOLD_RELEASED = 1;
+/** They are free, and what lies at or above scavAddr is passed over from now on: `sys.unused` declined. */
+export const HOLD_DECLINED = 2;
+/** They are free: whoever ran the hook has died, or scavAddr has been reset since, or the cache that they are of is gone. */
+export const HOLD_PASSED = 3;
+/** They are free, as if `alloc` had not been called: `sys.used` threw. */
+export const HOLD_UNDONE = 4;
 
 // A batch: operations and results as columns of f64, so that both engines read what JavaScript has written.
 //

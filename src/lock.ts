@@ -1,18 +1,24 @@
 // The lock of a heap. Every public call takes it and gives it back on every way out; hooks run without it.
 
 import { PageAllocError } from "./errors.ts";
-import { HEADER_LOCK } from "./layout.ts";
+import { HEADER_LOCK, HEADER_USED, LOCK_HELD, LOCK_OWNER_SHIFT, LOCK_WAITED } from "./layout.ts";
 import type { Memory } from "./memory.ts";
 import type { Region } from "./regions.ts";
 
 /** What guards a heap's state. */
 export interface Lock {
   /**
-   * Takes the lock. Throws PageAllocError ERR_LOCKED when another call has it, ERR_DISPOSED when there is no heap any more.
+   * Takes the lock. Throws PageAllocError ERR_LOCKED when another call of this thread has it, or others for longer than
+   * this thread may wait, and ERR_DISPOSED when there is no heap any more. With `patient`, a thread that may not block
+   * tries for as long as one that may.
    */
-  acquire(): void;
+  acquire(patient?: boolean): void;
   /** Gives the lock back. */
   release(): void;
+  /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
+  seize(owner: number): void;
+  /** Runs `work`, whose first call finds the lock taken, once it is to be had. */
+  whenFree<T>(work: () => T): Promise<T>;
 }
 
 /** The lock of a heap that one thread uses: a word in the header, which moves with the heap's region. */
@@ -35,6 +41,14 @@ export class LocalLock implements Lock {
     this.#swap(0);
   }
 
+  seize(): void {
+    this.acquire();
+  }
+
+  async whenFree<T>(work: () => T): Promise<T> {
+    return work();
+  }
+
   /** Writes the lock's word. Returns what it was. */
   #swap(value: number): number {
     const word = (this.#region.at + HEADER_LOCK) >>> 2;
@@ -42,6 +56,158 @@ export class LocalLock implements Lock {
     this.#memory.i32[word] = value;
     return was;
   }
+}
+
+/** How long a thread that may not block tries to get the lock, in ms. */
+const SPIN_MS = 2;
+
+/**
+ * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
+ * the word, so that one compare-exchange takes the lock and says who has it. Whoever has waited takes it as waited for, as
+ * there may be others.
+ */
+export class SharedLock implements Lock {
+  readonly #memory: Memory;
+  readonly #region: Region;
+  readonly #owner: number;
+  readonly #timeoutMs: number;
+  /** Index of the lock's word; a shared heap is never moved. */
+  readonly #word: number;
+  /** Whether the lock has been taken for the next call. */
+  #granted = false;
+
+  constructor(memory: Memory, region: Region, owner: number, timeoutMs: number) {
+    this.#memory = memory;
+    this.#region = region;
+    this.#owner = owner;
+    this.#timeoutMs = timeoutMs;
+    this.#word = (region.at + HEADER_LOCK) >>> 2;
+  }
+
+  acquire(patient = false): void {
+    const { at } = this.#region;
+    if (!at) throw disposed();
+    if (this.#granted) this.#granted = false;
+    else if (Atomics.compareExchange(this.#memory.i32, this.#word, 0, this.#held(LOCK_HELD)))
+      this.#wait(patient);
+    // Others may have grown the memory, and the heap into it.
+    if (at + this.#memory.i32[(at + HEADER_USED) >>> 2] > this.#memory.size) this.#memory.refresh();
+  }
+
+  release(): void {
+    const { i32 } = this.#memory;
+    if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) Atomics.notify(i32, this.#word, 1);
+  }
+
+  seize(owner: number): void {
+    const { i32 } = this.#memory;
+    const word = this.#word;
+    let seen = Atomics.load(i32, word);
+    while (ownerIn(seen) === owner && !this.#granted) {
+      this.#granted = Atomics.compareExchange(i32, word, seen, this.#held(LOCK_WAITED)) === seen;
+      seen = Atomics.load(i32, word);
+    }
+    Atomics.notify(i32, word);
+    this.acquire(true);
+  }
+
+  async whenFree<T>(work: () => T): Promise<T> {
+    const deadline = performance.now() + this.#timeoutMs;
+    for (let seen = this.#try(); seen; seen = this.#try()) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw this.#tooLong(seen);
+      await waitAsync(this.#memory.i32, this.#word, seen, left);
+    }
+    this.#granted = true;
+    try {
+      return work();
+    } finally {
+      // `work` may have thrown before it asked for the lock.
+      if (this.#granted) {
+        this.#granted = false;
+        this.release();
+      }
+    }
+  }
+
+  /** The word that says that this object holds the lock. */
+  #held(state: number): number {
+    return (this.#owner << LOCK_OWNER_SHIFT) | state;
+  }
+
+  /** Takes the lock, which was held. */
+  #wait(patient: boolean): void {
+    const start = performance.now();
+    const blocks = mayBlock();
+    const most = blocks || patient ? this.#timeoutMs : Math.min(SPIN_MS, this.#timeoutMs);
+    for (let seen = this.#try(); seen; seen = this.#try()) {
+      const left = start + most - performance.now();
+      if (left <= 0) throw blocks ? this.#tooLong(seen) : mayNotWait();
+      if (blocks) Atomics.wait(this.#memory.i32, this.#word, seen, left);
+    }
+  }
+
+  /** Takes the lock if it is free. Else marks it as waited for, and returns its word. */
+  #try(): number {
+    const { i32 } = this.#memory;
+    const word = this.#word;
+    for (;;) {
+      const seen = Atomics.compareExchange(i32, word, 0, this.#held(LOCK_WAITED));
+      if (!seen) return 0;
+      if (ownerIn(seen) === this.#owner) {
+        throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
+      }
+      const waited = (ownerIn(seen) << LOCK_OWNER_SHIFT) | LOCK_WAITED;
+      if (seen === waited || Atomics.compareExchange(i32, word, seen, waited) === seen) return waited;
+    }
+  }
+
+  #tooLong(seen: number): PageAllocError {
+    const owner = ownerIn(seen);
+    const message =
+      `the heap object with owner ${owner} has held the lock for ${this.#timeoutMs} ms; if its worker has ended, call ` +
+      `recover(${owner}), else wait longer with lockTimeoutMs`;
+    return new PageAllocError("ERR_LOCKED", message);
+  }
+}
+
+/** The number of the heap object that a lock's word names. */
+function ownerIn(word: number): number {
+  return word >>> LOCK_OWNER_SHIFT;
+}
+
+let blocks: boolean | undefined;
+
+/** Whether this thread may wait: a page's main thread may not. */
+function mayBlock(): boolean {
+  if (blocks === undefined) {
+    try {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+      blocks = true;
+    } catch {
+      blocks = false;
+    }
+  }
+  return blocks;
+}
+
+/** The part of Atomics that some runtimes lack. */
+type Wait = { async: boolean; value: unknown };
+
+/** Waits until the word is woken, or is not `seen` any more, or for that many ms. */
+async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number): Promise<void> {
+  const { waitAsync } = Atomics as unknown as {
+    waitAsync?(i32: Int32Array, word: number, value: number, ms: number): Wait;
+  };
+  if (waitAsync) await waitAsync(i32, word, seen, ms).value;
+  else await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** The error for a lock that is not to be had, in a thread that may not wait for it. */
+function mayNotWait(): PageAllocError {
+  const message =
+    "the heap is in use elsewhere, and this thread may not wait; use allocAsync, freeAsync or scavengeAsync, or a worker";
+  return new PageAllocError("ERR_LOCKED", message);
 }
 
 /** The error for any use of a heap after `dispose`. */

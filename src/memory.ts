@@ -1,10 +1,14 @@
 // Linear memory as JavaScript sees it: one buffer that grows, and views of it. Views of plain memory are useless once it
-// has grown, so they are kept here, made anew by `grow`, and never held elsewhere for longer than a call.
+// has grown, and those of shared memory end where it did; so they are kept here, made anew, and never held elsewhere for
+// longer than a call.
 
 /** Bytes of a page of WebAssembly memory, the step in which all memory grows. */
 export const MEMORY_PAGE = 65536;
 /** The most pages that memory can have: 32-bit addresses. */
 export const MEMORY_PAGES_MAX = 65536;
+
+/** In how many pages at least memory grows when it is to reach somewhere. */
+const REACH_STEP = 16;
 
 /** What linear memory is made of. A WebAssembly.Memory is one; asking that for its buffer is slow, its views are not. */
 export interface Backing {
@@ -23,7 +27,7 @@ export class Memory {
 
   constructor(backing: Backing) {
     this.#backing = backing;
-    this.#view();
+    this.refresh();
   }
 
   /** Bytes that there are now. */
@@ -39,15 +43,34 @@ export class Memory {
     } catch {
       return false;
     }
-    this.#view();
+    this.refresh();
     return true;
   }
 
-  #view(): void {
+  /** Sees to it that there are at least that many bytes, also when another thread grows the memory meanwhile. */
+  reach(bytes: number): boolean {
+    while (this.size < bytes) {
+      const { size } = this;
+      this.refresh();
+      if (
+        this.size === size &&
+        !this.grow(Math.ceil((bytes - size) / MEMORY_PAGE / REACH_STEP) * REACH_STEP)
+      ) {
+        this.refresh();
+        if (this.size === size) return false;
+      }
+    }
+    return true;
+  }
+
+  /** Makes the views anew, of all that there is now. */
+  refresh(): void {
     const { buffer } = this.#backing;
-    this.i32 = new Int32Array(buffer);
-    this.f64 = new Float64Array(buffer);
-    this.u8 = new Uint8Array(buffer);
-    this.u64 = new BigUint64Array(buffer);
+    const bytes = buffer.byteLength;
+    // A length that is given stays: views that follow a buffer's growth by themselves are slower.
+    this.i32 = new Int32Array(buffer, 0, bytes / 4);
+    this.f64 = new Float64Array(buffer, 0, bytes / 8);
+    this.u8 = new Uint8Array(buffer, 0, bytes);
+    this.u64 = new BigUint64Array(buffer, 0, bytes / 8);
   }
 }

@@ -4,7 +4,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { countOrInfinity, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
 import { check } from "./check.ts";
-import { Core, type Instance, leastAddrBits, mostAddrBits, type Place, placeOf, type Sys } from "./core.ts";
+import {
+  Core,
+  coreOf,
+  type Instance,
+  leastAddrBits,
+  mostAddrBits,
+  type Place,
+  placeOf,
+  type Sys,
+  sharedCoreOf,
+} from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import { type Geometry, newHeader, roomToGrow } from "./header.ts";
 import {
@@ -14,9 +24,9 @@ import {
   HEADER_CHUNKS,
   HEADER_END,
   HEADER_FREES,
-  HEADER_HOLDS,
   HEADER_IN_USE,
   HEADER_LAST_SCAVENGED,
+  HEADER_OWNERS,
   HEADER_PEAK_IN_USE,
   HEADER_PEAK_RETAINED,
   HEADER_RELEASED,
@@ -27,14 +37,19 @@ import {
   HEADER_SEARCH_INDEX,
   HEADER_START,
   HEADER_USED,
+  HOLD_UNDONE,
+  KIND_REUSING,
   MAX_CHUNKS,
 } from "./layout.ts";
 import type { Lock } from "./lock.ts";
+import { MEMORY_PAGE } from "./memory.ts";
 import { PageCache } from "./page-cache.ts";
 import { capHugePages, type PallocData } from "./palloc-data.ts";
 import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
+import { recover } from "./recover.ts";
 import { type RunOptions, run } from "./run.ts";
-import { resetScavengeAddr, scavengeOne } from "./scavenger.ts";
+import { scavengeOne, scavengeOneAsync } from "./scavenger.ts";
+import type { PageAllocHandle, SharedMemories } from "./shared.ts";
 import { seal, unseal } from "./snapshot.ts";
 import { giveBack, runsOf, runUsed, scavengePages } from "./used.ts";
 
@@ -54,8 +69,18 @@ export interface PageAllocOptions {
    * less where pages are smaller than 512 bytes.
    */
   heapAddrBits?: number;
-  /** State in shared memory, so that other workers can attach. Only false is possible yet. */
-  shared?: false;
+  /**
+   * State in shared memory, so that other workers can `attach`. Default false. Needs SharedArrayBuffer: in a page,
+   * cross-origin isolation.
+   */
+  shared?: boolean;
+  /**
+   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as address
+   * space; only what is used is memory. Default 64 MiB, enough for 420,000 chunks: 1.6 TiB in pages of 8 KiB.
+   */
+  metadataLimit?: number;
+  /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */
+  lockTimeoutMs?: number;
   /** What the heap tells the system that backs its pages. */
   sys?: Sys;
 }
@@ -112,18 +137,29 @@ export class PageAlloc {
   /** @internal What heaps are made of; the package's entries say which engine. */
   declare static readonly instance: () => Instance;
 
+  /** @internal Where shared heaps live. */
+  declare static readonly sharedMemories: SharedMemories;
+
   /** @internal The class of chunk views. */
   declare static readonly PallocData: typeof PallocData;
 
   /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
   constructor(options?: PageAllocOptions);
   /** @internal */
-  constructor(options?: PageAllocOptions, state?: Int32Array);
-  constructor(options?: PageAllocOptions, state?: Int32Array) {
+  constructor(options?: PageAllocOptions, state?: Int32Array | PageAllocHandle);
+  constructor(options?: PageAllocOptions, state?: Int32Array | PageAllocHandle) {
     const given = optionalObject("options", options);
-    const geometry = readGeometry(given);
-    const instance = new.target.instance();
-    this[CORE] = new Core(instance, state ?? newHeader(geometry), readSys(given.sys));
+    const sys = readSys(given.sys);
+    const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
+    const { sharedMemories, instance } = new.target;
+    if (state && !(state instanceof Int32Array)) {
+      this[CORE] = new Core(sharedMemories.find(state), sys, lockTimeoutMs);
+      return;
+    }
+    const words = state ?? newHeader(readGeometry(given));
+    this[CORE] = shared
+      ? sharedCoreOf(sharedMemories.place(metadataLimit), words, sys, lockTimeoutMs)
+      : coreOf(instance(), words, sys);
   }
 
   /**
@@ -135,14 +171,32 @@ export class PageAlloc {
   }
 
   /**
+   * The heap that another thread, or this one, has made and whose `handle` it has posted. Either engine attaches to a heap
+   * of the other. Hooks and the time that calls wait for the lock are those of each object. Throws TypeError for anything
+   * but a handle.
+   */
+  static attach(
+    handle: PageAllocHandle,
+    options?: Pick<PageAllocOptions, "sys" | "lockTimeoutMs">,
+  ): PageAlloc {
+    const { sys, lockTimeoutMs } = optionalObject("options", options);
+    if (!handle) refuse("handle", handle, "what heap.handle gives");
+    return new this({ sys, lockTimeoutMs }, handle);
+  }
+
+  /**
    * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are free.
    * Throws PageAllocError ERR_CORRUPT when the bytes are not a snapshot, or not whole.
    */
-  static restore(snapshot: Uint8Array, options?: Pick<PageAllocOptions, "shared" | "sys">): PageAlloc {
-    const { shared, sys } = optionalObject("options", options);
-    return new this({ shared, sys }, unseal(snapshot)).#filled((heap) => {
+  static restore(
+    snapshot: Uint8Array,
+    options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
+  ): PageAlloc {
+    const { shared, metadataLimit, lockTimeoutMs, sys } = optionalObject("options", options);
+    const heap = new this({ shared, metadataLimit, lockTimeoutMs, sys }, unseal(snapshot));
+    return heap.#filled(() => {
       heap.check();
-      heap[CORE].dropRecords();
+      heap[CORE].locked((core) => core.dropRecords());
     });
   }
 
@@ -262,26 +316,27 @@ export class PageAlloc {
   scavengeOne(maxBytes: number = Infinity): number {
     const core = this[CORE];
     countOrInfinity("maxBytes", maxBytes);
-    return scavengeOne(core, Math.min(Math.ceil(maxBytes / core.pageSize), CHUNK_PAGES)) * core.pageSize;
+    return scavengeOne(core, pagesFor(core, maxBytes)) * core.pageSize;
   }
 
   /** Starts the scavenger again at the top of the heap: what was freed above scavAddr counts again. */
   resetScavengeAddr(): void {
-    this[CORE].locked(resetScavengeAddr);
+    this[CORE].locked((core) => core.engine.reset(core.at));
   }
 
   /** Where the next scavenge starts, in bytes; -1 when the heap is exhausted, and before the first reset. */
   get scavAddr(): number {
     const core = this[CORE];
-    core.at;
-    return core.getF64(HEADER_SCAV_END) * core.pageSize - 1;
+    return core.locked(() => core.getF64(HEADER_SCAV_END) * core.pageSize - 1);
   }
 
   /** Nothing below this address is free; 2**heapAddrBits when nothing is free at all. In bytes. */
   get searchAddr(): number {
     const core = this[CORE];
-    core.at;
-    const place = { chunk: core.get(HEADER_SEARCH_CHUNK), index: core.get(HEADER_SEARCH_INDEX) };
+    const place = core.locked(() => ({
+      chunk: core.get(HEADER_SEARCH_CHUNK),
+      index: core.get(HEADER_SEARCH_INDEX),
+    }));
     return Math.min(core.address(place), core.limit);
   }
 
@@ -380,19 +435,85 @@ export class PageAlloc {
   }
 
   /**
-   * Gives the heap's bookkeeping back; any later use of it, of its page caches and of its chunks' views throws
-   * ERR_DISPOSED. Heaps that are not disposed of give it back when they are collected. Throws PageAllocError ERR_LOCKED
-   * from within one of the heap's own hooks.
+   * What `attach` needs in another thread; post it there. The handle of a heap that is shared, only. Throws
+   * PageAllocError ERR_NOT_SHARED.
+   */
+  get handle(): PageAllocHandle {
+    return this.#shared().handle as PageAllocHandle;
+  }
+
+  /** This object's number among all that are or were attached to the heap, 1 or more: what `recover` wants, elsewhere. */
+  get owner(): number {
+    return this[CORE].owner;
+  }
+
+  /**
+   * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not begun;
+   * its page caches are flushed, pages that its hooks held are free, unscavenged if a hook was to release them, and the
+   * lock is free. Pages that it had allocated stay in use: only their user knows of them. Calling this for a worker that
+   * is still at work breaks the heap. Takes about a microsecond a chunk if the worker died within a call. Throws
+   * RangeError for a number that no object has, or this one's; PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
+   */
+  recover(owner: number): void {
+    const core = this.#shared();
+    integer("owner", owner, 1, core.get(HEADER_OWNERS));
+    if (owner === core.owner) refuse("owner", owner, "the number of another heap object", "number");
+    recover(core, owner);
+  }
+
+  /** `alloc` for a thread that may not block, as a page's main thread: waits for the lock without blocking. */
+  async allocAsync(npages: number): Promise<number> {
+    this[CORE].count(npages);
+    return this[CORE].lock.whenFree(() => this.alloc(npages));
+  }
+
+  /** `free` for a thread that may not block. */
+  async freeAsync(base: number, npages: number): Promise<void> {
+    this[CORE].range(base, npages);
+    return this[CORE].lock.whenFree(() => this.free(base, npages));
+  }
+
+  /** `scavenge` for a thread that may not block. Others may use this heap object while it waits. */
+  async scavengeAsync(nbytes: number = Infinity): Promise<number> {
+    const core = this[CORE];
+    countOrInfinity("nbytes", nbytes);
+    core.at;
+    let released = 0;
+    while (released < nbytes) {
+      const more = await scavengeOneAsync(core, pagesFor(core, nbytes - released));
+      if (!more) break;
+      released += more * core.pageSize;
+    }
+    return released;
+  }
+
+  /**
+   * Ends this object's use of the heap; any later use of it, of its page caches and of its chunks' views throws
+   * ERR_DISPOSED. A heap that is not shared is gone, and its bookkeeping given back, which also happens when it is
+   * collected. A shared heap stays for all others that are attached; this object's page caches are flushed. Throws
+   * PageAllocError ERR_LOCKED from within one of the object's own hooks.
    */
   dispose(): void {
     const core = this[CORE];
     if (!core.region.at) return;
     core.locked(() => {
-      if (core.get(HEADER_HOLDS)) {
+      if (core.holds()) {
         throw new PageAllocError("ERR_LOCKED", "a sys hook is in the heap; let it return first");
       }
+      if (core.handle) core.dropRecords(core.owner);
     });
-    core.regions.free(core.region);
+    core.close();
+  }
+
+  /** The core of a heap that is shared. */
+  #shared(): Core {
+    const core = this[CORE];
+    core.at;
+    if (core.handle) return core;
+    throw new PageAllocError(
+      "ERR_NOT_SHARED",
+      "the heap is this thread's only; make it with { shared: true }",
+    );
   }
 
   /** `alloc` for a heap whose system wants to know. */
@@ -408,28 +529,22 @@ export class PageAlloc {
   /** Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. */
   #take(npages: number, choose: () => Place | undefined): Place | undefined {
     const core = this[CORE];
-    const { engine } = core;
     let runs: PageRange[] = [];
+    let held = 0;
+    let scavenged = 0;
     const place = core.locked(() => {
       const place = choose();
-      if (place) {
-        const { chunk, index } = place;
-        if (engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
-        const isScavenged = (i: number) => {
-          const page = placeOf(chunk * CHUNK_PAGES + index + i);
-          return engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
-        };
-        if (core.sys.used) runs = runsOf(isScavenged, npages);
-        engine.allocRange(core.at, chunk, index, npages);
-      }
+      if (!place) return undefined;
+      const { chunk, index } = place;
+      if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
+      if (core.sys.used) runs = scavengedRuns(core, place, npages);
+      if (runs.length) held = core.hold(KIND_REUSING, place, npages, core.getF64(HEADER_SCAV_END));
+      else core.engine.allocRange(core.at, chunk, index, npages);
+      scavenged = core.get(HEADER_LAST_SCAVENGED);
       return place;
     });
-    const scavenged = place ? core.get(HEADER_LAST_SCAVENGED) : 0;
-    if (place && runs.length) {
-      runUsed(core, place, npages, () => {
-        giveBack(core, place, npages, runs);
-        core.setF64(HEADER_ALLOCS, core.getF64(HEADER_ALLOCS) - 1);
-      });
+    if (place && held) {
+      runUsed(core, place, npages, held, () => giveBack(core, place, held, HOLD_UNDONE, runs));
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
     return place;
@@ -441,8 +556,7 @@ export class PageAlloc {
       finish(this);
       return this;
     } catch (error) {
-      const { regions, region } = this[CORE];
-      regions.free(region);
+      this[CORE].close();
       throw error;
     }
   }
@@ -462,6 +576,20 @@ export class PageAlloc {
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
 
+/** Pages that a scavenge of that many bytes releases at a time, at the most. */
+function pagesFor(core: Core, nbytes: number): number {
+  return Math.min(Math.ceil(nbytes / core.pageSize), CHUNK_PAGES);
+}
+
+/** The runs of scavenged pages in a range. The lock is held. */
+function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
+  const isScavenged = (i: number) => {
+    const page = placeOf(chunk * CHUNK_PAGES + index + i);
+    return core.engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
+  };
+  return runsOf(isScavenged, npages);
+}
+
 /** Reads the counters of the header. The lock is held. */
 function readStats(core: Core): PageAllocStats {
   const bytes = (field: number) => core.get(field) * core.pageSize;
@@ -480,13 +608,13 @@ function readStats(core: Core): PageAllocStats {
     frees: core.getF64(HEADER_FREES),
     scavenges: core.getF64(HEADER_SCAVENGES),
     scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * core.pageSize,
-    metadata: core.region.bytes,
+    metadata: core.handle ? core.get(HEADER_USED) : core.region.bytes,
   };
 }
 
 /** Reads the options that stay with a heap. */
 function readGeometry(options: PageAllocOptions): Geometry {
-  const { pageSize = 8192, physHugePageSize = 2 ** 21, shared = false } = options;
+  const { pageSize = 8192, physHugePageSize = 2 ** 21 } = options;
   powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
   const pageShift = Math.log2(pageSize);
   const most = mostAddrBits(pageShift);
@@ -494,7 +622,6 @@ function readGeometry(options: PageAllocOptions): Geometry {
   integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
   powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
   if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
-  if (shared !== false) refuse("options.shared", shared, "false", "boolean");
   const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
   return {
     pageShift,
@@ -502,6 +629,14 @@ function readGeometry(options: PageAllocOptions): Geometry {
     minPages: Math.max(1, physPageSize / pageSize),
     hugePages: whole ? capHugePages(physHugePageSize / pageSize) : 0,
   };
+}
+
+/** Reads the options that say whether and how threads share a heap. */
+function readSharing({ shared = false, metadataLimit = 2 ** 26, lockTimeoutMs = 10_000 }: PageAllocOptions) {
+  if (typeof shared !== "boolean") refuse("options.shared", shared, "a boolean");
+  integer("options.metadataLimit", metadataLimit, MEMORY_PAGE, 2 ** 30);
+  countOrInfinity("options.lockTimeoutMs", lockTimeoutMs);
+  return { shared, metadataLimit: Math.ceil(metadataLimit / MEMORY_PAGE) * MEMORY_PAGE, lockTimeoutMs };
 }
 
 /** Reads the hooks. */

@@ -5,7 +5,11 @@ import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import {
   CACHE_PAGES,
+  HOLD_PASSED,
+  HOLD_USED,
+  JOURNAL_CACHE,
   KIND_CACHE,
+  KIND_REUSING,
   RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
@@ -107,7 +111,8 @@ export class PageCache {
     const place = this.#place(ref, hit & 0xffff);
     const scavenged = hit >>> 16;
     if (scavenged && core.sys.used) {
-      runUsed(core, place, npages, () => this.#putBack(place, npages, scavBefore));
+      const held = core.locked(() => core.newRecord(KIND_REUSING, place, npages));
+      runUsed(core, place, npages, held, () => this.#putBack(place, npages, held, scavBefore));
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
     return core.address(place);
@@ -135,7 +140,13 @@ export class PageCache {
    */
   refill(): boolean {
     const core = this.#core;
-    return !this.empty || core.locked(() => Boolean(core.engine.refill(core.at, refOf(this, core))));
+    if (!this.empty) return true;
+    return core.locked(() => {
+      if (!this.#ref) core.makeRoomForRecord();
+      const ref = core.engine.refill(core.at, this.#ref, core.owner);
+      this.#ref ||= ref;
+      return ref > 0;
+    });
   }
 
   /** Ref of the record, while it is there. */
@@ -156,27 +167,25 @@ export class PageCache {
   }
 
   /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has been flushed meanwhile. */
-  #putBack(place: Place, npages: number, scav: bigint): void {
+  #putBack(place: Place, npages: number, held: number, scav: bigint): void {
+    const core = this.#core;
     const at = BigInt(place.index % CACHE_PAGES);
     if (!this.#ref) {
-      giveBack(
-        this.#core,
-        place,
-        npages,
-        runsOf((i) => ((scav >> (at + BigInt(i))) & 1n) > 0n, npages),
-      );
+      const isScavenged = (i: number) => ((scav >> (at + BigInt(i))) & 1n) > 0n;
+      giveBack(core, place, held, HOLD_PASSED, runsOf(isScavenged, npages));
       return;
     }
+    core.engine.endHold(core.at, held, HOLD_USED);
     const run = (2n ** BigInt(npages) - 1n) << at;
-    setWords(this.#core, this.#ref, this.cache | run, this.scav | (scav & run));
+    setWords(core, this.#ref, this.cache | run, this.scav | (scav & run));
   }
 }
 
-/** Writes what the record of a cache owns. */
+/** Writes what the record of a cache, or the journal for one, owns. */
 function setWords(core: Core, ref: number, cache: bigint, scav: bigint): void {
   const { u64 } = core.engine.memory;
-  u64[(core.at + ref + RECORD_CACHE) >>> 3] = cache;
   u64[(core.at + ref + RECORD_SCAV) >>> 3] = scav;
+  u64[(core.at + ref + RECORD_CACHE) >>> 3] = cache;
 }
 
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
@@ -192,8 +201,8 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
     for (let i = 0; i < CACHE_PAGES; i++) {
       if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
-    const ref = core.newRecord(KIND_CACHE, place, CACHE_PAGES);
-    setWords(core, ref, cache, scav);
-    return ref;
+    core.makeRoomForRecord();
+    setWords(core, JOURNAL_CACHE - RECORD_CACHE, cache, scav);
+    return core.newRecord(KIND_CACHE, place, CACHE_PAGES);
   });
 }

@@ -171,7 +171,9 @@ function checkRange(i: number, n: number): void {
 function standalone({ engine, regions }: Instance): DataPlace {
   let at = 0;
   const place = { engine, address: () => at };
-  at = regions.alloc(DATA_BYTES, place).at;
+  const region = regions.alloc(DATA_BYTES);
+  regions.freeWith(place, region);
+  at = region.at;
   engine.memory.u8.fill(0, at, at + DATA_BYTES);
   return place;
 }

@@ -5,15 +5,17 @@ import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
+  HEADER_ALLOCS,
   HEADER_CHUNKS,
+  HEADER_FREES,
   HEADER_IN_USE,
+  HEADER_LAST_SCAVENGED,
   HEADER_PEAK_IN_USE,
   HEADER_PEAK_RETAINED,
   HEADER_RELEASED,
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
 } from "./layout.ts";
-import { resetScavengeAddr } from "./scavenger.ts";
 import { chunksOf } from "./tree-view.ts";
 import { runsOf } from "./used.ts";
 
@@ -60,15 +62,16 @@ export function fill(
     // Ranges may overlap; pages are counted once.
     const inUse = new Uint8Array(CHUNK_PAGES);
     for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
-    engine.claim(core.at, chunk, 0, CHUNK_PAGES);
-    for (const run of runsOf((i) => !inUse[i], CHUNK_PAGES)) engine.unclaim(core.at, chunk, ...run);
-    for (const run of scavenged.get(chunk) ?? []) engine.scavengeRange(core.at, chunk, ...run);
+    engine.allocRange(core.at, chunk, 0, CHUNK_PAGES);
+    for (const run of runsOf((i) => !inUse[i], CHUNK_PAGES)) engine.free(core.at, chunk, ...run);
+    for (const run of scavenged.get(chunk) ?? []) engine.scavengeRange(core.at, chunk, ...run, 0);
   }
-  core.setF64(HEADER_SCAVENGES, 0);
-  core.setF64(HEADER_SCAVENGED_TOTAL, 0);
+  for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+    core.setF64(total, 0);
+  core.set(HEADER_LAST_SCAVENGED, 0);
   core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
   core.set(HEADER_PEAK_RETAINED, core.get(HEADER_CHUNKS) * CHUNK_PAGES - core.get(HEADER_RELEASED));
-  resetScavengeAddr(core);
+  engine.reset(core.at);
 }
 
 /** All chunks of a heap as ranges. The lock is held. */

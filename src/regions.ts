@@ -42,16 +42,16 @@ export class Regions {
     this.#take(0, FIRST);
   }
 
-  /**
-   * A region of at least that many bytes, of any content, that is given back when `owner` is collected. Throws
-   * PageAllocError ERR_METADATA_FULL.
-   */
-  alloc(bytes: number, owner: object): Region {
+  /** A region of at least that many bytes, of any content. Throws PageAllocError ERR_METADATA_FULL. */
+  alloc(bytes: number): Region {
     const at = this.#place(bytes);
     if (at < 0) throw memoryFull(bytes);
-    const region = { at, bytes: grains(bytes) * GRAIN };
+    return { at, bytes: grains(bytes) * GRAIN };
+  }
+
+  /** Gives a region back when `owner` is collected, if that has not been done by then. */
+  freeWith(owner: object, region: Region): void {
     this.#abandoned.register(owner, region, region);
-    return region;
   }
 
   /** Gives a region back. */

@@ -2,130 +2,195 @@
 // down without the lock, from one chunk that may have a candidate to the next, and takes the lock only to look again and
 // release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
 
+import { isInteger } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
   CHUNK_PAGES,
-  HEADER_END,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
   HEADER_SCAV_STRICT,
   HEADER_START,
+  HOLD_DECLINED,
+  HOLD_PASSED,
+  HOLD_RELEASED,
   KIND_RELEASING,
 } from "./layout.ts";
 
-/** Where a pass is. */
-interface Pass {
-  /** Number of resets before it began; -1 before its first look. */
-  generation: number;
-  /** The chunk to look in next. */
-  chunk: number;
-  /** Only pages of that chunk below this one count. */
-  ceiling: number;
-  /** Ref of the record of the pages that are held for the hook. */
-  held: number;
-}
+/** What a pass does next: with the lock, or without. */
+export type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
 
 /**
  * Releases one run of at most maxPages pages (0 to 512, 512 for no limit; more to keep a huge page whole). Returns its
  * pages, 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
-  const pass: Pass = { generation: -1, chunk: -1, ceiling: CHUNK_PAGES, held: 0 };
-  do {
-    while (pass.ceiling > 0) {
-      const hit = take(core, pass, maxPages);
-      if (!hit) break;
-      if (!core.sys.unused || runUnused(core, pass, hit)) return hit >>> 16;
-      pass.ceiling = hit & 0xffff;
-    }
-    if (pass.chunk < core.get(HEADER_START)) return 0;
-  } while (descend(core, pass));
-  core.locked(() => lower(core, pass, 0));
-  return 0;
+  const pass = new Pass(core, maxPages);
+  while (pass.next !== "done") pass.step();
+  return pass.released;
 }
 
-/** Starts the pass again from the top of the heap: what was passed over counts again. The lock is held. */
-export function resetScavengeAddr(core: Core): void {
-  core.setF64(HEADER_SCAV_END, core.get(HEADER_END) * CHUNK_PAGES);
-  core.set(HEADER_SCAV_STRICT, 0);
-  core.set(HEADER_SCAV_GENERATION, core.get(HEADER_SCAV_GENERATION) + 1);
-}
-
-/**
- * Looks in the pass's chunk, and releases what it finds, or holds it as in use so that a hook can run on it. Packed as by
- * findScavengeCandidate.
- */
-function take(core: Core, pass: Pass, maxPages: number): number {
-  const { engine } = core;
-  const held = core.sys.unused;
-  core.lock.acquire();
-  try {
-    const first = pass.generation < 0;
-    if (first && !begin(core, pass)) return 0;
-    if (held) core.makeRoomForRecord();
-    const { at } = core;
-    const { chunk, ceiling } = pass;
-    const hit = engine.look(at, chunk, ceiling, maxPages);
-    const start = hit & 0xffff;
-    const page = chunk * CHUNK_PAGES + start;
-    // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
-    if (first && hit) core.setF64(HEADER_SCAV_END, page);
-    else lower(core, pass, page);
-    if (!hit) return 0;
-    if (!held) {
-      engine.scavengeRange(at, chunk, start, hit >>> 16);
-    } else {
-      engine.claim(at, chunk, start, hit >>> 16);
-      pass.held = core.newRecord(KIND_RELEASING, { chunk, index: start }, hit >>> 16);
-    }
-    return hit;
-  } finally {
-    core.lock.release();
+/** The same for a thread that may not wait for the lock. */
+export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
+  const pass = new Pass(core, maxPages);
+  while (pass.next !== "done") {
+    if (pass.next === "walk" || pass.next === "runHook") pass.step();
+    else await core.lock.whenFree(() => pass.step());
   }
+  return pass.released;
 }
 
-/** Puts a new pass where scavAddr is. Returns false when nothing is left there. The lock is held. */
-function begin(core: Core, pass: Pass): boolean {
-  pass.generation = core.get(HEADER_SCAV_GENERATION);
-  const last = core.getF64(HEADER_SCAV_END) - 1;
-  pass.chunk = Math.floor(last / CHUNK_PAGES);
-  if (pass.chunk < core.get(HEADER_START)) return false;
-  const index = last - pass.chunk * CHUNK_PAGES;
-  // All pages of scavAddr's word count, unless a hook has declined some of them.
-  pass.ceiling = (core.get(HEADER_SCAV_STRICT) ? index : index | (CACHE_PAGES - 1)) + 1;
-  return true;
-}
+/** One search for a run to release, step by step: what others do between two steps it must take as it comes. */
+export class Pass {
+  /** Pages released, once it is done. */
+  released = 0;
+  next: Step = "look";
+  readonly #core: Core;
+  readonly #maxPages: number;
+  /** Number of resets before the first look; -1 until then. */
+  #generation = -1;
+  /** The chunk to look in. */
+  #chunk = -1;
+  /** Only pages of that chunk below this one count. */
+  #ceiling = CHUNK_PAGES;
+  /** What the hook runs on, packed as by findScavengeCandidate, and the ref of its record. */
+  #hit = 0;
+  #held = 0;
+  #declined = true;
+  /** What the hook threw. */
+  #thrown: { error: unknown } | undefined;
 
-/** Moves scavAddr down to just below a page, unless it was reset since the pass began. The lock is held. */
-function lower(core: Core, pass: Pass, page: number): void {
-  if (core.get(HEADER_SCAV_GENERATION) !== pass.generation) return;
-  if (page < core.getF64(HEADER_SCAV_END)) core.setF64(HEADER_SCAV_END, page);
-}
+  constructor(core: Core, maxPages: number) {
+    this.#core = core;
+    this.#maxPages = maxPages;
+  }
 
-/** Walks down to the next chunk that may have a candidate. Returns false at the bottom. Takes no lock. */
-function descend(core: Core, pass: Pass): boolean {
-  const below = pass.chunk - 1;
-  if (below < core.get(HEADER_START)) return false;
-  pass.chunk = core.engine.walk(core.at, below);
-  pass.ceiling = CHUNK_PAGES;
-  return pass.chunk >= 0;
-}
+  /** Takes the next step. The last one throws what the hook has thrown. */
+  step(): void {
+    const { next } = this;
+    if (next === "look") this.#look();
+    else if (next === "walk") this.#walk();
+    else if (next === "runHook") this.#runHook();
+    else if (next === "endHook") this.#endHook();
+    else if (next === "endWalk") this.#endWalk();
+  }
 
-/** Runs `sys.unused` on pages that are held, then frees them. Returns whether they were released. */
-function runUnused(core: Core, { chunk, generation, held }: Pass, hit: number): boolean {
-  const index = hit & 0xffff;
-  const npages = hit >>> 16;
-  let released = false;
-  try {
-    released = core.sys.unused?.(core.address({ chunk, index }), npages * core.pageSize) !== false;
-  } finally {
-    core.locked(() => {
-      core.engine.dropRecord(core.at, held);
-      core.engine.unclaim(core.at, chunk, index, npages);
-      if (released) core.engine.scavengeRange(core.at, chunk, index, npages);
-      else if (core.get(HEADER_SCAV_GENERATION) === generation) core.set(HEADER_SCAV_STRICT, 1);
+  /** Looks in the chunk, and releases what it finds, or holds it as in use so that a hook can run on it. */
+  #look(): void {
+    const core = this.#core;
+    core.lock.acquire();
+    try {
+      const first = this.#generation < 0;
+      if (first && !this.#begin()) {
+        this.next = "done";
+        return;
+      }
+      const hit = core.engine.look(core.at, this.#chunk, this.#ceiling, this.#maxPages);
+      const page = this.#chunk * CHUNK_PAGES + (hit & 0xffff);
+      // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
+      this.#settle(hit, first && hit ? page : this.#lowered(page));
+    } finally {
+      core.lock.release();
+    }
+  }
+
+  /** Puts the pass where scavAddr is. Returns false when nothing is left there. The lock is held. */
+  #begin(): boolean {
+    const core = this.#core;
+    this.#generation = core.get(HEADER_SCAV_GENERATION);
+    const last = core.getF64(HEADER_SCAV_END) - 1;
+    this.#chunk = Math.floor(last / CHUNK_PAGES);
+    if (this.#chunk < core.get(HEADER_START)) return false;
+    const index = last - this.#chunk * CHUNK_PAGES;
+    // All pages of scavAddr's word count, unless a hook has declined some of them.
+    this.#ceiling = (core.get(HEADER_SCAV_STRICT) ? index : index | (CACHE_PAGES - 1)) + 1;
+    return true;
+  }
+
+  /** Does what is to be done with a look's hit, or without one. The lock is held. */
+  #settle(hit: number, scavEnd: number): void {
+    const core = this.#core;
+    const chunk = this.#chunk;
+    const index = hit & 0xffff;
+    const npages = hit >>> 16;
+    if (!hit) {
+      core.engine.pass(core.at, chunk, scavEnd);
+      this.next = "walk";
+    } else if (core.sys.unused) {
+      this.#held = core.hold(KIND_RELEASING, { chunk, index }, npages, scavEnd);
+      this.#hit = hit;
+      this.next = "runHook";
+    } else {
+      core.engine.scavengeRange(core.at, chunk, index, npages, scavEnd);
+      this.released = npages;
+      this.next = "done";
+    }
+  }
+
+  /** Where scavAddr is once it has been moved down to just below a page: a reset since the pass began forbids that. */
+  #lowered(page: number): number {
+    const core = this.#core;
+    const end = core.getF64(HEADER_SCAV_END);
+    return this.#isCurrent() ? Math.min(page, end) : end;
+  }
+
+  /** Whether scavAddr has not been reset since the pass began. The lock is held. */
+  #isCurrent(): boolean {
+    return this.#core.get(HEADER_SCAV_GENERATION) === this.#generation;
+  }
+
+  /** Walks down to the next chunk that may have a candidate. Takes no lock. */
+  #walk(): void {
+    this.next = this.#descend() ? "look" : "endWalk";
+  }
+
+  /** Goes on to the next chunk downward that may have a candidate. Returns false when none is seen. */
+  #descend(): boolean {
+    const core = this.#core;
+    const below = this.#chunk - 1;
+    const start = core.get(HEADER_START);
+    if (below < start) return false;
+    const chunk = core.engine.walk(core.at, below);
+    if (!isInteger(chunk, start, below)) return false;
+    this.#chunk = chunk;
+    this.#ceiling = CHUNK_PAGES;
+    return true;
+  }
+
+  /** At the bottom, as far as was seen without the lock: walks once more with it, so that nothing stale decides. */
+  #endWalk(): void {
+    this.#core.locked((core) => {
+      if (this.#descend()) {
+        this.next = "look";
+        return;
+      }
+      core.setF64(HEADER_SCAV_END, this.#lowered(0));
+      this.next = "done";
     });
   }
-  return released;
+
+  /** Runs `sys.unused` on the pages that are held. */
+  #runHook(): void {
+    const core = this.#core;
+    const place = { chunk: this.#chunk, index: this.#hit & 0xffff };
+    try {
+      this.#declined = core.sys.unused?.(core.address(place), (this.#hit >>> 16) * core.pageSize) === false;
+    } catch (error) {
+      this.#declined = true;
+      this.#thrown = { error };
+    }
+    this.next = "endHook";
+  }
+
+  /** Frees the pages again, and scavenges them unless the hook declined: then the pass goes on below them. */
+  #endHook(): void {
+    this.#core.locked((core) => {
+      const declined = this.#isCurrent() ? HOLD_DECLINED : HOLD_PASSED;
+      core.engine.endHold(core.at, this.#held, this.#declined ? declined : HOLD_RELEASED);
+    }, true);
+    if (!this.#declined) this.released = this.#hit >>> 16;
+    this.#ceiling = this.#hit & 0xffff;
+    this.next = !this.#declined || this.#thrown ? "done" : this.#ceiling ? "look" : "walk";
+    if (this.#thrown) throw this.#thrown.error;
+  }
 }

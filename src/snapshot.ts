@@ -1,15 +1,23 @@
-// Snapshots: a heap's state as bytes. They are the region as it is, but for the lock, which is free, and the checksum.
+// Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what is between calls and
+// threads: the lock, which is free, and the journal and the draft, which are empty.
 
 import { refuse } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
-import { HEADER_BYTES, HEADER_CHECKSUM, HEADER_LOCK, HEADER_LOCK_OWNER, HEADER_USED } from "./layout.ts";
+import { FIELDS, FIELDS_END, HEADER_BYTES, HEADER_CHECKSUM, HEADER_LOCK, HEADER_USED } from "./layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
-  words[HEADER_LOCK >>> 2] = 0;
-  words[HEADER_LOCK_OWNER >>> 2] = 0;
+  for (const part of passing(words)) part.fill(0);
   words[HEADER_CHECKSUM >>> 2] = 0;
   words[HEADER_CHECKSUM >>> 2] = checksum(words);
+}
+
+/** The parts of a header that no snapshot has. */
+function passing(words: Int32Array): Int32Array[] {
+  return [
+    words.subarray(HEADER_LOCK >>> 2, FIELDS >>> 2),
+    words.subarray(FIELDS_END >>> 2, HEADER_BYTES >>> 2),
+  ];
 }
 
 /** The region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has changed. */
@@ -20,7 +28,8 @@ export function unseal(snapshot: Uint8Array): Int32Array {
     const words = new Int32Array(snapshot.slice().buffer);
     const wanted = words[HEADER_CHECKSUM >>> 2];
     words[HEADER_CHECKSUM >>> 2] = 0;
-    if (words[HEADER_USED >>> 2] === bytes && checksum(words) === wanted) return words;
+    const empty = passing(words).every((part) => part.every((word) => word === 0));
+    if (empty && words[HEADER_USED >>> 2] === bytes && checksum(words) === wanted) return words;
   }
   throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${bytes} bytes, is none of a heap, or damaged`);
 }

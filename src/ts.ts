@@ -4,12 +4,14 @@ import { powerOfTwo, word } from "./args.ts";
 import { once } from "./instance.ts";
 import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
 import { PallocData as BasePallocData } from "./palloc-data.ts";
-import { createTwin } from "./twin/engine.ts";
+import { SharedMemories } from "./shared.ts";
+import { createTwin, twinOn } from "./twin/engine.ts";
 import { fillAligned as fill } from "./twin/fill-aligned.ts";
 
 export * from "./api.ts";
 
 const instance = once(createTwin);
+const sharedMemories = new SharedMemories(twinOn);
 
 /** Nothing needs to be prepared here; there so that `palloc` and `palloc/ts` can stand in for each other. */
 export async function init(): Promise<void> {}
@@ -24,6 +26,8 @@ export class PallocData extends BasePallocData {
 export class PageAlloc extends BasePageAlloc {
   /** @internal */
   static override readonly instance = instance;
+  /** @internal */
+  static override readonly sharedMemories = sharedMemories;
   /** @internal */
   static override readonly PallocData = PallocData;
 }

@@ -1,24 +1,18 @@
-// The hook that runs when released pages are about to be used again, and undoing the allocation when it throws.
+// The hook that runs when released pages are about to be used again, and what it takes to undo the allocation.
 
 import { type Core, type Place, placeOf } from "./core.ts";
-import { CHUNK_PAGES, HEADER_END, HEADER_SCAVENGED_TOTAL, HEADER_SCAVENGES, KIND_REUSING } from "./layout.ts";
+import { CHUNK_PAGES, HEADER_END, HEADER_SCAV_END, HOLD_USED } from "./layout.ts";
 import type { PageRange } from "./ranges.ts";
 
-/** Runs `sys.used` over pages that have been allocated; nobody can free them meanwhile. When it throws, runs `undo`. */
-export function runUsed(core: Core, place: Place, npages: number, undo: () => void): void {
-  let done = () => {};
+/** Runs `sys.used` over pages that record `ref` holds, so that nobody can free them meanwhile. When it throws, runs `undo`. */
+export function runUsed(core: Core, place: Place, npages: number, ref: number, undo: () => void): void {
   try {
-    const ref = core.locked(() => core.newRecord(KIND_REUSING, place, npages));
-    done = () => core.engine.dropRecord(core.at, ref);
     core.sys.used?.(core.address(place), npages * core.pageSize);
   } catch (error) {
-    core.locked(() => {
-      done();
-      undo();
-    });
+    core.locked(undo, true);
     throw error;
   }
-  core.locked(done);
+  core.locked(() => core.engine.endHold(core.at, ref, HOLD_USED), true);
 }
 
 /** The runs of n pages for which `isSet` holds, `offset` added to each. */
@@ -33,30 +27,43 @@ export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Pa
   return runs;
 }
 
-/** Makes pages in use free again, those of `runs` scavenged, as if they had never been taken. The lock is held. */
+/** Ends a hold so that its pages are free, those of `runs` scavenged, as if they had never been taken. The lock is held. */
 export function giveBack(
   core: Core,
   { chunk, index }: Place,
-  npages: number,
+  ref: number,
+  outcome: number,
   runs: readonly PageRange[],
 ): void {
-  const scavenges = core.getF64(HEADER_SCAVENGES);
-  const scavengedTotal = core.getF64(HEADER_SCAVENGED_TOTAL);
-  core.engine.unclaim(core.at, chunk, index, npages);
-  for (const [first, count] of runs) scavengePages(core, placeOf(chunk * CHUNK_PAGES + index + first), count);
-  core.setF64(HEADER_SCAVENGES, scavenges);
-  core.setF64(HEADER_SCAVENGED_TOTAL, scavengedTotal);
+  core.engine.endHold(core.at, ref, outcome);
+  for (const [first, count] of runs) {
+    const place = placeOf(chunk * CHUNK_PAGES + index + first);
+    eachChunk(place, count, (chunk, index, n) => core.engine.rescavenge(core.at, chunk, index, n));
+  }
 }
 
 /** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
-export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
+export function scavengePages(core: Core, place: Place, npages: number): number {
   let released = 0;
-  const end = core.get(HEADER_END);
-  for (let left = npages; left > 0 && chunk < end; chunk++) {
-    const n = Math.min(left, CHUNK_PAGES - index);
-    released += core.engine.scavengeRange(core.at, chunk, index, n);
-    left -= n;
-    index = 0;
-  }
+  const most = core.get(HEADER_END) * CHUNK_PAGES - (place.chunk * CHUNK_PAGES + place.index);
+  eachChunk(place, Math.min(npages, most), (chunk, index, n) => {
+    released += core.engine.scavengeRange(core.at, chunk, index, n, core.getF64(HEADER_SCAV_END));
+  });
   return released;
+}
+
+/** Cuts a range of pages, none if npages is not positive, at the borders of chunks. */
+function eachChunk(
+  { chunk, index }: Place,
+  npages: number,
+  visit: (chunk: number, index: number, npages: number) => void,
+): void {
+  let at = index;
+  let next = chunk;
+  for (let left = npages; left > 0; ) {
+    const n = Math.min(left, CHUNK_PAGES - at);
+    visit(next++, at, n);
+    left -= n;
+    at = 0;
+  }
 }

@@ -8,99 +8,121 @@ import {
   HEADER_FREES,
   HEADER_IN_USE,
   HEADER_RELEASED,
+  JOURNAL_CACHE,
+  JOURNAL_DROP,
+  JOURNAL_FIELDS,
+  JOURNAL_FLUSH,
+  JOURNAL_NEW,
+  JOURNAL_REF,
+  JOURNAL_REFILL,
+  JOURNAL_SCAV,
+  KIND_CACHE,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
-  RECORD_NPAGES,
   RECORD_SCAV,
+  RECORD_TAKEN,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { apply } from "./apply.ts";
 import { clearRange, popcnt, popcntRange } from "./bits.ts";
+import { count, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { findBitRange64 } from "./find.ts";
-import { countTaken, findFree, lowerSearch, setSearch } from "./heap.ts";
-import { dropRecord } from "./record.ts";
-import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
-import { markCandidate } from "./walk.ts";
+import { findFree } from "./heap.ts";
+import { open, write } from "./journal.ts";
+import { planDrop, planRecord } from "./record.ts";
+import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
 /**
- * Gives an empty cache all free pages of the 64-page aligned block that holds the first free page. Returns whether there
- * was any.
+ * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free page.
+ * Returns its ref; 0, with no cache made, when there is no free page.
  */
-export function refill(memory: Memory, heap: number, ref: number): boolean {
-  const { i32, f64 } = memory;
-  const page = findFree(memory, heap, 1);
-  if (page < 0) return false;
+export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
+  const { i32 } = memory;
+  const head = open(memory, heap);
+  const page = findFree(memory, heap, head, 1);
+  if (page < 0) {
+    write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
+    apply(memory, heap, 0);
+    return 0;
+  }
   const chunk = Math.floor(page / CHUNK_PAGES);
   const index = (page % CHUNK_PAGES) & -CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  const record = heap + ref;
   let cached = 0;
   let scavenged = 0;
   for (let half = 0; half < 2; half++) {
     const cache = ~i32[word + half];
     const scav = i32[word + half + DATA_SCAVENGED / 4];
-    i32[word + half] = -1;
-    i32[word + half + DATA_SCAVENGED / 4] = 0;
-    i32[((record + RECORD_CACHE) >>> 2) + half] = cache;
-    i32[((record + RECORD_SCAV) >>> 2) + half] = scav;
+    i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
+    i32[((heap + JOURNAL_SCAV) >>> 2) + half] = scav;
     cached += popcnt(cache);
     scavenged += popcnt(scav);
   }
-  i32[(record + RECORD_CHUNK) >>> 2] = chunk;
-  i32[(record + RECORD_INDEX) >>> 2] = index;
-  i32[(record + RECORD_NPAGES) >>> 2] = CACHE_PAGES;
-  if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
-  setSearch(memory, heap, chunk, index + CACHE_PAGES - 1);
-  countTaken(memory, heap, cached, scavenged);
-  f64[(heap + HEADER_ALLOCS) >>> 3]++;
-  return true;
+  setSearch(memory, head, chunk, index + CACHE_PAGES - 1);
+  countTaken(memory, head, cached, scavenged);
+  total(memory, head, 1, HEADER_ALLOCS);
+  if (ref) i32[(heap + JOURNAL_REF) >>> 2] = ref;
+  const filled = ref || planRecord(memory, heap, head, KIND_CACHE, owner);
+  write(memory, heap, ref ? JOURNAL_REFILL : JOURNAL_REFILL | JOURNAL_NEW, chunk, index, CACHE_PAGES);
+  apply(memory, heap, leaf);
+  return filled;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
 export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
+  const { i32 } = memory;
   const cache = heap + ref + RECORD_CACHE;
   const scav = heap + ref + RECORD_SCAV;
-  const at = findBitRange64(memory.i32[cache >>> 2], memory.i32[(cache >>> 2) + 1], npages);
+  const at = findBitRange64(i32[cache >>> 2], i32[(cache >>> 2) + 1], npages);
   if (at === CACHE_PAGES) return -1;
   const scavenged = popcntRange(memory, scav, at, npages);
+  // One store takes the run, unless it crosses from one half to the other.
+  const crosses = at < 32 && at + npages > 32;
+  if (crosses) i32[(heap + ref + RECORD_TAKEN) >>> 2] = at | (npages << 8);
   clearRange(memory, cache, at, npages);
+  if (crosses) i32[(heap + ref + RECORD_TAKEN) >>> 2] = 0;
   clearRange(memory, scav, at, npages);
   return at | (scavenged << 16);
 }
 
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(memory: Memory, heap: number, ref: number): number {
-  const { i32, f64 } = memory;
+  const { i32 } = memory;
+  const head = open(memory, heap);
   const record = heap + ref;
   const cacheAt = (record + RECORD_CACHE) >>> 2;
+  const chunk = i32[(record + RECORD_CHUNK) >>> 2];
+  const index = i32[(record + RECORD_INDEX) >>> 2];
+  let op = JOURNAL_DROP;
+  let leaf = 0;
   if (i32[cacheAt] | i32[cacheAt + 1]) {
-    const chunk = i32[(record + RECORD_CHUNK) >>> 2];
-    const index = i32[(record + RECORD_INDEX) >>> 2];
-    const leaf = mappedLeafOf(memory, heap, chunk);
+    leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
     if ((~i32[word] & i32[cacheAt]) | (~i32[word + 1] & i32[cacheAt + 1])) return RANGE_MISMATCH;
+    op |= JOURNAL_FLUSH;
     let cached = 0;
     let scavenged = 0;
     for (let half = 0; half < 2; half++) {
       const cache = i32[cacheAt + half];
       const scav = i32[((record + RECORD_SCAV) >>> 2) + half] & cache;
-      i32[word + half] &= ~cache;
-      i32[word + half + DATA_SCAVENGED / 4] |= scav;
+      i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
+      i32[((heap + JOURNAL_SCAV) >>> 2) + half] = scav;
       cached += popcnt(cache);
       scavenged += popcnt(scav);
     }
-    if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
-    if (cached !== scavenged) markCandidate(memory, heap, leaf, chunk);
-    lowerSearch(memory, heap, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
-    i32[(heap + HEADER_IN_USE) >>> 2] -= cached;
-    i32[(heap + HEADER_RELEASED) >>> 2] += scavenged;
-    f64[(heap + HEADER_FREES) >>> 3]++;
+    lowerSearch(memory, head, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
+    count(memory, head, -cached, HEADER_IN_USE);
+    count(memory, head, scavenged, HEADER_RELEASED);
+    total(memory, head, 1, HEADER_FREES);
   }
-  dropRecord(memory, heap, ref);
+  planDrop(memory, heap, head, ref);
+  write(memory, heap, op, chunk, index, CACHE_PAGES);
+  apply(memory, heap, leaf);
   return RANGE_DONE;
 }

@@ -1,7 +1,9 @@
-// The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over an ArrayBuffer.
+// The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over a buffer.
 
 import type { Engine, Kernels } from "../engine.ts";
-import { MEMORY_PAGE, Memory } from "../memory.ts";
+import { type Backing, MEMORY_PAGE, Memory } from "../memory.ts";
+import type { SharedMemory } from "../shared.ts";
+import { apply } from "./apply.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
 import { cacheAlloc, flush, refill } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
@@ -10,16 +12,17 @@ import { find } from "./find.ts";
 import {
   alloc,
   allocRange,
-  claim,
-  findFree,
+  findFreePage,
   free,
   inspect,
   look,
   map,
+  pass,
+  rescavenge,
+  reset,
   scavengeRange,
-  unclaim,
 } from "./heap.ts";
-import { dropRecord, newRecord, owned } from "./record.ts";
+import { endHold, hold, newRecord, owned } from "./record.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf } from "./tree.ts";
 import { walk } from "./walk.ts";
@@ -34,23 +37,26 @@ const calls = {
   hasScavengeCandidate,
   findScavengeCandidate,
   alloc,
-  findFreePage: findFree,
+  findFreePage,
   allocRange,
   free,
   inspect,
-  claim,
-  unclaim,
   map,
   mappedLeafOf,
   look,
+  pass,
   scavengeRange,
+  rescavenge,
+  reset,
   walk,
   newRecord,
-  dropRecord,
+  hold,
+  endHold,
   owned,
   cacheAlloc,
   flush,
   refill,
+  apply,
 };
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */
@@ -63,6 +69,21 @@ export function createTwin(pages: number): Engine {
       this.buffer = larger;
     },
   } as { buffer: ArrayBuffer; grow(pages: number): void });
+  return twinOver(memory);
+}
+
+/** Makes an engine on shared memory. */
+export function twinOn(memory: SharedMemory): Engine {
+  return twinOver(new Memory("buffer" in memory ? memory : growing(memory)));
+}
+
+/** A SharedArrayBuffer as what linear memory is made of. */
+function growing(buffer: SharedArrayBuffer): Backing {
+  return { buffer, grow: (pages) => buffer.grow(buffer.byteLength + pages * MEMORY_PAGE) };
+}
+
+/** Makes an engine of any memory. */
+export function twinOver(memory: Memory): Engine {
   const bound: Record<string, unknown> = {};
   for (const [name, call] of Object.entries<(memory: Memory, ...args: never[]) => unknown>(calls)) {
     bound[name] = call.bind(null, memory);

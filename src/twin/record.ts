@@ -3,11 +3,32 @@
 
 import {
   CHUNK_PAGES,
+  HEADER_ALLOCS,
   HEADER_DEAD_RECORDS,
   HEADER_HOLDS,
+  HEADER_IN_USE,
+  HEADER_LAST_SCAVENGED,
   HEADER_RECORDS,
+  HEADER_SCAV_END,
+  HEADER_SCAV_STRICT,
   HEADER_USED,
+  HOLD_DECLINED,
+  HOLD_RELEASED,
+  HOLD_UNDONE,
+  HOLD_USED,
+  JOURNAL_CLAIM,
+  JOURNAL_DEAD,
+  JOURNAL_DROP,
+  JOURNAL_KIND,
+  JOURNAL_NEW,
+  JOURNAL_NEXT,
+  JOURNAL_OWNER,
+  JOURNAL_PREV,
+  JOURNAL_REF,
+  JOURNAL_SCAVENGE,
+  JOURNAL_UNCLAIM,
   KIND_CACHE,
+  KIND_REUSING,
   RECORD_BYTES,
   RECORD_CACHE,
   RECORD_CHUNK,
@@ -15,15 +36,52 @@ import {
   RECORD_KIND,
   RECORD_NEXT,
   RECORD_NPAGES,
-  RECORD_OWNER,
   RECORD_PREV,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { apply } from "./apply.ts";
 import { popcntRange } from "./bits.ts";
+import { count, countReleased, countTaken, lowerSearch, total } from "./fields.ts";
+import { open, write } from "./journal.ts";
+import { countScavenged, leafOf } from "./tree.ts";
 
-/** Makes a record and returns its ref. Takes a dead one if there is one, else the region has room for one more. */
+/** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
+export function planRecord(memory: Memory, heap: number, head: number, kind: number, owner: number): number {
+  const { i32 } = memory;
+  let ref = i32[(head + HEADER_DEAD_RECORDS) >>> 2];
+  if (ref) {
+    i32[(head + HEADER_DEAD_RECORDS) >>> 2] = i32[(heap + ref + RECORD_NEXT) >>> 2];
+  } else {
+    ref = i32[(head + HEADER_USED) >>> 2];
+    i32[(head + HEADER_USED) >>> 2] = ref + RECORD_BYTES;
+  }
+  i32[(heap + JOURNAL_REF) >>> 2] = ref;
+  i32[(heap + JOURNAL_NEXT) >>> 2] = i32[(head + HEADER_RECORDS) >>> 2];
+  i32[(heap + JOURNAL_KIND) >>> 2] = kind;
+  i32[(heap + JOURNAL_OWNER) >>> 2] = owner;
+  i32[(head + HEADER_RECORDS) >>> 2] = ref;
+  if (kind !== KIND_CACHE) count(memory, head, 1, HEADER_HOLDS);
+  return ref;
+}
+
+/** Prepares to drop a record. */
+export function planDrop(memory: Memory, heap: number, head: number, ref: number): void {
+  const { i32 } = memory;
+  const record = heap + ref;
+  const next = i32[(record + RECORD_NEXT) >>> 2];
+  const prev = i32[(record + RECORD_PREV) >>> 2];
+  i32[(heap + JOURNAL_REF) >>> 2] = ref;
+  i32[(heap + JOURNAL_NEXT) >>> 2] = next;
+  i32[(heap + JOURNAL_PREV) >>> 2] = prev;
+  i32[(heap + JOURNAL_DEAD) >>> 2] = i32[(head + HEADER_DEAD_RECORDS) >>> 2];
+  i32[(head + HEADER_DEAD_RECORDS) >>> 2] = ref;
+  if (!prev) i32[(head + HEADER_RECORDS) >>> 2] = next;
+  if (i32[(record + RECORD_KIND) >>> 2] !== KIND_CACHE) count(memory, head, -1, HEADER_HOLDS);
+}
+
+/** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
 export function newRecord(
-  { i32, u8 }: Memory,
+  memory: Memory,
   heap: number,
   kind: number,
   owner: number,
@@ -31,40 +89,64 @@ export function newRecord(
   index: number,
   npages: number,
 ): number {
-  let ref = i32[(heap + HEADER_DEAD_RECORDS) >>> 2];
-  if (ref) {
-    i32[(heap + HEADER_DEAD_RECORDS) >>> 2] = i32[(heap + ref + RECORD_NEXT) >>> 2];
-  } else {
-    ref = i32[(heap + HEADER_USED) >>> 2];
-    i32[(heap + HEADER_USED) >>> 2] = ref + RECORD_BYTES;
-  }
-  const record = heap + ref;
-  u8.fill(0, record, record + RECORD_BYTES);
-  i32[(record + RECORD_KIND) >>> 2] = kind;
-  i32[(record + RECORD_OWNER) >>> 2] = owner;
-  i32[(record + RECORD_CHUNK) >>> 2] = chunk;
-  i32[(record + RECORD_INDEX) >>> 2] = index;
-  i32[(record + RECORD_NPAGES) >>> 2] = npages;
-  const next = i32[(heap + HEADER_RECORDS) >>> 2];
-  i32[(record + RECORD_NEXT) >>> 2] = next;
-  if (next) i32[(heap + next + RECORD_PREV) >>> 2] = ref;
-  i32[(heap + HEADER_RECORDS) >>> 2] = ref;
-  if (kind !== KIND_CACHE) i32[(heap + HEADER_HOLDS) >>> 2]++;
+  const ref = planRecord(memory, heap, open(memory, heap), kind, owner);
+  write(memory, heap, JOURNAL_NEW, chunk, index, npages);
+  apply(memory, heap, 0);
   return ref;
 }
 
-/** Takes a record out of the live ones. */
-export function dropRecord({ i32, u8 }: Memory, heap: number, ref: number): void {
+/**
+ * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr, or
+ * for `sys.used`, which is an alloc. Returns its ref.
+ */
+export function hold(
+  memory: Memory,
+  heap: number,
+  kind: number,
+  owner: number,
+  chunk: number,
+  index: number,
+  npages: number,
+  scavEnd: number,
+): number {
+  const head = open(memory, heap);
+  const leaf = leafOf(memory, heap, chunk);
+  const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
+  countTaken(memory, head, npages, scavenged);
+  memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
+  if (kind === KIND_REUSING) {
+    memory.i32[(head + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
+    total(memory, head, 1, HEADER_ALLOCS);
+  }
+  const ref = planRecord(memory, heap, head, kind, owner);
+  write(memory, heap, JOURNAL_CLAIM | JOURNAL_NEW, chunk, index, npages);
+  apply(memory, heap, leaf);
+  return ref;
+}
+
+/** Ends a hold as one of the HOLD_ numbers says. */
+export function endHold(memory: Memory, heap: number, ref: number, outcome: number): void {
+  const { i32 } = memory;
+  const head = open(memory, heap);
   const record = heap + ref;
-  const next = i32[(record + RECORD_NEXT) >>> 2];
-  const prev = i32[(record + RECORD_PREV) >>> 2];
-  if (next) i32[(heap + next + RECORD_PREV) >>> 2] = prev;
-  if (prev) i32[(heap + prev + RECORD_NEXT) >>> 2] = next;
-  else i32[(heap + HEADER_RECORDS) >>> 2] = next;
-  if (i32[(record + RECORD_KIND) >>> 2] !== KIND_CACHE) i32[(heap + HEADER_HOLDS) >>> 2]--;
-  u8.fill(0, record, record + RECORD_BYTES);
-  i32[(record + RECORD_NEXT) >>> 2] = i32[(heap + HEADER_DEAD_RECORDS) >>> 2];
-  i32[(heap + HEADER_DEAD_RECORDS) >>> 2] = ref;
+  const chunk = i32[(record + RECORD_CHUNK) >>> 2];
+  const index = i32[(record + RECORD_INDEX) >>> 2];
+  const npages = i32[(record + RECORD_NPAGES) >>> 2];
+  let op = JOURNAL_DROP;
+  planDrop(memory, heap, head, ref);
+  if (outcome !== HOLD_USED) {
+    op |= JOURNAL_UNCLAIM;
+    lowerSearch(memory, head, chunk, index);
+    count(memory, head, -npages, HEADER_IN_USE);
+  }
+  if (outcome === HOLD_RELEASED) {
+    op |= JOURNAL_SCAVENGE;
+    countReleased(memory, head, npages);
+  }
+  if (outcome === HOLD_DECLINED) i32[(head + HEADER_SCAV_STRICT) >>> 2] = 1;
+  if (outcome === HOLD_UNDONE) total(memory, head, -1, HEADER_ALLOCS);
+  write(memory, heap, op, chunk, index, npages);
+  apply(memory, heap, leafOf(memory, heap, chunk));
 }
 
 /** Whether a page of the range is in a page cache, or held while a hook runs on it. */

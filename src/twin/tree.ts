@@ -5,6 +5,7 @@ import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_BYTES,
+  DATA_SCAVENGED,
   FANOUT,
   FANOUT_SHIFT,
   HEADER_END,
@@ -25,6 +26,7 @@ import {
   NODE_START,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
 import { mergeInto, setChunkSummary, summarize } from "./summary.ts";
 
@@ -73,6 +75,27 @@ export function mappedLeafOf(memory: Memory, heap: number, chunk: number): numbe
   const leaf = leafOf(memory, heap, chunk);
   if (!leaf) return 0;
   return (memory.i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+}
+
+/** How many pages of the range, whose first chunk `firstLeaf` covers, are scavenged. */
+export function countScavenged(
+  memory: Memory,
+  heap: number,
+  firstLeaf: number,
+  firstChunk: number,
+  index: number,
+  npages: number,
+): number {
+  let leaf = firstLeaf;
+  let chunk = firstChunk;
+  let n = Math.min(npages, CHUNK_PAGES - index);
+  let scavenged = popcntRange(memory, dataOf(leaf, chunk) + DATA_SCAVENGED, index, n);
+  for (let left = npages - n; left; left -= n) {
+    if (!(++chunk & (FANOUT - 1))) leaf = leafOf(memory, heap, chunk);
+    n = Math.min(left, CHUNK_PAGES);
+    scavenged += popcntRange(memory, dataOf(leaf, chunk) + DATA_SCAVENGED, 0, n);
+  }
+  return scavenged;
 }
 
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
@@ -147,50 +170,57 @@ function findInChunk(memory: Memory, leaf: number, base: number, npages: number,
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
-function newNode({ i32, u8 }: Memory, heap: number, parent: number, first: number, level: number): number {
-  const node = heap + i32[(heap + HEADER_USED) >>> 2];
+function newNode(
+  { i32 }: Memory,
+  heap: number,
+  head: number,
+  parent: number,
+  first: number,
+  level: number,
+): number {
+  const node = heap + i32[(head + HEADER_USED) >>> 2];
   const bytes = level ? NODE_BYTES : LEAF_BYTES;
-  u8.fill(0, node, node + bytes);
+  i32.fill(0, node >>> 2, (node + bytes) >>> 2);
   i32[(node + NODE_PARENT) >>> 2] = parent;
   i32[(node + NODE_FIRST) >>> 2] = first;
   i32[(node + NODE_SHAPE) >>> 2] = level << LEVEL_SHIFT;
-  i32[(heap + HEADER_USED) >>> 2] = node - heap + bytes;
+  i32[(head + HEADER_USED) >>> 2] = node - heap + bytes;
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
-function cover(memory: Memory, heap: number, chunk: number): void {
+function cover(memory: Memory, heap: number, head: number, chunk: number): void {
   const { i32 } = memory;
-  if (!i32[(heap + HEADER_ROOT) >>> 2]) {
-    i32[(heap + HEADER_ROOT) >>> 2] = newNode(memory, heap, 0, chunk & -FANOUT, 0) - heap;
+  if (!i32[(head + HEADER_ROOT) >>> 2]) {
+    i32[(head + HEADER_ROOT) >>> 2] = newNode(memory, heap, head, 0, chunk & -FANOUT, 0) - heap;
     return;
   }
   for (;;) {
-    const root = heap + i32[(heap + HEADER_ROOT) >>> 2];
+    const root = heap + i32[(head + HEADER_ROOT) >>> 2];
     const level = levelOf(memory, root);
     const first = i32[(root + NODE_FIRST) >>> 2];
     if (!((first ^ chunk) >>> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(memory, heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const above = newNode(memory, heap, head, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = above - heap;
     const slot = slotOf(first, level + 1);
     i32[((above + NODE_CHILDREN) >>> 2) + slot] = root - heap;
     i32[(root + NODE_PARENT) >>> 2] = ref;
-    i32[(heap + HEADER_ROOT) >>> 2] = ref;
+    i32[(head + HEADER_ROOT) >>> 2] = ref;
     mergeInto(memory, above, slot, root, spanOf(level));
     if (i32[(root + NODE_CANDIDATES) >>> 2]) i32[(above + NODE_CANDIDATES) >>> 2] = 1 << slot;
   }
 }
 
 /** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
-export function growLeaf(memory: Memory, heap: number, chunk: number): number {
+export function growLeaf(memory: Memory, heap: number, head: number, chunk: number): number {
   const { i32 } = memory;
-  cover(memory, heap, chunk);
-  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  cover(memory, heap, head, chunk);
+  let node = heap + i32[(head + HEADER_ROOT) >>> 2];
   for (let level = levelOf(memory, node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(memory, heap, node, slot);
     if (child === heap) {
-      child = newNode(memory, heap, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      child = newNode(memory, heap, head, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
       i32[((node + NODE_CHILDREN) >>> 2) + slot] = child - heap;
     }
     node = child;

@@ -4,7 +4,7 @@
 import type { Core } from "../core.ts";
 import type { Batch } from "../engine.ts";
 import { OP_NUMBERS, RESULT_NUMBERS } from "../layout.ts";
-import type { Region } from "../regions.ts";
+import type { Region, Regions } from "../regions.ts";
 
 /** What the module's `run` does: operations [from, to) at those addresses. */
 export type Run = (
@@ -29,12 +29,12 @@ export function batchesOf(
   let shared: Region | undefined;
 
   /** Memory of at least that many bytes. */
-  function scratch({ regions }: Core, bytes: number): number {
+  function scratch(regions: Regions, bytes: number): number {
     if (shared && shared.bytes < bytes) {
       regions.free(shared);
       shared = undefined;
     }
-    shared ??= regions.alloc(bytes, regions);
+    shared ??= regions.alloc(bytes);
     return shared.at;
   }
 
@@ -53,7 +53,10 @@ export function batchesOf(
       this.#core = core;
       this.#results = results;
       this.#refs = refs;
-      this.#at = scratch(core, resultsOffset + (ops.length / OP_NUMBERS) * RESULT_NUMBERS * 8);
+      this.#at = scratch(
+        core.regions as Regions,
+        resultsOffset + (ops.length / OP_NUMBERS) * RESULT_NUMBERS * 8,
+      );
       this.#opsAt = this.#at + opsOffset;
       this.#resultsAt = this.#at + resultsOffset;
       memory.i32.set(refs, this.#at >>> 2);

@@ -4,12 +4,18 @@ import { show } from "../args.ts";
 import type { Engine, Kernels } from "../engine.ts";
 import { PageAllocError } from "../errors.ts";
 import { Memory } from "../memory.ts";
+import type { SharedMemory } from "../shared.ts";
 import { batchesOf, type Run } from "./batch.ts";
-import { wasmBytes } from "./bytes.ts";
+import { wasmBytes, withSharedMemory } from "./bytes.ts";
 
 /** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
 export function compile(): WebAssembly.Module {
   return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
+}
+
+/** The same for the module that works on shared memory. */
+export function compileShared(): WebAssembly.Module {
+  return orUnavailable(() => new WebAssembly.Module(withSharedMemory(wasmBytes())));
 }
 
 /** Compiles the inlined bytes without blocking. Rejects as `compile` throws. */
@@ -21,12 +27,12 @@ export async function compileAsync(): Promise<WebAssembly.Module> {
   }
 }
 
-/** Throws TypeError unless `module` is palloc.wasm, compiled. The module may come from another realm. */
-export function checkModule(module: WebAssembly.Module): void {
+/** Throws TypeError unless an argument is palloc.wasm, of either kind, compiled. It may come from another realm. */
+export function checkModule(module: WebAssembly.Module, name: string): void {
   const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
   if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) return;
   throw new TypeError(
-    `module must be palloc.wasm, compiled to a WebAssembly.Module, or undefined, got ${show(module)}`,
+    `${name} must be palloc.wasm, compiled to a WebAssembly.Module, or undefined, got ${show(module)}`,
   );
 }
 
@@ -37,10 +43,28 @@ export function checkModule(module: WebAssembly.Module): void {
 export function createWasm(module: WebAssembly.Module, pages: number): Engine {
   return orUnavailable(() => {
     const memory = new WebAssembly.Memory({ initial: pages });
-    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    const { run, ...kernels } = exports as unknown as Kernels & { run: Run };
+    const { run, ...kernels } = instantiate(module, memory);
     return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batchesOf(run) };
   });
+}
+
+/**
+ * Makes an engine on shared memory. A batch has to be in its memory, where nobody has set a place aside for this thread's:
+ * so there are none. Throws TypeError for memory that is not WebAssembly's, PageAllocError ERR_WASM_UNAVAILABLE.
+ */
+export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine {
+  if (memory instanceof SharedArrayBuffer) {
+    throw new TypeError('handle is of a heap made without WebAssembly; import "palloc/ts" to attach to it');
+  }
+  return orUnavailable(() => {
+    const { run, ...kernels } = instantiate(module, memory);
+    return { ...kernels, name: "wasm", memory: new Memory(memory) };
+  });
+}
+
+/** What an instance of the module on that memory exports. */
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels & { run: Run } {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels & { run: Run };
 }
 
 /** Runs what needs WebAssembly, and says what to do where there is none. */

@@ -1,0 +1,128 @@
+// Recovery: what is left of a worker that died. Its call, if it was in one, has either not begun or is in the journal;
+// the entry is carried out to its end, but for a growth, which is undone. What is derived from the bits may have been left
+// half done, so it is rebuilt first: then finishing is a call like any other.
+
+import type { Core } from "./core.ts";
+import {
+  CACHE_PAGES,
+  CHUNK_PAGES,
+  DATA_BYTES,
+  FANOUT,
+  HEADER_RECORDS,
+  HEADER_ROOT,
+  HEADER_USED,
+  JOURNAL_CACHE,
+  JOURNAL_CHUNK,
+  JOURNAL_FIELDS,
+  JOURNAL_MAP,
+  JOURNAL_NPAGES,
+  JOURNAL_OP,
+  JOURNAL_SCAV,
+  LEAF_DATA,
+  LEVEL_SHIFT,
+  NODE_CANDIDATES,
+  NODE_CHILDREN,
+  NODE_END,
+  NODE_FIRST,
+  NODE_MAX,
+  NODE_PARENT,
+  NODE_SHAPE,
+  NODE_START,
+  RECORD_CACHE,
+  RECORD_NEXT,
+  RECORD_OWNER,
+  RECORD_TAKEN,
+} from "./layout.ts";
+import { unpack } from "./palloc-data.ts";
+import { addPart, NOTHING, type Sum } from "./sums.ts";
+
+/** Finishes or undoes what `owner` was doing, and frees its page caches, the pages its hooks held, and its lock. */
+export function recover(core: Core, owner: number): void {
+  core.lock.seize(owner);
+  try {
+    finishCall(core);
+    finishTaking(core, owner);
+    core.dropRecords(owner);
+  } finally {
+    core.lock.release();
+  }
+}
+
+/** Brings the call that the journal speaks of to an end. */
+function finishCall(core: Core): void {
+  const { engine, at } = core;
+  const op = core.get(JOURNAL_OP);
+  // At that point of any call, all but the fields is as it shall be.
+  if (op && op !== JOURNAL_FIELDS) {
+    const chunk = core.get(JOURNAL_CHUNK);
+    const root = core.get(HEADER_ROOT);
+    const isNew = (other: number) =>
+      op === JOURNAL_MAP && other >= chunk && other < chunk + core.get(JOURNAL_NPAGES);
+    if (root) {
+      rebuild(core, root, isNew);
+      core.set(root + NODE_PARENT, 0);
+    }
+  }
+  if (op === JOURNAL_MAP) core.set(JOURNAL_OP, 0);
+  else if (op) engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
+  for (const half of [0, 4]) {
+    core.set(JOURNAL_CACHE + half, 0);
+    core.set(JOURNAL_SCAV + half, 0);
+  }
+}
+
+/**
+ * Computes what is derived from the bits anew, in a node and all below it, and takes new chunks and nodes out again: nodes
+ * beyond HEADER_USED, and chunks for which `isNew` holds. Returns what the node sums up to.
+ */
+function rebuild(core: Core, ref: number, isNew: (chunk: number) => boolean): Sum {
+  const shape = core.get(ref + NODE_SHAPE);
+  const level = shape >>> LEVEL_SHIFT;
+  const span = CHUNK_PAGES * FANOUT ** level;
+  const whole = { ...NOTHING };
+  let marks = 0;
+  for (let slot = 0; slot < FANOUT; slot++) {
+    const sum = level ? rebuildChild(core, ref, slot, isNew) : rebuildChunk(core, ref, slot, isNew);
+    const part = ref + 4 * slot;
+    core.set(part + NODE_START, sum.start);
+    core.set(part + NODE_MAX, sum.max);
+    core.set(part + NODE_END, sum.end);
+    if (sum.candidates) marks |= 1 << slot;
+    addPart(whole, sum, slot * span, span);
+  }
+  core.set(ref + NODE_CANDIDATES, marks);
+  whole.candidates = marks !== 0;
+  return whole;
+}
+
+/** A part of a node of level 1 and up. */
+function rebuildChild(core: Core, ref: number, slot: number, isNew: (chunk: number) => boolean): Sum {
+  const link = ref + NODE_CHILDREN + 4 * slot;
+  if (core.get(link) >= core.get(HEADER_USED)) core.set(link, 0);
+  const child = core.get(link);
+  return child ? rebuild(core, child, isNew) : NOTHING;
+}
+
+/** A chunk of a leaf. */
+function rebuildChunk(core: Core, leaf: number, slot: number, isNew: (chunk: number) => boolean): Sum {
+  const { engine } = core;
+  const data = core.at + leaf + LEAF_DATA + slot * DATA_BYTES;
+  const bit = 1 << slot;
+  if (isNew(core.get(leaf + NODE_FIRST) + slot)) {
+    core.set(leaf + NODE_SHAPE, core.get(leaf + NODE_SHAPE) & ~bit);
+    engine.memory.i32.fill(0, data >>> 2, (data + DATA_BYTES) >>> 2);
+  }
+  if (!(core.get(leaf + NODE_SHAPE) & bit)) return NOTHING;
+  const candidates = (core.get(leaf + NODE_CANDIDATES) & bit) !== 0;
+  return { ...unpack(engine.summarize(data)), candidates };
+}
+
+/** Finishes taking pages from the caches of an owner, where that takes more than one store. */
+function finishTaking(core: Core, owner: number): void {
+  for (let ref = core.get(HEADER_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
+    const taken = core.get(ref + RECORD_TAKEN);
+    if (core.get(ref + RECORD_OWNER) !== owner || !taken) continue;
+    core.engine.clearRange(core.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
+    core.set(ref + RECORD_TAKEN, 0);
+  }
+}

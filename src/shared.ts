@@ -1,0 +1,116 @@
+// Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never moved,
+// since workers read it without the lock; so each has as much address space set aside as its bookkeeping may ever take,
+// of which only what it uses is memory. Heaps of one thread follow one another in one shared memory until that is full.
+// Nothing is given back to it: shared memory goes when all workers have let go of it.
+
+import { refuse } from "./args.ts";
+import type { Engine } from "./engine.ts";
+import { PageAllocError } from "./errors.ts";
+import { HEADER_BYTES, HEADER_MAGIC, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
+import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
+import { memoryFull, type Region } from "./regions.ts";
+
+/** What workers share. A SharedArrayBuffer only where there is no WebAssembly. */
+export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
+
+/** What another thread needs to attach to a heap. Can be posted to workers, and to pages of the same agent cluster. */
+export interface PageAllocHandle {
+  /** Where the heap's bookkeeping is. */
+  readonly memory: SharedMemory;
+  /** Address of the heap in that memory, in bytes. */
+  readonly at: number;
+  /** Bytes that are set aside for it there. */
+  readonly bytes: number;
+}
+
+/** A place for a heap in shared memory. */
+export interface SharedPlace {
+  readonly engine: Engine;
+  readonly handle: PageAllocHandle;
+  readonly region: Region;
+}
+
+/** The shared memories of one entry of the package. */
+export class SharedMemories {
+  readonly #engineOn: (memory: SharedMemory) => Engine;
+  /** One engine for each memory, however many heaps there are in it. */
+  readonly #engines = new WeakMap<SharedMemory, Engine>();
+  /** The memory that new heaps are put in, and the first address that is free there. */
+  #memory: SharedMemory | undefined;
+  #next = 0;
+
+  /** @param engineOn makes an engine that works on shared memory */
+  constructor(engineOn: (memory: SharedMemory) => Engine) {
+    this.#engineOn = engineOn;
+  }
+
+  /**
+   * Sets that many bytes aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory cannot be shared, or
+   * ERR_METADATA_FULL.
+   */
+  place(bytes: number): SharedPlace {
+    mustBeIsolated();
+    if (!this.#memory || this.#next + bytes > MEMORY_PAGE * MEMORY_PAGES_MAX) {
+      this.#memory = createShared();
+      this.#next = MEMORY_PAGE;
+    }
+    const handle = { memory: this.#memory, at: this.#next, bytes };
+    const engine = this.#engine(this.#memory);
+    if (!engine.memory.reach(handle.at + HEADER_BYTES)) throw memoryFull(HEADER_BYTES);
+    this.#next += bytes;
+    return { engine, handle, region: { at: handle.at, bytes } };
+  }
+
+  /** The place that a handle shows. Throws TypeError when it is none. */
+  find(handle: PageAllocHandle): SharedPlace {
+    const { memory, at, bytes } = typeof handle === "object" && handle ? handle : ({} as PageAllocHandle);
+    if (
+      !isShared(memory) ||
+      !Number.isInteger(at) ||
+      !Number.isInteger(bytes) ||
+      at < MEMORY_PAGE ||
+      at % 16
+    ) {
+      refuse("handle", handle, "what heap.handle gives");
+    }
+    const engine = this.#engine(memory);
+    const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
+    if (word(HEADER_MAGIC) !== MAGIC || word(HEADER_VERSION) !== VERSION) {
+      refuse("handle", handle, "that of a heap of this version of palloc");
+    }
+    return { engine, handle, region: { at, bytes } };
+  }
+
+  #engine(memory: SharedMemory): Engine {
+    let engine = this.#engines.get(memory);
+    if (!engine) {
+      engine = this.#engineOn(memory);
+      this.#engines.set(memory, engine);
+    }
+    return engine;
+  }
+}
+
+/** Shared memory that can grow to 4 GiB: WebAssembly's where there is any, so that both engines can be on it. */
+function createShared(): SharedMemory {
+  if (typeof WebAssembly === "object") {
+    return new WebAssembly.Memory({ initial: 1, maximum: MEMORY_PAGES_MAX, shared: true });
+  }
+  return new SharedArrayBuffer(MEMORY_PAGE, { maxByteLength: MEMORY_PAGE * MEMORY_PAGES_MAX });
+}
+
+/** Whether it is memory that threads can share. */
+function isShared(memory: unknown): memory is SharedMemory {
+  const buffer =
+    typeof WebAssembly === "object" && memory instanceof WebAssembly.Memory ? memory.buffer : memory;
+  return typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer;
+}
+
+/** Throws PageAllocError ERR_NOT_ISOLATED in a page that may not share memory. */
+function mustBeIsolated(): void {
+  if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return;
+  const message =
+    "shared heaps need a cross-origin isolated page: serve it, and its workers' scripts, with the headers " +
+    '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"';
+  throw new PageAllocError("ERR_NOT_ISOLATED", message);
+}

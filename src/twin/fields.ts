@@ -1,0 +1,61 @@
+// The header's fields as a call changes them. `head` is where `open` says that they are.
+
+import {
+  CHUNK_PAGES,
+  HEADER_CHUNKS,
+  HEADER_IN_USE,
+  HEADER_PEAK_IN_USE,
+  HEADER_PEAK_RETAINED,
+  HEADER_RELEASED,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+  HEADER_SEARCH_CHUNK,
+  HEADER_SEARCH_INDEX,
+} from "../layout.ts";
+import type { Memory } from "../memory.ts";
+
+/** Adds to a count. */
+export function count({ i32 }: Memory, head: number, amount: number, counter: number): void {
+  i32[(head + counter) >>> 2] += amount;
+}
+
+/** Adds to a total. */
+export function total({ f64 }: Memory, head: number, amount: number, counter: number): void {
+  f64[(head + counter) >>> 3] += amount;
+}
+
+/** Accounts for pages that come into use, `scavenged` of which had been released. */
+export function countTaken({ i32 }: Memory, head: number, npages: number, scavenged: number): void {
+  const inUse = i32[(head + HEADER_IN_USE) >>> 2] + npages;
+  i32[(head + HEADER_IN_USE) >>> 2] = inUse;
+  if (inUse > i32[(head + HEADER_PEAK_IN_USE) >>> 2]) i32[(head + HEADER_PEAK_IN_USE) >>> 2] = inUse;
+  if (!scavenged) return;
+  const released = i32[(head + HEADER_RELEASED) >>> 2] - scavenged;
+  i32[(head + HEADER_RELEASED) >>> 2] = released;
+  const retained = i32[(head + HEADER_CHUNKS) >>> 2] * CHUNK_PAGES - released;
+  if (retained > i32[(head + HEADER_PEAK_RETAINED) >>> 2]) {
+    i32[(head + HEADER_PEAK_RETAINED) >>> 2] = retained;
+  }
+}
+
+/** Accounts for a run of pages that is released. */
+export function countReleased(memory: Memory, head: number, npages: number): void {
+  count(memory, head, npages, HEADER_RELEASED);
+  total(memory, head, 1, HEADER_SCAVENGES);
+  total(memory, head, npages, HEADER_SCAVENGED_TOTAL);
+}
+
+/** Lowers searchAddr to a page that becomes free. */
+export function lowerSearch(memory: Memory, head: number, chunk: number, index: number): void {
+  const { i32 } = memory;
+  const searchChunk = i32[(head + HEADER_SEARCH_CHUNK) >>> 2];
+  if (chunk > searchChunk || (chunk === searchChunk && index >= i32[(head + HEADER_SEARCH_INDEX) >>> 2]))
+    return;
+  setSearch(memory, head, chunk, index);
+}
+
+/** Moves searchAddr. */
+export function setSearch({ i32 }: Memory, head: number, chunk: number, index: number): void {
+  i32[(head + HEADER_SEARCH_CHUNK) >>> 2] = chunk;
+  i32[(head + HEADER_SEARCH_INDEX) >>> 2] = index;
+}
