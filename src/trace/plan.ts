@@ -100,17 +100,22 @@ function impossible(trace: PageTrace, event: number): PageAllocError {
 
 /** The indices of all chunks that events have pages in, ascending. */
 function touchedChunks(trace: PageTrace): Float64Array {
+  const { length, base: bases, npages } = trace;
   const touched = new Set<number>();
-  let latest = -1;
-  for (let event = 0; event < trace.length; event++) {
-    const base = trace.base[event];
+  let low = 0;
+  let high = -1;
+  for (let event = 0; event < length; event++) {
+    const base = bases[event];
+    const end = base + npages[event] * PAGE_BYTES;
+    // Comparing addresses is enough for most events: they stay in [low, high), the chunks that were looked at last.
+    if (base >= low && end <= high) continue;
     const first = Math.floor(base / CHUNK_BYTES);
-    const last = Math.floor((base + (trace.npages[event] - 1) * PAGE_BYTES) / CHUNK_BYTES);
-    if (first === latest && last === latest) continue;
+    const last = Math.ceil(end / CHUNK_BYTES) - 1;
     if (last - first >= CHUNKS_MAX) throw tooLarge(trace, event);
     for (let chunk = first; chunk <= last; chunk++) touched.add(chunk);
     if (touched.size > CHUNKS_MAX) throw tooLarge(trace, event);
-    latest = last;
+    low = first * CHUNK_BYTES;
+    high = (last + 1) * CHUNK_BYTES;
   }
   return Float64Array.from(touched).sort();
 }
@@ -120,18 +125,20 @@ function tooLarge(trace: PageTrace, event: number): PageAllocError {
 }
 
 /** The cell of each event's first page. */
-function cellsOf(trace: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
-  const cells = new Int32Array(trace.length);
-  let latest = -1;
+function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
+  const cells = new Int32Array(length);
+  let low = 0;
+  let high = -1;
   let firstCell = 0;
-  for (let event = 0; event < trace.length; event++) {
-    const page = trace.base[event] / PAGE_BYTES;
-    const chunk = Math.floor(page / CHUNK_PAGES);
-    if (chunk !== latest) {
+  for (let event = 0; event < length; event++) {
+    const base = bases[event];
+    if (base < low || base >= high) {
+      const chunk = Math.floor(base / CHUNK_BYTES);
       firstCell = (numbers.get(chunk) as number) * CHUNK_PAGES;
-      latest = chunk;
+      low = chunk * CHUNK_BYTES;
+      high = low + CHUNK_BYTES;
     }
-    cells[event] = firstCell + (page - chunk * CHUNK_PAGES);
+    cells[event] = firstCell + (base - low) / PAGE_BYTES;
   }
   return cells;
 }
