@@ -38,15 +38,22 @@ import {
 } from "../src/layout";
 import { clearRange, setRange } from "./bits";
 import { close } from "./journal";
-import { dataOf, leafOf, resummarize, updateAbove } from "./tree";
+import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
 import { clearCandidate, markCandidate } from "./walk";
 
 /** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
 export function apply(heap: usize, leaf: usize): void {
   const op = load<u32>(heap, JOURNAL_OP);
-  if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_SCAVENGE)) markRange(heap, leaf, op);
-  if (op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH)) applyRest(heap, leaf, op);
+  if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(heap, leaf, op);
+  else if (op & JOURNAL_SCAVENGE) scavengeMapped(heap);
+  const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
+  if (rest) applyRest(heap, leaf, op);
   close(heap);
+  // Not before: until then the entry may have to be carried out again.
+  if (rest) {
+    store<u64>(heap, 0, JOURNAL_CACHE);
+    store<u64>(heap, 0, JOURNAL_SCAV);
+  }
 }
 
 /** All but the bits of a range, which is all there is to most calls. */
@@ -56,8 +63,6 @@ function applyRest(heap: usize, leaf: usize, op: u32): void {
   if (op & JOURNAL_NEW) linkRecord(heap);
   if (op & (JOURNAL_NEW | JOURNAL_REFILL)) writeOwned(heap);
   if (op & JOURNAL_DROP) unlinkRecord(heap);
-  store<u64>(heap, 0, JOURNAL_CACHE);
-  store<u64>(heap, 0, JOURNAL_SCAV);
 }
 
 /** Sets or clears the bits of the range, and keeps what is derived from them. */
@@ -73,11 +78,11 @@ function markRange(heap: usize, leaf: usize, op: u32): void {
       setRange(data, index, n);
       clearRange(data + DATA_SCAVENGED, index, n);
     } else {
-      if (op & JOURNAL_UNCLAIM) clearRange(data, index, n);
+      clearRange(data, index, n);
       if (op & JOURNAL_SCAVENGE) setScavenged(data, index, n);
       else markCandidate(heap, leaf, chunk);
     }
-    if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM) && resummarize(leaf, chunk)) changed = true;
+    if (resummarize(leaf, chunk)) changed = true;
     left -= n;
     const leaves = !left || (chunk & (FANOUT - 1)) == FANOUT - 1;
     if (leaves && changed) {
@@ -88,6 +93,19 @@ function markRange(heap: usize, leaf: usize, op: u32): void {
     chunk++;
     index = 0;
     if (leaves) leaf = leafOf(heap, chunk);
+  }
+}
+
+/** Scavenges what is free of the range, whose chunks may be holes. */
+function scavengeMapped(heap: usize): void {
+  let chunk = load<u32>(heap, JOURNAL_CHUNK);
+  let index = load<u32>(heap, JOURNAL_INDEX);
+  for (let left = load<u32>(heap, JOURNAL_NPAGES); left; chunk++) {
+    const n = min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(heap, chunk);
+    if (leaf) setScavenged(dataOf(leaf, chunk), index, n);
+    left -= n;
+    index = 0;
   }
 }
 

@@ -30,7 +30,7 @@ import { apply } from "./apply";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { findBitRange64 } from "./find";
 import { findFree } from "./heap";
-import { open, write } from "./journal";
+import { openWhole, write } from "./journal";
 import { planDrop, planRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
@@ -39,7 +39,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
  * Returns its ref; 0, with no cache made, when there is no free page.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
-  const head = open(heap);
+  const head = openWhole(heap);
   const page = findFree(heap, head, 1);
   if (page < 0) {
     write(heap, JOURNAL_FIELDS, 0, 0, 0);
@@ -85,7 +85,7 @@ export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
 
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(heap: usize, ref: u32): u32 {
-  const head = open(heap);
+  const head = openWhole(heap);
   const record = heap + ref;
   const cache = load<u64>(record, RECORD_CACHE);
   const chunk = load<u32>(record, RECORD_CHUNK);

@@ -35,10 +35,10 @@ export function countTaken(head: usize, npages: u32, scavenged: u32): void {
   if (retained > load<u32>(head, HEADER_PEAK_RETAINED)) store<u32>(head, retained, HEADER_PEAK_RETAINED);
 }
 
-/** Accounts for a run of pages that is released. */
-export function countReleased(head: usize, npages: u32): void {
+/** Accounts for pages that are released, in that many runs. */
+export function countReleased(head: usize, npages: u32, runs: u32): void {
   count(head, npages, HEADER_RELEASED);
-  total(head, 1, HEADER_SCAVENGES);
+  total(head, runs, HEADER_SCAVENGES);
   total(head, npages, HEADER_SCAVENGED_TOTAL);
 }
 

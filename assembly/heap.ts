@@ -24,6 +24,7 @@ import {
   HEADER_START,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
+  JOURNAL_COUNTS,
   JOURNAL_FIELDS,
   JOURNAL_MAP,
   JOURNAL_OP,
@@ -43,7 +44,7 @@ import { popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { find } from "./find";
-import { close, open, write } from "./journal";
+import { close, open, openWhole, write } from "./journal";
 import { owned } from "./record";
 import { setSummary } from "./summary";
 import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, updateAbove } from "./tree";
@@ -71,16 +72,16 @@ export function findFree(heap: usize, head: usize, npages: u32): i64 {
   return page;
 }
 
-/** Writes and carries out an entry that changes only fields. */
-function settleFields(heap: usize): void {
-  write(heap, JOURNAL_FIELDS, 0, 0, 0);
+/** Writes and carries out an entry that changes only counts. */
+function settleCounts(heap: usize): void {
+  write(heap, JOURNAL_COUNTS, 0, 0, 0);
   apply(heap, 0);
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(heap: usize, npages: u32): f64 {
   const page = findFree(heap, open(heap), npages);
-  settleFields(heap);
+  settleCounts(heap);
   return <f64>page;
 }
 
@@ -115,7 +116,7 @@ export function alloc(heap: usize, npages: u32): f64 {
   const head = open(heap);
   const page = findFree(heap, head, npages);
   if (page < 0) {
-    settleFields(heap);
+    settleCounts(heap);
     return -1;
   }
   const chunk = <u32>(page >> CHUNK_SHIFT);
@@ -145,27 +146,37 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 }
 
 /**
- * Marks as scavenged the pages of a range within a chunk that are free and unscavenged, and moves scavAddr. Returns how
- * many those are.
+ * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those are.
+ * Holes are passed over.
  */
-export function scavengeRange(heap: usize, chunk: u32, index: u32, npages: u32, scavEnd: f64): u32 {
-  const leaf = mappedLeafOf(heap, chunk);
-  if (!leaf) return 0;
-  const fresh = countFresh(dataOf(leaf, chunk), index, npages);
+export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
+  let index = from;
+  let fresh: u32 = 0;
+  let runs: u32 = 0;
+  let chunk = first;
+  for (let left = npages; left; chunk++) {
+    const n = min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(heap, chunk);
+    const found = leaf ? countFresh(dataOf(leaf, chunk), index, n) : 0;
+    if (found) runs++;
+    fresh += found;
+    left -= n;
+    index = 0;
+  }
   if (!fresh) return 0;
-  const head = open(heap);
-  countReleased(head, fresh);
+  const head = openWhole(heap);
+  countReleased(head, fresh, runs);
   store<f64>(head, scavEnd, HEADER_SCAV_END);
-  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(heap, leaf);
+  write(heap, JOURNAL_SCAVENGE, first, from, npages);
+  apply(heap, 0);
   return fresh;
 }
 
-/** Marks free and unscavenged pages of a chunk as scavenged again, without counting that they were released. */
+/** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
-  count(open(heap), npages, HEADER_RELEASED);
+  count(openWhole(heap), npages, HEADER_RELEASED);
   write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(heap, leafOf(heap, chunk));
+  apply(heap, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -197,23 +208,24 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
 export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
   const leaf = mappedLeafOf(heap, chunk);
   const none = leaf && !hasScavengeCandidate(dataOf(leaf, chunk), load<u32>(heap, HEADER_MIN_PAGES));
-  store<f64>(open(heap), scavEnd, HEADER_SCAV_END);
+  store<f64>(openWhole(heap), scavEnd, HEADER_SCAV_END);
   write(heap, none ? JOURNAL_CLEAR : JOURNAL_FIELDS, chunk, 0, 0);
   apply(heap, leaf);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(heap: usize): void {
-  const head = open(heap);
+  const head = openWhole(heap);
   store<f64>(head, <f64>load<u32>(head, HEADER_END) * CHUNK_PAGES, HEADER_SCAV_END);
   store<u32>(head, 0, HEADER_SCAV_STRICT);
   count(head, 1, HEADER_SCAV_GENERATION);
-  settleFields(heap);
+  write(heap, JOURNAL_FIELDS, 0, 0, 0);
+  apply(heap, 0);
 }
 
 /** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
 export function map(heap: usize, first: u32, nchunks: u32): void {
-  const head = open(heap);
+  const head = openWhole(heap);
   const end = first + nchunks;
   const empty = !load<u32>(head, HEADER_CHUNKS);
   if (empty || first < load<u32>(head, HEADER_START)) store<u32>(head, first, HEADER_START);

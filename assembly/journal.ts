@@ -3,17 +3,26 @@
 // every step can be repeated.
 
 import {
+  COUNTS,
   FIELDS,
   FIELDS_END,
   HEADER_DRAFT,
+  JOURNAL_BRIEF,
   JOURNAL_CHUNK,
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
   JOURNAL_OP,
 } from "../src/layout";
 
-/** Opens the journal. Returns the address from which the call reads and changes the header's fields. */
+/** Opens the journal for an entry of JOURNAL_BRIEF. Returns the address from which the call reads and changes counts. */
 export function open(heap: usize): usize {
+  const draft = load<u32>(heap, HEADER_DRAFT);
+  if (draft) copyCounts(heap + draft, heap);
+  return heap + draft;
+}
+
+/** Opens the journal. Returns the address from which the call reads and changes the header's fields. */
+export function openWhole(heap: usize): usize {
   const draft = load<u32>(heap, HEADER_DRAFT);
   if (draft) copyFields(heap + draft, heap);
   return heap + draft;
@@ -27,11 +36,20 @@ export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32)
   store<u32>(heap, op, JOURNAL_OP);
 }
 
-/** Takes over the drafted fields and empties the journal. */
+/** Takes over what was drafted and empties the journal. */
 export function close(heap: usize): void {
   const draft = load<u32>(heap, HEADER_DRAFT);
-  if (draft) copyFields(heap, heap + draft);
+  if (draft) {
+    if (load<u32>(heap, JOURNAL_OP) & ~JOURNAL_BRIEF) copyFields(heap, heap + draft);
+    else copyCounts(heap, heap + draft);
+  }
   store<u32>(heap, 0, JOURNAL_OP);
+}
+
+function copyCounts(to: usize, from: usize): void {
+  v128.store(to, v128.load(from, COUNTS), COUNTS);
+  v128.store(to, v128.load(from, COUNTS + 16), COUNTS + 16);
+  v128.store(to, v128.load(from, COUNTS + 32), COUNTS + 32);
 }
 
 function copyFields(to: usize, from: usize): void {

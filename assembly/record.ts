@@ -40,7 +40,7 @@ import {
 } from "../src/layout";
 import { apply } from "./apply";
 import { count, countReleased, countTaken, lowerSearch, total } from "./fields";
-import { open, write } from "./journal";
+import { openWhole, write } from "./journal";
 import { countScavenged, leafOf } from "./tree";
 
 /** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
@@ -77,7 +77,7 @@ export function planDrop(heap: usize, head: usize, ref: u32): void {
 
 /** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
 export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
-  const ref = planRecord(heap, open(heap), kind, owner);
+  const ref = planRecord(heap, openWhole(heap), kind, owner);
   write(heap, JOURNAL_NEW, chunk, index, npages);
   apply(heap, 0);
   return ref;
@@ -96,7 +96,7 @@ export function hold(
   npages: u32,
   scavEnd: f64,
 ): u32 {
-  const head = open(heap);
+  const head = openWhole(heap);
   const leaf = leafOf(heap, chunk);
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   countTaken(head, npages, scavenged);
@@ -113,7 +113,7 @@ export function hold(
 
 /** Ends a hold as one of the HOLD_ numbers says. */
 export function endHold(heap: usize, ref: u32, outcome: u32): void {
-  const head = open(heap);
+  const head = openWhole(heap);
   const record = heap + ref;
   const chunk = load<u32>(record, RECORD_CHUNK);
   const index = load<u32>(record, RECORD_INDEX);
@@ -127,7 +127,7 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
   }
   if (outcome == HOLD_RELEASED) {
     op |= JOURNAL_SCAVENGE;
-    countReleased(head, npages);
+    countReleased(head, npages, 1);
   }
   if (outcome == HOLD_DECLINED) store<u32>(head, 1, HEADER_SCAV_STRICT);
   if (outcome == HOLD_UNDONE) total(head, -1, HEADER_ALLOCS);

@@ -25,11 +25,11 @@ export async function openColumn(name, environment) {
   const byId = new Map(cases.map((each) => [each.id, each]));
   // What a case has made is kept until the next case comes: making it takes longer than a round.
   let latest = {};
-  return (id, settings) => {
+  return async (id, settings) => {
     const { create, value } = byId.get(id);
     if (value) {
-      const bytes = value(column);
-      return { min: bytes, median: bytes, p99: bytes, samples: 1, operations: 1 };
+      const number = await value(column);
+      return { min: number, median: number, p99: number, samples: 1, operations: 1 };
     }
     if (latest.id !== id) {
       latest = {};
@@ -44,7 +44,7 @@ export function serveColumn(name, environment, post) {
   const opened = openColumn(name, environment);
   return async ({ id, settings }) => {
     try {
-      post({ id, cell: (await opened)(id, settings) });
+      post({ id, cell: await (await opened)(id, settings) });
     } catch (error) {
       post({ id, error: `${name}: ${error.stack ?? error}` });
     }

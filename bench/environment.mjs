@@ -1,8 +1,10 @@
-// What the cases need of Node: where built files and traces are, and how much memory the process takes.
+// What the cases need of Node: where built files and traces are, how much memory the process takes, and other workers.
 import { readFile } from "node:fs/promises";
 import { memoryUsage } from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { Worker } from "node:worker_threads";
+import { actorClient } from "./actor.mjs";
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
@@ -16,5 +18,11 @@ export const environment = {
     setFlagsFromString("--expose-gc");
     runInNewContext("gc")();
     return memoryUsage.rss();
+  },
+  startActor() {
+    const worker = new Worker(new URL("node-actor.mjs", import.meta.url));
+    const send = (request) => worker.postMessage(request);
+    const ask = actorClient(send, (answer) => worker.on("message", answer));
+    return { ask, end: () => worker.terminate() };
   },
 };

@@ -90,7 +90,8 @@ class Checker {
   #name = "header";
   /** Pages that records own. */
   readonly #taken = new Set<number>();
-  #bytes = HEADER_BYTES;
+  /** Bytes of the pieces seen, by ref. */
+  readonly #pieces = new Map<number, number>();
   #chunks = 0;
   #inUse = 0;
   #released = 0;
@@ -119,18 +120,17 @@ class Checker {
   }
 
   /** A field of the header that counts without an end. */
-  #total(offset: number, max = Number.MAX_SAFE_INTEGER): void {
+  #total(offset: number, max = Number.MAX_VALUE): void {
     this.#field(offset, 0, max, this.#core.getF64(offset));
   }
 
-  /** Goes on to the next piece. More bytes than there are would mean that one comes twice. */
+  /** Goes on to the next piece, which must not come twice. */
   #goTo(name: string, ref: number, bytes: number): void {
     this.#name = name;
     this.#piece = ref;
-    this.#bytes += bytes;
-    const used = this.#core.get(HEADER_USED);
-    const inside = ref >= HEADER_BYTES && ref % 16 === 0 && ref + bytes <= used;
-    this.#must(inside && this.#bytes <= used, "it lies elsewhere");
+    const inside = ref >= HEADER_BYTES && ref % 16 === 0 && ref + bytes <= this.#core.get(HEADER_USED);
+    this.#must(inside && !this.#pieces.has(ref), "it lies elsewhere");
+    this.#pieces.set(ref, bytes);
   }
 
   /** What the heap was made with. */
@@ -172,6 +172,7 @@ class Checker {
     const mapped = this.#field(NODE_SHAPE, shape + (level ? 0 : 1), shape + (level ? 0 : 255));
     const candidates = this.#core.get(ref + NODE_CANDIDATES);
     const span = FANOUT ** level;
+    const chunks = this.#chunks;
     const whole = { ...NOTHING, candidates: candidates !== 0 };
     let wanted = 0;
     for (let slot = 0; slot < FANOUT; slot++) {
@@ -189,6 +190,7 @@ class Checker {
       this.#field(NODE_END + at, end);
       addPart(whole, sum, slot * span * CHUNK_PAGES, span * CHUNK_PAGES);
     }
+    this.#must(this.#chunks > chunks, "there is no chunk below it");
     // A chunk that is marked may have lost its candidate; one that is not marked must have none.
     this.#field(NODE_CANDIDATES, wanted | (level ? 0 : candidates & mapped));
     return whole;
@@ -255,6 +257,18 @@ class Checker {
     }
   }
 
+  /** Where the last piece ends, when they lie one after another from the header on. */
+  #endOfPieces(): number {
+    let end = HEADER_BYTES;
+    let count = 0;
+    for (let bytes = this.#pieces.get(end); bytes; bytes = this.#pieces.get(end)) {
+      end += bytes;
+      count++;
+    }
+    this.#must(count === this.#pieces.size, `what lies at ${end} is no piece`);
+    return end;
+  }
+
   /** The numbers of the header against what the pieces add up to. */
   header(): void {
     const core = this.#core;
@@ -263,7 +277,7 @@ class Checker {
     this.#name = "header";
     this.#piece = 0;
     this.#field(HEADER_HOLDS, this.#holds);
-    this.#field(HEADER_USED, this.#bytes);
+    this.#field(HEADER_USED, this.#endOfPieces());
     this.#field(HEADER_CHUNKS, Math.min(this.#chunks, MAX_CHUNKS));
     this.#field(HEADER_START, this.#first);
     this.#field(HEADER_END, Math.min(this.#end, core.limit / core.chunkBytes));

@@ -21,6 +21,7 @@ import {
   HOLD_PASSED,
   KIND_CACHE,
   LEAF_DATA,
+  MAX_CHUNKS,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
@@ -208,9 +209,9 @@ export class Core {
     return placeOf(page);
   }
 
-  /** Checks a number of pages. */
+  /** Checks a number of pages. More than any heap has are as good as one more, and engines count them in 32 bits. */
   count(npages: number): number {
-    return integer("npages", npages, 1, this.limit / this.pageSize);
+    return Math.min(integer("npages", npages, 1, this.limit / this.pageSize), CHUNK_PAGES * (MAX_CHUNKS + 1));
   }
 
   /** Where a chunk's bitmaps are in linear memory; 0 for a hole. */

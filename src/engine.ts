@@ -45,7 +45,7 @@ export interface Kernels {
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
   pass(heap: number, chunk: number, scavEnd: number): void;
-  /** Releases what is free and unscavenged of a range within a chunk. Returns pages. */
+  /** Releases what is free and unscavenged of a range, holes or not. Returns pages. */
   scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
   /** The same for pages that are all free and unscavenged, not counted as released. */
   rescavenge(heap: number, chunk: number, index: number, npages: number): void;

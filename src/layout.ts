@@ -86,10 +86,10 @@ export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
 // Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
 // hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
 //
-//    0      4      8      12     16      20      24      28      32      40      48
-//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┐
-//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ taken │ cache │ scav  │
-//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┘
+//    0      4      8      12     16      20      24      28      32      40      48    112
+//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬─────┐
+//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ taken │ cache │ scav  │  -  │
+//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴─────┘
 
 /** Ref of the next record in the list; 0 at its end. */
 export const RECORD_NEXT = 0;
@@ -114,8 +114,8 @@ export const RECORD_TAKEN = 28;
 export const RECORD_CACHE = 32;
 /** u64 of a cache: 1 = scavenged. */
 export const RECORD_SCAV = 40;
-/** Bytes of a record. */
-export const RECORD_BYTES = 48;
+/** Bytes of a record: so many that no two are in one cache line of 64 bytes, as workers fill theirs without the lock. */
+export const RECORD_BYTES = 48 + 64;
 
 /** A dead record. */
 export const KIND_DEAD = 0;
@@ -131,14 +131,15 @@ export const CACHE_PAGES = 64;
 
 // Header. Counts are of pages; f64 where 32 bits might not do.
 //
-//    0                 8             16               144     160       224              352
-//   ┌────────────────┬─────────────┬────────────────┬───────┬─────────┬────────────────┐
-//   │ magic, version │ lock, owners│ fields         │ draft │ journal │ fields, drafted│
-//   └────────────────┴─────────────┴────────────────┴───────┴─────────┴────────────────┘
+//    0                8              16       64        112      144     160       224              352
+//   ┌────────────────┬──────────────┬────────┬─────────┬────────┬───────┬─────────┬────────────────┐
+//   │ magic, version │ lock, owners │ fields │ counts  │ fields │ draft │ journal │ fields, drafted│
+//   └────────────────┴──────────────┴────────┴─────────┴────────┴───────┴─────────┴────────────────┘
 //
 // A call that changes the heap first writes down in the journal what it is about to do, then does it. In a shared heap it
-// also drafts the header's fields, and copies them over at the end: so whoever finds a journal that is not empty, because
-// the worker has died, can finish the call, and where it is empty nothing has happened.
+// also drafts the header's fields, or of them only the counts if it changes no others, and copies them over at the end: so
+// whoever finds a journal that is not empty, because the worker has died, can finish the call, and where it is empty
+// nothing has happened.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
@@ -179,30 +180,32 @@ export const HEADER_CHUNKS = 60;
 export const HEADER_SEARCH_CHUNK = 64;
 /** Page of searchAddr within its chunk. */
 export const HEADER_SEARCH_INDEX = 68;
-/** Goes up with every reset of scavAddr. */
-export const HEADER_SCAV_GENERATION = 72;
 /** Pages of the latest alloc that had been scavenged. */
-export const HEADER_LAST_SCAVENGED = 76;
+export const HEADER_LAST_SCAVENGED = 72;
+/** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
+export const HEADER_SCAV_STRICT = 76;
 export const HEADER_IN_USE = 80;
 export const HEADER_RELEASED = 84;
 export const HEADER_PEAK_IN_USE = 88;
 export const HEADER_PEAK_RETAINED = 92;
+/** f64 */
+export const HEADER_ALLOCS = 96;
+/** f64 */
+export const HEADER_FREES = 104;
 /** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
-export const HEADER_SCAV_END = 96;
-/** f64 */
-export const HEADER_ALLOCS = 104;
-/** f64 */
-export const HEADER_FREES = 112;
+export const HEADER_SCAV_END = 112;
 /** f64 */
 export const HEADER_SCAVENGES = 120;
 /** f64 */
 export const HEADER_SCAVENGED_TOTAL = 128;
-/** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
-export const HEADER_SCAV_STRICT = 136;
+/** Goes up with every reset of scavAddr. */
+export const HEADER_SCAV_GENERATION = 136;
 /** Checksum of a snapshot; 0 in a heap. */
 export const HEADER_CHECKSUM = 140;
 /** Offset of the drafted fields from their own places; 0 in a heap of one thread, whose calls change them in place. */
 export const HEADER_DRAFT = 144;
+/** Not 0 when a thread tries to get the lock, since somebody has last given way to one. */
+export const HEADER_WANTED = 148;
 
 // The lock's word.
 /** Held. */
@@ -235,7 +238,7 @@ export const JOURNAL_CACHE = 200;
 /** u64 */
 export const JOURNAL_SCAV = 208;
 
-/** Only the fields change; stands for every entry once that is all that is left to do. */
+/** Only the fields change; stands for JOURNAL_MAP once that is all that is left to do. */
 export const JOURNAL_FIELDS = 1;
 /** The range comes into use. */
 export const JOURNAL_CLAIM = 2;
@@ -255,11 +258,19 @@ export const JOURNAL_REFILL = 128;
 export const JOURNAL_FLUSH = 256;
 /** Chunks are added. The one entry that is undone, not finished: its nodes are found by their refs, beyond HEADER_USED. */
 export const JOURNAL_MAP = 512;
+/** Only the counts change. */
+export const JOURNAL_COUNTS = 1024;
+/** Entries of these alone draft only the counts. */
+export const JOURNAL_BRIEF = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_COUNTS;
 
 /** Where the header's fields begin. */
 export const FIELDS = HEADER_USED;
 /** Where they end. */
 export const FIELDS_END = HEADER_DRAFT;
+/** Where the counts among them begin: what alloc and free change. */
+export const COUNTS = HEADER_SEARCH_CHUNK;
+/** Where those end. */
+export const COUNTS_END = HEADER_SCAV_END;
 /** HEADER_DRAFT of a shared heap. */
 export const DRAFT = 208;
 /** Bytes of the header. */

@@ -1,7 +1,14 @@
 // The lock of a heap. Every public call takes it and gives it back on every way out; hooks run without it.
 
 import { PageAllocError } from "./errors.ts";
-import { HEADER_LOCK, HEADER_USED, LOCK_HELD, LOCK_OWNER_SHIFT, LOCK_WAITED } from "./layout.ts";
+import {
+  HEADER_LOCK,
+  HEADER_USED,
+  HEADER_WANTED,
+  LOCK_HELD,
+  LOCK_OWNER_SHIFT,
+  LOCK_WAITED,
+} from "./layout.ts";
 import type { Memory } from "./memory.ts";
 import type { Region } from "./regions.ts";
 
@@ -15,6 +22,8 @@ export interface Lock {
   acquire(patient?: boolean): void;
   /** Gives the lock back. */
   release(): void;
+  /** Lets a thread that tries to get the lock have it first: for who takes it over and over, and is in no hurry. */
+  giveWay(): void;
   /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
   seize(owner: number): void;
   /** Runs `work`, whose first call finds the lock taken, once it is to be had. */
@@ -41,6 +50,8 @@ export class LocalLock implements Lock {
     this.#swap(0);
   }
 
+  giveWay(): void {}
+
   seize(): void {
     this.acquire();
   }
@@ -58,6 +69,8 @@ export class LocalLock implements Lock {
   }
 }
 
+/** How often a thread looks whether the lock is free before it blocks: for longer than most calls take. */
+const SPINS = 200;
 /** How long a thread that may not block tries to get the lock, in ms. */
 const SPIN_MS = 2;
 
@@ -99,6 +112,14 @@ export class SharedLock implements Lock {
     if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) Atomics.notify(i32, this.#word, 1);
   }
 
+  giveWay(): void {
+    const { i32 } = this.#memory;
+    const wanted = this.#word + (HEADER_WANTED - HEADER_LOCK) / 4;
+    if (!i32[wanted]) return;
+    i32[wanted] = 0;
+    for (let spin = 0; spin < SPINS && !Atomics.load(i32, this.#word); spin++);
+  }
+
   seize(owner: number): void {
     const { i32 } = this.#memory;
     const word = this.#word;
@@ -109,6 +130,8 @@ export class SharedLock implements Lock {
     }
     Atomics.notify(i32, word);
     this.acquire(true);
+    // What the dead had begun may reach beyond what the heap says of itself.
+    this.#memory.refresh();
   }
 
   async whenFree<T>(work: () => T): Promise<T> {
@@ -137,13 +160,19 @@ export class SharedLock implements Lock {
 
   /** Takes the lock, which was held. */
   #wait(patient: boolean): void {
+    const { i32 } = this.#memory;
+    i32[this.#word + (HEADER_WANTED - HEADER_LOCK) / 4] = 1;
+    for (let spin = 0; spin < SPINS; spin++) {
+      const free = Atomics.load(i32, this.#word) === 0;
+      if (free && !Atomics.compareExchange(i32, this.#word, 0, this.#held(LOCK_HELD))) return;
+    }
     const start = performance.now();
     const blocks = mayBlock();
     const most = blocks || patient ? this.#timeoutMs : Math.min(SPIN_MS, this.#timeoutMs);
     for (let seen = this.#try(); seen; seen = this.#try()) {
       const left = start + most - performance.now();
       if (left <= 0) throw blocks ? this.#tooLong(seen) : mayNotWait();
-      if (blocks) Atomics.wait(this.#memory.i32, this.#word, seen, left);
+      if (blocks) Atomics.wait(i32, this.#word, seen, left);
     }
   }
 

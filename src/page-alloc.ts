@@ -109,9 +109,6 @@ export interface PageAllocStats {
   metadata: number;
 }
 
-/** One page more than any heap has. */
-const MOST_PAGES = CHUNK_PAGES * (MAX_CHUNKS + 1);
-
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
 
@@ -248,7 +245,7 @@ export class PageAlloc {
    */
   alloc(npages: number): number {
     const core = this[CORE];
-    const n = Math.min(core.count(npages), MOST_PAGES);
+    const n = core.count(npages);
     if (core.sys.used) return this.#allocUsed(n);
     core.lock.acquire();
     try {
@@ -267,7 +264,7 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    this.#take(npages, () => place);
+    this.#take(core.count(npages), () => place);
     return this.#lastAllocScavenged;
   }
 
@@ -285,9 +282,10 @@ export class PageAlloc {
   free(base: number, npages: number): void {
     const core = this[CORE];
     const place = core.range(base, npages);
+    const n = core.count(npages);
     core.lock.acquire();
     try {
-      if (core.engine.free(core.at, place.chunk, place.index, npages)) core.mustBe(true, place, npages);
+      if (core.engine.free(core.at, place.chunk, place.index, n)) core.mustBe(true, place, n);
     } finally {
       core.lock.release();
     }

@@ -13,6 +13,7 @@ import {
   HEADER_USED,
   JOURNAL_CACHE,
   JOURNAL_CHUNK,
+  JOURNAL_COUNTS,
   JOURNAL_FIELDS,
   JOURNAL_MAP,
   JOURNAL_NPAGES,
@@ -52,8 +53,7 @@ export function recover(core: Core, owner: number): void {
 function finishCall(core: Core): void {
   const { engine, at } = core;
   const op = core.get(JOURNAL_OP);
-  // At that point of any call, all but the fields is as it shall be.
-  if (op && op !== JOURNAL_FIELDS) {
+  if (op & ~(JOURNAL_FIELDS | JOURNAL_COUNTS)) {
     const chunk = core.get(JOURNAL_CHUNK);
     const root = core.get(HEADER_ROOT);
     const isNew = (other: number) =>

@@ -47,9 +47,9 @@ export class Pass {
   next: Step = "look";
   readonly #core: Core;
   readonly #maxPages: number;
-  /** Number of resets before the first look; -1 until then. */
-  #generation = -1;
-  /** The chunk to look in. */
+  /** Number of resets before the first look. */
+  #generation = 0;
+  /** The chunk to look in; -1 before the first look. */
   #chunk = -1;
   /** Only pages of that chunk below this one count. */
   #ceiling = CHUNK_PAGES;
@@ -78,9 +78,10 @@ export class Pass {
   /** Looks in the chunk, and releases what it finds, or holds it as in use so that a hook can run on it. */
   #look(): void {
     const core = this.#core;
+    core.lock.giveWay();
     core.lock.acquire();
     try {
-      const first = this.#generation < 0;
+      const first = this.#chunk < 0;
       if (first && !this.#begin()) {
         this.next = "done";
         return;

@@ -35,11 +35,15 @@ export function unseal(snapshot: Uint8Array): Int32Array {
 }
 
 /**
- * FNV-1a (isthe.com/chongo/tech/comp/fnv) over 32-bit words in place of bytes. Every step maps words and sums one to one,
- * so no change of one word goes unseen.
+ * MurmurHash3 (x86, 32 bits; github.com/aappleby/smhasher) without its last mix. Every step maps words and sums one to
+ * one, so no change of one word goes unseen; it also carries high bits down, so that two of them do not hide each other.
  */
 function checksum(words: Int32Array): number {
-  let sum = 0x811c9dc5;
-  for (let i = 0; i < words.length; i++) sum = Math.imul(sum ^ words[i], 0x01000193);
-  return sum | 0;
+  let sum = 0;
+  for (let i = 0; i < words.length; i++) {
+    const word = Math.imul(words[i], 0xcc9e2d51);
+    sum ^= Math.imul((word << 15) | (word >>> 17), 0x1b873593);
+    sum = (Math.imul((sum << 13) | (sum >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  return sum;
 }

@@ -4,6 +4,9 @@ import { type Core, type Place, placeOf } from "./core.ts";
 import { CHUNK_PAGES, HEADER_END, HEADER_SCAV_END, HOLD_USED } from "./layout.ts";
 import type { PageRange } from "./ranges.ts";
 
+/** Pages that an engine scavenges in one call: it counts them in 32 bits. Only a heap that is mostly holes has more. */
+const MOST_AT_ONCE = 2 ** 31;
+
 /** Runs `sys.used` over pages that record `ref` holds, so that nobody can free them meanwhile. When it throws, runs `undo`. */
 export function runUsed(core: Core, place: Place, npages: number, ref: number, undo: () => void): void {
   try {
@@ -37,33 +40,20 @@ export function giveBack(
 ): void {
   core.engine.endHold(core.at, ref, outcome);
   for (const [first, count] of runs) {
-    const place = placeOf(chunk * CHUNK_PAGES + index + first);
-    eachChunk(place, count, (chunk, index, n) => core.engine.rescavenge(core.at, chunk, index, n));
+    const run = placeOf(chunk * CHUNK_PAGES + index + first);
+    core.engine.rescavenge(core.at, run.chunk, run.index, count);
   }
 }
 
 /** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
-export function scavengePages(core: Core, place: Place, npages: number): number {
+export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
+  const first = chunk * CHUNK_PAGES + index;
+  const end = Math.min(first + npages, core.get(HEADER_END) * CHUNK_PAGES);
   let released = 0;
-  const most = core.get(HEADER_END) * CHUNK_PAGES - (place.chunk * CHUNK_PAGES + place.index);
-  eachChunk(place, Math.min(npages, most), (chunk, index, n) => {
-    released += core.engine.scavengeRange(core.at, chunk, index, n, core.getF64(HEADER_SCAV_END));
-  });
-  return released;
-}
-
-/** Cuts a range of pages, none if npages is not positive, at the borders of chunks. */
-function eachChunk(
-  { chunk, index }: Place,
-  npages: number,
-  visit: (chunk: number, index: number, npages: number) => void,
-): void {
-  let at = index;
-  let next = chunk;
-  for (let left = npages; left > 0; ) {
-    const n = Math.min(left, CHUNK_PAGES - at);
-    visit(next++, at, n);
-    left -= n;
-    at = 0;
+  for (let page = first; page < end; page += MOST_AT_ONCE) {
+    const at = placeOf(page);
+    const n = Math.min(end - page, MOST_AT_ONCE);
+    released += core.engine.scavengeRange(core.at, at.chunk, at.index, n, core.getF64(HEADER_SCAV_END));
   }
+  return released;
 }

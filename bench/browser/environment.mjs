@@ -1,4 +1,5 @@
-// What the cases need of a browser: where the server of serve.mjs has built files and traces.
+// What the cases need of a browser: where the server of serve.mjs has built files and traces, and other workers.
+import { actorClient } from "../actor.mjs";
 
 async function load(path) {
   const response = await fetch(path);
@@ -12,4 +13,10 @@ export const environment = {
   importInside: (file) => import(/* @vite-ignore */ `/build/bench/${file}`),
   loadInside: (file) => load(`/build/bench/${file}`),
   loadTrace: (file) => load(`/test/fixtures/traces/${file}`),
+  startActor() {
+    const worker = new Worker(new URL("actor.mjs", import.meta.url), { type: "module" });
+    const send = (request) => worker.postMessage(request);
+    const ask = actorClient(send, (answer) => worker.addEventListener("message", ({ data }) => answer(data)));
+    return { ask, end: () => worker.terminate() };
+  },
 };

@@ -1,17 +1,18 @@
 // All cases of the benchmark. A case is
 //   group, name, input   what it is, for the table; together its id
 //   columns              those that it can be run on, besides native C
-//   create(column)       gives what measure.mjs times; or value(column), which gives a number of `unit`
+//   create(column)       gives what measure.mjs times; or value(column), which promises a number of `unit`
 //   native               what the C program is asked for: arguments, and a function that gives its input
 import { kernelInputs } from "../inputs.mjs";
 import { heapCases, sizeCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
 import { replayCases, TRACES } from "./replay.mjs";
+import { workerCases } from "./workers.mjs";
 
 /**
  * The cases, in the order of the table. `environment` says what differs between Node and browsers: `loadTrace(file)`,
- * the bytes of a trace, and `residentBytes()`, if there is such a thing.
+ * the bytes of a trace, `residentBytes()`, if there is such a thing, and `startActor()`, which starts a worker.
  */
 export async function allCases(environment) {
   const { readPageTrace, replay } = await environment.importBuilt("trace.js");
@@ -23,5 +24,6 @@ export async function allCases(environment) {
     ...sizeCases(),
     ...manyCases(environment),
     ...replayCases(traces, replay),
+    ...workerCases(environment),
   ].map((each) => ({ ...each, id: [each.group, each.name, each.input].filter(Boolean).join(" | ") }));
 }

@@ -17,6 +17,7 @@ const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPreci
 export function medianText(cell, { unit, rate }) {
   if (!cell) return "–";
   if (unit === "bytes") return `${(cell.median / 2 ** 20).toFixed(1)} MiB`;
+  if (unit === "ratio") return `${cell.median.toFixed(2)}×`;
   if (rate) return `${(1e3 / cell.median).toFixed(1)} ${rate}`;
   const [name, size] = unitFor(cell.median);
   return `${digits(cell.median / size)} ${name}`;
@@ -25,7 +26,7 @@ export function medianText(cell, { unit, rate }) {
 /** A cell: the median, and from the least to p99. */
 export function cellText(cell, row) {
   const median = medianText(cell, row);
-  if (!cell || row.unit === "bytes") return median;
+  if (!cell || row.unit !== "ns") return median;
   const [name, size] = unitFor(cell.median);
   const spread = `${digits(cell.min / size)} … ${digits(cell.p99 / size)}`;
   return row.rate ? `${median} (${spread} ${name})` : `${median} (${spread})`;

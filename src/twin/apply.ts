@@ -39,17 +39,19 @@ import {
 import type { Memory } from "../memory.ts";
 import { clearRange, setRange } from "./bits.ts";
 import { close } from "./journal.ts";
-import { dataOf, leafOf, resummarize, updateAbove } from "./tree.ts";
+import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
 import { clearCandidate, markCandidate } from "./walk.ts";
 
 /** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
 export function apply(memory: Memory, heap: number, leaf: number): void {
   const op = memory.i32[(heap + JOURNAL_OP) >>> 2];
-  if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_SCAVENGE)) markRange(memory, heap, leaf, op);
-  if (op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH)) {
-    applyRest(memory, heap, leaf, op);
-  }
+  if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(memory, heap, leaf, op);
+  else if (op & JOURNAL_SCAVENGE) scavengeMapped(memory, heap);
+  const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
+  if (rest) applyRest(memory, heap, leaf, op);
   close(memory, heap);
+  // Not before: until then the entry may have to be carried out again.
+  if (rest) memory.i32.fill(0, (heap + JOURNAL_CACHE) >>> 2, ((heap + JOURNAL_SCAV) >>> 2) + 2);
 }
 
 /** All but the bits of a range, which is all there is to most calls. */
@@ -60,7 +62,6 @@ function applyRest(memory: Memory, heap: number, leaf: number, op: number): void
   if (op & JOURNAL_NEW) linkRecord(memory, heap);
   if (op & (JOURNAL_NEW | JOURNAL_REFILL)) writeOwned(memory, heap);
   if (op & JOURNAL_DROP) unlinkRecord(memory, heap);
-  i32.fill(0, (heap + JOURNAL_CACHE) >>> 2, ((heap + JOURNAL_SCAV) >>> 2) + 2);
 }
 
 /** Sets or clears the bits of the range, and keeps what is derived from them. */
@@ -78,11 +79,11 @@ function markRange(memory: Memory, heap: number, firstLeaf: number, op: number):
       setRange(memory, data, index, n);
       clearRange(memory, data + DATA_SCAVENGED, index, n);
     } else {
-      if (op & JOURNAL_UNCLAIM) clearRange(memory, data, index, n);
+      clearRange(memory, data, index, n);
       if (op & JOURNAL_SCAVENGE) setScavenged(memory, data, index, n);
       else markCandidate(memory, heap, leaf, chunk);
     }
-    if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM) && resummarize(memory, leaf, chunk)) changed = true;
+    if (resummarize(memory, leaf, chunk)) changed = true;
     left -= n;
     const leaves = !left || (chunk & (FANOUT - 1)) === FANOUT - 1;
     if (leaves && changed) {
@@ -93,6 +94,20 @@ function markRange(memory: Memory, heap: number, firstLeaf: number, op: number):
     chunk++;
     index = 0;
     if (leaves) leaf = leafOf(memory, heap, chunk);
+  }
+}
+
+/** Scavenges what is free of the range, whose chunks may be holes. */
+function scavengeMapped(memory: Memory, heap: number): void {
+  const { i32 } = memory;
+  let chunk = i32[(heap + JOURNAL_CHUNK) >>> 2];
+  let index = i32[(heap + JOURNAL_INDEX) >>> 2];
+  for (let left = i32[(heap + JOURNAL_NPAGES) >>> 2]; left; chunk++) {
+    const n = Math.min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(memory, heap, chunk);
+    if (leaf) setScavenged(memory, dataOf(leaf, chunk), index, n);
+    left -= n;
+    index = 0;
   }
 }
 

@@ -32,7 +32,7 @@ import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { findBitRange64 } from "./find.ts";
 import { findFree } from "./heap.ts";
-import { open, write } from "./journal.ts";
+import { openWhole, write } from "./journal.ts";
 import { planDrop, planRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
@@ -42,7 +42,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   const page = findFree(memory, heap, head, 1);
   if (page < 0) {
     write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
@@ -93,7 +93,7 @@ export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: nu
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(memory: Memory, heap: number, ref: number): number {
   const { i32 } = memory;
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   const record = heap + ref;
   const cacheAt = (record + RECORD_CACHE) >>> 2;
   const chunk = i32[(record + RECORD_CHUNK) >>> 2];

@@ -38,10 +38,10 @@ export function countTaken({ i32 }: Memory, head: number, npages: number, scaven
   }
 }
 
-/** Accounts for a run of pages that is released. */
-export function countReleased(memory: Memory, head: number, npages: number): void {
+/** Accounts for pages that are released, in that many runs. */
+export function countReleased(memory: Memory, head: number, npages: number, runs: number): void {
   count(memory, head, npages, HEADER_RELEASED);
-  total(memory, head, 1, HEADER_SCAVENGES);
+  total(memory, head, runs, HEADER_SCAVENGES);
   total(memory, head, npages, HEADER_SCAVENGED_TOTAL);
 }
 

@@ -23,6 +23,7 @@ import {
   HEADER_START,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
+  JOURNAL_COUNTS,
   JOURNAL_FIELDS,
   JOURNAL_MAP,
   JOURNAL_OP,
@@ -43,7 +44,7 @@ import { popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { find } from "./find.ts";
-import { close, open, write } from "./journal.ts";
+import { close, open, openWhole, write } from "./journal.ts";
 import { owned } from "./record.ts";
 import { setSummary } from "./summary.ts";
 import {
@@ -82,16 +83,16 @@ export function findFree(memory: Memory, heap: number, head: number, npages: num
   return page;
 }
 
-/** Writes and carries out an entry that changes only fields. */
-function settleFields(memory: Memory, heap: number): void {
-  write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
+/** Writes and carries out an entry that changes only counts. */
+function settleCounts(memory: Memory, heap: number): void {
+  write(memory, heap, JOURNAL_COUNTS, 0, 0, 0);
   apply(memory, heap, 0);
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(memory: Memory, heap: number, npages: number): number {
   const page = findFree(memory, heap, open(memory, heap), npages);
-  settleFields(memory, heap);
+  settleCounts(memory, heap);
   return page;
 }
 
@@ -143,7 +144,7 @@ export function alloc(memory: Memory, heap: number, npages: number): number {
   const head = open(memory, heap);
   const page = findFree(memory, heap, head, npages);
   if (page < 0) {
-    settleFields(memory, heap);
+    settleCounts(memory, heap);
     return -1;
   }
   const chunk = Math.floor(page / CHUNK_PAGES);
@@ -180,34 +181,44 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
 }
 
 /**
- * Marks as scavenged the pages of a range within a chunk that are free and unscavenged, and moves scavAddr. Returns how
- * many those are.
+ * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those are.
+ * Holes are passed over.
  */
 export function scavengeRange(
   memory: Memory,
   heap: number,
-  chunk: number,
-  index: number,
+  first: number,
+  from: number,
   npages: number,
   scavEnd: number,
 ): number {
-  const leaf = mappedLeafOf(memory, heap, chunk);
-  if (!leaf) return 0;
-  const fresh = countFresh(memory, dataOf(leaf, chunk), index, npages);
+  let index = from;
+  let fresh = 0;
+  let runs = 0;
+  let chunk = first;
+  for (let left = npages; left; chunk++) {
+    const n = Math.min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(memory, heap, chunk);
+    const found = leaf ? countFresh(memory, dataOf(leaf, chunk), index, n) : 0;
+    if (found) runs++;
+    fresh += found;
+    left -= n;
+    index = 0;
+  }
   if (!fresh) return 0;
-  const head = open(memory, heap);
-  countReleased(memory, head, fresh);
+  const head = openWhole(memory, heap);
+  countReleased(memory, head, fresh, runs);
   memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
-  write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(memory, heap, leaf);
+  write(memory, heap, JOURNAL_SCAVENGE, first, from, npages);
+  apply(memory, heap, 0);
   return fresh;
 }
 
-/** Marks free and unscavenged pages of a chunk as scavenged again, without counting that they were released. */
+/** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
-  count(memory, open(memory, heap), npages, HEADER_RELEASED);
+  count(memory, openWhole(memory, heap), npages, HEADER_RELEASED);
   write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(memory, heap, leafOf(memory, heap, chunk));
+  apply(memory, heap, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -241,7 +252,7 @@ export function pass(memory: Memory, heap: number, chunk: number, scavEnd: numbe
   const minPages = memory.i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
   const none = leaf && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
-  memory.f64[(open(memory, heap) + HEADER_SCAV_END) >>> 3] = scavEnd;
+  memory.f64[(openWhole(memory, heap) + HEADER_SCAV_END) >>> 3] = scavEnd;
   write(memory, heap, none ? JOURNAL_CLEAR : JOURNAL_FIELDS, chunk, 0, 0);
   apply(memory, heap, leaf);
 }
@@ -249,17 +260,18 @@ export function pass(memory: Memory, heap: number, chunk: number, scavEnd: numbe
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(memory: Memory, heap: number): void {
   const { i32, f64 } = memory;
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   f64[(head + HEADER_SCAV_END) >>> 3] = i32[(head + HEADER_END) >>> 2] * CHUNK_PAGES;
   i32[(head + HEADER_SCAV_STRICT) >>> 2] = 0;
   count(memory, head, 1, HEADER_SCAV_GENERATION);
-  settleFields(memory, heap);
+  write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
+  apply(memory, heap, 0);
 }
 
 /** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
 export function map(memory: Memory, heap: number, first: number, nchunks: number): void {
   const { i32, u8 } = memory;
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   const end = first + nchunks;
   const empty = !i32[(head + HEADER_CHUNKS) >>> 2];
   if (empty || first < i32[(head + HEADER_START) >>> 2]) i32[(head + HEADER_START) >>> 2] = first;

@@ -3,9 +3,12 @@
 // every step can be repeated.
 
 import {
+  COUNTS,
+  COUNTS_END,
   FIELDS,
   FIELDS_END,
   HEADER_DRAFT,
+  JOURNAL_BRIEF,
   JOURNAL_CHUNK,
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
@@ -13,10 +16,17 @@ import {
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
-/** Opens the journal. Returns the address from which the call reads and changes the header's fields. */
+/** Opens the journal for an entry of JOURNAL_BRIEF. Returns the address from which the call reads and changes counts. */
 export function open(memory: Memory, heap: number): number {
   const draft = memory.i32[(heap + HEADER_DRAFT) >>> 2];
-  if (draft) copyFields(memory, heap + draft, heap);
+  if (draft) copy(memory, heap + draft, heap, COUNTS, COUNTS_END);
+  return heap + draft;
+}
+
+/** Opens the journal. Returns the address from which the call reads and changes the header's fields. */
+export function openWhole(memory: Memory, heap: number): number {
+  const draft = memory.i32[(heap + HEADER_DRAFT) >>> 2];
+  if (draft) copy(memory, heap + draft, heap, FIELDS, FIELDS_END);
   return heap + draft;
 }
 
@@ -35,13 +45,20 @@ export function write(
   i32[(heap + JOURNAL_OP) >>> 2] = op;
 }
 
-/** Takes over the drafted fields and empties the journal. */
+/** Takes over what was drafted and empties the journal. */
 export function close(memory: Memory, heap: number): void {
-  const draft = memory.i32[(heap + HEADER_DRAFT) >>> 2];
-  if (draft) copyFields(memory, heap, heap + draft);
-  memory.i32[(heap + JOURNAL_OP) >>> 2] = 0;
+  const { i32 } = memory;
+  const draft = i32[(heap + HEADER_DRAFT) >>> 2];
+  if (draft) {
+    if (i32[(heap + JOURNAL_OP) >>> 2] & ~JOURNAL_BRIEF) copy(memory, heap, heap + draft, FIELDS, FIELDS_END);
+    else copy(memory, heap, heap + draft, COUNTS, COUNTS_END);
+  }
+  i32[(heap + JOURNAL_OP) >>> 2] = 0;
 }
 
-function copyFields({ i32 }: Memory, to: number, from: number): void {
-  i32.copyWithin((to + FIELDS) >>> 2, (from + FIELDS) >>> 2, (from + FIELDS_END) >>> 2);
+/** Copies the fields [first, end). So few are copied faster one by one. */
+function copy({ i32 }: Memory, to: number, from: number, first: number, end: number): void {
+  const distance = (to - from) >> 2;
+  const last = (from + end) >>> 2;
+  for (let word = (from + first) >>> 2; word < last; word++) i32[word + distance] = i32[word];
 }

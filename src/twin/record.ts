@@ -42,7 +42,7 @@ import type { Memory } from "../memory.ts";
 import { apply } from "./apply.ts";
 import { popcntRange } from "./bits.ts";
 import { count, countReleased, countTaken, lowerSearch, total } from "./fields.ts";
-import { open, write } from "./journal.ts";
+import { openWhole, write } from "./journal.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
 /** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
@@ -89,7 +89,7 @@ export function newRecord(
   index: number,
   npages: number,
 ): number {
-  const ref = planRecord(memory, heap, open(memory, heap), kind, owner);
+  const ref = planRecord(memory, heap, openWhole(memory, heap), kind, owner);
   write(memory, heap, JOURNAL_NEW, chunk, index, npages);
   apply(memory, heap, 0);
   return ref;
@@ -109,7 +109,7 @@ export function hold(
   npages: number,
   scavEnd: number,
 ): number {
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   const leaf = leafOf(memory, heap, chunk);
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
   countTaken(memory, head, npages, scavenged);
@@ -127,7 +127,7 @@ export function hold(
 /** Ends a hold as one of the HOLD_ numbers says. */
 export function endHold(memory: Memory, heap: number, ref: number, outcome: number): void {
   const { i32 } = memory;
-  const head = open(memory, heap);
+  const head = openWhole(memory, heap);
   const record = heap + ref;
   const chunk = i32[(record + RECORD_CHUNK) >>> 2];
   const index = i32[(record + RECORD_INDEX) >>> 2];
@@ -141,7 +141,7 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
   }
   if (outcome === HOLD_RELEASED) {
     op |= JOURNAL_SCAVENGE;
-    countReleased(memory, head, npages);
+    countReleased(memory, head, npages, 1);
   }
   if (outcome === HOLD_DECLINED) i32[(head + HEADER_SCAV_STRICT) >>> 2] = 1;
   if (outcome === HOLD_UNDONE) total(memory, head, -1, HEADER_ALLOCS);

@@ -1,0 +1,111 @@
+// Heaps that workers share: what sharing costs a single one, and how two get along.
+
+const PAGE = 8192;
+const CHUNK_BYTES = 512 * PAGE;
+const CHUNKS = 16384;
+const ENTRIES = { ts: "ts.js", wasm: "index.js" };
+/** How long workers are looked at, and how often: the middle ratio counts. */
+const WINDOW_MS = 200;
+const ROUNDS = 5;
+/** How long the slow hook of the slow system sleeps. */
+const HOOK_MS = 100;
+
+const about = { group: "workers", columns: Object.keys(ENTRIES) };
+
+/** alloc and free of one page on a heap that is plain or shared, without anybody else. */
+const alone = (shared) => ({
+  ...about,
+  name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
+  input: "npages 1",
+  create: ({ PageAlloc }) => {
+    const heap = new PageAlloc({ shared });
+    heap.grow(0, 1024 * CHUNK_BYTES);
+    for (let i = 0; i < 1000; i++) heap.alloc(1);
+    return {
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const base = heap.alloc(1);
+          heap.free(base, 1);
+          sum += base / PAGE;
+        }
+        return sum;
+      },
+    };
+  },
+});
+
+/** A heap of 64 GiB, the upper half of each chunk free and unscavenged. */
+function wornHeap(PageAlloc) {
+  const heap = new PageAlloc({ shared: true, physHugePageSize: 0 });
+  heap.grow(0, CHUNKS * CHUNK_BYTES);
+  heap.allocRange(0, CHUNKS * 512);
+  for (let chunk = 0; chunk < CHUNKS; chunk++) heap.free(chunk * CHUNK_BYTES + CHUNK_BYTES / 2, 256);
+  heap.resetScavengeAddr();
+  return heap;
+}
+
+/** The middle of what `look` gives, over some rounds, each on a heap and with two actors of its own. */
+async function middle({ startActor }, column, look) {
+  const actors = [await startActor(), await startActor()];
+  const found = [];
+  try {
+    for (let round = 0; round < ROUNDS; round++) {
+      const heap = wornHeap(column.PageAlloc);
+      const entry = ENTRIES[heap.engine === "wasm" ? "wasm" : "ts"];
+      const request = (actor, task, ms) => actors[actor].ask({ task, ms, entry, handle: heap.handle });
+      found.push(await look(request));
+      heap.dispose();
+    }
+  } finally {
+    for (const actor of actors) actor.end();
+  }
+  return found.sort((a, b) => a - b)[ROUNDS >> 1];
+}
+
+/** Ratios of what workers do together to what one of them does alone. */
+const RATIOS = [
+  {
+    name: "page caches in 2 workers, to the rate of 1",
+    input: "npages 1",
+    async look(ask) {
+      const one = await ask(0, "fromCaches", WINDOW_MS);
+      const two = await Promise.all([ask(0, "fromCaches", WINDOW_MS), ask(1, "fromCaches", WINDOW_MS)]);
+      return (two[0] + two[1]) / one;
+    },
+  },
+  {
+    name: "alloc's p99 while another scavenges, to that without",
+    input: `${CHUNKS.toLocaleString("en")} chunks`,
+    async look(ask) {
+      const calm = await ask(0, "slowest", WINDOW_MS);
+      const [busy] = await Promise.all([ask(0, "slowest", WINDOW_MS), ask(1, "scavenge", WINDOW_MS)]);
+      return busy / calm;
+    },
+  },
+  {
+    name: "alloc + free while another's hook sleeps, to the rate without",
+    input: `${HOOK_MS} ms`,
+    async look(ask) {
+      const usual = await ask(0, "pairs", HOOK_MS);
+      const [meanwhile] = await Promise.all([ask(0, "pairs", HOOK_MS), ask(1, "sleepInHook", HOOK_MS)]);
+      return meanwhile / usual;
+    },
+  },
+];
+
+/** The cases on shared heaps; those of two workers only where the environment can start any. */
+export function workerCases(environment) {
+  if (!environment.startActor) return [];
+  return [
+    alone(false),
+    alone(true),
+    ...RATIOS.map(({ name, input, look }) => ({
+      ...about,
+      name,
+      input,
+      unit: "ratio",
+      value: (column) => middle(environment, column, look),
+    })),
+  ];
+}
