@@ -74,6 +74,7 @@ export class SharedMemories {
       refuse("handle", handle, "what heap.handle gives");
     }
     const engine = this.#engine(memory);
+    engine.memory.refresh();
     const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
     if (word(HEADER_MAGIC) !== MAGIC || word(HEADER_VERSION) !== VERSION) {
       refuse("handle", handle, "that of a heap of this version of palloc");
