@@ -2,10 +2,7 @@
 //
 //   npm run bench:browser -- [--headless [--quick] [--only PATTERN]]
 import { parseArgs } from "node:util";
-import { chromium } from "playwright";
-import { createServer } from "vite";
-import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "../../scripts/chromium.mjs";
-import { root } from "../../scripts/files.mjs";
+import { runPage, servePages } from "../../scripts/pages.mjs";
 import { buildInside } from "../inside/build.mjs";
 import { printTables } from "../report/terminal.mjs";
 
@@ -17,40 +14,14 @@ const { values: options } = parseArgs({
   },
 });
 
-/** Runs the page in headless Chromium. Gives its results, or throws what it threw. */
-async function runHeadless(url) {
-  const executablePath = findChromium();
-  if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
-  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-  try {
-    const page = await browser.newPage();
-    page.on("pageerror", (error) => console.error(error));
-    await page.goto(url);
-    const ended = page.locator("#status[data-done], #status[data-failed]");
-    await ended.waitFor({ state: "attached", timeout: 3_600_000 });
-    const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
-    if (failed) throw new Error(failed);
-    return JSON.parse(done);
-  } finally {
-    await browser.close();
-  }
-}
-
 await buildInside();
-const server = await createServer({
-  root,
-  configFile: false,
-  logLevel: "warn",
-  server: { headers: ISOLATION_HEADERS, watch: null, hmr: false },
-  optimizeDeps: { include: ["tinybench"] },
-});
-await server.listen();
-const url = new URL("bench/browser/index.html", server.resolvedUrls.local[0]);
+const server = await servePages(["tinybench"]);
+const url = server.url("bench/browser/index.html");
 if (options.headless) {
   if (options.quick) url.searchParams.set("quick", "");
   url.searchParams.set("only", options.only);
   try {
-    const { header, columns, rows } = await runHeadless(url.href);
+    const { header, columns, rows } = await runPage(url, 3_600_000);
     console.log(header.browser);
     printTables(rows, columns);
   } finally {

@@ -1,0 +1,43 @@
+// The project's own web pages: serving them, and running one in headless Chromium for what it has to say.
+import { chromium } from "playwright";
+import { createServer } from "vite";
+import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./chromium.mjs";
+import { root } from "./files.mjs";
+
+/** Serves the project, cross-origin isolated. `packages` are those from npm that its pages import. */
+export async function servePages(packages = []) {
+  const server = await createServer({
+    root,
+    configFile: false,
+    logLevel: "warn",
+    server: { headers: ISOLATION_HEADERS, watch: null, hmr: false },
+    optimizeDeps: { include: packages },
+  });
+  await server.listen();
+  return {
+    url: (path) => new URL(path, server.resolvedUrls.local[0]),
+    close: () => server.close(),
+  };
+}
+
+/**
+ * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Gives what is done, or throws what
+ * has failed.
+ */
+export async function runPage(url, timeoutMs) {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
+  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+  try {
+    const page = await browser.newPage();
+    page.on("pageerror", (error) => console.error(error));
+    await page.goto(url.href);
+    const ended = page.locator("#status[data-done], #status[data-failed]");
+    await ended.waitFor({ state: "attached", timeout: timeoutMs });
+    const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
+    if (failed) throw new Error(failed);
+    return JSON.parse(done);
+  } finally {
+    await browser.close();
+  }
+}
