@@ -1,5 +1,6 @@
-// Compiles assembly/ to build/palloc.wasm, and writes the module's bytes as build/palloc.wasm.js: a JavaScript module
-// in hexadecimal, which Node, vite and esbuild all import the same way. Does nothing when the output is up to date.
+// Compiles assembly/ to build/palloc.wasm, and build/palloc.shared.wasm for shared memory, and writes the first's bytes as
+// build/palloc.wasm.js: a JavaScript module in hexadecimal, which Node, vite and esbuild all import the same way. Does
+// nothing when the output is up to date.
 //
 //   node scripts/build-wasm.mjs
 import { utimesSync } from "node:fs";
@@ -14,16 +15,18 @@ declare const hex: string;
 export default hex;
 `;
 
-/** Runs the compiler on asconfig.json's release target. Returns its output files by full path, or throws with its report. */
+/** Runs the compiler on asconfig.json's targets. Returns its output files by full path, or throws with its report. */
 async function compile() {
   // Imported only here: loading the compiler takes longer than all else when there is nothing to build.
   const { default: asc } = await import("assemblyscript/asc");
   const outputs = new Map();
-  const { error, stderr } = await asc.main(["--target", "release", "--baseDir", root], {
-    writeFile: (path, content) => void outputs.set(path, content),
-  });
-  if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
-  process.stderr.write(stderr.toString());
+  for (const target of ["release", "shared"]) {
+    const { error, stderr } = await asc.main(["--target", target, "--baseDir", root], {
+      writeFile: (path, content) => void outputs.set(path, content),
+    });
+    if (error) throw new Error(`asc: ${error.message}\n${stderr.toString()}`);
+    process.stderr.write(stderr.toString());
+  }
   return outputs;
 }
 

@@ -126,7 +126,9 @@ async function buildDist() {
   const files = new Map();
   for (const { path, contents } of library.outputFiles) files.set(path, contents);
   for (const [name, text] of declarations()) files.set(dist(name), text);
-  files.set(dist("palloc.wasm"), readFileSync(join(root, "build/palloc.wasm")));
+  for (const name of ["palloc.wasm", "palloc.shared.wasm"]) {
+    files.set(dist(name), readFileSync(join(root, "build", name)));
+  }
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
   files.set(dist("cli-licences.txt"), licences(command.metafile));
   for (const [path, content] of files) writeWhole(path, content);

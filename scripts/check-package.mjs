@@ -10,6 +10,7 @@ const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
   /^dist\/(index|ts|trace|cli)\.js$/,
   /^dist\/palloc\.wasm$/,
+  /^dist\/palloc\.shared\.wasm$/,
   /^dist\/go-compile-runtime\.pt\.gz$/,
   /^dist\/cli-licences\.txt$/,
 ];
@@ -35,7 +36,7 @@ function passes(command, ...args) {
 const sound = [
   missing.length + strays.length === 0,
   passes("publint", "--strict"),
-  // palloc.wasm is an asset, with no types to resolve.
+  // These are assets, with no types to resolve.
   passes(
     "attw",
     "--pack",
@@ -44,6 +45,7 @@ const sound = [
     "esm-only",
     "--exclude-entrypoints",
     "palloc.wasm",
+    "palloc.shared.wasm",
     "--no-emoji",
   ),
 ];

@@ -2,6 +2,7 @@
 // there is none.
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { wasmBytes, withSharedMemory } from "../src/wasm/bytes.ts";
 import type { Palloc } from "./support/subject.ts";
 
 const unavailable = expect.objectContaining({
@@ -120,6 +121,23 @@ describe("with WebAssembly", () => {
     expect(new PageAlloc().engine).toBe("wasm");
     expect(made).toMatchObject({ modules: 0, instances: 1 });
     expect(compile).not.toHaveBeenCalled();
+  });
+
+  it("init takes a module for shared heaps", async () => {
+    const bytes = await readFile(new URL("../build/palloc.shared.wasm", import.meta.url));
+    const shared = await WebAssembly.compile(bytes);
+    const { PageAlloc, init } = await freshPalloc();
+    await init(undefined, shared);
+    const modules = made.modules;
+    const heap = new PageAlloc({ shared: true });
+    heap.grow(0, 1);
+    expect(heap.alloc(1)).toBe(0);
+    expect(made).toMatchObject({ modules, instances: 2 });
+  });
+
+  it("the module for shared memory that is made of the inlined bytes is the compiler's", async () => {
+    const compiled = await readFile(new URL("../build/palloc.shared.wasm", import.meta.url));
+    expect(Buffer.from(withSharedMemory(wasmBytes()))).toEqual(compiled);
   });
 
   it("init after first use changes nothing", async () => {

@@ -1,4 +1,4 @@
-// The engine in WebAssembly: an instance of palloc.wasm over memory of its own.
+// The engine in WebAssembly: an instance of palloc.wasm over memory of its own, or over shared memory.
 
 import { show } from "../args.ts";
 import type { Engine, Kernels } from "../engine.ts";
@@ -81,6 +81,7 @@ function unavailable(cause: unknown): PageAllocError {
   const why = typeof WebAssembly === "undefined" ? "this runtime has no WebAssembly" : String(cause);
   const message =
     `palloc cannot run its WebAssembly engine: ${why}. Import "palloc/ts" instead, which needs none; or, where bytes ` +
-    'must not be compiled, pass a module made from "palloc/palloc.wasm" to init().';
+    'must not be compiled, pass modules made from "palloc/palloc.wasm" and, for shared heaps, from ' +
+    '"palloc/palloc.shared.wasm" to init().';
   return new PageAllocError("ERR_WASM_UNAVAILABLE", message, { cause });
 }
