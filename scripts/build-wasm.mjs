@@ -1,5 +1,5 @@
 // Compiles assembly/ to build/palloc.wasm, and build/palloc.shared.wasm for shared memory, and writes the first's bytes as
-// build/palloc.wasm.js: a JavaScript module in hexadecimal, which Node, vite and esbuild all import the same way. Does
+// build/palloc.wasm.js: a JavaScript module with one string, which Node, vite and esbuild all import the same way. Does
 // nothing when the output is up to date.
 //
 //   node scripts/build-wasm.mjs
@@ -10,9 +10,9 @@ import { root, upToDate, writeWhole } from "./files.mjs";
 const INPUTS = ["assembly", "src/layout.ts", "asconfig.json", "scripts/build-wasm.mjs", "scripts/files.mjs"];
 const STAMP = "build/palloc.wasm.js";
 
-const DECLARATION = `/** The bytes of palloc.wasm in hexadecimal. */
-declare const hex: string;
-export default hex;
+const DECLARATION = `/** The bytes of palloc.wasm, each a character whose code is the byte with its bit 6 inverted. */
+declare const text: string;
+export default text;
 `;
 
 /** Runs the compiler on asconfig.json's targets. Returns its output files by full path, or throws with its report. */
@@ -36,10 +36,12 @@ export async function buildWasm() {
   const started = new Date();
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
-  // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 900 bytes less to ship.
-  const hex = Buffer.from(outputs.get(join(root, "build/palloc.wasm"))).toString("hex");
+  // Gzip finds the repetitions in bytes that keep their borders, which base64 hides. Instructions become letters by the
+  // change of one bit, which needs no escapes: 400 bytes less to ship than in hexadecimal, and 1,700 than in base64.
+  const bytes = outputs.get(join(root, "build/palloc.wasm"));
+  const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 64)).toString("latin1"));
   writeWhole(join(root, "build/palloc.wasm.d.ts"), DECLARATION);
-  writeWhole(join(root, STAMP), `export default "${hex}";\n`);
+  writeWhole(join(root, STAMP), `export default ${text};\n`);
   // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
   utimesSync(join(root, STAMP), started, started);
 }

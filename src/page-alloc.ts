@@ -169,8 +169,8 @@ export class PageAlloc {
 
   /**
    * The heap that another thread, or this one, has made and whose `handle` it has posted. Either engine attaches to a heap
-   * of the other. Hooks and the time that calls wait for the lock are those of each object. Throws TypeError for anything
-   * but a handle.
+   * of the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
+   * TypeError for anything but a handle, PageAllocError ERR_WASM_UNAVAILABLE.
    */
   static attach(
     handle: PageAllocHandle,
@@ -449,7 +449,7 @@ export class PageAlloc {
    * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not begun;
    * its page caches are flushed, pages that its hooks held are free, unscavenged if a hook was to release them, and the
    * lock is free. Pages that it had allocated stay in use: only their user knows of them. Calling this for a worker that
-   * is still at work breaks the heap. Takes about a microsecond a chunk if the worker died within a call. Throws
+   * is still at work breaks the heap; in a browser, a worker may go on for seconds after `terminate()`. Takes about a microsecond a chunk if the worker died within a call. Throws
    * RangeError for a number that no object has, or this one's; PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
@@ -459,16 +459,29 @@ export class PageAlloc {
     recover(core, owner);
   }
 
-  /** `alloc` for a thread that may not block, as a page's main thread: waits for the lock without blocking. */
+  /**
+   * Makes a call of this heap, say `callAsync((heap) => heap.grow(base, nbytes))`, for a thread that may not block, as a
+   * page's main thread: waits for the lock without blocking. Further calls in `call` take the lock as ever. Gives what
+   * `call` gives. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
+   */
+  async callAsync<T>(call: (heap: this) => T): Promise<T> {
+    if (typeof call !== "function") refuse("call", call, "a function");
+    return this[CORE].lock.whenFree(() => call(this));
+  }
+
+  /**
+   * `alloc` for a thread that may not block. What `lastAllocScavenged` says is this call's only until the next; use
+   * `callAsync` to have both.
+   */
   async allocAsync(npages: number): Promise<number> {
     this[CORE].count(npages);
-    return this[CORE].lock.whenFree(() => this.alloc(npages));
+    return this.callAsync(() => this.alloc(npages));
   }
 
   /** `free` for a thread that may not block. */
   async freeAsync(base: number, npages: number): Promise<void> {
     this[CORE].range(base, npages);
-    return this[CORE].lock.whenFree(() => this.free(base, npages));
+    return this.callAsync(() => this.free(base, npages));
   }
 
   /** `scavenge` for a thread that may not block. Others may use this heap object while it waits. */
