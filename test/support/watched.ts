@@ -1,0 +1,121 @@
+// Heap objects of the twin whose every store, and every use of the lock, can be watched. So a test can act between any two
+// of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it was.
+import * as ts from "palloc/ts";
+import type { Engine } from "../../src/engine.ts";
+import { type Backing, Memory } from "../../src/memory.ts";
+import { lockOf } from "../../src/page-alloc.ts";
+import { SharedMemories, type SharedMemory } from "../../src/shared.ts";
+import { twinOver } from "../../src/twin/engine.ts";
+import type { PageAlloc, Palloc } from "./subject.ts";
+
+/** What a heap object does that others can see. */
+export type Deed = "acquire" | "store" | "release";
+
+/** Who is told of each deed; what it throws, the heap object's call throws. */
+export interface Watcher {
+  before?(deed: Deed): void;
+  after(deed: Deed): void;
+}
+
+type Options = Parameters<Palloc["PageAlloc"]["attach"]>[1];
+type View = Int32Array | Float64Array | Uint8Array | BigUint64Array;
+
+let watcher: Watcher | undefined;
+
+/** Runs `work`, which uses watched heap objects, and tells `by` of what they do. */
+export function watch<T>(by: Watcher, work: () => T): T {
+  watcher = by;
+  try {
+    return work();
+  } finally {
+    watcher = undefined;
+  }
+}
+
+/** Attaches a heap object that can be watched. */
+export function attachWatched(handle: PageAlloc["handle"], options?: Options): PageAlloc {
+  const heap = WatchedAlloc.attach(handle, options);
+  const lock = lockOf(heap);
+  const { acquire, release } = lock;
+  lock.acquire = (patient) => told("acquire", () => acquire.call(lock, patient));
+  lock.release = () => told("release", () => release.call(lock));
+  return heap;
+}
+
+/** Does a deed, and tells of it. */
+function told(deed: Deed, work: () => void): void {
+  watcher?.before?.(deed);
+  work();
+  watcher?.after(deed);
+}
+
+/** Memory whose views tell of each element that is stored. Atomics take none of them: for those there is `bare`. */
+class WatchedMemory extends Memory {
+  override refresh(): void {
+    super.refresh();
+    this.i32 = watched(this.i32);
+    this.f64 = watched(this.f64);
+    this.u8 = watched(this.u8);
+    this.u64 = watched(this.u64);
+  }
+}
+
+/** The same memory, unwatched. */
+class BareMemory extends Memory {
+  declare watched?: WatchedMemory;
+
+  override refresh(): void {
+    super.refresh();
+    this.watched?.refresh();
+  }
+}
+
+/** A view that tells of stores. Calls that store many elements do so one by one. */
+function watched<T extends View>(view: T): T {
+  const store = (i: number, value: T[number]) =>
+    told("store", () => {
+      view[i] = value;
+    });
+  const calls: Record<string | symbol, unknown> = {
+    fill: (value: T[number], start: number, end: number) => {
+      for (let i = start; i < end; i++) store(i, value);
+    },
+    set: (values: ArrayLike<T[number]>, start = 0) => {
+      for (let i = 0; i < values.length; i++) store(start + i, values[i]);
+    },
+    copyWithin: (to: number, start: number, end: number) => {
+      view.slice(start, end).forEach((value, i) => {
+        store(to + i, value);
+      });
+    },
+  };
+  return new Proxy(view, {
+    get(target, name) {
+      const member = calls[name] ?? Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+    set(_, name, value) {
+      store(Number(name), value);
+      return true;
+    },
+  });
+}
+
+/** The twin on watched memory. What is not watched, as the lock's own word, is stored in the bare one. */
+function watchedEngine(memory: SharedMemory): Engine {
+  const backing = memory as Backing;
+  const bare = new BareMemory(backing);
+  const watched = new WatchedMemory(backing);
+  bare.watched = watched;
+  const { memory: _, ...calls } = twinOver(watched);
+  return {
+    ...calls,
+    get memory() {
+      return watcher ? watched : bare;
+    },
+  };
+}
+
+class WatchedAlloc extends ts.PageAlloc {
+  static override readonly sharedMemories = new SharedMemories(watchedEngine);
+}
