@@ -5,6 +5,7 @@ import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
   FANOUT,
+  JOURNAL_AGAIN,
   JOURNAL_CACHE,
   JOURNAL_CHUNK,
   JOURNAL_CLAIM,
@@ -38,7 +39,7 @@ import {
 } from "../src/layout";
 import { clearRange, setRange } from "./bits";
 import { close } from "./journal";
-import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree";
+import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary } from "./tree";
 import { clearCandidate, markCandidate } from "./walk";
 
 /** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
@@ -82,7 +83,11 @@ function markRange(heap: usize, leaf: usize, op: u32): void {
       if (op & JOURNAL_SCAVENGE) setScavenged(data, index, n);
       else markCandidate(heap, leaf, chunk);
     }
-    if (resummarize(leaf, chunk)) changed = true;
+    const summed =
+      op & JOURNAL_AGAIN
+        ? resummarize(leaf, chunk)
+        : updateSummary(leaf, chunk, index, n, (op & JOURNAL_CLAIM) != 0);
+    if (summed) changed = true;
     left -= n;
     const leaves = !left || (chunk & (FANOUT - 1)) == FANOUT - 1;
     if (leaves && changed) {

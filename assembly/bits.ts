@@ -1,6 +1,8 @@
 // PageBits: one bitmap of 512 pages as eight 64-bit words, and what is done to a range of its bits. A range is at least
 // one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
+import { CHUNK_PAGES } from "../src/layout";
+
 /** Bits of the first word of a range from page `i` on. */
 function headMask(i: u32): u64 {
   return ~(<u64>0) << i;
@@ -53,4 +55,22 @@ export function popcntRange(bits: usize, i: u32, n: u32): u32 {
   let count = popcnt(load<u64>(word) & headMask(i));
   while ((word += 8) < end) count += popcnt(load<u64>(word));
   return <u32>(count + popcnt(load<u64>(end) & tailMask(last)));
+}
+
+/** How many pages just below page `i` have no bit set. */
+export function freeBelow(bits: usize, i: u32): u32 {
+  for (let end = i; end; end = (end - 1) & ~63) {
+    const used = load<u64>(wordOf(bits, end - 1)) << (63 - ((end - 1) & 63));
+    if (used) return i - end + <u32>clz(used);
+  }
+  return i;
+}
+
+/** How many pages from page `i` on, which may be the end, have no bit set. */
+export function freeAbove(bits: usize, i: u32): u32 {
+  for (let first = i; first < <u32>CHUNK_PAGES; first = (first | 63) + 1) {
+    const used = load<u64>(wordOf(bits, first)) >> (first & 63);
+    if (used) return first - i + <u32>ctz(used);
+  }
+  return CHUNK_PAGES - i;
 }

@@ -95,13 +95,18 @@ function take(heap: usize, head: usize, leaf: usize, chunk: u32, index: u32, npa
   apply(heap, leaf);
 }
 
+/** The leaf of the first chunk that the latest `inspect` saw. */
+let firstLeaf: usize = 0;
+
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   let answer: u32 = RANGE_DONE;
+  firstLeaf = 0;
   for (let left = npages; left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
+    if (!firstLeaf) firstLeaf = leaf;
     const part = leaf + ((chunk & (FANOUT - 1)) << 2);
     const whole = inUse ? !load<u32>(part, NODE_MAX) : load<u32>(part, NODE_START) == CHUNK_PAGES;
     if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
@@ -127,7 +132,7 @@ export function alloc(heap: usize, npages: u32): f64 {
 /** Takes exactly these pages. One of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, false);
-  if (answer == RANGE_DONE) take(heap, open(heap), leafOf(heap, chunk), chunk, index, npages);
+  if (answer == RANGE_DONE) take(heap, open(heap), firstLeaf, chunk, index, npages);
   return answer;
 }
 
@@ -141,7 +146,7 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   count(head, -npages, HEADER_IN_USE);
   total(head, 1, HEADER_FREES);
   write(heap, JOURNAL_UNCLAIM, chunk, index, npages);
-  apply(heap, leafOf(heap, chunk));
+  apply(heap, firstLeaf);
   return RANGE_DONE;
 }
 

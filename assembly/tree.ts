@@ -25,9 +25,9 @@ import {
   NODE_SHAPE,
   NODE_START,
 } from "../src/layout";
-import { popcntRange } from "./bits";
+import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
-import { mergeInto, setChunkSummary, summarize } from "./summary";
+import { mergeInto, setChunkSummary, setSummary, summarize } from "./summary";
 
 /** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
 const ENDLESS: u32 = 0xffffffff;
@@ -90,6 +90,29 @@ export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32,
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
 export function resummarize(leaf: usize, chunk: u32): bool {
   return setChunkSummary(leaf, chunk & (FANOUT - 1), summarize(dataOf(leaf, chunk)));
+}
+
+/**
+ * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or the
+ * other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ */
+export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): bool {
+  const slot = chunk & (FANOUT - 1);
+  const part = leaf + (slot << 2);
+  const data = dataOf(leaf, chunk);
+  const end = index + npages;
+  const below = freeBelow(data, index);
+  const above = freeAbove(data, end);
+  const run = below + npages + above;
+  let longest = load<u32>(part, NODE_MAX);
+  if (inUse) {
+    if (run == longest) return resummarize(leaf, chunk);
+  } else {
+    longest = max(longest, run);
+  }
+  const first = below != index ? load<u32>(part, NODE_START) : inUse ? below : run;
+  const last = end + above != CHUNK_PAGES ? load<u32>(part, NODE_END) : inUse ? above : run;
+  return setSummary(leaf, slot, first, longest, last);
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */

@@ -260,8 +260,10 @@ export const JOURNAL_FLUSH = 256;
 export const JOURNAL_MAP = 512;
 /** Only the counts change. */
 export const JOURNAL_COUNTS = 1024;
+/** The entry is carried out again: its range may be marked in part. */
+export const JOURNAL_AGAIN = 2048;
 /** Entries of these alone draft only the counts. */
-export const JOURNAL_BRIEF = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_COUNTS;
+export const JOURNAL_BRIEF = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_COUNTS | JOURNAL_AGAIN;
 
 /** Where the header's fields begin. */
 export const FIELDS = HEADER_USED;

@@ -52,13 +52,11 @@ export class Memory {
     while (this.size < bytes) {
       const { size } = this;
       this.refresh();
-      if (
-        this.size === size &&
-        !this.grow(Math.ceil((bytes - size) / MEMORY_PAGE / REACH_STEP) * REACH_STEP)
-      ) {
-        this.refresh();
-        if (this.size === size) return false;
-      }
+      if (this.size > size) continue;
+      const pages = Math.ceil((bytes - size) / MEMORY_PAGE / REACH_STEP) * REACH_STEP;
+      if (this.grow(Math.min(pages, MEMORY_PAGES_MAX - size / MEMORY_PAGE))) continue;
+      this.refresh();
+      if (this.size === size) return false;
     }
     return true;
   }

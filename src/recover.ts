@@ -11,6 +11,7 @@ import {
   HEADER_RECORDS,
   HEADER_ROOT,
   HEADER_USED,
+  JOURNAL_AGAIN,
   JOURNAL_CACHE,
   JOURNAL_CHUNK,
   JOURNAL_COUNTS,
@@ -52,7 +53,7 @@ export function recover(core: Core, owner: number): void {
 /** Brings the call that the journal speaks of to an end. */
 function finishCall(core: Core): void {
   const { engine, at } = core;
-  const op = core.get(JOURNAL_OP);
+  const op = core.get(JOURNAL_OP) & ~JOURNAL_AGAIN;
   if (op & ~(JOURNAL_FIELDS | JOURNAL_COUNTS)) {
     const chunk = core.get(JOURNAL_CHUNK);
     const root = core.get(HEADER_ROOT);
@@ -64,7 +65,10 @@ function finishCall(core: Core): void {
     }
   }
   if (op === JOURNAL_MAP) core.set(JOURNAL_OP, 0);
-  else if (op) engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
+  else if (op) {
+    core.set(JOURNAL_OP, op | JOURNAL_AGAIN);
+    engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
+  }
   for (const half of [0, 4]) {
     core.set(JOURNAL_CACHE + half, 0);
     core.set(JOURNAL_SCAV + half, 0);

@@ -240,29 +240,33 @@ export class Driver {
 
   /** Goes over the results of the operations [from, to). */
   #account(from: number, to: number): void {
-    const counters = this.counters;
+    const ops = this.#ops;
+    const results = this.#results;
+    const events = this.#events;
     for (let i = from; i < to; i++) {
-      const code = this.#ops[i * OP_NUMBERS];
-      const value = this.#results[i * RESULT_NUMBERS];
+      const code = ops[i * OP_NUMBERS];
       if (code === Op.alloc) {
-        this.#accountAlloc(this.#events[i], value, this.#results[i * RESULT_NUMBERS + 1]);
+        this.#accountAlloc(events[i], results[i * RESULT_NUMBERS], results[i * RESULT_NUMBERS + 1]);
       } else if (code === Op.scavengeRange) {
-        counters.released += value / PAGE_BYTES;
-        counters.scavenged += value / PAGE_BYTES;
+        const npages = results[i * RESULT_NUMBERS] / PAGE_BYTES;
+        this.counters.released += npages;
+        this.counters.scavenged += npages;
       }
     }
   }
 
   #accountAlloc(event: number, base: number, scavenged: number): void {
-    const counters = this.counters;
-    const npages = this.#trace.npages[event];
+    const { counters } = this;
+    const trace = this.#trace;
+    const end = base + trace.npages[event] * PAGE_BYTES;
     // The heap grows only for what then reaches into the new chunks.
-    if (base + npages * PAGE_BYTES > this.#limit) this.#noteGrowth(npages);
-    counters.released -= scavenged / PAGE_BYTES;
-    const retained = counters.sys - counters.released;
-    if (retained > counters.peakRetained) counters.peakRetained = retained;
+    if (end > this.#limit) this.#noteGrowth(trace.npages[event]);
+    if (scavenged) {
+      counters.released -= scavenged / PAGE_BYTES;
+      counters.peakRetained = Math.max(counters.peakRetained, counters.sys - counters.released);
+    }
     this.#placed[event] = (base - this.#plan.heapBase) / PAGE_BYTES;
-    if (base === this.#trace.base[event]) {
+    if (base === trace.base[event]) {
       counters.addressMatches++;
     } else if (counters.mismatchEvent < 0) {
       counters.mismatchEvent = event;

@@ -5,6 +5,7 @@ import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
   FANOUT,
+  JOURNAL_AGAIN,
   JOURNAL_CACHE,
   JOURNAL_CHUNK,
   JOURNAL_CLAIM,
@@ -39,7 +40,7 @@ import {
 import type { Memory } from "../memory.ts";
 import { clearRange, setRange } from "./bits.ts";
 import { close } from "./journal.ts";
-import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove } from "./tree.ts";
+import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary } from "./tree.ts";
 import { clearCandidate, markCandidate } from "./walk.ts";
 
 /** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
@@ -83,7 +84,11 @@ function markRange(memory: Memory, heap: number, firstLeaf: number, op: number):
       if (op & JOURNAL_SCAVENGE) setScavenged(memory, data, index, n);
       else markCandidate(memory, heap, leaf, chunk);
     }
-    if (resummarize(memory, leaf, chunk)) changed = true;
+    const summed =
+      op & JOURNAL_AGAIN
+        ? resummarize(memory, leaf, chunk)
+        : updateSummary(memory, leaf, chunk, index, n, (op & JOURNAL_CLAIM) !== 0);
+    if (summed) changed = true;
     left -= n;
     const leaves = !left || (chunk & (FANOUT - 1)) === FANOUT - 1;
     if (leaves && changed) {

@@ -114,6 +114,9 @@ function take(
   apply(memory, heap, leaf);
 }
 
+/** The leaf of the first chunk that the latest `inspect` saw. */
+let firstLeaf = 0;
+
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
 export function inspect(
   memory: Memory,
@@ -125,10 +128,12 @@ export function inspect(
 ): number {
   const { i32 } = memory;
   let answer = RANGE_DONE;
+  firstLeaf = 0;
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
+    firstLeaf ||= leaf;
     const part = (leaf >>> 2) + (chunk & (FANOUT - 1));
     const whole = inUse ? !i32[part + NODE_MAX / 4] : i32[part + NODE_START / 4] === CHUNK_PAGES;
     if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
@@ -161,8 +166,7 @@ export function allocRange(
   npages: number,
 ): number {
   const answer = inspect(memory, heap, chunk, index, npages, false);
-  if (answer === RANGE_DONE)
-    take(memory, heap, open(memory, heap), leafOf(memory, heap, chunk), chunk, index, npages);
+  if (answer === RANGE_DONE) take(memory, heap, open(memory, heap), firstLeaf, chunk, index, npages);
   return answer;
 }
 
@@ -176,7 +180,7 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
   count(memory, head, -npages, HEADER_IN_USE);
   total(memory, head, 1, HEADER_FREES);
   write(memory, heap, JOURNAL_UNCLAIM, chunk, index, npages);
-  apply(memory, heap, leafOf(memory, heap, chunk));
+  apply(memory, heap, firstLeaf);
   return RANGE_DONE;
 }
 

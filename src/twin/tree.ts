@@ -26,9 +26,9 @@ import {
   NODE_START,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { popcntRange } from "./bits.ts";
+import { freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
-import { mergeInto, setChunkSummary, summarize } from "./summary.ts";
+import { mergeInto, setChunkSummary, setSummary, summarize } from "./summary.ts";
 
 /** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
 const ENDLESS = 0xffffffff;
@@ -101,6 +101,37 @@ export function countScavenged(
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
 export function resummarize(memory: Memory, leaf: number, chunk: number): boolean {
   return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), summarize(memory, dataOf(leaf, chunk)));
+}
+
+/**
+ * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or the
+ * other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ */
+export function updateSummary(
+  memory: Memory,
+  leaf: number,
+  chunk: number,
+  index: number,
+  npages: number,
+  inUse: boolean,
+): boolean {
+  const { i32 } = memory;
+  const slot = chunk & (FANOUT - 1);
+  const part = (leaf >>> 2) + slot;
+  const data = dataOf(leaf, chunk);
+  const end = index + npages;
+  const below = freeBelow(memory, data, index);
+  const above = freeAbove(memory, data, end);
+  const run = below + npages + above;
+  let longest = i32[part + NODE_MAX / 4];
+  if (inUse) {
+    if (run === longest) return resummarize(memory, leaf, chunk);
+  } else {
+    longest = Math.max(longest, run);
+  }
+  const first = below !== index ? i32[part + NODE_START / 4] : inUse ? below : run;
+  const last = end + above !== CHUNK_PAGES ? i32[part + NODE_END / 4] : inUse ? above : run;
+  return setSummary(memory, leaf, slot, first, longest, last);
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
