@@ -1,5 +1,5 @@
-// One of several workers that use a shared heap at once. Answers `{ id, task, entry, handle, ms }` with `{ id, answer }`
-// or `{ id, error }`: it attaches to the heap and does the task over and over for that many ms.
+// One of several workers that use a shared heap at once. Asked `{ task, entry, handle, ms }`, it attaches to the heap by
+// that entry of the package, does the task over and over for that many ms, and says how it went.
 
 const PAGE = 8192;
 const CACHE_PAGES = 64;
@@ -66,37 +66,13 @@ function sleepInHook({ PageAlloc, handle, ms }) {
 
 const TASKS = { fromCaches, pairs, slowest, scavenge, sleepInHook };
 
-/** Answers requests. `post` sends an answer; the result takes a request. */
-export function serveActor({ importBuilt }, post) {
-  return async ({ id, task, entry, handle, ms }) => {
-    try {
-      const { PageAlloc } = await importBuilt(entry);
-      const heap = PageAlloc.attach(handle);
-      post({ id, answer: TASKS[task]({ PageAlloc, heap, handle, ms }) });
-      heap.dispose();
-    } catch (error) {
-      post({ id, error: `${task}: ${error.stack ?? error}` });
-    }
+/** What answers requests of one environment. */
+export function actorIn({ importBuilt }) {
+  return async ({ task, entry, handle, ms }) => {
+    const { PageAlloc } = await importBuilt(entry);
+    const heap = PageAlloc.attach(handle);
+    const answer = TASKS[task]({ PageAlloc, heap, handle, ms });
+    heap.dispose();
+    return answer;
   };
-}
-
-/**
- * What asks an actor: `send` posts to it, and it calls the function given to `onAnswer` with each answer. Gives a
- * function from a request to a promise of what the actor answers.
- */
-export function actorClient(send, onAnswer) {
-  const waiting = new Map();
-  let latest = 0;
-  onAnswer(({ id, answer, error }) => {
-    const { resolve, reject } = waiting.get(id);
-    waiting.delete(id);
-    if (error) reject(new Error(error));
-    else resolve(answer);
-  });
-  return (request) =>
-    new Promise((resolve, reject) => {
-      const id = ++latest;
-      waiting.set(id, { resolve, reject });
-      send({ id, ...request });
-    });
 }

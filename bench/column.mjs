@@ -1,5 +1,5 @@
 // One column of the scoreboard, in a worker of its own: in one place with the others, the types of one engine would
-// slow the calls of the next. Answers `{ id, settings }` with `{ id, cell }` or `{ id, error }`.
+// slow the calls of the next. Asked `{ id, settings }`, it answers with a cell.
 import { allCases } from "./cases/index.mjs";
 import { insideTwin, insideWasm } from "./inside/loops.mjs";
 import { measure } from "./measure.mjs";
@@ -20,7 +20,7 @@ const ENTRIES = {
 export const COLUMNS = Object.keys(ENTRIES);
 
 /** What measures the cases of one column, by id. */
-export async function openColumn(name, environment) {
+async function openColumn(name, environment) {
   const [column, cases] = await Promise.all([ENTRIES[name](environment), allCases(environment)]);
   const byId = new Map(cases.map((each) => [each.id, each]));
   // What a case has made is kept until the next case comes: making it takes longer than a round.
@@ -39,14 +39,8 @@ export async function openColumn(name, environment) {
   };
 }
 
-/** Answers requests. `post` sends an answer; the result takes a request. */
-export function serveColumn(name, environment, post) {
+/** What answers requests of one column. */
+export function columnIn(name, environment) {
   const opened = openColumn(name, environment);
-  return async ({ id, settings }) => {
-    try {
-      post({ id, cell: await (await opened)(id, settings) });
-    } catch (error) {
-      post({ id, error: `${name}: ${error.stack ?? error}` });
-    }
-  };
+  return async ({ id, settings }) => (await opened)(id, settings);
 }

@@ -4,7 +4,7 @@ import { memoryUsage } from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
-import { actorClient } from "./actor.mjs";
+import { askWith } from "./requests.mjs";
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
@@ -21,8 +21,10 @@ export const environment = {
   },
   startActor() {
     const worker = new Worker(new URL("node-actor.mjs", import.meta.url));
-    const send = (request) => worker.postMessage(request);
-    const ask = actorClient(send, (answer) => worker.on("message", answer));
+    const ask = askWith(
+      (message) => worker.postMessage(message),
+      (take) => worker.on("message", take),
+    );
     return { ask, end: () => worker.terminate() };
   },
 };

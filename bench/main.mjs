@@ -16,6 +16,7 @@ import { markdown } from "./report/markdown.mjs";
 import { plot } from "./report/plot.mjs";
 import { cellText } from "./report/table.mjs";
 import { printTables } from "./report/terminal.mjs";
+import { askWith } from "./requests.mjs";
 import { runScoreboard, SETTINGS, workerColumn } from "./scoreboard.mjs";
 
 const command = new Command("npm run bench --")
@@ -43,8 +44,11 @@ function startColumn(name) {
   worker.on("error", (error) => {
     throw error;
   });
-  const send = (request) => worker.postMessage(request);
-  return { worker, ...workerColumn(name, send, (answer) => worker.on("message", answer)) };
+  const ask = askWith(
+    (message) => worker.postMessage(message),
+    (take) => worker.on("message", take),
+  );
+  return { worker, ...workerColumn(name, ask) };
 }
 
 /** What the figures were taken on. */

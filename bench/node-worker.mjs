@@ -1,7 +1,9 @@
 // A column of the scoreboard in a worker thread of Node.
 import { parentPort, workerData } from "node:worker_threads";
-import { serveColumn } from "./column.mjs";
+import { columnIn } from "./column.mjs";
 import { environment } from "./environment.mjs";
+import { answerWith } from "./requests.mjs";
 
-const answer = serveColumn(workerData, environment, (message) => parentPort.postMessage(message));
+const post = (message) => parentPort.postMessage(message);
+const answer = answerWith(workerData, columnIn(workerData, environment), post);
 parentPort.on("message", answer);

@@ -45,25 +45,11 @@ function agree({ id, cells }) {
   throw new Error(`${id}: ${checks.map(([name, cell]) => `${name} gives ${cell.check}`).join(", ")}`);
 }
 
-/**
- * A column that measures in a worker. `send` posts a request to it, and it calls the function given to `onAnswer` with
- * each answer.
- */
-export function workerColumn(name, send, onAnswer) {
-  const waiting = new Map();
-  onAnswer(({ id, cell, error }) => {
-    const { resolve, reject } = waiting.get(id);
-    waiting.delete(id);
-    if (error) reject(new Error(error));
-    else resolve(cell);
-  });
+/** A column that measures in a worker, which `ask` asks. */
+export function workerColumn(name, ask) {
   return {
     name,
     has: ({ columns }) => columns.includes(name),
-    measure: ({ id }, settings) =>
-      new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
-        send({ id, settings });
-      }),
+    measure: ({ id }, settings) => ask({ id, settings }),
   };
 }

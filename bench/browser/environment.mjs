@@ -1,5 +1,5 @@
 // What the cases need of a browser: where the server of serve.mjs has built files and traces, and other workers.
-import { actorClient } from "../actor.mjs";
+import { askWith } from "../requests.mjs";
 
 async function load(path) {
   const response = await fetch(path);
@@ -15,8 +15,10 @@ export const environment = {
   loadTrace: (file) => load(`/test/fixtures/traces/${file}`),
   startActor() {
     const worker = new Worker(new URL("actor.mjs", import.meta.url), { type: "module" });
-    const send = (request) => worker.postMessage(request);
-    const ask = actorClient(send, (answer) => worker.addEventListener("message", ({ data }) => answer(data)));
+    const ask = askWith(
+      (message) => worker.postMessage(message),
+      (take) => worker.addEventListener("message", ({ data }) => take(data)),
+    );
     return { ask, end: () => worker.terminate() };
   },
 };

@@ -2,6 +2,7 @@
 import { allCases } from "../cases/index.mjs";
 import { COLUMNS } from "../column.mjs";
 import { tables } from "../report/table.mjs";
+import { askWith } from "../requests.mjs";
 import { runScoreboard, SETTINGS, workerColumn } from "../scoreboard.mjs";
 import { environment } from "./environment.mjs";
 
@@ -11,8 +12,11 @@ const output = document.querySelector("#tables");
 
 function startColumn(name) {
   const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module", name });
-  const onAnswer = (answer) => worker.addEventListener("message", ({ data }) => answer(data));
-  return { worker, ...workerColumn(name, (request) => worker.postMessage(request), onAnswer) };
+  const ask = askWith(
+    (message) => worker.postMessage(message),
+    (take) => worker.addEventListener("message", ({ data }) => take(data)),
+  );
+  return { worker, ...workerColumn(name, ask) };
 }
 
 /** A table row; what is in brackets recedes. */

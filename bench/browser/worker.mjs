@@ -1,6 +1,8 @@
 // A column of the scoreboard in a web worker, which is called by the column's name.
-import { serveColumn } from "../column.mjs";
+import { columnIn } from "../column.mjs";
+import { answerWith } from "../requests.mjs";
 import { environment } from "./environment.mjs";
 
-const answer = serveColumn(self.name, environment, (message) => self.postMessage(message));
+const post = (message) => self.postMessage(message);
+const answer = answerWith(self.name, columnIn(self.name, environment), post);
 self.addEventListener("message", ({ data }) => answer(data));
