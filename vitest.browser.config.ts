@@ -21,7 +21,7 @@ export default defineConfig({
   // Known from the start: a dependency that is found in mid-run reloads the page under the tests.
   optimizeDeps: { include: ["fast-check"] },
   test: {
-    include: ["test/{wasm,ts,engines}.test.ts"],
+    include: ["test/{wasm,ts,engines}.test.ts", "test/browser/*.test.ts"],
     testTimeout: 300_000,
     browser: {
       enabled: true,

@@ -1,0 +1,347 @@
+// Shared heaps, a worker or two at a time: what one does all see, and whoever finds the lock held waits, or is told why not.
+import * as wasm from "palloc";
+import * as ts from "palloc/ts";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { CHUNK, PAGE, touchedHeap } from "../support/heaps.ts";
+import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
+import { sameBytes } from "../support/same.ts";
+import type { PageAlloc, Palloc } from "../support/subject.ts";
+import { type Crew, type Hand, withHands } from "../support/workers/crew.ts";
+import { HeapLock } from "../support/workers/heap-lock.ts";
+import { PAIRS, sharedHeap } from "../support/workers/heaps.ts";
+import { Signals, sleep } from "../support/workers/signals.ts";
+
+const ENGINES: [string, Palloc][] = [
+  ["wasm", wasm],
+  ["ts", ts],
+];
+
+/** Runs `work` while a worker holds the heap's lock. */
+async function whileHeld(
+  hand: Hand,
+  { handle }: PageAlloc,
+  work: (owner: number, letGo: () => void) => Promise<unknown>,
+): Promise<void> {
+  const signals = new Signals();
+  const done = hand.run("hold", "ts", { handle, signals: signals.words.buffer });
+  await signals.reached(0, 1);
+  const letGo = () => signals.set(0, 2);
+  try {
+    await work(signals.get(1), letGo);
+  } finally {
+    letGo();
+    await done;
+  }
+}
+
+/** Calls that leave nothing of a heap as it was made. */
+function use(heap: PageAlloc): void {
+  heap.grow(3 * CHUNK, 2 * CHUNK);
+  heap.grow(1000 * CHUNK, 1);
+  const base = heap.alloc(100);
+  heap.alloc(700);
+  heap.free(base, 60);
+  heap.allocToCache().alloc(3);
+  const cache = heap.allocToCache();
+  cache.alloc(1);
+  cache.flush();
+  heap.resetScavengeAddr();
+  heap.scavengeOne();
+  heap.scavenge(20 * PAGE);
+  heap.allocRange(1000 * CHUNK + 5 * PAGE, 9);
+}
+
+export function sharedHeapsSuite(crew: Crew): void {
+  const locked = (...names: string[]) => ({ error: "ERR_LOCKED", names });
+
+  describe.each(PAIRS)("a heap of %s, attached to on %s by workers", (_, theirs, palloc) => {
+    it("what one allocates another sees, and frees", async () => {
+      const heap = sharedHeap(palloc);
+      await withHands(crew, 1, async (hand) => {
+        const { handle } = heap;
+        const results = await hand.call(
+          theirs,
+          { handle },
+          ["alloc", 5],
+          ["free", 0, 3],
+          ["engine"],
+          ["owner"],
+        );
+        expect(results).toEqual([3 * PAGE, undefined, theirs, 2]);
+      });
+      expect(heap.alloc(4)).toBe(8 * PAGE);
+      heap.free(3 * PAGE, 5);
+      heap.check();
+    });
+
+    it("growth by many MiB of bookkeeping is seen by all", async () => {
+      const heap = sharedHeap(palloc);
+      const { handle } = heap;
+      const far = 200_000 * CHUNK;
+      await withHands(crew, 1, async (hand) => {
+        expect(heap.alloc(600)).toBe(-1);
+        await hand.call(
+          theirs,
+          { handle },
+          ["grow", CHUNK, 100_000 * CHUNK],
+          ["allocRange", 9999 * CHUNK, 512],
+        );
+        expect(heap.alloc(9998 * 512)).toBe(3 * PAGE);
+        expect(heap.bounds().end).toBe(100_001);
+        heap.grow(far, 100_000 * CHUNK);
+        expect(await hand.call(theirs, { handle }, ["alloc", 100_000 * 512], ["check"])).toEqual([
+          far,
+          undefined,
+        ]);
+      });
+      expect(heap.stats().metadata).toBeGreaterThan(20 * 2 ** 20);
+      heap.check();
+    });
+
+    it("who finds the lock held for too long is told by whom", async () => {
+      const heap = sharedHeap(palloc);
+      const { handle } = heap;
+      await withHands(crew, 2, async (one, two) => {
+        await whileHeld(one, heap, async (owner) => {
+          const call = () => two.call(theirs, { handle, lockTimeoutMs: 30 }, ["alloc", 1]);
+          await rejected(call, locked(`owner ${owner}`, "30 ms", `recover(${owner})`), "alloc");
+        });
+      });
+      expect(heap.alloc(1)).toBe(3 * PAGE);
+    });
+
+    it("all who wait go on once the lock is free", async () => {
+      const heap = sharedHeap(palloc);
+      const { handle } = heap;
+      await withHands(crew, 3, async (one, ...others) => {
+        await whileHeld(one, heap, async (_, letGo) => {
+          const signals = others.map(() => new Signals());
+          const calls = others.map((hand, i) =>
+            hand.call(theirs, { handle, signals: signals[i].words.buffer }, ["alloc", 2], ["alloc", 2]),
+          );
+          for (const signal of signals) await signal.reached(0, 1);
+          letGo();
+          const bases = (await Promise.all(calls)).flat() as number[];
+          expect(bases.sort((a, b) => a - b)).toEqual([3, 5, 7, 9].map((page) => page * PAGE));
+        });
+      });
+    });
+
+    it("a hook that does not return holds nobody up", async () => {
+      const heap = touchedHeap(palloc, [0, 2], { shared: true });
+      heap.resetScavengeAddr();
+      const { handle } = heap;
+      await withHands(crew, 2, async (slow, other) => {
+        const signals = new Signals();
+        const options = { handle, signals: signals.words.buffer, hook: "unused", spins: false } as const;
+        const released = slow.run("stayInHook", theirs, options);
+        await signals.reached(0, 1);
+        await other.call(theirs, { handle }, ["alloc", 5], ["grow", 9 * CHUNK, 1], ["scavenge"], ["check"]);
+        heap.free(0, 5);
+        signals.set(0, 2);
+        expect(await released).toBe(CHUNK);
+      });
+      expect(heap.stats().released).toBe(3 * CHUNK - 5 * PAGE);
+      heap.check();
+    });
+  });
+
+  describe.each(ENGINES)("a shared heap (%s)", (name, palloc) => {
+    const { PageAlloc } = palloc;
+    afterEach(() => {
+      vi.unstubAllGlobals();
+    });
+
+    it("two objects of one thread share it, each by its own number", () => {
+      const heap = sharedHeap(palloc);
+      const other = PageAlloc.attach(heap.handle);
+      expect([heap.owner, other.owner]).toEqual([1, 2]);
+      const cache = other.allocToCache();
+      expect(other.alloc(1)).toBe(64 * PAGE);
+      heap.free(64 * PAGE, 1);
+      expect(cache.alloc(1)).toBe(3 * PAGE);
+      other.dispose();
+      expect(heap.stats().inUse).toBe(4 * PAGE);
+      expect(() => other.alloc(1)).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
+      heap.check();
+    });
+
+    it("promises wait for the lock where a call may not", async () => {
+      const heap = touchedHeap(palloc, [0], { shared: true });
+      heap.alloc(3);
+      heap.resetScavengeAddr();
+      await withHands(crew, 1, async (hand) => {
+        await whileHeld(hand, heap, async (_, letGo) => {
+          const settled: string[] = [];
+          const note = (name: string) => () => void settled.push(name);
+          const grown = heap.callAsync((heap) => heap.grow(CHUNK, 1));
+          const calls = [heap.allocAsync(2), heap.freeAsync(0, 1), heap.scavengeAsync(), grown] as const;
+          calls.forEach((call, i) => void call.then(note(`call ${i}`)));
+          await sleep(20);
+          expect(settled).toEqual([]);
+          letGo();
+          const [base, , released] = await Promise.all(calls);
+          expect([0, 3 * PAGE]).toContain(base);
+          expect(released).toBeGreaterThanOrEqual(507 * PAGE);
+          expect(heap.stats().sys).toBe(2 * CHUNK);
+        });
+      });
+      heap.check();
+    });
+
+    it("promises give up after lockTimeoutMs", async () => {
+      const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
+      await withHands(crew, 1, async (hand) => {
+        await whileHeld(hand, heap, async (owner) => {
+          const refusal = locked(`owner ${owner}`, "20 ms", `recover(${owner})`);
+          await rejected(() => heap.allocAsync(1), refusal, "allocAsync");
+          await rejected(() => heap.freeAsync(0, 1), refusal, "freeAsync");
+          await rejected(() => heap.scavengeAsync(), refusal, "scavengeAsync");
+          await rejected(() => heap.callAsync(() => heap.grow(CHUNK, 1)), refusal, "callAsync");
+        });
+      });
+      expect(heap.stats().inUse).toBe(3 * PAGE);
+      heap.check();
+    });
+
+    it("a call that cannot wait says what can", async () => {
+      const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
+      const names = crew.platform === "browser" ? ["allocAsync", "freeAsync", "scavengeAsync"] : ["20 ms"];
+      await withHands(crew, 1, async (hand) => {
+        await whileHeld(hand, heap, async () => {
+          refused(() => heap.alloc(1), locked(...names), "alloc");
+          refused(() => heap.free(0, 1), locked(...names), "free");
+          refused(() => heap.stats(), locked(...names), "stats");
+        });
+      });
+      expect(heap.stats().inUse).toBe(3 * PAGE);
+    });
+
+    it("a call within another of the same object is refused at once", async () => {
+      const heap = sharedHeap(palloc, { lockTimeoutMs: Infinity });
+      const lock = new HeapLock(heap.handle);
+      lock.take(heap.owner);
+      refused(() => heap.alloc(1), locked("another call"), "alloc");
+      await rejected(() => heap.allocAsync(1), locked("another call"), "allocAsync");
+      lock.give();
+      expect(heap.alloc(1)).toBe(3 * PAGE);
+    });
+
+    it("its snapshot is that of a heap of one thread after the same calls", () => {
+      const heap = new PageAlloc({ shared: true });
+      const plain = new wasm.PageAlloc();
+      for (const each of [heap, plain]) use(each);
+      sameBytes(heap.snapshot(), plain.snapshot(), "snapshot");
+    });
+
+    it("it can be restored, and described", async () => {
+      const plain = new PageAlloc();
+      use(plain);
+      const state = plain.ranges();
+      const heaps: [PageAlloc, PageAlloc][] = [
+        [PageAlloc.restore(plain.snapshot(), { shared: true }), PageAlloc.restore(plain.snapshot())],
+        [PageAlloc.from(state, { shared: true }), PageAlloc.from(state)],
+      ];
+      for (const [heap, same] of heaps) {
+        sameBytes(heap.snapshot(), same.snapshot(), "snapshot");
+        heap.check();
+        const next = same.alloc(40);
+        await withHands(crew, 1, async (hand) => {
+          const { handle } = heap;
+          expect(await hand.call("ts", { handle }, ["alloc", 40], ["check"])).toEqual([next, undefined]);
+        });
+        sameBytes(heap.snapshot(), same.snapshot(), "snapshot after a call elsewhere");
+      }
+    });
+
+    it("it grows no further than metadataLimit", () => {
+      const heap = new PageAlloc({ shared: true, metadataLimit: 2 ** 16 });
+      heap.grow(0, 400 * CHUNK);
+      refused(
+        () => heap.grow(CHUNK * 1000, 400 * CHUNK),
+        { error: "ERR_METADATA_FULL", names: ["memory"] },
+        "grow",
+      );
+      heap.check();
+      expect(heap.stats().sys).toBe(400 * CHUNK);
+    });
+
+    it("recover wants the number of another object", () => {
+      const heap = sharedHeap(palloc);
+      const { owner } = PageAlloc.attach(heap.handle);
+      const recover = (value: unknown) => () => heap.recover(value as number);
+      for (const value of NOT_NUMBERS)
+        refused(recover(value), { error: TypeError, names: ["owner"] }, "recover");
+      for (const value of [0, -1, 1.5, NaN, heap.owner, owner + 1, Infinity]) {
+        refused(recover(value), { error: RangeError, names: ["owner", String(value)] }, `recover(${value})`);
+      }
+      heap.recover(owner);
+      heap.check();
+    });
+
+    it("a heap that is not shared has no handle, and nobody to recover from", () => {
+      const heap = new PageAlloc();
+      const refusal = { error: "ERR_NOT_SHARED", names: ["shared: true"] };
+      refused(() => heap.handle, refusal, "handle");
+      refused(() => heap.recover(1), refusal, "recover");
+    });
+
+    it("attach wants a handle", () => {
+      const { memory, at, bytes } = sharedHeap(palloc).handle;
+      const wrong: unknown[] = [
+        ...NOT_OBJECTS,
+        undefined,
+        {},
+        new PageAlloc(),
+        { memory: {}, at, bytes },
+        { memory: new ArrayBuffer(2 ** 20), at, bytes },
+        { memory, at: at + 4, bytes },
+        { memory, at: 0, bytes },
+        { memory, at: -at, bytes },
+        { memory, at: at + 16, bytes },
+        { memory, at: "65536", bytes },
+        { memory, at, bytes: 1.5 },
+        { memory, at: 2 ** 31, bytes },
+        { memory: new SharedArrayBuffer(2 ** 17), at: 2 ** 16, bytes },
+      ];
+      wrong.forEach((handle, i) => {
+        refused(
+          () => PageAlloc.attach(handle as never),
+          { error: TypeError, names: ["handle"] },
+          `handle ${i}`,
+        );
+      });
+    });
+
+    it("it is refused in a page that is not isolated, with what to do", () => {
+      const names = ["Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp"];
+      vi.stubGlobal("crossOriginIsolated", false);
+      const make = () => new PageAlloc({ shared: true });
+      refused(make, { error: "ERR_NOT_ISOLATED", names }, "in a page without the headers");
+      vi.unstubAllGlobals();
+      vi.stubGlobal("SharedArrayBuffer", undefined);
+      refused(make, { error: "ERR_NOT_ISOLATED", names }, "without SharedArrayBuffer");
+      vi.unstubAllGlobals();
+      expect(make().engine).toBe(name);
+    });
+  });
+
+  describe("without WebAssembly", () => {
+    it("a shared heap is on a SharedArrayBuffer that grows, for palloc/ts alone", async () => {
+      await withHands(crew, 1, async (hand) => {
+        const handle = await hand.run("withoutWebAssembly", "ts", null);
+        expect(handle.memory).toBeInstanceOf(SharedArrayBuffer);
+        const heap = ts.PageAlloc.attach(handle);
+        expect(heap.alloc(1)).toBe(3 * PAGE);
+        heap.grow(CHUNK, 50_000 * CHUNK);
+        expect(await hand.call("ts", { handle }, ["alloc", 50_000 * 512], ["check"])).toEqual([
+          4 * PAGE,
+          undefined,
+        ]);
+        heap.check();
+        const attach = () => wasm.PageAlloc.attach(handle);
+        refused(attach, { error: TypeError, names: ["handle", "palloc/ts"] }, "attach on wasm");
+      });
+    });
+  });
+}

@@ -1,0 +1,43 @@
+// The lock of a shared heap, as the layout has it, so that a test can hold it for a heap object for as long as it likes.
+import { HEADER_LOCK, JOURNAL_OP, LOCK_HELD, LOCK_OWNER_SHIFT, LOCK_WAITED } from "../../../src/layout.ts";
+import type { PageAlloc } from "../subject.ts";
+
+/** A shared heap's lock. */
+export class HeapLock {
+  readonly #words: Int32Array;
+  readonly #at: number;
+
+  constructor({ memory, at }: PageAlloc["handle"]) {
+    this.#words = new Int32Array("buffer" in memory ? memory.buffer : memory);
+    this.#at = at;
+  }
+
+  /** The number of the heap object that holds it; 0 when it is free. */
+  get holder(): number {
+    return Atomics.load(this.#words, (this.#at + HEADER_LOCK) >>> 2) >>> LOCK_OWNER_SHIFT;
+  }
+
+  /** Whether somebody may be waiting for it. */
+  get isWaitedFor(): boolean {
+    return (Atomics.load(this.#words, (this.#at + HEADER_LOCK) >>> 2) & LOCK_WAITED) !== 0;
+  }
+
+  /** Whether the call of the lock's holder is one that recovery has to finish, or to undo. */
+  get journalOpen(): boolean {
+    return Atomics.load(this.#words, (this.#at + JOURNAL_OP) >>> 2) !== 0;
+  }
+
+  /** Takes the lock, which must be free, in the name of an object. */
+  take(owner: number): void {
+    const held = (owner << LOCK_OWNER_SHIFT) | LOCK_HELD;
+    const word = (this.#at + HEADER_LOCK) >>> 2;
+    if (Atomics.compareExchange(this.#words, word, 0, held)) throw new Error("the lock is held");
+  }
+
+  /** Gives it back, and wakes one of those that wait. */
+  give(): void {
+    const word = (this.#at + HEADER_LOCK) >>> 2;
+    Atomics.store(this.#words, word, 0);
+    Atomics.notify(this.#words, word, 1);
+  }
+}

@@ -1,0 +1,105 @@
+// What workers can be told to do. Each job gets a way to load the engine that it is to run on.
+import type { PageAlloc, Palloc } from "../subject.ts";
+import { Actor, type ActorOptions } from "./actor.ts";
+import { HeapLock } from "./heap-lock.ts";
+import { Signals } from "./signals.ts";
+
+type Load = () => Promise<Palloc>;
+type Handle = PageAlloc["handle"];
+
+/** A call of a heap's method, or a look at a property. */
+export type Call = [name: string, ...args: unknown[]];
+
+interface CallOptions {
+  handle: Handle;
+  lockTimeoutMs?: number;
+  /** Word 0 is set to 1 just before the first call; word 1 is the number of the caller. */
+  signals?: SharedArrayBuffer;
+  calls?: Call[];
+}
+
+interface StayOptions {
+  handle: Handle;
+  signals: SharedArrayBuffer;
+}
+
+export interface HookOptions extends StayOptions {
+  hook: "unused" | "used";
+  /** Whether to be busy in the hook rather than asleep. */
+  spins: boolean;
+  /** Whether `used` is to run for a page cache. */
+  caches?: boolean;
+}
+
+export const jobs = {
+  /** Takes part in a heap's use until it is told to stop. */
+  async act(load: Load, options: ActorOptions): Promise<void> {
+    new Actor(await load(), options).run();
+  },
+
+  /** Attaches to a heap, makes calls, and gives what they gave. */
+  async call(load: Load, { handle, lockTimeoutMs, signals, calls = [] }: CallOptions): Promise<unknown[]> {
+    const { PageAlloc } = await load();
+    const heap = PageAlloc.attach(handle, { lockTimeoutMs });
+    const shared = new Signals(signals);
+    shared.set(1, heap.owner);
+    shared.set(0, 1);
+    const results: unknown[] = [];
+    for (const [name, ...args] of calls) {
+      const member = heap[name as keyof PageAlloc] as unknown;
+      results.push(typeof member === "function" ? await member.apply(heap, args) : member);
+    }
+    return results;
+  },
+
+  /** Holds a heap's lock, sets word 0 to 1, and gives the lock back once that is 2. Word 1 is its number. */
+  async hold(load: Load, { handle, signals: buffer }: StayOptions): Promise<void> {
+    const { PageAlloc } = await load();
+    const lock = new HeapLock(handle);
+    const signals = new Signals(buffer);
+    const { owner } = PageAlloc.attach(handle);
+    lock.take(owner);
+    signals.set(1, owner);
+    signals.set(0, 1);
+    signals.wait(0, 2);
+    lock.give();
+  },
+
+  /** Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Gives what the call gave. */
+  async stayInHook(load: Load, options: HookOptions): Promise<number> {
+    const { PageAlloc } = await load();
+    const signals = new Signals(options.signals);
+    const stay = () => {
+      signals.set(0, 1);
+      if (options.spins) while (signals.get(0) !== 2);
+      else signals.wait(0, 2);
+    };
+    const heap = PageAlloc.attach(options.handle, { sys: { [options.hook]: stay } });
+    signals.set(1, heap.owner);
+    if (options.hook === "unused") return heap.scavengeOne();
+    return options.caches ? heap.allocToCache().alloc(10) : heap.alloc(10);
+  },
+
+  /** Takes a page cache and 5 pages of it, sets word 0 to 1, and goes no further. Word 1 is its number. */
+  async cache(load: Load, { handle, signals: buffer }: StayOptions): Promise<void> {
+    const { PageAlloc } = await load();
+    const signals = new Signals(buffer);
+    const heap = PageAlloc.attach(handle);
+    heap.allocToCache().alloc(5);
+    signals.set(1, heap.owner);
+    signals.set(0, 1);
+    signals.wait(0, 2);
+  },
+
+  /** Makes a shared heap where there is no WebAssembly, with a chunk, of which 3 pages are in use. */
+  async withoutWebAssembly(load: Load, _options: null): Promise<Handle> {
+    Reflect.deleteProperty(globalThis, "WebAssembly");
+    const { PageAlloc } = await load();
+    const heap = new PageAlloc({ shared: true });
+    heap.grow(0, 1);
+    heap.alloc(3);
+    return heap.handle;
+  },
+};
+
+export type Jobs = typeof jobs;
