@@ -143,20 +143,9 @@ export class PageAlloc {
   /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
   constructor(options?: PageAllocOptions);
   /** @internal */
-  constructor(options?: PageAllocOptions, state?: Int32Array | PageAllocHandle);
-  constructor(options?: PageAllocOptions, state?: Int32Array | PageAllocHandle) {
-    const given = optionalObject("options", options);
-    const sys = readSys(given.sys);
-    const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
-    const { sharedMemories, instance } = new.target;
-    if (state && !(state instanceof Int32Array)) {
-      this[CORE] = new Core(sharedMemories.find(state), sys, lockTimeoutMs);
-      return;
-    }
-    const words = state ?? newHeader(readGeometry(given));
-    this[CORE] = shared
-      ? sharedCoreOf(sharedMemories.place(metadataLimit), words, sys, lockTimeoutMs)
-      : coreOf(instance(), words, sys);
+  constructor(options?: PageAllocOptions, make?: (home: typeof PageAlloc) => Core);
+  constructor(options?: PageAllocOptions, make = (home: typeof PageAlloc) => makeCore(home, options)) {
+    this[CORE] = make(new.target);
   }
 
   /**
@@ -176,9 +165,12 @@ export class PageAlloc {
     handle: PageAllocHandle,
     options?: Pick<PageAllocOptions, "sys" | "lockTimeoutMs">,
   ): PageAlloc {
-    const { sys, lockTimeoutMs } = optionalObject("options", options);
-    if (!handle) refuse("handle", handle, "what heap.handle gives");
-    return new this({ sys, lockTimeoutMs }, handle);
+    const given = optionalObject("options", options);
+    const { lockTimeoutMs } = readSharing(given);
+    const sys = readSys(given.sys);
+    return new this(undefined, ({ sharedMemories }) => {
+      return new Core(sharedMemories.find(handle), sys, lockTimeoutMs);
+    });
   }
 
   /**
@@ -189,8 +181,7 @@ export class PageAlloc {
     snapshot: Uint8Array,
     options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
   ): PageAlloc {
-    const { shared, metadataLimit, lockTimeoutMs, sys } = optionalObject("options", options);
-    const heap = new this({ shared, metadataLimit, lockTimeoutMs, sys }, unseal(snapshot));
+    const heap = new this(undefined, (home) => makeCore(home, options, unseal(snapshot)));
     return heap.#filled(() => {
       heap.check();
       heap[CORE].locked((core) => core.dropRecords());
@@ -586,6 +577,20 @@ export class PageAlloc {
 
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
+
+/** The inside of a new heap, as its options say, with a state that is empty or given. */
+function makeCore(
+  { instance, sharedMemories }: typeof PageAlloc,
+  options: PageAllocOptions | undefined,
+  state?: Int32Array,
+): Core {
+  const given = optionalObject("options", options);
+  const sys = readSys(given.sys);
+  const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
+  const words = state ?? newHeader(readGeometry(given));
+  if (!shared) return coreOf(instance(), words, sys);
+  return sharedCoreOf(sharedMemories.place(metadataLimit), words, sys, lockTimeoutMs);
+}
 
 /** Pages that a scavenge of that many bytes releases at a time, at the most. */
 function pagesFor(core: Core, nbytes: number): number {
