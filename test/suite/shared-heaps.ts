@@ -293,6 +293,7 @@ export function sharedHeapsSuite(crew: Crew): void {
         undefined,
         {},
         new PageAlloc(),
+        new Int32Array(4),
         { memory: {}, at, bytes },
         { memory: new ArrayBuffer(2 ** 20), at, bytes },
         { memory, at: at + 4, bytes },
