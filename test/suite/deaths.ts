@@ -3,15 +3,46 @@ import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE, touchedHeap } from "../support/heaps.ts";
+import { PAGES } from "../support/naive.ts";
 import { Random } from "../support/random.ts";
+import { same } from "../support/same.ts";
 import type { PageAlloc } from "../support/subject.ts";
 import { FIRST_CHUNKS } from "../support/workers/board.ts";
-import { type Crew, ENGINES, type EngineName, withHands } from "../support/workers/crew.ts";
+import { type Crew, ENGINES, type EngineName, type Hand, withHands } from "../support/workers/crew.ts";
 import { HeapLock } from "../support/workers/heap-lock.ts";
 import { PAIRS, sharedHeap } from "../support/workers/heaps.ts";
-import type { HookOptions } from "../support/workers/jobs.ts";
+import { type HookOptions, LONG_CHUNKS } from "../support/workers/jobs.ts";
 import { Findings, Overseer } from "../support/workers/overseer.ts";
 import { Signals, sleep, until } from "../support/workers/signals.ts";
+
+/**
+ * Ends a worker that makes calls over many chunks, the last of which must have had all of its effect, or none. Gives whether
+ * recovery had to see to that.
+ */
+async function endLongCall(hand: Hand, theirs: EngineName, ms: number): Promise<boolean> {
+  const heap = new wasm.PageAlloc({ shared: true, metadataLimit: 2 ** 23 });
+  const lock = new HeapLock(heap.handle);
+  const signals = new Signals();
+  hand.run("makeLongCalls", theirs, { handle: heap.handle, signals: signals.words.buffer });
+  await signals.reached(0, 1);
+  await sleep(ms);
+  await hand.kill();
+  const { journalOpen } = lock;
+  heap.recover(signals.get(1));
+  heap.check();
+  const { sys, inUse, released } = heap.stats();
+  const bytes = LONG_CHUNKS * CHUNK;
+  same(
+    [sys % bytes, inUse % bytes, released % bytes],
+    [0, 0, 0],
+    "what is left of bytes mapped, in use, released",
+  );
+  heap.grow(sys, bytes);
+  same(heap.alloc(LONG_CHUNKS * PAGES), inUse, "the first address with room");
+  heap.check();
+  heap.dispose();
+  return journalOpen;
+}
 
 type Hook = Pick<HookOptions, "hook" | "spins" | "caches">;
 
@@ -31,7 +62,7 @@ async function reap(crew: Crew, seed: number, deaths: number, findings: Findings
   try {
     for (let k = 0; k < ACTORS; k++) await engage();
     for (let k = 0; k < deaths; k++) {
-      overseer.board.limitChunks(FIRST_CHUNKS + k);
+      overseer.board.limitChunks(FIRST_CHUNKS + Math.floor(k / 5));
       await sleep(random.below(8));
       await overseer.endOne(random.below(ACTORS));
       ready.push(crew.start());
@@ -67,6 +98,20 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
       console.log("Ended:", JSON.stringify(findings));
       expect(findings.inCalls).toBeGreaterThan(0);
     }, 400_000);
+  });
+
+  describe.each(ENGINES)("a worker on %s", (theirs) => {
+    it("that is ended in a call over many chunks has made all of it, or none", async () => {
+      const random = new Random(5);
+      const ready = [crew.start(), crew.start()];
+      let inCalls = 0;
+      for (let left = Math.ceil(deaths / 20); left > 0; left--) {
+        if (left > 2) ready.push(crew.start());
+        const hand = await (ready.shift() as (typeof ready)[0]);
+        if (await endLongCall(hand, theirs, random.below(20))) inCalls++;
+      }
+      console.log(`Ended in calls over many chunks (${theirs}): ${inCalls}`);
+    });
   });
 
   describe.concurrent.each(PAIRS)("a heap of %s, when a worker on %s is ended", (_, theirs, palloc) => {

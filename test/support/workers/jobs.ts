@@ -1,4 +1,5 @@
 // What workers can be told to do. Each job gets a way to load the engine that it is to run on.
+import { PAGES } from "../naive.ts";
 import type { PageAlloc, Palloc } from "../subject.ts";
 import { Actor, type ActorOptions } from "./actor.ts";
 import { HeapLock } from "./heap-lock.ts";
@@ -30,6 +31,11 @@ export interface HookOptions extends StayOptions {
   /** Whether `used` is to run for a page cache. */
   caches?: boolean;
 }
+
+/** Chunks that long calls are over. */
+export const LONG_CHUNKS = 500;
+/** How often a heap grows by them, which keeps its check short. */
+const MOST_GROWTHS = 40;
 
 export const jobs = {
   /** Takes part in a heap's use until it is told to stop. */
@@ -89,6 +95,23 @@ export const jobs = {
     signals.set(1, heap.owner);
     signals.set(0, 1);
     signals.wait(0, 2);
+  },
+
+  /** Makes calls that are each over many chunks, for ever. Word 1 is its number. */
+  async makeLongCalls(load: Load, { handle, signals: buffer }: StayOptions): Promise<void> {
+    const { PageAlloc } = await load();
+    const heap = PageAlloc.attach(handle);
+    const { chunkBytes } = heap;
+    const npages = LONG_CHUNKS * PAGES;
+    const signals = new Signals(buffer);
+    signals.set(1, heap.owner);
+    signals.set(0, 1);
+    for (let round = 0; ; round++) {
+      if (round < MOST_GROWTHS) heap.grow(round * LONG_CHUNKS * chunkBytes, LONG_CHUNKS * chunkBytes);
+      const base = heap.alloc(npages);
+      heap.free(base, npages);
+      heap.scavengeRange(base, npages);
+    }
   },
 
   /** Makes a shared heap where there is no WebAssembly, with a chunk, of which 3 pages are in use. */
