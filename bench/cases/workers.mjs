@@ -47,12 +47,12 @@ function wornHeap(PageAlloc) {
 
 /** The middle of what `look` gives, over some rounds, each on a heap and with two actors of its own. */
 async function middle({ startActor }, column, look) {
-  const actors = [await startActor(), await startActor()];
+  const actors = [startActor(), startActor()];
   const found = [];
   try {
     for (let round = 0; round < ROUNDS; round++) {
       const heap = wornHeap(column.PageAlloc);
-      const entry = ENTRIES[heap.engine === "wasm" ? "wasm" : "ts"];
+      const entry = ENTRIES[heap.engine];
       const request = (actor, task, ms) => actors[actor].ask({ task, ms, entry, handle: heap.handle });
       found.push(await look(request));
       heap.dispose();
@@ -94,9 +94,8 @@ const RATIOS = [
   },
 ];
 
-/** The cases on shared heaps; those of two workers only where the environment can start any. */
+/** The cases on shared heaps. */
 export function workerCases(environment) {
-  if (!environment.startActor) return [];
   return [
     alone(false),
     alone(true),
