@@ -42,7 +42,10 @@ import { close } from "./journal";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary } from "./tree";
 import { clearCandidate, markCandidate } from "./walk";
 
-/** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
+/**
+ * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk, which matters where pages are taken or
+ * freed, or a candidate is cleared.
+ */
 export function apply(heap: usize, leaf: usize): void {
   const op = load<u32>(heap, JOURNAL_OP);
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(heap, leaf, op);

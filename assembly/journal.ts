@@ -46,12 +46,14 @@ export function close(heap: usize): void {
   store<u32>(heap, 0, JOURNAL_OP);
 }
 
+/** Copies the counts. */
 function copyCounts(to: usize, from: usize): void {
   v128.store(to, v128.load(from, COUNTS), COUNTS);
   v128.store(to, v128.load(from, COUNTS + 16), COUNTS + 16);
   v128.store(to, v128.load(from, COUNTS + 32), COUNTS + 32);
 }
 
+/** Copies all fields. */
 function copyFields(to: usize, from: usize): void {
   for (let field: usize = FIELDS; field < <usize>FIELDS_END; field += 16) {
     v128.store(to + field, v128.load(from + field));

@@ -61,7 +61,7 @@ export interface Instance {
 }
 
 /** Where a heap is: in a region of an engine's own memory, or in memory that is shared. */
-export interface Home {
+interface Home {
   readonly engine: Engine;
   readonly region: Region;
   readonly regions?: Regions;
@@ -117,9 +117,9 @@ export class Core {
     return this.engine.memory.i32[(this.region.at + offset) >>> 2];
   }
 
-  /** Writes a u32 of the header. */
-  set(field: number, value: number): void {
-    this.engine.memory.i32[(this.region.at + field) >>> 2] = value;
+  /** Writes a u32 of the header, or at any offset of the region. */
+  set(offset: number, value: number): void {
+    this.engine.memory.i32[(this.region.at + offset) >>> 2] = value;
   }
 
   /** An f64 of the header. */
@@ -132,7 +132,7 @@ export class Core {
     this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
-  /** Runs `work` with the lock held; `patient` is for what must be done at last. */
+  /** Runs `work` with the lock held. `patient`, as `Lock.acquire` has it, is for what others have to rely on. */
   locked<T>(work: (core: Core) => T, patient?: boolean): T {
     this.lock.acquire(patient);
     try {

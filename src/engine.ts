@@ -76,7 +76,7 @@ export interface Kernels {
   /** One of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
 
-  /** Carries out what the journal says, with the leaf of the entry's chunk. */
+  /** Carries out what the journal says, with the leaf of the entry's chunk; 0 when it has none. */
   apply(heap: number, leaf: number): void;
 }
 
@@ -92,7 +92,10 @@ export interface Batch {
 export interface Engine extends Kernels {
   readonly name: "wasm" | "ts";
   readonly memory: Memory;
-  /** How to give it a batch, with the refs of page caches; the twin, which costs nothing to call, has no need for it. */
+  /**
+   * How to give it a batch, with the refs of page caches. The twin, which costs nothing to call, has no need for it; an
+   * engine on shared memory has no place there for one.
+   */
   readonly Batch?: new (
     core: Core,
     ops: Float64Array,

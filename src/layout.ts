@@ -8,7 +8,7 @@
 //   region  ┌────────┬───────────┬────────┬───────────┬───────────┬──────────┬─────┐
 //           │ header │ node (0)  │ record │ node (0)  │ node (1)  │ node (0) │ ... │
 //           └────────┴───────────┴────────┴───────────┴───────────┴──────────┴─────┘
-//           0        256                                                          USED
+//           0        352                                                          USED
 //
 //   tree          ┌───────────────┐      a node of level L covers 8^(L+1) chunks and sums up its 8 parts;
 //     level 1     │0 1 2 3 4 5 6 7│      the root is as high as the span of the grown chunks wants,
@@ -106,8 +106,8 @@ export const RECORD_INDEX = 20;
 /** Length of a hold in pages; 64 for a cache, 0 before it is first filled. */
 export const RECORD_NPAGES = 24;
 /**
- * What is being taken from a cache: place in bits 0-7, pages from bit 8 on; else 0. For an engine that cannot store 64 bits
- * at once.
+ * What is being taken from a cache: place in bits 0-7, pages from bit 8 on; else 0. For an engine that cannot store 64
+ * bits at once.
  */
 export const RECORD_TAKEN = 28;
 /** u64 of a cache: 1 = free, owned by the cache. */
@@ -137,9 +137,9 @@ export const CACHE_PAGES = 64;
 //   └────────────────┴──────────────┴────────┴─────────┴────────┴───────┴─────────┴────────────────┘
 //
 // A call that changes the heap first writes down in the journal what it is about to do, then does it. In a shared heap it
-// also drafts the header's fields, or of them only the counts if it changes no others, and copies them over at the end: so
-// whoever finds a journal that is not empty, because the worker has died, can finish the call, and where it is empty
-// nothing has happened.
+// also drafts the header's fields, or only the counts among them if it changes no others, and copies them over at the
+// end: so whoever finds a journal that is not empty, because the worker has died, can finish the call, and where it is
+// empty nothing has happened.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
@@ -148,7 +148,7 @@ export const VERSION = 2;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
-/** 0 when free, else LOCK_HELD or LOCK_WAITED, and the number of the heap object that holds the lock above them. */
+/** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
 export const HEADER_LOCK = 8;
 /** How many heap objects have been attached so far: the number of the latest. */
 export const HEADER_OWNERS = 12;
@@ -256,7 +256,7 @@ export const JOURNAL_DROP = 64;
 export const JOURNAL_REFILL = 128;
 /** A cache gives back what it has of that block. */
 export const JOURNAL_FLUSH = 256;
-/** Chunks are added. The one entry that is undone, not finished: its nodes are found by their refs, beyond HEADER_USED. */
+/** Chunks are added. The one entry that is undone, not finished: its nodes are those with refs beyond HEADER_USED. */
 export const JOURNAL_MAP = 512;
 /** Only the counts change. */
 export const JOURNAL_COUNTS = 1024;

@@ -1,4 +1,5 @@
-// The lock of a heap. Every public call takes it and gives it back on every way out; hooks run without it.
+// The lock of a heap. Every public call that looks at bits takes it and gives it back on every way out. Hooks run without
+// it, and so does what needs none: the walk, and the allocs of page caches.
 
 import { PageAllocError } from "./errors.ts";
 import {
@@ -15,9 +16,9 @@ import type { Region } from "./regions.ts";
 /** What guards a heap's state. */
 export interface Lock {
   /**
-   * Takes the lock. Throws PageAllocError ERR_LOCKED when another call of this thread has it, or others for longer than
-   * this thread may wait, and ERR_DISPOSED when there is no heap any more. With `patient`, a thread that may not block
-   * tries for as long as one that may.
+   * Takes the lock. Throws PageAllocError ERR_LOCKED when another call of this heap object has it, or others have it for
+   * longer than this thread may wait, and ERR_DISPOSED when there is no heap any more. With `patient`, a thread that may
+   * not block tries for as long as one that may.
    */
   acquire(patient?: boolean): void;
   /** Gives the lock back. */
@@ -42,7 +43,7 @@ export class LocalLock implements Lock {
 
   acquire(): void {
     if (!this.#region.at) throw disposed();
-    if (this.#swap(1))
+    if (this.#swap(LOCK_HELD))
       throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
   }
 
@@ -171,7 +172,7 @@ export class SharedLock implements Lock {
     const most = blocks || patient ? this.#timeoutMs : Math.min(SPIN_MS, this.#timeoutMs);
     for (let seen = this.#try(); seen; seen = this.#try()) {
       const left = start + most - performance.now();
-      if (left <= 0) throw blocks ? this.#tooLong(seen) : mayNotWait();
+      if (left <= 0) throw blocks ? this.#tooLong(seen) : inUse();
       if (blocks) Atomics.wait(i32, this.#word, seen, left);
     }
   }
@@ -205,37 +206,35 @@ function ownerIn(word: number): number {
   return word >>> LOCK_OWNER_SHIFT;
 }
 
-let blocks: boolean | undefined;
+/** What `mayBlock` has found out. */
+let blocking: boolean | undefined;
 
-/** Whether this thread may wait: a page's main thread may not. */
+/** Whether this thread may block: a page's main thread may not. */
 function mayBlock(): boolean {
-  if (blocks === undefined) {
+  if (blocking === undefined) {
     try {
+      // Waits for nothing, as the word is not 1.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
-      blocks = true;
+      blocking = true;
     } catch {
-      blocks = false;
+      blocking = false;
     }
   }
-  return blocks;
+  return blocking;
 }
-
-/** The part of Atomics that some runtimes lack. */
-type Wait = { async: boolean; value: unknown };
 
 /** Waits until the word is woken, or is not `seen` any more, or for that many ms. */
 async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number): Promise<void> {
-  const { waitAsync } = Atomics as unknown as {
-    waitAsync?(i32: Int32Array, word: number, value: number, ms: number): Wait;
-  };
-  if (waitAsync) await waitAsync(i32, word, seen, ms).value;
+  if (Atomics.waitAsync) await Atomics.waitAsync(i32, word, seen, ms).value;
+  // Some runtimes lack it.
   else await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** The error for a lock that is not to be had, in a thread that may not wait for it. */
-function mayNotWait(): PageAllocError {
+/** The error for a lock that is not to be had, in a thread that may not block. */
+function inUse(): PageAllocError {
   const message =
-    "the heap is in use elsewhere, and this thread may not wait; use allocAsync, freeAsync or scavengeAsync, or a worker";
+    "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or scavengeAsync, " +
+    "or a worker";
   return new PageAllocError("ERR_LOCKED", message);
 }
 

@@ -41,17 +41,24 @@ import {
   KIND_REUSING,
   MAX_CHUNKS,
 } from "./layout.ts";
-import type { Lock } from "./lock.ts";
 import { MEMORY_PAGE } from "./memory.ts";
 import { PageCache } from "./page-cache.ts";
 import { capHugePages, type PallocData } from "./palloc-data.ts";
-import { type ChunkRanges, describe, fill, mappedRanges, type PageRange, readRanges } from "./ranges.ts";
+import {
+  type ChunkRanges,
+  describe,
+  fill,
+  mappedRanges,
+  type PageRange,
+  readRanges,
+  runsOf,
+} from "./ranges.ts";
 import { recover } from "./recover.ts";
 import { type RunOptions, run } from "./run.ts";
-import { scavengeOne, scavengeOneAsync } from "./scavenger.ts";
+import { scavengeOne, scavengeOneAsync, scavengePages } from "./scavenger.ts";
 import type { PageAllocHandle, SharedMemories } from "./shared.ts";
 import { seal, unseal } from "./snapshot.ts";
-import { giveBack, runsOf, runUsed, scavengePages } from "./used.ts";
+import { giveBack, runUsed } from "./used.ts";
 
 /** How a heap is made. */
 export interface PageAllocOptions {
@@ -112,17 +119,14 @@ export interface PageAllocStats {
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
 
-/** @internal The lock of a heap, for tests that act as another thread would. */
-export function lockOf(heap: PageAlloc): Lock {
-  return heap[CORE].lock;
-}
-
 /**
  * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
  * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
  *
  * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, and PageAllocError
- * ERR_DISPOSED after `dispose`. A call that throws has changed nothing.
+ * ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a shared heap for longer than
+ * `lockTimeoutMs`, or 2 ms in a thread that may not block. One that runs a hook also throws ERR_METADATA_FULL when there
+ * is no memory to note what the hook runs on. A call that throws has changed nothing.
  */
 export class PageAlloc {
   /** @internal */
@@ -140,7 +144,10 @@ export class PageAlloc {
   /** @internal The class of chunk views. */
   declare static readonly PallocData: typeof PallocData;
 
-  /** An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it. */
+  /**
+   * An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it, ERR_NOT_ISOLATED when it
+   * is to be shared where memory cannot be, ERR_WASM_UNAVAILABLE.
+   */
   constructor(options?: PageAllocOptions);
   /** @internal */
   constructor(options?: PageAllocOptions, make?: (home: typeof PageAlloc) => Core);
@@ -157,8 +164,8 @@ export class PageAlloc {
   }
 
   /**
-   * The heap that another thread, or this one, has made and whose `handle` it has posted. Either engine attaches to a heap
-   * of the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
+   * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap of
+   * the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
    * TypeError for anything but a handle, PageAllocError ERR_WASM_UNAVAILABLE.
    */
   static attach(
@@ -416,16 +423,17 @@ export class PageAlloc {
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
    * What an operation throws, this throws, its message beginning with the operation's number; those before it stand, and
-   * their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. Throws
-   * TypeError or RangeError for arrays of another kind or too short, TypeError for a cache of another heap.
+   * their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. On a
+   * shared heap each operation takes the lock by itself, so others' calls may come between. Throws TypeError or RangeError
+   * for arrays of another kind or too short, TypeError for a cache of another heap.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     run(this[CORE], this, ops, results, options);
   }
 
   /**
-   * What `attach` needs in another thread; post it there. The handle of a heap that is shared, only. Throws
-   * PageAllocError ERR_NOT_SHARED.
+   * What `attach` needs in another thread; post it there. Throws PageAllocError ERR_NOT_SHARED for a heap that is not
+   * shared.
    */
   get handle(): PageAllocHandle {
     return this.#shared().handle as PageAllocHandle;
@@ -438,10 +446,11 @@ export class PageAlloc {
 
   /**
    * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not begun;
-   * its page caches are flushed, pages that its hooks held are free, unscavenged if a hook was to release them, and the
-   * lock is free. Pages that it had allocated stay in use: only their user knows of them. Calling this for a worker that
-   * is still at work breaks the heap; in a browser, a worker may go on for seconds after `terminate()`. Takes about a microsecond a chunk if the worker died within a call. Throws
-   * RangeError for a number that no object has, or this one's; PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
+   * its page caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it
+   * had allocated stay in use: only their user knows of them. Calling this for a worker that is still at work breaks the
+   * heap; in a browser, a worker may go on for seconds after `terminate()`. Takes some microseconds, and about one a chunk
+   * more if the worker died within a call. Throws RangeError for a number that no object has, or this one's;
+   * PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
     const core = this.#shared();

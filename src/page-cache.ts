@@ -17,7 +17,8 @@ import {
   RECORD_SCAV,
 } from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
-import { giveBack, runsOf, runUsed } from "./used.ts";
+import { runsOf } from "./ranges.ts";
+import { giveBack, runUsed } from "./used.ts";
 
 /** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
 type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
@@ -29,7 +30,7 @@ export let refOf: (cache: PageCache, core: Core) => number;
 
 /**
  * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`. A
- * cache that is dropped without a flush keeps its pages for ever.
+ * cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes it.
  */
 export class PageCache {
   readonly #core: Core;
@@ -96,7 +97,8 @@ export class PageCache {
 
   /**
    * First fit among the cache's own pages: the base address of npages (1 or more) pages in bytes, or -1 when the cache
-   * has no such run. Takes no lock. Throws TypeError or RangeError, or what `sys.used` throws.
+   * has no such run. Takes no lock, unless there is a `sys.used` to run. Throws TypeError or RangeError, or what
+   * `sys.used` throws.
    */
   alloc(npages: number): number {
     const core = this.#core;
@@ -201,6 +203,7 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
     for (let i = 0; i < CACHE_PAGES; i++) {
       if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
+    // First: a call that throws for want of room must leave nothing in the journal.
     core.makeRoomForRecord();
     setWords(core, JOURNAL_CACHE - RECORD_CACHE, cache, scav);
     return core.newRecord(KIND_CACHE, place, CACHE_PAGES);

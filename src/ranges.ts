@@ -17,7 +17,6 @@ import {
   HEADER_SCAVENGES,
 } from "./layout.ts";
 import { chunksOf } from "./tree-view.ts";
-import { runsOf } from "./used.ts";
 
 /** `[first, count]`: pages within a chunk. */
 export type PageRange = readonly [first: number, count: number];
@@ -48,6 +47,18 @@ function checkRange(place: string, range: PageRange): PageRange {
   if (!Array.isArray(range) || range.length !== 2) refuse(place, range, "an array of [first, count]");
   const first = integer(`first in ${place}`, range[0], 0, CHUNK_PAGES - 1);
   return [first, integer(`count in ${place}`, range[1], 0, CHUNK_PAGES - first)];
+}
+
+/** The runs of n pages for which `isSet` holds, `offset` added to each. */
+export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
+  const runs: PageRange[] = [];
+  for (let i = 0; i < n; i++) {
+    if (!isSet(i)) continue;
+    const first = i;
+    while (i < n && isSet(i)) i++;
+    runs.push([offset + first, i - first]);
+  }
+  return runs;
 }
 
 /** Fills the chunks of a heap that has just been grown over them, and starts its counts. The lock is held. */

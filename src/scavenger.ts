@@ -3,10 +3,11 @@
 // release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
 
 import { isInteger } from "./args.ts";
-import type { Core } from "./core.ts";
+import { type Core, type Place, placeOf } from "./core.ts";
 import {
   CACHE_PAGES,
   CHUNK_PAGES,
+  HEADER_END,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
   HEADER_SCAV_STRICT,
@@ -17,8 +18,11 @@ import {
   KIND_RELEASING,
 } from "./layout.ts";
 
+/** Pages that an engine scavenges in one call: it counts them in 32 bits. Only a heap that is mostly holes has more. */
+const MOST_AT_ONCE = 2 ** 31;
+
 /** What a pass does next: with the lock, or without. */
-export type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
+type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
 
 /**
  * Releases one run of at most maxPages pages (0 to 512, 512 for no limit; more to keep a huge page whole). Returns its
@@ -38,6 +42,19 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
     else await core.lock.whenFree(() => pass.step());
   }
   return pass.released;
+}
+
+/** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
+export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
+  const first = chunk * CHUNK_PAGES + index;
+  const end = Math.min(first + npages, core.get(HEADER_END) * CHUNK_PAGES);
+  let released = 0;
+  for (let page = first; page < end; page += MOST_AT_ONCE) {
+    const at = placeOf(page);
+    const n = Math.min(end - page, MOST_AT_ONCE);
+    released += core.engine.scavengeRange(core.at, at.chunk, at.index, n, core.getF64(HEADER_SCAV_END));
+  }
+  return released;
 }
 
 /** One search for a run to release, step by step: what others do between two steps it must take as it comes. */

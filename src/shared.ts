@@ -1,7 +1,7 @@
 // Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never moved,
 // since workers read it without the lock; so each has as much address space set aside as its bookkeeping may ever take,
-// of which only what it uses is memory. Heaps of one thread follow one another in one shared memory until that is full.
-// Nothing is given back to it: shared memory goes when all workers have let go of it.
+// of which only what it uses is memory. The heaps that one thread makes follow one another in one shared memory until that
+// is full. Nothing is given back to it: shared memory goes when all workers have let go of it.
 
 import { refuse } from "./args.ts";
 import type { Engine } from "./engine.ts";

@@ -3,7 +3,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { lockOf } from "../src/page-alloc.ts";
+import { CORE } from "../src/page-alloc.ts";
 import { CHUNK, grownHeap } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";
@@ -15,7 +15,7 @@ const TOP = 5 * CHUNK - 1;
 
 /** Lets `other` act once, when the heap's lock is given back for the first time. */
 function whenUnlocked(heap: PageAlloc, other: () => void): { acted: boolean } {
-  const lock = lockOf(heap);
+  const { lock } = heap[CORE];
   const release = lock.release.bind(lock);
   const state = { acted: false };
   lock.release = () => {
@@ -58,7 +58,7 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
       dispose: () => heap.dispose(),
     };
     const before = heap.snapshot();
-    const lock = lockOf(heap);
+    const { lock } = heap[CORE];
     lock.acquire();
     const locked = expect.objectContaining({ code: "ERR_LOCKED" });
     for (const [name, call] of Object.entries(calls)) expect(call, name).toThrow(locked);
@@ -69,7 +69,7 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
   it("a cache serves on: it takes no lock", () => {
     const heap = grownHeap(palloc, [1]);
     const cache = heap.allocToCache();
-    const lock = lockOf(heap);
+    const { lock } = heap[CORE];
     lock.acquire();
     expect(cache.alloc(3)).toBe(CHUNK);
     lock.release();

@@ -43,7 +43,10 @@ import { close } from "./journal.ts";
 import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary } from "./tree.ts";
 import { clearCandidate, markCandidate } from "./walk.ts";
 
-/** Carries out the journal's entry, and empties it. `leaf` covers the range's first chunk, if the entry has a range. */
+/**
+ * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk, which matters where pages are taken or
+ * freed, or a candidate is cleared.
+ */
 export function apply(memory: Memory, heap: number, leaf: number): void {
   const op = memory.i32[(heap + JOURNAL_OP) >>> 2];
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(memory, heap, leaf, op);

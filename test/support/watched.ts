@@ -3,7 +3,7 @@
 import * as ts from "palloc/ts";
 import type { Engine } from "../../src/engine.ts";
 import { type Backing, Memory } from "../../src/memory.ts";
-import { lockOf } from "../../src/page-alloc.ts";
+import { CORE } from "../../src/page-alloc.ts";
 import { SharedMemories, type SharedMemory } from "../../src/shared.ts";
 import { twinOver } from "../../src/twin/engine.ts";
 import type { PageAlloc, Palloc } from "./subject.ts";
@@ -35,7 +35,7 @@ export function watch<T>(by: Watcher, work: () => T): T {
 /** Attaches a heap object that can be watched. */
 export function attachWatched(handle: PageAlloc["handle"], options?: Options): PageAlloc {
   const heap = WatchedAlloc.attach(handle, options);
-  const lock = lockOf(heap);
+  const { lock } = heap[CORE];
   const { acquire, release } = lock;
   lock.acquire = (patient) => told("acquire", () => acquire.call(lock, patient));
   lock.release = () => told("release", () => release.call(lock));
