@@ -49,6 +49,7 @@ export class Memory {
 
   /** Sees to it that there are at least that many bytes, also when another thread grows the memory meanwhile. */
   reach(bytes: number): boolean {
+    if (bytes > MEMORY_PAGES_MAX * MEMORY_PAGE) return false;
     while (this.size < bytes) {
       const { size } = this;
       this.refresh();

@@ -240,6 +240,25 @@ function passTests({ palloc }: Subject): void {
     },
   );
 
+  it("what a hook declines after a reset has nothing passed over", () => {
+    let resets = 1;
+    const unused = () => {
+      if (!resets) return true;
+      resets--;
+      heap.resetScavengeAddr();
+      return false;
+    };
+    const heap: PageAlloc = touchedHeap(palloc, [1], { sys: { unused }, physHugePageSize: 0 });
+    expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+    expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+    // Above scavAddr, in its word: a look sees this page, unless all there is passed over.
+    const top = 2 * CHUNK - PAGE;
+    heap.allocRange(top, 1);
+    heap.free(top, 1);
+    heap.scavengeOne(PAGE);
+    expect(countsOf(heap, [top, PAGE])).toEqual({ inUse: 0, scavenged: 1 });
+  });
+
   it("goes on below what is declined, in one scavengeOne", () => {
     let calls = 0;
     const heap = mixedHeap(palloc, { sys: { unused: () => ++calls > 2 }, physHugePageSize: 0 });
