@@ -156,25 +156,25 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
  */
 export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
   let index = from;
-  let fresh: u32 = 0;
+  let unscavenged: u32 = 0;
   let runs: u32 = 0;
   let chunk = first;
   for (let left = npages; left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
-    const found = leaf ? countFresh(dataOf(leaf, chunk), index, n) : 0;
+    const found = leaf ? countUnscavenged(dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
-    fresh += found;
+    unscavenged += found;
     left -= n;
     index = 0;
   }
-  if (!fresh) return 0;
+  if (!unscavenged) return 0;
   const head = openWhole(heap);
-  countReleased(head, fresh, runs);
+  countReleased(head, unscavenged, runs);
   store<f64>(head, scavEnd, HEADER_SCAV_END);
   write(heap, JOURNAL_SCAVENGE, first, from, npages);
   apply(heap, 0);
-  return fresh;
+  return unscavenged;
 }
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
@@ -185,17 +185,17 @@ export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): vo
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
-function countFresh(data: usize, index: u32, npages: u32): u32 {
+function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
   const end = index + npages;
-  let fresh: u32 = 0;
+  let unscavenged: u32 = 0;
   while (index < end) {
     const word = data + ((index >> 6) << 3);
     const n = min(64 - (index & 63), end - index);
     const range = (~(<u64>0) >> (64 - n)) << index;
-    fresh += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, DATA_SCAVENGED)));
+    unscavenged += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, DATA_SCAVENGED)));
     index += n;
   }
-  return fresh;
+  return unscavenged;
 }
 
 /**

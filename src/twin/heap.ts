@@ -197,25 +197,25 @@ export function scavengeRange(
   scavEnd: number,
 ): number {
   let index = from;
-  let fresh = 0;
+  let unscavenged = 0;
   let runs = 0;
   let chunk = first;
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
-    const found = leaf ? countFresh(memory, dataOf(leaf, chunk), index, n) : 0;
+    const found = leaf ? countUnscavenged(memory, dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
-    fresh += found;
+    unscavenged += found;
     left -= n;
     index = 0;
   }
-  if (!fresh) return 0;
+  if (!unscavenged) return 0;
   const head = openWhole(memory, heap);
-  countReleased(memory, head, fresh, runs);
+  countReleased(memory, head, unscavenged, runs);
   memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
   write(memory, heap, JOURNAL_SCAVENGE, first, from, npages);
   apply(memory, heap, 0);
-  return fresh;
+  return unscavenged;
 }
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
@@ -226,16 +226,16 @@ export function rescavenge(memory: Memory, heap: number, chunk: number, index: n
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
-function countFresh({ i32 }: Memory, data: number, first: number, npages: number): number {
+function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: number): number {
   const end = first + npages;
-  let fresh = 0;
+  let unscavenged = 0;
   for (let index = first; index < end; ) {
     const word = (data >>> 2) + (index >>> 5);
     const n = Math.min(32 - (index & 31), end - index);
-    fresh += popcnt(((-1 >>> (32 - n)) << index) & ~(i32[word] | i32[word + DATA_SCAVENGED / 4]));
+    unscavenged += popcnt(((-1 >>> (32 - n)) << index) & ~(i32[word] | i32[word + DATA_SCAVENGED / 4]));
     index += n;
   }
-  return fresh;
+  return unscavenged;
 }
 
 /**
