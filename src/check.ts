@@ -147,10 +147,7 @@ class Checker {
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
     this.#field(HEADER_DRAFT, this.#core.handle ? DRAFT : 0);
     this.#field(JOURNAL_OP, 0);
-    for (const half of [0, 4]) {
-      this.#field(JOURNAL_CACHE + half, 0);
-      this.#field(JOURNAL_SCAV + half, 0);
-    }
+    for (let at = JOURNAL_CACHE; at < JOURNAL_SCAV + 8; at += 4) this.#field(at, 0);
   }
 
   /** The tree from its root down. */

@@ -170,13 +170,18 @@ export class Core {
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
   }
 
+  /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
+  recordsOf(owner?: number): number[] {
+    const refs: number[] = [];
+    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(ref + RECORD_NEXT)) {
+      if (owner === undefined || this.get(ref + RECORD_OWNER) === owner) refs.push(ref);
+    }
+    return refs;
+  }
+
   /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
   dropRecords(owner?: number): void {
-    let next = this.get(HEADER_RECORDS);
-    while (next) {
-      const ref = next;
-      next = this.get(ref + RECORD_NEXT);
-      if (owner !== undefined && this.get(ref + RECORD_OWNER) !== owner) continue;
+    for (const ref of this.recordsOf(owner)) {
       if (this.get(ref + RECORD_KIND) === KIND_CACHE) this.engine.flush(this.at, ref);
       else this.engine.endHold(this.at, ref, HOLD_PASSED);
     }
@@ -184,11 +189,7 @@ export class Core {
 
   /** Whether a hook of this object is running. The lock is held. */
   holds(): boolean {
-    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(ref + RECORD_NEXT)) {
-      if (this.get(ref + RECORD_OWNER) === this.owner && this.get(ref + RECORD_KIND) !== KIND_CACHE)
-        return true;
-    }
-    return false;
+    return this.recordsOf(this.owner).some((ref) => this.get(ref + RECORD_KIND) !== KIND_CACHE);
   }
 
   /** Ends this object's use of the heap, which is gone unless it is shared. */

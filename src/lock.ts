@@ -85,8 +85,9 @@ export class SharedLock implements Lock {
   readonly #region: Region;
   readonly #owner: number;
   readonly #timeoutMs: number;
-  /** Index of the lock's word; a shared heap is never moved. */
+  /** Index of the lock's word, and of HEADER_WANTED; a shared heap is never moved. */
   readonly #word: number;
+  readonly #wanted: number;
   /** Whether the lock has been taken for the next call. */
   #granted = false;
 
@@ -96,6 +97,7 @@ export class SharedLock implements Lock {
     this.#owner = owner;
     this.#timeoutMs = timeoutMs;
     this.#word = (region.at + HEADER_LOCK) >>> 2;
+    this.#wanted = (region.at + HEADER_WANTED) >>> 2;
   }
 
   acquire(patient = false): void {
@@ -115,9 +117,8 @@ export class SharedLock implements Lock {
 
   giveWay(): void {
     const { i32 } = this.#memory;
-    const wanted = this.#word + (HEADER_WANTED - HEADER_LOCK) / 4;
-    if (!i32[wanted]) return;
-    i32[wanted] = 0;
+    if (!i32[this.#wanted]) return;
+    i32[this.#wanted] = 0;
     for (let spin = 0; spin < SPINS && !Atomics.load(i32, this.#word); spin++);
   }
 
@@ -162,7 +163,7 @@ export class SharedLock implements Lock {
   /** Takes the lock, which was held. */
   #wait(patient: boolean): void {
     const { i32 } = this.#memory;
-    i32[this.#word + (HEADER_WANTED - HEADER_LOCK) / 4] = 1;
+    i32[this.#wanted] = 1;
     for (let spin = 0; spin < SPINS; spin++) {
       const free = Atomics.load(i32, this.#word) === 0;
       if (free && !Atomics.compareExchange(i32, this.#word, 0, this.#held(LOCK_HELD))) return;
@@ -195,8 +196,8 @@ export class SharedLock implements Lock {
   #tooLong(seen: number): PageAllocError {
     const owner = ownerIn(seen);
     const message =
-      `the heap object with owner ${owner} has held the lock for ${this.#timeoutMs} ms; if its worker has ended, call ` +
-      `recover(${owner}), else wait longer with lockTimeoutMs`;
+      `the lock was not free for ${this.#timeoutMs} ms, and owner ${owner} has it; if that worker has ended, call ` +
+      `recover(${owner}), else raise lockTimeoutMs`;
     return new PageAllocError("ERR_LOCKED", message);
   }
 }

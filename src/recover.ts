@@ -8,7 +8,6 @@ import {
   CHUNK_PAGES,
   DATA_BYTES,
   FANOUT,
-  HEADER_RECORDS,
   HEADER_ROOT,
   HEADER_USED,
   JOURNAL_AGAIN,
@@ -31,8 +30,6 @@ import {
   NODE_SHAPE,
   NODE_START,
   RECORD_CACHE,
-  RECORD_NEXT,
-  RECORD_OWNER,
   RECORD_TAKEN,
 } from "./layout.ts";
 import { unpack } from "./palloc-data.ts";
@@ -69,10 +66,7 @@ function finishCall(core: Core): void {
     core.set(JOURNAL_OP, op | JOURNAL_AGAIN);
     engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
   }
-  for (const half of [0, 4]) {
-    core.set(JOURNAL_CACHE + half, 0);
-    core.set(JOURNAL_SCAV + half, 0);
-  }
+  engine.memory.i32.fill(0, (at + JOURNAL_CACHE) >>> 2, ((at + JOURNAL_SCAV) >>> 2) + 2);
 }
 
 /**
@@ -123,9 +117,9 @@ function rebuildChunk(core: Core, leaf: number, slot: number, isNew: (chunk: num
 
 /** Finishes taking pages from the caches of an owner, where that takes more than one store. */
 function finishTaking(core: Core, owner: number): void {
-  for (let ref = core.get(HEADER_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
+  for (const ref of core.recordsOf(owner)) {
     const taken = core.get(ref + RECORD_TAKEN);
-    if (core.get(ref + RECORD_OWNER) !== owner || !taken) continue;
+    if (!taken) continue;
     core.engine.clearRange(core.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
     core.set(ref + RECORD_TAKEN, 0);
   }

@@ -110,7 +110,7 @@ export class Regions {
 
 /** The error for bytes that there is no memory for. */
 export function memoryFull(bytes: number): PageAllocError {
-  const message = `no memory is left for ${bytes} bytes; dispose of some heaps`;
+  const message = `no memory is left for ${bytes} bytes; dispose of some heaps, or raise a shared one's metadataLimit`;
   return new PageAllocError("ERR_METADATA_FULL", message);
 }
 

@@ -63,7 +63,7 @@ export class SharedMemories {
 
   /** The place that a handle shows. Throws TypeError when it is none. */
   find(handle: PageAllocHandle): SharedPlace {
-    const { memory, at, bytes } = typeof handle === "object" && handle ? handle : ({} as PageAllocHandle);
+    const { memory, at, bytes } = Object(handle) as PageAllocHandle;
     if (
       !isShared(memory) ||
       !Number.isInteger(at) ||

@@ -14,6 +14,7 @@ export interface World {
   readonly other: PageAlloc;
   readonly sys: Sys;
 }
+
 /** A call. */
 export interface Call {
   /** Prepares the heap, and gives the call. */
@@ -21,6 +22,7 @@ export interface Call {
   /** Makes the heap. */
   heap?(): PageAlloc;
 }
+
 /** A kind of call, and how many locked sections it has. */
 export interface Kind extends Call {
   readonly sections: number;
