@@ -30,7 +30,8 @@ export function powerOfTwo(name: string, value: number, min: number, max: number
 
 /** A count without a limit: a non-negative integer, or Infinity. Throws TypeError or RangeError. */
 export function countOrInfinity(name: string, value: number): number {
-  return value === Infinity ? value : integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+  if (value === Infinity || isInteger(value, 0, Number.MAX_SAFE_INTEGER)) return value;
+  return refuse(name, value, `an integer from 0 to ${Number.MAX_SAFE_INTEGER}, or Infinity`, "number");
 }
 
 /** A 64-bit word: a bigint from 0 to 2n ** 64n - 1n. Throws TypeError or RangeError. */

@@ -69,9 +69,11 @@ import {
   RECORD_NEXT,
   RECORD_NPAGES,
   RECORD_PREV,
+  RECORD_TAKEN,
   VERSION,
 } from "./layout.ts";
 import { unpack } from "./palloc-data.ts";
+import { runsOf } from "./ranges.ts";
 import { addPart, NOTHING, type Sum } from "./sums.ts";
 
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
@@ -88,8 +90,8 @@ class Checker {
   readonly #core: Core;
   #piece = 0;
   #name = "header";
-  /** Pages that records own. */
-  readonly #taken = new Set<number>();
+  /** Runs of pages that records own. */
+  readonly #taken: Array<{ ref: number; first: number; end: number }> = [];
   /** Bytes of the pieces seen, by ref. */
   readonly #pieces = new Map<number, number>();
   #chunks = 0;
@@ -226,13 +228,14 @@ class Checker {
       this.#owned(ref);
       prev = ref;
     }
+    this.#apart();
     for (let ref = core.get(HEADER_DEAD_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
       this.#goTo("dead record", ref, RECORD_BYTES);
       this.#field(RECORD_KIND, KIND_DEAD);
     }
   }
 
-  /** The pages that a record owns: in use, and nobody else's. */
+  /** The pages that a record owns: in use. */
   #owned(ref: number): void {
     const { engine, at } = this.#core;
     const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
@@ -241,16 +244,27 @@ class Checker {
     const least = cached ? CACHE_PAGES : isCache ? 0 : 1;
     const npages = this.#field(RECORD_NPAGES, least, isCache ? CACHE_PAGES : Infinity);
     if (isCache) this.#field(RECORD_INDEX, index & -CACHE_PAGES);
+    const taken = this.#field(RECORD_TAKEN, 0, isCache ? Infinity : 0);
+    const isRun = taken >>> 8 > 0 && (taken & 0xff) + (taken >>> 8) <= CACHE_PAGES;
+    this.#must(!taken || isRun, "what is being taken from it is no run of its pages");
     const first = this.#core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
-    for (let page = first; page < first + npages; page++) {
-      if (isCache && !engine.popcntRange(at + ref + RECORD_CACHE, page - first, 1)) continue;
-      const { chunk, index } = placeOf(page);
-      const inUse = !engine.inspect(at, chunk, index, 1, true);
-      this.#must(
-        inUse && !this.#taken.has(page),
-        `its page ${page - first} is free, or another record's too`,
-      );
-      this.#taken.add(page);
+    const isCached = (i: number) => engine.popcntRange(at + ref + RECORD_CACHE, i, 1) > 0;
+    for (const [from, count] of isCache ? runsOf(isCached, CACHE_PAGES) : [[0, npages]]) {
+      const run = placeOf(first + from);
+      const inUse = !engine.inspect(at, run.chunk, run.index, count, true);
+      this.#must(inUse, `one of its ${count} pages from page ${from} on is free`);
+      this.#taken.push({ ref, first: first + from, end: first + from + count });
+    }
+  }
+
+  /** That no page has two records. */
+  #apart(): void {
+    this.#taken.sort((a, b) => a.first - b.first);
+    let end = -1;
+    for (const run of this.#taken) {
+      this.#piece = run.ref;
+      this.#must(run.first >= end, "one of its pages is another record's too");
+      end = run.end;
     }
   }
 

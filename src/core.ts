@@ -5,6 +5,7 @@ import { integer } from "./args.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import {
+  CACHE_PAGES,
   CHUNK_INDEX_BITS,
   CHUNK_PAGES,
   CHUNK_SHIFT,
@@ -17,18 +18,22 @@ import {
   HEADER_OWNERS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
+  HEADER_ROOM,
   HEADER_USED,
   HOLD_PASSED,
   KIND_CACHE,
   LEAF_DATA,
   MAX_CHUNKS,
+  RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
   RECORD_BYTES,
+  RECORD_CACHE,
   RECORD_KIND,
   RECORD_NEXT,
   RECORD_OWNER,
+  RECORD_TAKEN,
 } from "./layout.ts";
 import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
@@ -132,9 +137,9 @@ export class Core {
     this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
-  /** Runs `work` with the lock held. `patient`, as `Lock.acquire` has it, is for what others have to rely on. */
-  locked<T>(work: (core: Core) => T, patient?: boolean): T {
-    this.lock.acquire(patient);
+  /** Runs `work` with the lock held. */
+  locked<T>(work: (core: Core) => T): T {
+    this.lock.acquire();
     try {
       return work(this);
     } finally {
@@ -182,8 +187,13 @@ export class Core {
   /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
   dropRecords(owner?: number): void {
     for (const ref of this.recordsOf(owner)) {
-      if (this.get(ref + RECORD_KIND) === KIND_CACHE) this.engine.flush(this.at, ref);
-      else this.engine.endHold(this.at, ref, HOLD_PASSED);
+      if (this.get(ref + RECORD_KIND) !== KIND_CACHE) {
+        this.engine.endHold(this.at, ref, HOLD_PASSED);
+        continue;
+      }
+      const taken = this.get(ref + RECORD_TAKEN);
+      if (taken) this.engine.clearRange(this.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
+      this.engine.flush(this.at, ref);
     }
   }
 
@@ -228,16 +238,30 @@ export class Core {
 
   /** Throws PageAllocError, naming the first page in the way, unless all pages may be freed or, as wanted, are free. */
   mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
-    const { engine, at } = this;
     const first = chunk * CHUNK_PAGES + index;
-    for (let page = first; page < first + npages; page++) {
-      const { chunk, index } = placeOf(page);
-      let answer = engine.inspect(at, chunk, index, 1, inUse);
-      if (!answer && inUse && engine.owned(at, chunk, index, 1)) answer = RANGE_OWNED;
-      if (!answer) continue;
-      const [code, why] = inUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
-      throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
+    const end = first + npages;
+    for (let page = first; page < end; ) {
+      // A chunk without a page in the way needs no look at each.
+      const rest = Math.min(end - page, CHUNK_PAGES - (page % CHUNK_PAGES));
+      if (!this.#inTheWay(inUse, page, rest)) {
+        page += rest;
+        continue;
+      }
+      const answer = this.#inTheWay(inUse, page, 1);
+      if (answer) {
+        const [code, why] = inUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
+        throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
+      }
+      page++;
     }
+  }
+
+  /** Why the pages from `page` on, of one chunk, may not be freed or are not free: one of the RANGE_ answers. */
+  #inTheWay(inUse: boolean, page: number, npages: number): number {
+    const { chunk, index } = placeOf(page);
+    const answer = this.engine.inspect(this.at, chunk, index, npages, inUse);
+    if (answer || !inUse) return answer;
+    return this.engine.owned(this.at, chunk, index, npages) ? RANGE_OWNED : RANGE_DONE;
   }
 }
 
@@ -258,6 +282,7 @@ export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lo
   }
   engine.memory.i32.set(state, region.at >>> 2);
   engine.memory.i32[(region.at + HEADER_DRAFT) >>> 2] = DRAFT;
+  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);
 }
 

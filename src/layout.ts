@@ -206,6 +206,10 @@ export const HEADER_CHECKSUM = 140;
 export const HEADER_DRAFT = 144;
 /** Not 0 when a thread tries to get the lock, since somebody has last given way to one. */
 export const HEADER_WANTED = 148;
+/** Goes up when the lock becomes free that others wait for: threads that may not block wait for that. */
+export const HEADER_FREED = 152;
+/** Bytes that are set aside for a shared heap. */
+export const HEADER_ROOM = 156;
 
 // The lock's word.
 /** Held. */

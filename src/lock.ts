@@ -3,6 +3,7 @@
 
 import { PageAllocError } from "./errors.ts";
 import {
+  HEADER_FREED,
   HEADER_LOCK,
   HEADER_USED,
   HEADER_WANTED,
@@ -17,12 +18,16 @@ import type { Region } from "./regions.ts";
 export interface Lock {
   /**
    * Takes the lock. Throws PageAllocError ERR_LOCKED when another call of this heap object has it, or others have it for
-   * longer than this thread may wait, and ERR_DISPOSED when there is no heap any more. With `patient`, a thread that may
-   * not block tries for as long as one that may.
+   * longer than this thread may wait, and ERR_DISPOSED when there is no heap any more.
    */
-  acquire(patient?: boolean): void;
+  acquire(): void;
   /** Gives the lock back. */
   release(): void;
+  /**
+   * Runs `work`, on which others rely, with the lock held, and tries for it as a thread that may block does. If it is not
+   * to be had, throws PageAllocError ERR_LOCKED, and the next call that has it does `work` first.
+   */
+  finish(work: () => void): void;
   /** Lets a thread that tries to get the lock have it first: for who takes it over and over, and is in no hurry. */
   giveWay(): void;
   /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
@@ -57,6 +62,15 @@ export class LocalLock implements Lock {
     this.acquire();
   }
 
+  finish(work: () => void): void {
+    this.acquire();
+    try {
+      work();
+    } finally {
+      this.release();
+    }
+  }
+
   async whenFree<T>(work: () => T): Promise<T> {
     return work();
   }
@@ -74,6 +88,8 @@ export class LocalLock implements Lock {
 const SPINS = 200;
 /** How long a thread that may not block tries to get the lock, in ms. */
 const SPIN_MS = 2;
+/** How long a thread waits before it looks again, in ms: whoever should have woken it may have died. */
+const NAP_MS = 500;
 
 /**
  * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
@@ -85,11 +101,14 @@ export class SharedLock implements Lock {
   readonly #region: Region;
   readonly #owner: number;
   readonly #timeoutMs: number;
-  /** Index of the lock's word, and of HEADER_WANTED; a shared heap is never moved. */
+  /** Indices of the lock's word, of HEADER_WANTED and of HEADER_FREED; a shared heap is never moved. */
   readonly #word: number;
   readonly #wanted: number;
+  readonly #freed: number;
   /** Whether the lock has been taken for the next call. */
   #granted = false;
+  /** What `finish` has had to leave. */
+  readonly #left: Array<() => void> = [];
 
   constructor(memory: Memory, region: Region, owner: number, timeoutMs: number) {
     this.#memory = memory;
@@ -98,26 +117,29 @@ export class SharedLock implements Lock {
     this.#timeoutMs = timeoutMs;
     this.#word = (region.at + HEADER_LOCK) >>> 2;
     this.#wanted = (region.at + HEADER_WANTED) >>> 2;
+    this.#freed = (region.at + HEADER_FREED) >>> 2;
   }
 
-  acquire(patient = false): void {
-    const { at } = this.#region;
-    if (!at) throw disposed();
-    if (this.#granted) this.#granted = false;
-    else if (Atomics.compareExchange(this.#memory.i32, this.#word, 0, this.#held(LOCK_HELD)))
-      this.#wait(patient);
-    // Others may have grown the memory, and the heap into it.
-    if (at + this.#memory.i32[(at + HEADER_USED) >>> 2] > this.#memory.size) this.#memory.refresh();
+  acquire(): void {
+    this.#take(false);
+    if (this.#left.length) this.#doLeft();
   }
 
   release(): void {
     const { i32 } = this.#memory;
-    if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) Atomics.notify(i32, this.#word, 1);
+    if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) this.#wake(1);
+  }
+
+  finish(work: () => void): void {
+    this.#left.push(work);
+    this.#take(true);
+    this.#doLeft();
+    this.release();
   }
 
   giveWay(): void {
     const { i32 } = this.#memory;
-    if (!i32[this.#wanted]) return;
+    if (this.#granted || !i32[this.#wanted]) return;
     i32[this.#wanted] = 0;
     for (let spin = 0; spin < SPINS && !Atomics.load(i32, this.#word); spin++);
   }
@@ -130,18 +152,23 @@ export class SharedLock implements Lock {
       this.#granted = Atomics.compareExchange(i32, word, seen, this.#held(LOCK_WAITED)) === seen;
       seen = Atomics.load(i32, word);
     }
-    Atomics.notify(i32, word);
-    this.acquire(true);
+    this.#wake(Infinity);
+    this.#take(true);
     // What the dead had begun may reach beyond what the heap says of itself.
     this.#memory.refresh();
   }
 
   async whenFree<T>(work: () => T): Promise<T> {
+    if (this.#granted) return work();
     const deadline = performance.now() + this.#timeoutMs;
-    for (let seen = this.#try(); seen; seen = this.#try()) {
+    for (;;) {
+      if (!this.#region.at) throw disposed();
+      const freed = Atomics.load(this.#memory.i32, this.#freed);
+      const seen = this.#try();
+      if (!seen) break;
       const left = deadline - performance.now();
       if (left <= 0) throw this.#tooLong(seen);
-      await waitAsync(this.#memory.i32, this.#word, seen, left);
+      await waitAsync(this.#memory.i32, this.#freed, freed, Math.min(left, NAP_MS));
     }
     this.#granted = true;
     try {
@@ -153,6 +180,35 @@ export class SharedLock implements Lock {
         this.release();
       }
     }
+  }
+
+  /** Takes the lock, and sees all of the heap. */
+  #take(patient: boolean): void {
+    const { at } = this.#region;
+    if (!at) throw disposed();
+    if (this.#granted) this.#granted = false;
+    else if (Atomics.compareExchange(this.#memory.i32, this.#word, 0, this.#held(LOCK_HELD)))
+      this.#wait(patient);
+    // Others may have grown the memory, and the heap into it.
+    if (at + this.#memory.i32[(at + HEADER_USED) >>> 2] > this.#memory.size) this.#memory.refresh();
+  }
+
+  /** Does what `finish` has had to leave. */
+  #doLeft(): void {
+    try {
+      while (this.#left.length) this.#left.shift()?.();
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
+  /** Wakes as many as that of the threads that block, and all that wait without blocking, each for itself. */
+  #wake(count: number): void {
+    const { i32 } = this.#memory;
+    Atomics.notify(i32, this.#word, count);
+    Atomics.add(i32, this.#freed, 1);
+    Atomics.notify(i32, this.#freed);
   }
 
   /** The word that says that this object holds the lock. */
@@ -174,7 +230,7 @@ export class SharedLock implements Lock {
     for (let seen = this.#try(); seen; seen = this.#try()) {
       const left = start + most - performance.now();
       if (left <= 0) throw blocks ? this.#tooLong(seen) : inUse();
-      if (blocks) Atomics.wait(i32, this.#word, seen, left);
+      if (blocks) Atomics.wait(i32, this.#word, seen, Math.min(left, NAP_MS));
     }
   }
 
@@ -226,9 +282,13 @@ function mayBlock(): boolean {
 
 /** Waits until the word is woken, or is not `seen` any more, or for that many ms. */
 async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number): Promise<void> {
-  if (Atomics.waitAsync) await Atomics.waitAsync(i32, word, seen, ms).value;
-  // Some runtimes lack it.
-  else await new Promise((resolve) => setTimeout(resolve, 1));
+  // Node ends a process in which only an Atomics.waitAsync is left, but not one with a timer. Some runtimes lack it.
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const nap = new Promise((resolve) => {
+    timer = setTimeout(resolve, "waitAsync" in Atomics ? ms : 1);
+  });
+  await Promise.race([nap, "waitAsync" in Atomics ? Atomics.waitAsync(i32, word, seen, ms).value : nap]);
+  clearTimeout(timer);
 }
 
 /** The error for a lock that is not to be had, in a thread that may not block. */

@@ -466,6 +466,7 @@ export class PageAlloc {
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
     if (typeof call !== "function") refuse("call", call, "a function");
+    this[CORE].at;
     return this[CORE].lock.whenFree(() => call(this));
   }
 
@@ -608,11 +609,18 @@ function pagesFor(core: Core, nbytes: number): number {
 
 /** The runs of scavenged pages in a range. The lock is held. */
 function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
-  const isScavenged = (i: number) => {
-    const page = placeOf(chunk * CHUNK_PAGES + index + i);
-    return core.engine.popcntRange(core.dataOf(page.chunk) + DATA_SCAVENGED, page.index, 1) > 0;
-  };
-  return runsOf(isScavenged, npages);
+  const { engine } = core;
+  const runs: PageRange[] = [];
+  for (let done = 0; done < npages; ) {
+    const at = placeOf(chunk * CHUNK_PAGES + index + done);
+    const n = Math.min(npages - done, CHUNK_PAGES - at.index);
+    const bits = core.dataOf(at.chunk) + DATA_SCAVENGED;
+    const scavenged = engine.popcntRange(bits, at.index, n);
+    if (scavenged === n) runs.push([done, n]);
+    else if (scavenged) runs.push(...runsOf((i) => engine.popcntRange(bits, at.index + i, 1) > 0, n, done));
+    done += n;
+  }
+  return runs;
 }
 
 /** Reads the counters of the header. The lock is held. */

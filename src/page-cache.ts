@@ -13,7 +13,9 @@ import {
   RECORD_CACHE,
   RECORD_CHUNK,
   RECORD_INDEX,
+  RECORD_KIND,
   RECORD_NPAGES,
+  RECORD_OWNER,
   RECORD_SCAV,
 } from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
@@ -25,6 +27,8 @@ type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number
 
 /** Throws TypeError unless a cache is of this heap. */
 export let checkOwner: (cache: PageCache, core: Core) => void;
+/** Whether a cache has a record. */
+export let isLive: (cache: PageCache) => boolean;
 /** Ref of a cache's record, made when it has none. The lock is held. */
 export let refOf: (cache: PageCache, core: Core) => number;
 
@@ -44,8 +48,9 @@ export class PageCache {
         refuse("a page cache", cache, "one of this heap");
       }
     };
+    isLive = (cache) => cache.#live() > 0;
     refOf = (cache, core) => {
-      cache.#ref ||= core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
+      cache.#ref = cache.#live() || core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
       return cache.#ref;
     };
   }
@@ -104,20 +109,35 @@ export class PageCache {
     const core = this.#core;
     core.count(npages);
     const ref = this.#live();
-    const scavBefore = core.sys.used ? this.scav : 0n;
+    if (core.sys.used) return this.#allocUsed(npages);
     const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
-    if (hit < 0) {
-      this.#lastAllocScavenged = 0;
-      return -1;
-    }
-    const place = this.#place(ref, hit & 0xffff);
-    const scavenged = hit >>> 16;
-    if (scavenged && core.sys.used) {
-      const held = core.locked(() => core.newRecord(KIND_REUSING, place, npages));
-      runUsed(core, place, npages, held, () => this.#putBack(place, npages, held, scavBefore));
+    this.#lastAllocScavenged = hit < 0 ? 0 : (hit >>> 16) * core.pageSize;
+    return hit < 0 ? -1 : core.address(this.#place(ref, hit & 0xffff));
+  }
+
+  /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */
+  #allocUsed(npages: number): number {
+    const core = this.#core;
+    const scav = this.scav;
+    let held = 0;
+    let place: Place | undefined;
+    let scavenged = 0;
+    core.locked(() => {
+      const ref = this.#live();
+      // First: a call that throws for want of room must not have taken pages.
+      core.makeRoomForRecord();
+      const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
+      if (hit < 0) return;
+      place = this.#place(ref, hit & 0xffff);
+      scavenged = hit >>> 16;
+      if (scavenged) held = core.newRecord(KIND_REUSING, place, npages);
+    });
+    if (place && held) {
+      const taken = place;
+      runUsed(core, taken, npages, held, () => this.#putBack(taken, npages, held, scav));
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
-    return core.address(place);
+    return place ? core.address(place) : -1;
   }
 
   /**
@@ -144,17 +164,22 @@ export class PageCache {
     const core = this.#core;
     if (!this.empty) return true;
     return core.locked(() => {
-      if (!this.#ref) core.makeRoomForRecord();
-      const ref = core.engine.refill(core.at, this.#ref, core.owner);
-      this.#ref ||= ref;
+      const live = this.#live();
+      if (!live) core.makeRoomForRecord();
+      const ref = core.engine.refill(core.at, live, core.owner);
+      this.#ref = live || ref;
       return ref > 0;
     });
   }
 
-  /** Ref of the record, while it is there. */
+  /** Ref of the record, while it is there: not any more when somebody has recovered this cache's heap object. */
   #live(): number {
-    this.#core.at;
-    return this.#ref;
+    const core = this.#core;
+    core.at;
+    const ref = this.#ref;
+    return core.get(ref + RECORD_KIND) === KIND_CACHE && core.get(ref + RECORD_OWNER) === core.owner
+      ? ref
+      : 0;
   }
 
   /** A page of the block. */
@@ -168,11 +193,12 @@ export class PageCache {
     return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
   }
 
-  /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has been flushed meanwhile. */
+  /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has left their block meanwhile. */
   #putBack(place: Place, npages: number, held: number, scav: bigint): void {
     const core = this.#core;
-    const at = BigInt(place.index % CACHE_PAGES);
-    if (!this.#ref) {
+    const first = place.index % CACHE_PAGES;
+    const at = BigInt(first);
+    if (this.base !== core.address({ chunk: place.chunk, index: place.index - first })) {
       const isScavenged = (i: number) => ((scav >> (at + BigInt(i))) & 1n) > 0n;
       giveBack(core, place, held, HOLD_PASSED, runsOf(isScavenged, npages));
       return;

@@ -4,7 +4,6 @@
 
 import type { Core } from "./core.ts";
 import {
-  CACHE_PAGES,
   CHUNK_PAGES,
   DATA_BYTES,
   FANOUT,
@@ -29,8 +28,6 @@ import {
   NODE_PARENT,
   NODE_SHAPE,
   NODE_START,
-  RECORD_CACHE,
-  RECORD_TAKEN,
 } from "./layout.ts";
 import { unpack } from "./palloc-data.ts";
 import { addPart, NOTHING, type Sum } from "./sums.ts";
@@ -40,7 +37,6 @@ export function recover(core: Core, owner: number): void {
   core.lock.seize(owner);
   try {
     finishCall(core);
-    finishTaking(core, owner);
     core.dropRecords(owner);
   } finally {
     core.lock.release();
@@ -113,14 +109,4 @@ function rebuildChunk(core: Core, leaf: number, slot: number, isNew: (chunk: num
   if (!(core.get(leaf + NODE_SHAPE) & bit)) return NOTHING;
   const candidates = (core.get(leaf + NODE_CANDIDATES) & bit) !== 0;
   return { ...unpack(engine.summarize(data)), candidates };
-}
-
-/** Finishes taking pages from the caches of an owner, where that takes more than one store. */
-function finishTaking(core: Core, owner: number): void {
-  for (const ref of core.recordsOf(owner)) {
-    const taken = core.get(ref + RECORD_TAKEN);
-    if (!taken) continue;
-    core.engine.clearRange(core.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
-    core.set(ref + RECORD_TAKEN, 0);
-  }
 }

@@ -11,10 +11,11 @@ import {
   OP_FREE_RESULT,
   OP_NUMBERS,
   OP_SCAVENGE_RANGE,
+  RECORD_BYTES,
   RESULT_NUMBERS,
 } from "./layout.ts";
 import type { PageAlloc } from "./page-alloc.ts";
-import { checkOwner, PageCache, refOf } from "./page-cache.ts";
+import { checkOwner, isLive, PageCache, refOf } from "./page-cache.ts";
 
 /** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
 export const Op = {
@@ -56,7 +57,13 @@ export function run(
   const least = count * RESULT_NUMBERS;
   if (results.length < least) refuse("results.length", results.length, `${least} or more`, "number");
   const made = cachesOf(core, heap, caches);
-  const refs = core.locked(() => made.map((cache) => refOf(cache, core)));
+  const refs = core.locked(() => {
+    core.makeRoom(RECORD_BYTES * made.filter((cache) => !isLive(cache)).length);
+    return made.map((cache) => refOf(cache, core));
+  });
+  made.forEach((cache, i) => {
+    caches[i] = cache;
+  });
   const { Batch } = core.engine;
   const batch = Batch && !core.sys.used ? new Batch(core, ops, results, refs) : null;
   for (let i = 0; i < count; i++) {
@@ -74,13 +81,12 @@ export function run(
   }
 }
 
-/** The caches of a batch, none of which is missing any more. Throws TypeError, with nothing changed, if one is not ours. */
+/** The caches of a batch, with new ones for those that are missing. Throws TypeError if one is not ours. */
 function cachesOf(core: Core, heap: PageAlloc, caches: Array<PageCache | undefined>): PageCache[] {
   core.at;
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
   for (const cache of caches) if (cache !== undefined) checkOwner(cache, core);
-  for (let i = 0; i < caches.length; i++) caches[i] ??= new PageCache(heap, { ref: 0 });
-  return caches as PageCache[];
+  return Array.from(caches, (cache) => cache ?? new PageCache(heap, { ref: 0 }));
 }
 
 /** Carries out one operation by public calls. */

@@ -38,7 +38,8 @@ export function scavengeOne(core: Core, maxPages: number): number {
 export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
   const pass = new Pass(core, maxPages);
   while (pass.next !== "done") {
-    if (pass.next === "walk" || pass.next === "runHook") pass.step();
+    // Steps without the lock, and the one that must be taken whatever happens.
+    if (pass.next === "walk" || pass.next === "runHook" || pass.next === "endHook") pass.step();
     else await core.lock.whenFree(() => pass.step());
   }
   return pass.released;
@@ -202,10 +203,11 @@ export class Pass {
 
   /** Frees the pages again, and scavenges them unless the hook declined: then the pass goes on below them. */
   #endHook(): void {
-    this.#core.locked((core) => {
+    const core = this.#core;
+    core.lock.finish(() => {
       const declined = this.#isCurrent() ? HOLD_DECLINED : HOLD_PASSED;
       core.engine.endHold(core.at, this.#held, this.#declined ? declined : HOLD_RELEASED);
-    }, true);
+    });
     if (!this.#declined) this.released = this.#hit >>> 16;
     this.#ceiling = this.#hit & 0xffff;
     this.next = !this.#declined || this.#thrown ? "done" : this.#ceiling ? "look" : "walk";

@@ -3,10 +3,10 @@
 // of which only what it uses is memory. The heaps that one thread makes follow one another in one shared memory until that
 // is full. Nothing is given back to it: shared memory goes when all workers have let go of it.
 
-import { refuse } from "./args.ts";
+import { isInteger, refuse } from "./args.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError } from "./errors.ts";
-import { HEADER_BYTES, HEADER_MAGIC, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
+import { HEADER_BYTES, HEADER_MAGIC, HEADER_ROOM, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 import { memoryFull, type Region } from "./regions.ts";
 
@@ -66,17 +66,15 @@ export class SharedMemories {
     const { memory, at, bytes } = Object(handle) as PageAllocHandle;
     if (
       !isShared(memory) ||
-      !Number.isInteger(at) ||
-      !Number.isInteger(bytes) ||
-      at < MEMORY_PAGE ||
-      at % 16
+      !isInteger(at, MEMORY_PAGE, MEMORY_PAGES_MAX * MEMORY_PAGE - 1) ||
+      at % MEMORY_PAGE !== 0
     ) {
       refuse("handle", handle, "what heap.handle gives");
     }
     const engine = this.#engine(memory);
     engine.memory.refresh();
     const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
-    if (word(HEADER_MAGIC) !== MAGIC || word(HEADER_VERSION) !== VERSION) {
+    if (word(HEADER_MAGIC) !== MAGIC || word(HEADER_VERSION) !== VERSION || word(HEADER_ROOM) !== bytes) {
       refuse("handle", handle, "that of a heap of this version of palloc");
     }
     return { engine, handle, region: { at, bytes } };
@@ -92,12 +90,19 @@ export class SharedMemories {
   }
 }
 
-/** Shared memory that can grow to 4 GiB: WebAssembly's where there is any, so that both engines can be on it. */
+/**
+ * Shared memory that can grow to 4 GiB: WebAssembly's where there is any, so that both engines can be on it. Throws
+ * PageAllocError ERR_METADATA_FULL when there are no addresses left for it.
+ */
 function createShared(): SharedMemory {
-  if (typeof WebAssembly === "object") {
-    return new WebAssembly.Memory({ initial: 1, maximum: MEMORY_PAGES_MAX, shared: true });
+  try {
+    if (typeof WebAssembly === "object") {
+      return new WebAssembly.Memory({ initial: 1, maximum: MEMORY_PAGES_MAX, shared: true });
+    }
+    return new SharedArrayBuffer(MEMORY_PAGE, { maxByteLength: MEMORY_PAGE * MEMORY_PAGES_MAX });
+  } catch {
+    throw memoryFull(MEMORY_PAGE);
   }
-  return new SharedArrayBuffer(MEMORY_PAGE, { maxByteLength: MEMORY_PAGE * MEMORY_PAGES_MAX });
 }
 
 /** Whether it is memory that threads can share. */

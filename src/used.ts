@@ -9,10 +9,10 @@ export function runUsed(core: Core, place: Place, npages: number, ref: number, u
   try {
     core.sys.used?.(core.address(place), npages * core.pageSize);
   } catch (error) {
-    core.locked(undo, true);
+    core.lock.finish(undo);
     throw error;
   }
-  core.locked(() => core.engine.endHold(core.at, ref, HOLD_USED), true);
+  core.lock.finish(() => core.engine.endHold(core.at, ref, HOLD_USED));
 }
 
 /** Ends a hold so that its pages are free, those of `runs` scavenged, as if they had never been taken. The lock is held. */

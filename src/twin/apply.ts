@@ -110,7 +110,7 @@ function scavengeMapped(memory: Memory, heap: number): void {
   const { i32 } = memory;
   let chunk = i32[(heap + JOURNAL_CHUNK) >>> 2];
   let index = i32[(heap + JOURNAL_INDEX) >>> 2];
-  for (let left = i32[(heap + JOURNAL_NPAGES) >>> 2]; left; chunk++) {
+  for (let left = i32[(heap + JOURNAL_NPAGES) >>> 2] >>> 0; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (leaf) setScavenged(memory, dataOf(leaf, chunk), index, n);

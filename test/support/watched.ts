@@ -36,8 +36,12 @@ export function watch<T>(by: Watcher, work: () => T): T {
 export function attachWatched(handle: PageAlloc["handle"], options?: Options): PageAlloc {
   const heap = WatchedAlloc.attach(handle, options);
   const { lock } = heap[CORE];
-  const { acquire, release } = lock;
-  lock.acquire = (patient) => told("acquire", () => acquire.call(lock, patient));
+  const { acquire, finish, release } = lock;
+  lock.acquire = () => told("acquire", () => acquire.call(lock));
+  lock.finish = (work) => {
+    told("acquire", () => {});
+    finish.call(lock, work);
+  };
   lock.release = () => told("release", () => release.call(lock));
   return heap;
 }
