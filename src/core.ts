@@ -39,7 +39,10 @@ import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
 import type { PageAllocHandle, SharedPlace } from "./shared.ts";
 
-/** What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. */
+/**
+ * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. No
+ * promise that one returns is waited for.
+ */
 export interface Sys {
   /**
    * The pages' contents are not needed any more: release them. Until it returns the pages are held as in use. Return

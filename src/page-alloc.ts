@@ -461,7 +461,8 @@ export class PageAlloc {
 
   /**
    * Makes a call of this heap, say `callAsync((heap) => heap.grow(base, nbytes))`, for a thread that may not block, as a
-   * page's main thread: waits for the lock without blocking. Further calls in `call` take the lock as ever. Gives what
+   * page's main thread: waits for the lock without blocking. The first call of this heap object in `call` has the lock;
+   * others of it take it as ever, and those of another object on the same heap do not get it before. Gives what
    * `call` gives. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
