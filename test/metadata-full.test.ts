@@ -134,6 +134,37 @@ describe.each<[string, Palloc]>([
     });
   });
 
+  it("a cache whose hook cannot be run keeps its pages", () => {
+    const heap = grownHeap(palloc, CHUNKS, { sys: { used: vi.fn() } });
+    const cache = heap.allocToCache();
+    cache.alloc(3);
+    run(() => {
+      fillRecords(heap);
+      const before = heap.snapshot();
+      const words = [cache.cache, cache.scav, cache.lastAllocScavenged];
+      expect(() => cache.alloc(2)).toThrow(full);
+      expect([cache.cache, cache.scav, cache.lastAllocScavenged]).toEqual(words);
+      expect(heap.snapshot()).toEqual(before);
+      heap.check();
+    });
+  });
+
+  it("a batch that lacks more caches than there is room for makes none", () => {
+    const heap = grownHeap(palloc, CHUNKS);
+    const last = heap.allocToCache();
+    run(() => {
+      fillRecords(heap);
+      // Leaves a record to be used again.
+      last.flush();
+      const before = heap.snapshot();
+      const caches = [undefined, undefined, undefined];
+      expect(() => heap.run(new Float64Array([0, 1, 0, 0]), new Float64Array(2), { caches })).toThrow(full);
+      expect(caches.every((cache) => cache === undefined)).toBe(true);
+      expect(heap.snapshot()).toEqual(before);
+      heap.check();
+    });
+  });
+
   it("what is disposed of can be had again", () => {
     const heaps = Array.from({ length: 50 }, () => touchedHeap(palloc, [1, 2]));
     run(() => {

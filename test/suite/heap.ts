@@ -307,6 +307,15 @@ function releaseTests({ palloc }: Subject): void {
     heap.check();
   });
 
+  it("scavengeRange of 2**31 pages, nearly all of them holes", () => {
+    const heap = grownHeap(palloc, [0, SPACE / CHUNK - 1]);
+    heap.free(heap.alloc(9), 9);
+    expect(heap.scavengeRange(0, 2 ** 31)).toBe(9 * PAGE);
+    expect(heap.stats()).toMatchObject({ released: 2 * CHUNK, scavenges: 1, scavengedTotal: 9 * PAGE });
+    expect(heap.scavengeRange(0, 9)).toBe(0);
+    heap.check();
+  });
+
   it("huge pages stay whole", () => {
     const heap = touchedHeap(palloc, [1], { physHugePageSize: 16 * PAGE });
     expect(heap.scavengeOne(PAGE)).toBe(16 * PAGE);

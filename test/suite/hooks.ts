@@ -17,6 +17,7 @@ export function hooksSuite(subject: Subject): void {
     declineTests(subject);
     passTests(subject);
     usedTests(subject);
+    manyPagesTests(subject);
     usedThrowsTests(subject);
     entangledTests(subject);
     callbackTests(subject);
@@ -346,6 +347,29 @@ function usedTests({ palloc }: Subject): void {
   });
 }
 
+/** More pages than a Set or a Map has room for. */
+const VERY_MANY = 2 ** 24 + PAGES;
+
+function manyPagesTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("a heap can be checked, and its snapshot restored, however many pages a hook runs on", () => {
+    let ran = 0;
+    const used = () => {
+      ran++;
+      expectSound(heap);
+      const copy = PageAlloc.restore(heap.snapshot());
+      expect(copy.stats().inUse).toBe(0);
+      copy.dispose();
+    };
+    using heap = new PageAlloc({ pageSize: 1, sys: { used } });
+    heap.grow(0, 2 * VERY_MANY);
+    expect(heap.alloc(VERY_MANY)).toBe(0);
+    expect(ran).toBe(1);
+    expectSound(heap);
+  });
+}
+
 function usedThrowsTests({ palloc }: Subject): void {
   const failing = () => {
     const thrown = new Error("no memory");
@@ -417,6 +441,47 @@ function entangledTests({ palloc }: Subject): void {
       expect(cache.alloc(1)).toBe(-1);
       expectSound(heap);
     }
+  });
+
+  it.each([
+    ["refills", false],
+    ["flushes and refills", true],
+  ])("a hook that %s its cache, and throws, leaves the cache what it then has and no more", (_, flushes) => {
+    const fail = new Error("after all");
+    const hook = { armed: false };
+    const used = () => {
+      if (!hook.armed) return;
+      hook.armed = false;
+      // A page of the cache's next block that is somebody else's.
+      heap.allocRange(CHUNK + 127 * PAGE, 1);
+      if (flushes) cache.flush();
+      cache.refill();
+      throw fail;
+    };
+    const heap = grownHeap(palloc, [1], { sys: { used } });
+    const cache = heap.allocToCache();
+    cache.alloc(63);
+    hook.armed = true;
+    expect(() => cache.alloc(1)).toThrow(fail);
+    const rest = 2n ** 63n - 1n;
+    expect([cache.base, cache.cache, cache.scav]).toEqual([CHUNK + 64 * PAGE, rest, rest]);
+    expectSound(heap);
+    cache.flush();
+    expect(heap.ranges()).toEqual({
+      alloc: {
+        1: [
+          [0, 63],
+          [127, 1],
+        ],
+      },
+      scavenged: {
+        1: [
+          [63, 64],
+          [128, 384],
+        ],
+      },
+    });
+    expectSound(heap);
   });
 
   it("dispose is refused while a hook runs", () => {

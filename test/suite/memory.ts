@@ -150,6 +150,18 @@ function disposeTests({ palloc }: Subject): void {
     for (const [name, call] of Object.entries(calls)) expect(call, name).toThrow(disposed);
   });
 
+  it("and every later promise", async () => {
+    const heap = grownHeap(palloc, [1]);
+    heap.dispose();
+    const calls: Record<string, () => Promise<unknown>> = {
+      allocAsync: () => heap.allocAsync(1),
+      freeAsync: () => heap.freeAsync(CHUNK, 1),
+      scavengeAsync: () => heap.scavengeAsync(),
+      callAsync: () => heap.callAsync(() => 7),
+    };
+    for (const [name, call] of Object.entries(calls)) await expect(call(), name).rejects.toThrow(disposed);
+  });
+
   it("once more does nothing", () => {
     const heap = grownHeap(palloc, [1]);
     heap.dispose();

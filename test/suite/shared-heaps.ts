@@ -34,6 +34,20 @@ async function whileHeld(
   }
 }
 
+/** A heap of one chunk, every page free and none scavenged, whose hook, once armed, ends with the lock in other hands. */
+function heapThatLosesTheLock(palloc: Palloc) {
+  const other = touchedHeap(palloc, [0], { shared: true });
+  const lock = new HeapLock(other.handle);
+  const hook = { armed: false };
+  const lose = () => {
+    if (hook.armed) lock.take(other.owner);
+  };
+  const sys = { unused: lose };
+  const heap = palloc.PageAlloc.attach(other.handle, { lockTimeoutMs: 20, sys });
+  heap.resetScavengeAddr();
+  return { heap, lock, hook };
+}
+
 /** Calls that leave nothing of a heap as it was made. */
 function use(heap: PageAlloc): void {
   heap.grow(3 * CHUNK, 2 * CHUNK);
@@ -127,6 +141,23 @@ export function sharedHeapsSuite(crew: Crew): void {
       });
     });
 
+    it("a call that blocks goes on though a promise of its thread waits as well", async () => {
+      const heap = sharedHeap(palloc);
+      const lock = new HeapLock(heap.handle);
+      await withHands(crew, 1, async (hand) => {
+        const signals = new Signals();
+        lock.take(heap.owner);
+        const { handle } = heap;
+        const bases = hand.run("blockBehindPromise", theirs, { handle, signals: signals.words.buffer });
+        await signals.reached(0, 1);
+        // Time to fall asleep.
+        await sleep(20);
+        lock.give();
+        expect(await bases).toEqual([3 * PAGE, 4 * PAGE]);
+      });
+      heap.check();
+    });
+
     it("a hook that does not return holds nobody up", async () => {
       const heap = touchedHeap(palloc, [0, 2], { shared: true });
       heap.resetScavengeAddr();
@@ -189,6 +220,27 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
+    it("a promise that waits takes no wake-up from a thread that blocks", async () => {
+      const heap = sharedHeap(palloc);
+      const lock = new HeapLock(heap.handle);
+      lock.take(PageAlloc.attach(heap.handle).owner);
+      const base = heap.allocAsync(1);
+      expect(lock.isWaitedFor).toBe(true);
+      expect(lock.give()).toBe(0);
+      expect(await base).toBe(3 * PAGE);
+      heap.check();
+    });
+
+    it("promises of one heap object can be made within its callAsync", async () => {
+      const heap = sharedHeap(palloc);
+      expect(await heap.callAsync((heap) => heap.allocAsync(2))).toBe(3 * PAGE);
+      expect(await heap.callAsync((heap) => heap.callAsync((heap) => heap.alloc(1)))).toBe(5 * PAGE);
+      await heap.callAsync((heap) => heap.freeAsync(0, 1));
+      expect(await heap.callAsync((heap) => heap.scavengeAsync())).toBe(0);
+      expect(heap.stats().inUse).toBe(5 * PAGE);
+      heap.check();
+    });
+
     it("promises give up after lockTimeoutMs", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
       await withHands(crew, 1, async (hand) => {
@@ -216,6 +268,38 @@ export function sharedHeapsSuite(crew: Crew): void {
       });
       expect(heap.stats().inUse).toBe(3 * PAGE);
     });
+
+    it("a page cache that cannot record what its hook runs on keeps its pages", () => {
+      const other = sharedHeap(palloc);
+      const heap = PageAlloc.attach(other.handle, { lockTimeoutMs: 20, sys: { used() {} } });
+      const cache = heap.allocToCache();
+      const before = heap.snapshot();
+      const words = [cache.cache, cache.scav];
+      const lock = new HeapLock(heap.handle);
+      lock.take(other.owner);
+      refused(() => cache.alloc(2), locked(), "alloc");
+      lock.give();
+      expect([cache.cache, cache.scav]).toEqual(words);
+      sameBytes(heap.snapshot(), before, "snapshot");
+      expect(cache.alloc(2)).toBe(3 * PAGE);
+      heap.check();
+    });
+
+    it.each<[string, (heap: PageAlloc) => Promise<unknown>]>([
+      ["scavengeOne", async (heap) => heap.scavengeOne()],
+      ["scavengeAsync", (heap) => heap.scavengeAsync()],
+    ])(
+      "when the lock is not to be had after the hook of %s, the pages are free all the same",
+      async (_, call) => {
+        const { heap, lock, hook } = heapThatLosesTheLock(palloc);
+        hook.armed = true;
+        await rejected(() => call(heap), locked(), "call");
+        lock.give();
+        expect(heap.stats()).toMatchObject({ inUse: 0, released: CHUNK });
+        heap.check();
+        heap.dispose();
+      },
+    );
 
     it("a call within another of the same object is refused at once", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: Infinity });
@@ -279,6 +363,44 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
+    it("page caches of an object that is recovered while it is at work are as if flushed", () => {
+      const heap = sharedHeap(palloc);
+      const other = PageAlloc.attach(heap.handle);
+      const [cache, idle] = [other.allocToCache(), other.allocToCache()];
+      expect(cache.alloc(3)).toBe(3 * PAGE);
+      heap.recover(other.owner);
+      expect(heap.stats().inUse).toBe(6 * PAGE);
+      expect([cache.empty, cache.base, cache.alloc(1)]).toEqual([true, -1, -1]);
+      const mine = heap.allocToCache();
+      expect([idle.empty, idle.base, idle.alloc(1)]).toEqual([true, -1, -1]);
+      idle.flush();
+      heap.check();
+      expect(mine.alloc(1)).toBe(6 * PAGE);
+      expect(cache.refill()).toBe(true);
+      expect(cache.alloc(1)).toBe(64 * PAGE);
+      heap.check();
+      cache.flush();
+      heap.check();
+      other.dispose();
+      mine.flush();
+      expect(heap.stats().inUse).toBe(8 * PAGE);
+      heap.check();
+    });
+
+    it("a promise of an object that has been disposed of says so, also while the lock is held", async () => {
+      const other = sharedHeap(palloc);
+      const heap = PageAlloc.attach(other.handle, { lockTimeoutMs: 20 });
+      heap.dispose();
+      const lock = new HeapLock(other.handle);
+      lock.take(other.owner);
+      const gone = { error: "ERR_DISPOSED", names: [] };
+      await rejected(() => heap.allocAsync(1), gone, "allocAsync");
+      await rejected(() => heap.freeAsync(0, 1), gone, "freeAsync");
+      await rejected(() => heap.scavengeAsync(), gone, "scavengeAsync");
+      await rejected(() => heap.callAsync(() => 7), gone, "callAsync");
+      lock.give();
+    });
+
     it("a heap that is not shared has no handle, and nobody to recover from", () => {
       const heap = new PageAlloc();
       const refusal = { error: "ERR_NOT_SHARED", names: ["shared: true"] };
@@ -301,7 +423,14 @@ export function sharedHeapsSuite(crew: Crew): void {
         { memory, at: -at, bytes },
         { memory, at: at + 16, bytes },
         { memory, at: "65536", bytes },
+        { memory, at: at + 2 ** 32, bytes },
         { memory, at, bytes: 1.5 },
+        { memory, at, bytes: -1 },
+        { memory, at, bytes: 0 },
+        { memory, at, bytes: bytes - 2 ** 16 },
+        { memory, at, bytes: bytes + 2 ** 16 },
+        { memory, at, bytes: bytes + 2 ** 32 },
+        { memory, at, bytes: 2 ** 31 },
         { memory, at: 2 ** 31, bytes },
         { memory: new SharedArrayBuffer(2 ** 17), at: 2 ** 16, bytes },
       ];

@@ -1,5 +1,12 @@
 // The lock of a shared heap, as the layout has it, so that a test can hold it for a heap object for as long as it likes.
-import { HEADER_LOCK, JOURNAL_OP, LOCK_HELD, LOCK_OWNER_SHIFT, LOCK_WAITED } from "../../../src/layout.ts";
+import {
+  HEADER_FREED,
+  HEADER_LOCK,
+  JOURNAL_OP,
+  LOCK_HELD,
+  LOCK_OWNER_SHIFT,
+  LOCK_WAITED,
+} from "../../../src/layout.ts";
 import type { PageAlloc } from "../subject.ts";
 
 /** A shared heap's lock. */
@@ -34,10 +41,17 @@ export class HeapLock {
     if (Atomics.compareExchange(this.#words, word, 0, held)) throw new Error("the lock is held");
   }
 
-  /** Gives it back, and wakes one of those that wait. */
-  give(): void {
+  /**
+   * Gives it back, and wakes one of the threads that block for it, and all that wait without blocking. Returns how many
+   * it has found that block, 0 or 1.
+   */
+  give(): number {
     const word = (this.#at + HEADER_LOCK) >>> 2;
+    const freed = (this.#at + HEADER_FREED) >>> 2;
     Atomics.store(this.#words, word, 0);
-    Atomics.notify(this.#words, word, 1);
+    const woken = Atomics.notify(this.#words, word, 1);
+    Atomics.add(this.#words, freed, 1);
+    Atomics.notify(this.#words, freed);
+    return woken;
   }
 }

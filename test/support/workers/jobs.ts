@@ -71,6 +71,20 @@ export const jobs = {
     lock.give();
   },
 
+  /**
+   * Sets word 0 to 1, asks for a page by a promise, and for the next by a call that blocks before that promise can get
+   * on. Gives both, the call's first. Word 1 is its number.
+   */
+  async blockBehindPromise(load: Load, { handle, signals: buffer }: StayOptions): Promise<number[]> {
+    const { PageAlloc } = await load();
+    const heap = PageAlloc.attach(handle, { lockTimeoutMs: Infinity });
+    const signals = new Signals(buffer);
+    signals.set(1, heap.owner);
+    const later = heap.allocAsync(1);
+    signals.set(0, 1);
+    return [heap.alloc(1), await later];
+  },
+
   /** Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Gives what the call gave. */
   async stayInHook(load: Load, options: HookOptions): Promise<number> {
     const { PageAlloc } = await load();

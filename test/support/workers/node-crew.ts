@@ -6,7 +6,7 @@ import { type Crew, handOf } from "./crew.ts";
 
 /** The crew of Node. */
 export async function nodeCrew(): Promise<Crew> {
-  const script = await bundle();
+  const script = await bundle("node-entry.ts");
   return {
     platform: "node",
     start() {
@@ -25,9 +25,9 @@ export async function nodeCrew(): Promise<Crew> {
   };
 }
 
-/** The script, in which tsconfig.json's paths stand for the package. */
-async function bundle(): Promise<string> {
-  const entry = fileURLToPath(new URL("node-entry.ts", import.meta.url));
+/** A script of this folder, in which tsconfig.json's paths stand for the package. */
+export async function bundle(script: string): Promise<string> {
+  const entry = fileURLToPath(new URL(script, import.meta.url));
   const { outputFiles } = await build({
     entryPoints: [entry],
     bundle: true,
