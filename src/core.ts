@@ -22,6 +22,7 @@ import {
   HEADER_USED,
   HOLD_PASSED,
   KIND_CACHE,
+  KIND_DEAD,
   LEAF_DATA,
   MAX_CHUNKS,
   RANGE_DONE,
@@ -161,21 +162,35 @@ export class Core {
     throw memoryFull(bytes);
   }
 
-  /** Makes room for one record. */
-  makeRoomForRecord(): void {
-    if (!this.get(HEADER_DEAD_RECORDS)) this.makeRoom(RECORD_BYTES);
+  /** Makes room for that many records. */
+  makeRoomForRecords(count = 1): void {
+    let missing = count;
+    for (let ref = this.get(HEADER_DEAD_RECORDS); ref && missing; ref = this.get(ref + RECORD_NEXT))
+      missing--;
+    if (missing) this.makeRoom(missing * RECORD_BYTES);
   }
 
   /** Makes a record of pages that are in use, and room for it. Returns its ref. */
   newRecord(kind: number, { chunk, index }: Place, npages: number): number {
-    this.makeRoomForRecord();
+    this.makeRoomForRecords();
     return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
   }
 
   /** Takes free pages for a hook to run on, and makes room for their record. Returns its ref. */
   hold(kind: number, { chunk, index }: Place, npages: number, scavEnd: number): number {
-    this.makeRoomForRecord();
+    this.makeRoomForRecords();
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
+  }
+
+  /**
+   * Ends a hold as one of the HOLD_ numbers says. Returns whether it was still there: not when somebody has recovered
+   * this object, whose hook was running. The lock is held.
+   */
+  endHold(ref: number, outcome: number): boolean {
+    const kind = this.get(ref + RECORD_KIND);
+    const held = kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
+    if (held) this.engine.endHold(this.at, ref, outcome);
+    return held;
   }
 
   /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */

@@ -25,9 +25,9 @@ export interface Lock {
   release(): void;
   /**
    * Runs `work`, on which others rely, with the lock held, and tries for it as a thread that may block does. If it is not
-   * to be had, throws PageAllocError ERR_LOCKED, and the next call that has it does `work` first.
+   * to be had, throws PageAllocError ERR_LOCKED, and the next call that has it first does `late`, or else `work`.
    */
-  finish(work: () => void): void;
+  finish(work: () => void, late?: () => void): void;
   /** Lets a thread that tries to get the lock have it first: for who takes it over and over, and is in no hurry. */
   giveWay(): void;
   /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
@@ -130,9 +130,14 @@ export class SharedLock implements Lock {
     if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) this.#wake(1);
   }
 
-  finish(work: () => void): void {
+  finish(work: () => void, late = work): void {
+    try {
+      this.#take(true);
+    } catch (error) {
+      this.#left.push(late);
+      throw error;
+    }
     this.#left.push(work);
-    this.#take(true);
     this.#doLeft();
     this.release();
   }

@@ -125,7 +125,7 @@ export class PageCache {
     core.locked(() => {
       const ref = this.#live();
       // First: a call that throws for want of room must not have taken pages.
-      core.makeRoomForRecord();
+      core.makeRoomForRecords();
       const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
       if (hit < 0) return;
       place = this.#place(ref, hit & 0xffff);
@@ -165,7 +165,7 @@ export class PageCache {
     if (!this.empty) return true;
     return core.locked(() => {
       const live = this.#live();
-      if (!live) core.makeRoomForRecord();
+      if (!live) core.makeRoomForRecords();
       const ref = core.engine.refill(core.at, live, core.owner);
       this.#ref = live || ref;
       return ref > 0;
@@ -203,7 +203,7 @@ export class PageCache {
       giveBack(core, place, held, HOLD_PASSED, runsOf(isScavenged, npages));
       return;
     }
-    core.engine.endHold(core.at, held, HOLD_USED);
+    if (!core.endHold(held, HOLD_USED)) return;
     const run = (2n ** BigInt(npages) - 1n) << at;
     setWords(core, this.#ref, this.cache | run, this.scav | (scav & run));
   }
@@ -230,7 +230,7 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
       if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
     // First: a call that throws for want of room must leave nothing in the journal.
-    core.makeRoomForRecord();
+    core.makeRoomForRecords();
     setWords(core, JOURNAL_CACHE - RECORD_CACHE, cache, scav);
     return core.newRecord(KIND_CACHE, place, CACHE_PAGES);
   });

@@ -11,7 +11,6 @@ import {
   OP_FREE_RESULT,
   OP_NUMBERS,
   OP_SCAVENGE_RANGE,
-  RECORD_BYTES,
   RESULT_NUMBERS,
 } from "./layout.ts";
 import type { PageAlloc } from "./page-alloc.ts";
@@ -58,7 +57,7 @@ export function run(
   if (results.length < least) refuse("results.length", results.length, `${least} or more`, "number");
   const made = cachesOf(core, heap, caches);
   const refs = core.locked(() => {
-    core.makeRoom(RECORD_BYTES * made.filter((cache) => !isLive(cache)).length);
+    core.makeRoomForRecords(made.filter((cache) => !isLive(cache)).length);
     return made.map((cache) => refOf(cache, core));
   });
   made.forEach((cache, i) => {

@@ -206,7 +206,7 @@ export class Pass {
     const core = this.#core;
     core.lock.finish(() => {
       const declined = this.#isCurrent() ? HOLD_DECLINED : HOLD_PASSED;
-      core.engine.endHold(core.at, this.#held, this.#declined ? declined : HOLD_RELEASED);
+      core.endHold(this.#held, this.#declined ? declined : HOLD_RELEASED);
     });
     if (!this.#declined) this.released = this.#hit >>> 16;
     this.#ceiling = this.#hit & 0xffff;

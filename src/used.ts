@@ -12,7 +12,8 @@ export function runUsed(core: Core, place: Place, npages: number, ref: number, u
     core.lock.finish(undo);
     throw error;
   }
-  core.lock.finish(() => core.engine.endHold(core.at, ref, HOLD_USED));
+  // Without the lock the call throws, so that nobody gets the pages.
+  core.lock.finish(() => core.endHold(ref, HOLD_USED), undo);
 }
 
 /** Ends a hold so that its pages are free, those of `runs` scavenged, as if they had never been taken. The lock is held. */
@@ -23,7 +24,7 @@ export function giveBack(
   outcome: number,
   runs: readonly PageRange[],
 ): void {
-  core.engine.endHold(core.at, ref, outcome);
+  if (!core.endHold(ref, outcome)) return;
   for (const [first, count] of runs) {
     const run = placeOf(chunk * CHUNK_PAGES + index + first);
     core.engine.rescavenge(core.at, run.chunk, run.index, count);

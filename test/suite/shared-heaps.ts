@@ -2,7 +2,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { CHUNK, PAGE, touchedHeap } from "../support/heaps.ts";
+import { CHUNK, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";
 import type { PageAlloc, Palloc } from "../support/subject.ts";
@@ -34,7 +34,7 @@ async function whileHeld(
   }
 }
 
-/** A heap of one chunk, every page free and none scavenged, whose hook, once armed, ends with the lock in other hands. */
+/** A heap of one chunk, every page free and none scavenged, whose hooks, once armed, end with the lock in other hands. */
 function heapThatLosesTheLock(palloc: Palloc) {
   const other = touchedHeap(palloc, [0], { shared: true });
   const lock = new HeapLock(other.handle);
@@ -42,7 +42,7 @@ function heapThatLosesTheLock(palloc: Palloc) {
   const lose = () => {
     if (hook.armed) lock.take(other.owner);
   };
-  const sys = { unused: lose };
+  const sys = { unused: lose, used: lose };
   const heap = palloc.PageAlloc.attach(other.handle, { lockTimeoutMs: 20, sys });
   heap.resetScavengeAddr();
   return { heap, lock, hook };
@@ -283,6 +283,35 @@ export function sharedHeapsSuite(crew: Crew): void {
       sameBytes(heap.snapshot(), before, "snapshot");
       expect(cache.alloc(2)).toBe(3 * PAGE);
       heap.check();
+    });
+
+    it.each<[string, (heap: PageAlloc) => unknown]>([
+      ["alloc", (heap) => heap.alloc(2)],
+      ["allocRange", (heap) => heap.allocRange(20 * PAGE, 2)],
+    ])("when the lock is not to be had after the hook of %s, nothing is taken", (_, call) => {
+      const { heap, lock, hook } = heapThatLosesTheLock(palloc);
+      heap.scavengeRange(0, 512);
+      const before = visible(heap);
+      hook.armed = true;
+      refused(() => call(heap), locked(), "call");
+      lock.give();
+      expect(visible(heap)).toEqual(before);
+      heap.check();
+      heap.dispose();
+    });
+
+    it("when the lock is not to be had after the hook of a page cache, the cache keeps its pages", () => {
+      const { heap, lock, hook } = heapThatLosesTheLock(palloc);
+      heap.scavengeRange(0, 512);
+      const cache = heap.allocToCache();
+      const before = visible(heap);
+      hook.armed = true;
+      refused(() => cache.alloc(2), locked(), "alloc");
+      lock.give();
+      expect(visible(heap)).toEqual(before);
+      expect([cache.cache, cache.scav]).toEqual([2n ** 64n - 1n, 2n ** 64n - 1n]);
+      heap.check();
+      heap.dispose();
     });
 
     it.each<[string, (heap: PageAlloc) => Promise<unknown>]>([

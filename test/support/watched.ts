@@ -38,9 +38,9 @@ export function attachWatched(handle: PageAlloc["handle"], options?: Options): P
   const { lock } = heap[CORE];
   const { acquire, finish, release } = lock;
   lock.acquire = () => told("acquire", () => acquire.call(lock));
-  lock.finish = (work) => {
+  lock.finish = (work, late) => {
     told("acquire", () => {});
-    finish.call(lock, work);
+    finish.call(lock, work, late);
   };
   lock.release = () => told("release", () => release.call(lock));
   return heap;
