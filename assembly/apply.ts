@@ -49,7 +49,7 @@ import { clearCandidate, markCandidate } from "./walk";
 export function apply(heap: usize, leaf: usize): void {
   const op = load<u32>(heap, JOURNAL_OP);
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(heap, leaf, op);
-  else if (op & JOURNAL_SCAVENGE) scavengeMapped(heap);
+  else if (op & JOURNAL_SCAVENGE) scavengeMapped(heap, leaf);
   const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
   if (rest) applyRest(heap, leaf, op);
   close(heap);
@@ -104,16 +104,16 @@ function markRange(heap: usize, leaf: usize, op: u32): void {
   }
 }
 
-/** Scavenges what is free of the range, whose chunks may be holes. */
-function scavengeMapped(heap: usize): void {
+/** Scavenges what is free of the range, whose chunks may be holes; `leaf` is 0 if the first is. */
+function scavengeMapped(heap: usize, leaf: usize): void {
   let chunk = load<u32>(heap, JOURNAL_CHUNK);
   let index = load<u32>(heap, JOURNAL_INDEX);
   for (let left = load<u32>(heap, JOURNAL_NPAGES); left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(heap, chunk);
     if (leaf) setScavenged(dataOf(leaf, chunk), index, n);
     left -= n;
     index = 0;
+    leaf = left ? mappedLeafOf(heap, chunk + 1) : 0;
   }
 }
 

@@ -10,8 +10,8 @@ import {
   HEADER_IN_USE,
   HEADER_RELEASED,
   JOURNAL_CACHE,
+  JOURNAL_COUNTS,
   JOURNAL_DROP,
-  JOURNAL_FIELDS,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
   JOURNAL_REF,
@@ -30,7 +30,7 @@ import { apply } from "./apply";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { findBitRange64 } from "./find";
 import { findFree } from "./heap";
-import { openWhole, write } from "./journal";
+import { open, openWhole, write } from "./journal";
 import { planDrop, planRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
@@ -39,10 +39,10 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
  * Returns its ref; 0, with no cache made, when there is no free page.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
-  const head = openWhole(heap);
+  const head = ref ? open(heap) : openWhole(heap);
   const page = findFree(heap, head, 1);
   if (page < 0) {
-    write(heap, JOURNAL_FIELDS, 0, 0, 0);
+    write(heap, JOURNAL_COUNTS, 0, 0, 0);
     apply(heap, 0);
     return 0;
   }

@@ -95,7 +95,7 @@ function take(heap: usize, head: usize, leaf: usize, chunk: u32, index: u32, npa
   apply(heap, leaf);
 }
 
-/** The leaf of the first chunk that the latest `inspect` saw. */
+/** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
 let firstLeaf: usize = 0;
 
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
@@ -162,6 +162,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   for (let left = npages; left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
+    if (chunk == first) firstLeaf = leaf;
     const found = leaf ? countUnscavenged(dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
@@ -173,7 +174,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   countReleased(head, unscavenged, runs);
   store<f64>(head, scavEnd, HEADER_SCAV_END);
   write(heap, JOURNAL_SCAVENGE, first, from, npages);
-  apply(heap, 0);
+  apply(heap, firstLeaf);
   return unscavenged;
 }
 
@@ -181,7 +182,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   count(openWhole(heap), npages, HEADER_RELEASED);
   write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(heap, 0);
+  apply(heap, mappedLeafOf(heap, chunk));
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */

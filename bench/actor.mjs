@@ -1,5 +1,5 @@
-// One of several workers that use a shared heap at once. Asked `{ task, entry, handle, ms }`, it attaches to the heap by
-// that entry of the package, does the task over and over for that many ms, and says how it went.
+// One of several workers that use a shared heap at once. Asked `{ attach: { entry, handle } }`, it attaches to the heap by
+// that entry of the package; asked `{ task, ms }`, it does the task over and over for that many ms, and says how it went.
 
 const PAGE = 8192;
 const CACHE_PAGES = 64;
@@ -81,11 +81,12 @@ const TASKS = { fromCaches, fromCachesAndFree, pairs, slowest, scavenge, sleepIn
 
 /** What answers requests of one environment. */
 export function actorIn({ importBuilt }) {
-  return async ({ task, entry, handle, ms }) => {
-    const { PageAlloc } = await importBuilt(entry);
-    const heap = PageAlloc.attach(handle);
-    const answer = TASKS[task]({ PageAlloc, heap, handle, ms });
-    heap.dispose();
-    return answer;
+  let attached;
+  return async ({ attach, task, ms }) => {
+    if (attach) {
+      const { PageAlloc } = await importBuilt(attach.entry);
+      attached = { PageAlloc, handle: attach.handle, heap: PageAlloc.attach(attach.handle) };
+    }
+    return task && TASKS[task]({ ...attached, ms });
   };
 }

@@ -131,10 +131,10 @@ export const CACHE_PAGES = 64;
 
 // Header. Counts are of pages; f64 where 32 bits might not do.
 //
-//    0                8              16       64        112      144     160       224              352
-//   ┌────────────────┬──────────────┬────────┬─────────┬────────┬───────┬─────────┬────────────────┐
-//   │ magic, version │ lock, owners │ fields │ counts  │ fields │ draft │ journal │ fields, drafted│
-//   └────────────────┴──────────────┴────────┴─────────┴────────┴───────┴─────────┴────────────────┘
+//    0                8   16       64       112      144     160       224               352   384    448
+//   ┌────────────────┬───┬────────┬────────┬────────┬───────┬─────────┬─────────────────┬─────┬──────┐
+//   │ magic, version │ - │ fields │ counts │ fields │ draft │ journal │ fields, drafted │  -  │ lock │
+//   └────────────────┴───┴────────┴────────┴────────┴───────┴─────────┴─────────────────┴─────┴──────┘
 //
 // A call that changes the heap first writes down in the journal what it is about to do, then does it. In a shared heap it
 // also drafts the header's fields, or only the counts among them if it changes no others, and copies them over at the
@@ -149,9 +149,9 @@ export const VERSION = 2;
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
 /** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
-export const HEADER_LOCK = 8;
+export const HEADER_LOCK = 384;
 /** How many heap objects have been attached so far: the number of the latest. */
-export const HEADER_OWNERS = 12;
+export const HEADER_OWNERS = 388;
 /** Bytes of the region in use: where the next piece goes. */
 export const HEADER_USED = 16;
 /** Ref of the first live record. */
@@ -205,9 +205,9 @@ export const HEADER_CHECKSUM = 140;
 /** Offset of the drafted fields from their own places; 0 in a heap of one thread, whose calls change them in place. */
 export const HEADER_DRAFT = 144;
 /** Not 0 when a thread tries to get the lock, since somebody has last given way to one. */
-export const HEADER_WANTED = 148;
+export const HEADER_WANTED = 392;
 /** Goes up when the lock becomes free that others wait for: threads that may not block wait for that. */
-export const HEADER_FREED = 152;
+export const HEADER_FREED = 396;
 /** Bytes that are set aside for a shared heap. */
 export const HEADER_ROOM = 156;
 
@@ -267,7 +267,8 @@ export const JOURNAL_COUNTS = 1024;
 /** The entry is carried out again: its range may be marked in part. */
 export const JOURNAL_AGAIN = 2048;
 /** Entries of these alone draft only the counts. */
-export const JOURNAL_BRIEF = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_COUNTS | JOURNAL_AGAIN;
+export const JOURNAL_BRIEF =
+  JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_REFILL | JOURNAL_COUNTS | JOURNAL_AGAIN;
 
 /** Where the header's fields begin. */
 export const FIELDS = HEADER_USED;
@@ -279,8 +280,8 @@ export const COUNTS = HEADER_SEARCH_CHUNK;
 export const COUNTS_END = HEADER_SCAV_END;
 /** HEADER_DRAFT of a shared heap. */
 export const DRAFT = 208;
-/** Bytes of the header. */
-export const HEADER_BYTES = FIELDS_END + DRAFT;
+/** Bytes of the header. What threads look at while others work on the heap is in a cache line of its own, the last. */
+export const HEADER_BYTES = 448;
 /** Where searchAddr points when nothing is free: above every chunk. */
 export const NO_CHUNK = 0x7fffffff;
 /** Chunk indices are below 2 to this power. */

@@ -85,7 +85,7 @@ export class LocalLock implements Lock {
 }
 
 /** How often a thread looks whether the lock is free before it blocks: for longer than most calls take. */
-const SPINS = 200;
+const SPINS = 2000;
 /** How long a thread that may not block tries to get the lock, in ms. */
 const SPIN_MS = 2;
 /** How long a thread waits before it looks again, in ms: whoever should have woken it may have died. */

@@ -5,6 +5,7 @@ import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import {
   CACHE_PAGES,
+  CHUNK_PAGES,
   HOLD_PASSED,
   HOLD_USED,
   JOURNAL_CACHE,
@@ -111,8 +112,13 @@ export class PageCache {
     const ref = this.#live();
     if (core.sys.used) return this.#allocUsed(npages);
     const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
-    this.#lastAllocScavenged = hit < 0 ? 0 : (hit >>> 16) * core.pageSize;
-    return hit < 0 ? -1 : core.address(this.#place(ref, hit & 0xffff));
+    if (hit < 0) {
+      this.#lastAllocScavenged = 0;
+      return -1;
+    }
+    this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
+    const page = core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + core.get(ref + RECORD_INDEX) + (hit & 0xffff);
+    return page * core.pageSize;
   }
 
   /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */

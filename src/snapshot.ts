@@ -3,7 +3,7 @@
 
 import { refuse } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
-import { FIELDS, FIELDS_END, HEADER_BYTES, HEADER_CHECKSUM, HEADER_LOCK, HEADER_USED } from "./layout.ts";
+import { FIELDS, FIELDS_END, HEADER_BYTES, HEADER_CHECKSUM, HEADER_USED, HEADER_VERSION } from "./layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
@@ -15,7 +15,7 @@ export function seal(words: Int32Array): void {
 /** The parts of a header that no snapshot has. */
 function passing(words: Int32Array): Int32Array[] {
   return [
-    words.subarray(HEADER_LOCK >>> 2, FIELDS >>> 2),
+    words.subarray((HEADER_VERSION >>> 2) + 1, FIELDS >>> 2),
     words.subarray(FIELDS_END >>> 2, HEADER_BYTES >>> 2),
   ];
 }

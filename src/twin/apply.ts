@@ -50,7 +50,7 @@ import { clearCandidate, markCandidate } from "./walk.ts";
 export function apply(memory: Memory, heap: number, leaf: number): void {
   const op = memory.i32[(heap + JOURNAL_OP) >>> 2];
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(memory, heap, leaf, op);
-  else if (op & JOURNAL_SCAVENGE) scavengeMapped(memory, heap);
+  else if (op & JOURNAL_SCAVENGE) scavengeMapped(memory, heap, leaf);
   const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
   if (rest) applyRest(memory, heap, leaf, op);
   close(memory, heap);
@@ -105,17 +105,18 @@ function markRange(memory: Memory, heap: number, firstLeaf: number, op: number):
   }
 }
 
-/** Scavenges what is free of the range, whose chunks may be holes. */
-function scavengeMapped(memory: Memory, heap: number): void {
+/** Scavenges what is free of the range, whose chunks may be holes; `firstLeaf` is 0 if the first is. */
+function scavengeMapped(memory: Memory, heap: number, firstLeaf: number): void {
   const { i32 } = memory;
+  let leaf = firstLeaf;
   let chunk = i32[(heap + JOURNAL_CHUNK) >>> 2];
   let index = i32[(heap + JOURNAL_INDEX) >>> 2];
   for (let left = i32[(heap + JOURNAL_NPAGES) >>> 2] >>> 0; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(memory, heap, chunk);
     if (leaf) setScavenged(memory, dataOf(leaf, chunk), index, n);
     left -= n;
     index = 0;
+    leaf = left ? mappedLeafOf(memory, heap, chunk + 1) : 0;
   }
 }
 

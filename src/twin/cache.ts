@@ -9,8 +9,8 @@ import {
   HEADER_IN_USE,
   HEADER_RELEASED,
   JOURNAL_CACHE,
+  JOURNAL_COUNTS,
   JOURNAL_DROP,
-  JOURNAL_FIELDS,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
   JOURNAL_REF,
@@ -32,7 +32,7 @@ import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { findBitRange64 } from "./find.ts";
 import { findFree } from "./heap.ts";
-import { openWhole, write } from "./journal.ts";
+import { open, openWhole, write } from "./journal.ts";
 import { planDrop, planRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
@@ -42,10 +42,10 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
-  const head = openWhole(memory, heap);
+  const head = ref ? open(memory, heap) : openWhole(memory, heap);
   const page = findFree(memory, heap, head, 1);
   if (page < 0) {
-    write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
+    write(memory, heap, JOURNAL_COUNTS, 0, 0, 0);
     apply(memory, heap, 0);
     return 0;
   }

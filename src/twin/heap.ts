@@ -114,7 +114,7 @@ function take(
   apply(memory, heap, leaf);
 }
 
-/** The leaf of the first chunk that the latest `inspect` saw. */
+/** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
 let firstLeaf = 0;
 
 /** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
@@ -203,6 +203,7 @@ export function scavengeRange(
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
+    if (chunk === first) firstLeaf = leaf;
     const found = leaf ? countUnscavenged(memory, dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
@@ -214,7 +215,7 @@ export function scavengeRange(
   countReleased(memory, head, unscavenged, runs);
   memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
   write(memory, heap, JOURNAL_SCAVENGE, first, from, npages);
-  apply(memory, heap, 0);
+  apply(memory, heap, firstLeaf);
   return unscavenged;
 }
 
@@ -222,7 +223,7 @@ export function scavengeRange(
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   count(memory, openWhole(memory, heap), npages, HEADER_RELEASED);
   write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(memory, heap, 0);
+  apply(memory, heap, mappedLeafOf(memory, heap, chunk));
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
