@@ -26,7 +26,7 @@ async function shipped(entry) {
 const rows = [
   ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 16 * KIB],
   ["palloc, minified and gzipped, with the module inlined", await shipped("dist/index.js"), 20 * KIB],
-  ["palloc/ts, minified and gzipped", await shipped("dist/ts.js"), 17 * KIB],
+  ["palloc/ts, minified and gzipped", await shipped("dist/ts.js"), 18 * KIB],
 ];
 for (const [what, bytes, budget] of rows) {
   const verdict = bytes <= budget ? "ok" : "TOO LARGE";
