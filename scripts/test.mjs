@@ -1,7 +1,9 @@
 // All tests: the suite on the sources in Node, then on the built package in headless Chromium, where there is one.
 // The last line is 'N passed, N failed', over both.
 //
-//   node scripts/test.mjs [--coverage] [--no-browser]
+//   node scripts/test.mjs [--coverage] [--no-browser] [--brief]
+//
+// With --brief without the tests that go through very many cases, on an engine that has passed them elsewhere.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +11,7 @@ import { join } from "node:path";
 import { findChromium } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
+const LONG_TESTS = "test/{restore-fuzz,interleavings,stopped-calls}.test.ts";
 const VITEST = join(root, "node_modules/vitest/vitest.mjs");
 const flags = new Set(process.argv.slice(2));
 const reports = mkdtempSync(join(tmpdir(), "palloc-test-"));
@@ -36,7 +39,13 @@ function run(name, ...args) {
 }
 
 try {
-  run("node", ...(flags.has("--coverage") ? ["--coverage"] : []));
+  const brief = flags.has("--brief");
+  if (brief) console.log(`Without ${LONG_TESTS}, as asked.`);
+  run(
+    "node",
+    ...(flags.has("--coverage") ? ["--coverage"] : []),
+    ...(brief ? ["--exclude", LONG_TESTS] : []),
+  );
   const chromium = findChromium();
   if (flags.has("--no-browser")) console.log("Not run in a browser, as asked.");
   else if (chromium) run("browser", "--config", "vitest.browser.config.ts");

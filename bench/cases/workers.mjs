@@ -6,7 +6,7 @@ const CHUNKS = 16384;
 const ENTRIES = { ts: "ts.js", wasm: "index.js" };
 /** How long workers are looked at, and how often: the middle ratio counts. */
 const WINDOW_MS = 150;
-const ROUNDS = 9;
+const ROUNDS = 5;
 /** The same where pages are only taken, so that those of the heap suffice. */
 const CACHES_MS = 15;
 /** How long they do it before, for the compilers' sake. */
