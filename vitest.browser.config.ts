@@ -1,4 +1,5 @@
-// The suite over both engines in headless Chromium, against the built package.
+// The suite over both engines in headless Chromium, against the built package; and pages of their own, which vitest, whose
+// own page is always isolated, opens from Node.
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -10,25 +11,41 @@ if (!executablePath) throw new Error("No Chromium found: install one, or set PAL
 const built = (file: string) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
 
 export default defineConfig({
-  resolve: {
-    alias: [
-      { find: /^palloc$/, replacement: built("index.js") },
-      { find: /^palloc\/ts$/, replacement: built("ts.js") },
-      { find: /^palloc\/trace$/, replacement: built("trace.js") },
-    ],
-  },
-  server: { headers: ISOLATION_HEADERS },
-  // Known from the start: a dependency that is found in mid-run reloads the page under the tests.
-  optimizeDeps: { include: ["fast-check"] },
   test: {
-    include: ["test/{wasm,ts,engines}.test.ts", "test/browser/*.test.ts"],
-    testTimeout: 300_000,
-    browser: {
-      enabled: true,
-      headless: true,
-      screenshotFailures: false,
-      provider: playwright({ launchOptions: { executablePath, args: CHROMIUM_FLAGS } }),
-      instances: [{ browser: "chromium" }],
-    },
+    projects: [
+      {
+        resolve: {
+          alias: [
+            { find: /^palloc$/, replacement: built("index.js") },
+            { find: /^palloc\/ts$/, replacement: built("ts.js") },
+            { find: /^palloc\/trace$/, replacement: built("trace.js") },
+          ],
+        },
+        server: { headers: ISOLATION_HEADERS },
+        // Known from the start: a dependency that is found in mid-run reloads the page under the tests.
+        optimizeDeps: { include: ["fast-check"] },
+        test: {
+          name: "suite",
+          include: ["test/{wasm,ts,engines}.test.ts", "test/browser/*.test.ts"],
+          testTimeout: 300_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({ launchOptions: { executablePath, args: CHROMIUM_FLAGS } }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+      {
+        test: {
+          name: "pages",
+          include: ["test/pages/*.test.ts"],
+          testTimeout: 300_000,
+          // After the suite: a second browser would take time from what the suite measures.
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

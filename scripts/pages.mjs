@@ -4,13 +4,13 @@ import { createServer } from "vite";
 import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
-/** Serves the project, cross-origin isolated. `packages` are those from npm that its pages import. */
-export async function servePages(packages = []) {
+/** Serves the project, cross-origin isolated unless told not to. `packages` are those from npm that its pages import. */
+export async function servePages(packages = [], { isolated = true } = {}) {
   const server = await createServer({
     root,
     configFile: false,
     logLevel: "warn",
-    server: { headers: ISOLATION_HEADERS, watch: null, hmr: false },
+    server: { headers: isolated ? ISOLATION_HEADERS : {}, watch: null, hmr: false },
     optimizeDeps: { include: packages },
   });
   await server.listen();

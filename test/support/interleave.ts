@@ -43,7 +43,7 @@ const CHUNKS = 3;
 // What a page is.
 const HOLE = 0;
 const IN_USE = 1;
-const FRESH = 2;
+const UNSCAVENGED = 2;
 const SCAVENGED = 3;
 
 /** Whose a page is that is in use, when no actor's hook runs on it. */
@@ -151,7 +151,7 @@ export class Ledger {
 
   #eachCandidate(visit: (page: number) => void): void {
     for (let page = 0; page < this.#states.length; page += this.#minPages) {
-      if (all(this.#states, page, this.#minPages, FRESH)) visit(page);
+      if (all(this.#states, page, this.#minPages, UNSCAVENGED)) visit(page);
     }
   }
 
@@ -199,7 +199,7 @@ export class Ledger {
     words[at + 16] = scavenged;
     for (let i = 0; i < 32; i++) {
       const was = this.#states[first + i];
-      const state = (alloc >>> i) & 1 ? IN_USE : (scavenged >>> i) & 1 ? SCAVENGED : FRESH;
+      const state = (alloc >>> i) & 1 ? IN_USE : (scavenged >>> i) & 1 ? SCAVENGED : UNSCAVENGED;
       this.#states[first + i] = state;
       if (state !== was) changed(first + i, was);
     }
