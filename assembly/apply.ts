@@ -23,8 +23,10 @@ import {
   JOURNAL_PREV,
   JOURNAL_REF,
   JOURNAL_REFILL,
+  JOURNAL_RETURN,
   JOURNAL_SCAV,
   JOURNAL_SCAVENGE,
+  JOURNAL_TO,
   JOURNAL_UNCLAIM,
   RECORD_BYTES,
   RECORD_CACHE,
@@ -50,7 +52,7 @@ export function apply(heap: usize, leaf: usize): void {
   const op = load<u32>(heap, JOURNAL_OP);
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(heap, leaf, op);
   else if (op & JOURNAL_SCAVENGE) scavengeMapped(heap, leaf);
-  const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
+  const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH | JOURNAL_RETURN);
   if (rest) applyRest(heap, leaf, op);
   close(heap);
   // Not before: until then the entry may have to be carried out again.
@@ -66,6 +68,7 @@ function applyRest(heap: usize, leaf: usize, op: u32): void {
   if (op & (JOURNAL_REFILL | JOURNAL_FLUSH)) moveBlock(heap, leaf, op);
   if (op & JOURNAL_NEW) linkRecord(heap);
   if (op & (JOURNAL_NEW | JOURNAL_REFILL)) writeOwned(heap);
+  if (op & JOURNAL_RETURN) writeWords(heap, load<u32>(heap, JOURNAL_TO));
   if (op & JOURNAL_DROP) unlinkRecord(heap);
 }
 
@@ -160,10 +163,17 @@ function linkRecord(heap: usize): void {
 
 /** Writes what a record owns. */
 function writeOwned(heap: usize): void {
-  const record = heap + load<u32>(heap, JOURNAL_REF);
+  const ref = load<u32>(heap, JOURNAL_REF);
+  const record = heap + ref;
   store<u32>(record, load<u32>(heap, JOURNAL_CHUNK), RECORD_CHUNK);
   store<u32>(record, load<u32>(heap, JOURNAL_INDEX), RECORD_INDEX);
   store<u32>(record, load<u32>(heap, JOURNAL_NPAGES), RECORD_NPAGES);
+  writeWords(heap, ref);
+}
+
+/** Writes which pages of its block a cache owns. */
+function writeWords(heap: usize, ref: u32): void {
+  const record = heap + ref;
   store<u64>(record, load<u64>(heap, JOURNAL_CACHE), RECORD_CACHE);
   store<u64>(record, load<u64>(heap, JOURNAL_SCAV), RECORD_SCAV);
 }

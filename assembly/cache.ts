@@ -10,7 +10,6 @@ import {
   HEADER_IN_USE,
   HEADER_RELEASED,
   JOURNAL_CACHE,
-  JOURNAL_COUNTS,
   JOURNAL_DROP,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
@@ -30,7 +29,7 @@ import { apply } from "./apply";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { findBitRange64 } from "./find";
 import { findFree } from "./heap";
-import { open, openWhole, write } from "./journal";
+import { close, open, openWhole, write } from "./journal";
 import { planDrop, planRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
@@ -39,11 +38,11 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
  * Returns its ref; 0, with no cache made, when there is no free page.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
-  const head = ref ? open(heap) : openWhole(heap);
-  const page = findFree(heap, head, 1);
+  if (ref) open(heap);
+  else openWhole(heap);
+  const page = findFree(heap, 1);
   if (page < 0) {
-    write(heap, JOURNAL_COUNTS, 0, 0, 0);
-    apply(heap, 0);
+    close(heap);
     return 0;
   }
   const chunk = <u32>(page >> CHUNK_SHIFT);
@@ -52,14 +51,14 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const word = dataOf(leaf, chunk) + (index >> 3);
   const cache = ~load<u64>(word);
   const scav = load<u64>(word, DATA_SCAVENGED);
-  setSearch(head, chunk, index + CACHE_PAGES - 1);
-  countTaken(head, <u32>popcnt(cache), <u32>popcnt(scav));
-  total(head, 1, HEADER_ALLOCS);
+  setSearch(heap, chunk, index + CACHE_PAGES - 1);
+  countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
+  total(heap, 1, HEADER_ALLOCS);
   let op: u32 = JOURNAL_REFILL;
   if (ref) {
     store<u32>(heap, ref, JOURNAL_REF);
   } else {
-    ref = planRecord(heap, head, KIND_CACHE, owner);
+    ref = planRecord(heap, KIND_CACHE, owner);
     op |= JOURNAL_NEW;
   }
   store<u64>(heap, cache, JOURNAL_CACHE);
@@ -85,7 +84,6 @@ export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
 
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(heap: usize, ref: u32): u32 {
-  const head = openWhole(heap);
   const record = heap + ref;
   const cache = load<u64>(record, RECORD_CACHE);
   const chunk = load<u32>(record, RECORD_CHUNK);
@@ -96,16 +94,19 @@ export function flush(heap: usize, ref: u32): u32 {
     leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if ((load<u64>(dataOf(leaf, chunk) + (index >> 3)) & cache) != cache) return RANGE_MISMATCH;
+  }
+  openWhole(heap);
+  if (cache) {
     const scav = load<u64>(record, RECORD_SCAV) & cache;
     op |= JOURNAL_FLUSH;
     store<u64>(heap, cache, JOURNAL_CACHE);
     store<u64>(heap, scav, JOURNAL_SCAV);
-    lowerSearch(head, chunk, index + <u32>ctz(cache));
-    count(head, -(<u32>popcnt(cache)), HEADER_IN_USE);
-    count(head, <u32>popcnt(scav), HEADER_RELEASED);
-    total(head, 1, HEADER_FREES);
+    lowerSearch(heap, chunk, index + <u32>ctz(cache));
+    count(heap, -(<u32>popcnt(cache)), HEADER_IN_USE);
+    count(heap, <u32>popcnt(scav), HEADER_RELEASED);
+    total(heap, 1, HEADER_FREES);
   }
-  planDrop(heap, head, ref);
+  planDrop(heap, ref);
   write(heap, op, chunk, index, CACHE_PAGES);
   apply(heap, leaf);
   return RANGE_DONE;

@@ -24,20 +24,17 @@ import {
   HEADER_START,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
-  JOURNAL_COUNTS,
-  JOURNAL_FIELDS,
   JOURNAL_MAP,
-  JOURNAL_OP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
-  NODE_MAX,
+  LEAF_SUMS,
   NODE_SHAPE,
-  NODE_START,
   NO_CHUNK,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
+  SUM_FREE,
 } from "../src/layout";
 import { apply } from "./apply";
 import { popcntRange } from "./bits";
@@ -46,51 +43,46 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find";
 import { close, open, openWhole, write } from "./journal";
 import { owned } from "./record";
-import { setSummary } from "./summary";
+import { maxOf, setChunkSummary } from "./summary";
 import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, updateAbove } from "./tree";
 
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
  * the first free page seen.
  */
-export function findFree(heap: usize, head: usize, npages: u32): i64 {
-  const chunk = load<u32>(head, HEADER_SEARCH_CHUNK);
+export function findFree(heap: usize, npages: u32): i64 {
+  const chunk = load<u32>(heap, HEADER_SEARCH_CHUNK);
   if (chunk == NO_CHUNK) return -1;
-  const index = load<u32>(head, HEADER_SEARCH_INDEX);
+  const index = load<u32>(heap, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
-    if (leaf && load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), NODE_MAX) >= npages) {
+    if (leaf && maxOf(leaf + ((chunk & (FANOUT - 1)) << 2), 0) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
-      store<u32>(head, hit >> 16, HEADER_SEARCH_INDEX);
+      store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
       return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
     }
   }
   const page = descend(heap, npages);
-  if (page < 0 && npages == 1) setSearch(head, NO_CHUNK, 0);
+  if (page < 0 && npages == 1) setSearch(heap, NO_CHUNK, 0);
   else if (firstFree > (((<i64>chunk) << CHUNK_SHIFT) | index))
-    setSearch(head, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
+    setSearch(heap, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
   return page;
-}
-
-/** Writes and carries out an entry that changes only counts. */
-function settleCounts(heap: usize): void {
-  write(heap, JOURNAL_COUNTS, 0, 0, 0);
-  apply(heap, 0);
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(heap: usize, npages: u32): f64 {
-  const page = findFree(heap, open(heap), npages);
-  settleCounts(heap);
+  open(heap);
+  const page = findFree(heap, npages);
+  close(heap);
   return <f64>page;
 }
 
 /** Takes pages that are free. */
-function take(heap: usize, head: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
-  countTaken(head, npages, scavenged);
-  store<u32>(head, scavenged, HEADER_LAST_SCAVENGED);
-  total(head, 1, HEADER_ALLOCS);
+  countTaken(heap, npages, scavenged);
+  store<u32>(heap, scavenged, HEADER_LAST_SCAVENGED);
+  total(heap, 1, HEADER_ALLOCS);
   write(heap, JOURNAL_CLAIM, chunk, index, npages);
   apply(heap, leaf);
 }
@@ -107,9 +99,8 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
-    const part = leaf + ((chunk & (FANOUT - 1)) << 2);
-    const whole = inUse ? !load<u32>(part, NODE_MAX) : load<u32>(part, NODE_START) == CHUNK_PAGES;
-    if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    const sum = load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), LEAF_SUMS);
+    if (sum != (inUse ? 0 : SUM_FREE) && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }
@@ -118,22 +109,24 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
 
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(heap: usize, npages: u32): f64 {
-  const head = open(heap);
-  const page = findFree(heap, head, npages);
+  open(heap);
+  const page = findFree(heap, npages);
   if (page < 0) {
-    settleCounts(heap);
+    close(heap);
     return -1;
   }
   const chunk = <u32>(page >> CHUNK_SHIFT);
-  take(heap, head, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages);
+  take(heap, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages);
   return <f64>page;
 }
 
 /** Takes exactly these pages. One of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, false);
-  if (answer == RANGE_DONE) take(heap, open(heap), firstLeaf, chunk, index, npages);
-  return answer;
+  if (answer != RANGE_DONE) return answer;
+  open(heap);
+  take(heap, firstLeaf, chunk, index, npages);
+  return RANGE_DONE;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
@@ -141,10 +134,10 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
   if (answer != RANGE_DONE) return answer;
   if (owned(heap, chunk, index, npages)) return RANGE_OWNED;
-  const head = open(heap);
-  lowerSearch(head, chunk, index);
-  count(head, -npages, HEADER_IN_USE);
-  total(head, 1, HEADER_FREES);
+  open(heap);
+  lowerSearch(heap, chunk, index);
+  count(heap, -npages, HEADER_IN_USE);
+  total(heap, 1, HEADER_FREES);
   write(heap, JOURNAL_UNCLAIM, chunk, index, npages);
   apply(heap, firstLeaf);
   return RANGE_DONE;
@@ -170,9 +163,9 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
     index = 0;
   }
   if (!unscavenged) return 0;
-  const head = openWhole(heap);
-  countReleased(head, unscavenged, runs);
-  store<f64>(head, scavEnd, HEADER_SCAV_END);
+  openWhole(heap);
+  countReleased(heap, unscavenged, runs);
+  store<f64>(heap, scavEnd, HEADER_SCAV_END);
   write(heap, JOURNAL_SCAVENGE, first, from, npages);
   apply(heap, firstLeaf);
   return unscavenged;
@@ -180,7 +173,8 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
-  count(openWhole(heap), npages, HEADER_RELEASED);
+  openWhole(heap);
+  count(heap, npages, HEADER_RELEASED);
   write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
   apply(heap, mappedLeafOf(heap, chunk));
 }
@@ -214,43 +208,46 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
 export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
   const leaf = mappedLeafOf(heap, chunk);
   const none = leaf && !hasScavengeCandidate(dataOf(leaf, chunk), load<u32>(heap, HEADER_MIN_PAGES));
-  store<f64>(openWhole(heap), scavEnd, HEADER_SCAV_END);
-  write(heap, none ? JOURNAL_CLEAR : JOURNAL_FIELDS, chunk, 0, 0);
+  openWhole(heap);
+  store<f64>(heap, scavEnd, HEADER_SCAV_END);
+  if (!none) {
+    close(heap);
+    return;
+  }
+  write(heap, JOURNAL_CLEAR, chunk, 0, 0);
   apply(heap, leaf);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(heap: usize): void {
-  const head = openWhole(heap);
-  store<f64>(head, <f64>load<u32>(head, HEADER_END) * CHUNK_PAGES, HEADER_SCAV_END);
-  store<u32>(head, 0, HEADER_SCAV_STRICT);
-  count(head, 1, HEADER_SCAV_GENERATION);
-  write(heap, JOURNAL_FIELDS, 0, 0, 0);
-  apply(heap, 0);
+  openWhole(heap);
+  store<f64>(heap, <f64>load<u32>(heap, HEADER_END) * CHUNK_PAGES, HEADER_SCAV_END);
+  store<u32>(heap, 0, HEADER_SCAV_STRICT);
+  count(heap, 1, HEADER_SCAV_GENERATION);
+  close(heap);
 }
 
 /** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
 export function map(heap: usize, first: u32, nchunks: u32): void {
-  const head = openWhole(heap);
+  openWhole(heap);
   const end = first + nchunks;
-  const empty = !load<u32>(head, HEADER_CHUNKS);
-  if (empty || first < load<u32>(head, HEADER_START)) store<u32>(head, first, HEADER_START);
-  if (empty || end > load<u32>(head, HEADER_END)) store<u32>(head, end, HEADER_END);
-  count(head, nchunks, HEADER_CHUNKS);
-  count(head, nchunks * CHUNK_PAGES, HEADER_RELEASED);
-  lowerSearch(head, first, 0);
+  const empty = !load<u32>(heap, HEADER_CHUNKS);
+  if (empty || first < load<u32>(heap, HEADER_START)) store<u32>(heap, first, HEADER_START);
+  if (empty || end > load<u32>(heap, HEADER_END)) store<u32>(heap, end, HEADER_END);
+  count(heap, nchunks, HEADER_CHUNKS);
+  count(heap, nchunks * CHUNK_PAGES, HEADER_RELEASED);
+  lowerSearch(heap, first, 0);
   write(heap, JOURNAL_MAP, first, 0, nchunks);
   for (let chunk = first; chunk < end; ) {
-    const leaf = growLeaf(heap, head, chunk);
+    const leaf = growLeaf(heap, chunk);
     do {
       const slot = chunk & (FANOUT - 1);
       store<u32>(leaf, load<u32>(leaf, NODE_SHAPE) | (1 << slot), NODE_SHAPE);
       memory.fill(dataOf(leaf, chunk) + DATA_SCAVENGED, 0xff, BITMAP_BYTES);
-      setSummary(leaf, slot, CHUNK_PAGES, CHUNK_PAGES, CHUNK_PAGES);
+      setChunkSummary(leaf, slot, SUM_FREE);
       chunk++;
     } while (chunk < end && chunk & (FANOUT - 1));
     updateAbove(heap, leaf);
   }
-  store<u32>(heap, JOURNAL_FIELDS, JOURNAL_OP);
   close(heap);
 }

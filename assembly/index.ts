@@ -19,7 +19,7 @@ export {
   reset,
   scavengeRange,
 } from "./heap";
-export { endHold, hold, newRecord, owned } from "./record";
+export { endHold, hold, newRecord, owned, returnHold } from "./record";
 export { run } from "./run";
 export { summarize } from "./summary";
 export { mappedLeafOf } from "./tree";

@@ -25,7 +25,9 @@ import {
   JOURNAL_OWNER,
   JOURNAL_PREV,
   JOURNAL_REF,
+  JOURNAL_RETURN,
   JOURNAL_SCAVENGE,
+  JOURNAL_TO,
   JOURNAL_UNCLAIM,
   KIND_CACHE,
   KIND_REUSING,
@@ -44,40 +46,41 @@ import { openWhole, write } from "./journal";
 import { countScavenged, leafOf } from "./tree";
 
 /** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
-export function planRecord(heap: usize, head: usize, kind: u32, owner: u32): u32 {
-  let ref = load<u32>(head, HEADER_DEAD_RECORDS);
+export function planRecord(heap: usize, kind: u32, owner: u32): u32 {
+  let ref = load<u32>(heap, HEADER_DEAD_RECORDS);
   if (ref) {
-    store<u32>(head, load<u32>(heap + ref, RECORD_NEXT), HEADER_DEAD_RECORDS);
+    store<u32>(heap, load<u32>(heap + ref, RECORD_NEXT), HEADER_DEAD_RECORDS);
   } else {
-    ref = load<u32>(head, HEADER_USED);
-    store<u32>(head, ref + RECORD_BYTES, HEADER_USED);
+    ref = load<u32>(heap, HEADER_USED);
+    store<u32>(heap, ref + RECORD_BYTES, HEADER_USED);
   }
   store<u32>(heap, ref, JOURNAL_REF);
-  store<u32>(heap, load<u32>(head, HEADER_RECORDS), JOURNAL_NEXT);
+  store<u32>(heap, load<u32>(heap, HEADER_RECORDS), JOURNAL_NEXT);
   store<u32>(heap, kind, JOURNAL_KIND);
   store<u32>(heap, owner, JOURNAL_OWNER);
-  store<u32>(head, ref, HEADER_RECORDS);
-  if (kind != KIND_CACHE) count(head, 1, HEADER_HOLDS);
+  store<u32>(heap, ref, HEADER_RECORDS);
+  if (kind != KIND_CACHE) count(heap, 1, HEADER_HOLDS);
   return ref;
 }
 
 /** Prepares to drop a record. */
-export function planDrop(heap: usize, head: usize, ref: u32): void {
+export function planDrop(heap: usize, ref: u32): void {
   const record = heap + ref;
   const next = load<u32>(record, RECORD_NEXT);
   const prev = load<u32>(record, RECORD_PREV);
   store<u32>(heap, ref, JOURNAL_REF);
   store<u32>(heap, next, JOURNAL_NEXT);
   store<u32>(heap, prev, JOURNAL_PREV);
-  store<u32>(heap, load<u32>(head, HEADER_DEAD_RECORDS), JOURNAL_DEAD);
-  store<u32>(head, ref, HEADER_DEAD_RECORDS);
-  if (!prev) store<u32>(head, next, HEADER_RECORDS);
-  if (load<u32>(record, RECORD_KIND) != KIND_CACHE) count(head, -1, HEADER_HOLDS);
+  store<u32>(heap, load<u32>(heap, HEADER_DEAD_RECORDS), JOURNAL_DEAD);
+  store<u32>(heap, ref, HEADER_DEAD_RECORDS);
+  if (!prev) store<u32>(heap, next, HEADER_RECORDS);
+  if (load<u32>(record, RECORD_KIND) != KIND_CACHE) count(heap, -1, HEADER_HOLDS);
 }
 
 /** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
 export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
-  const ref = planRecord(heap, openWhole(heap), kind, owner);
+  openWhole(heap);
+  const ref = planRecord(heap, kind, owner);
   write(heap, JOURNAL_NEW, chunk, index, npages);
   apply(heap, 0);
   return ref;
@@ -96,16 +99,16 @@ export function hold(
   npages: u32,
   scavEnd: f64,
 ): u32 {
-  const head = openWhole(heap);
+  openWhole(heap);
   const leaf = leafOf(heap, chunk);
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
-  countTaken(head, npages, scavenged);
-  store<f64>(head, scavEnd, HEADER_SCAV_END);
+  countTaken(heap, npages, scavenged);
+  store<f64>(heap, scavEnd, HEADER_SCAV_END);
   if (kind == KIND_REUSING) {
-    store<u32>(head, scavenged, HEADER_LAST_SCAVENGED);
-    total(head, 1, HEADER_ALLOCS);
+    store<u32>(heap, scavenged, HEADER_LAST_SCAVENGED);
+    total(heap, 1, HEADER_ALLOCS);
   }
-  const ref = planRecord(heap, head, kind, owner);
+  const ref = planRecord(heap, kind, owner);
   write(heap, JOURNAL_CLAIM | JOURNAL_NEW, chunk, index, npages);
   apply(heap, leaf);
   return ref;
@@ -113,26 +116,35 @@ export function hold(
 
 /** Ends a hold as one of the HOLD_ numbers says. */
 export function endHold(heap: usize, ref: u32, outcome: u32): void {
-  const head = openWhole(heap);
+  openWhole(heap);
   const record = heap + ref;
   const chunk = load<u32>(record, RECORD_CHUNK);
   const index = load<u32>(record, RECORD_INDEX);
   const npages = load<u32>(record, RECORD_NPAGES);
   let op: u32 = JOURNAL_DROP;
-  planDrop(heap, head, ref);
+  planDrop(heap, ref);
   if (outcome != HOLD_USED) {
     op |= JOURNAL_UNCLAIM;
-    lowerSearch(head, chunk, index);
-    count(head, -npages, HEADER_IN_USE);
+    lowerSearch(heap, chunk, index);
+    count(heap, -npages, HEADER_IN_USE);
   }
   if (outcome == HOLD_RELEASED) {
     op |= JOURNAL_SCAVENGE;
-    countReleased(head, npages, 1);
+    countReleased(heap, npages, 1);
   }
-  if (outcome == HOLD_DECLINED) store<u32>(head, 1, HEADER_SCAV_STRICT);
-  if (outcome == HOLD_UNDONE) total(head, -1, HEADER_ALLOCS);
+  if (outcome == HOLD_DECLINED) store<u32>(heap, 1, HEADER_SCAV_STRICT);
+  if (outcome == HOLD_UNDONE) total(heap, -1, HEADER_ALLOCS);
   write(heap, op, chunk, index, npages);
   apply(heap, leafOf(heap, chunk));
+}
+
+/** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+export function returnHold(heap: usize, ref: u32, cache: u32): void {
+  openWhole(heap);
+  planDrop(heap, ref);
+  store<u32>(heap, cache, JOURNAL_TO);
+  write(heap, JOURNAL_DROP | JOURNAL_RETURN, 0, 0, 0);
+  apply(heap, 0);
 }
 
 /** Whether a page of the range is in a page cache, or held while a hook runs on it. */

@@ -1,6 +1,6 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import { FANOUT, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_MASK, CHUNK_PAGES } from "../src/layout";
+import { CHUNK_PAGES, CHUNK_SHIFT, FANOUT, FANOUT_SHIFT, LEAF_SUMS, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_MASK } from "../src/layout";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: u32, max: u32, end: u32): u32 {
@@ -70,35 +70,58 @@ function longestWithin(bits: usize, max: u32): u32 {
   return width;
 }
 
+/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+const ENDLESS: u32 = 0xffffffff;
+
+/** Pages in one part of a node of `level`. */
+export function spanOf(level: u32): u32 {
+  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+}
+
+/** Free pages at the start of a part, given by where its column begins, of a node of `level`. */
+export function startOf(part: usize, level: u32): u32 {
+  return level ? load<u32>(part, NODE_START) : load<u32>(part, LEAF_SUMS) & SUM_MASK;
+}
+
+/** Longest run of free pages in a part. */
+export function maxOf(part: usize, level: u32): u32 {
+  return level ? load<u32>(part, NODE_MAX) : (load<u32>(part, LEAF_SUMS) >> SUM_BITS) & SUM_MASK;
+}
+
+/** Free pages at the end of a part. */
+export function endOf(part: usize, level: u32): u32 {
+  return level ? load<u32>(part, NODE_END) : load<u32>(part, LEAF_SUMS) >> (2 * SUM_BITS);
+}
+
 /**
- * Writes the summary of `node`, whose parts have `span` pages each, into part `slot` of `parent`. Returns whether that
- * changed anything.
+ * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
  */
-export function mergeInto(parent: usize, slot: u32, node: usize, span: u32): bool {
+export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bool {
+  const span = spanOf(level);
   let max: u32 = 0;
   let run: u32 = 0;
   for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const longest = load<u32>(part, NODE_MAX);
+    const longest = maxOf(part, level);
     if (!longest) {
       run = 0;
       continue;
     }
-    const first = load<u32>(part, NODE_START);
+    const first = startOf(part, level);
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first == span ? run + span : load<u32>(part, NODE_END);
+    run = first == span ? run + span : endOf(part, level);
   }
   let start: u32 = 0;
   for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const first = load<u32>(part, NODE_START);
+    const first = startOf(part, level);
     start += first;
     if (first != span) break;
   }
   return setSummary(parent, slot, start, max, run);
 }
 
-/** Writes the summary of part `slot` of `node`. Returns whether that changed anything. */
-export function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
+/** Writes the summary of part `slot` of a node of level 1 and up. Returns whether that changed anything. */
+function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
   const part = node + (slot << 2);
   const same =
     load<u32>(part, NODE_START) == start && load<u32>(part, NODE_MAX) == max && load<u32>(part, NODE_END) == end;
@@ -111,5 +134,8 @@ export function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u3
 
 /** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
 export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
-  return setSummary(leaf, slot, sum & SUM_MASK, (sum >> SUM_BITS) & SUM_MASK, sum >> (2 * SUM_BITS));
+  const part = leaf + (slot << 2);
+  if (load<u32>(part, LEAF_SUMS) == sum) return false;
+  store<u32>(part, sum, LEAF_SUMS);
+  return true;
 }

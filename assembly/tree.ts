@@ -14,23 +14,20 @@ import {
   HEADER_USED,
   LEAF_BYTES,
   LEAF_DATA,
+  LEAF_SUMS,
   LEVEL_SHIFT,
   NODE_BYTES,
   NODE_CANDIDATES,
   NODE_CHILDREN,
-  NODE_END,
   NODE_FIRST,
-  NODE_MAX,
   NODE_PARENT,
   NODE_SHAPE,
-  NODE_START,
+  SUM_BITS,
+  SUM_MASK,
 } from "../src/layout";
 import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
-import { mergeInto, setChunkSummary, setSummary, summarize } from "./summary";
-
-/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
-const ENDLESS: u32 = 0xffffffff;
+import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf(node: usize): u32 {
@@ -40,11 +37,6 @@ export function levelOf(node: usize): u32 {
 /** Which part of a node of `level` the chunk is in. */
 export function slotOf(chunk: u32, level: u32): u32 {
   return (chunk >> (FANOUT_SHIFT * level)) & (FANOUT - 1);
-}
-
-/** Pages in one part of a node of `level`. */
-function spanOf(level: u32): u32 {
-  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
 /** Bitmaps of the chunk, which is one of the leaf's. */
@@ -98,21 +90,21 @@ export function resummarize(leaf: usize, chunk: u32): bool {
  */
 export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): bool {
   const slot = chunk & (FANOUT - 1);
-  const part = leaf + (slot << 2);
+  const sum = load<u32>(leaf + (slot << 2), LEAF_SUMS);
   const data = dataOf(leaf, chunk);
   const end = index + npages;
   const below = freeBelow(data, index);
   const above = freeAbove(data, end);
   const run = below + npages + above;
-  let longest = load<u32>(part, NODE_MAX);
+  let longest = (sum >> SUM_BITS) & SUM_MASK;
   if (inUse) {
     if (run == longest) return resummarize(leaf, chunk);
   } else {
     longest = max(longest, run);
   }
-  const first = below != index ? load<u32>(part, NODE_START) : inUse ? below : run;
-  const last = end + above != CHUNK_PAGES ? load<u32>(part, NODE_END) : inUse ? above : run;
-  return setSummary(leaf, slot, first, longest, last);
+  const first = below != index ? sum & SUM_MASK : inUse ? below : run;
+  const last = end + above != CHUNK_PAGES ? sum >> (2 * SUM_BITS) : inUse ? above : run;
+  return setChunkSummary(leaf, slot, pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
@@ -123,7 +115,7 @@ export function updateAbove(heap: usize, node: usize): void {
     if (!ref) return;
     const parent = heap + ref;
     const slot = slotOf(load<u32>(node, NODE_FIRST), level + 1);
-    if (!mergeInto(parent, slot, node, spanOf(level))) return;
+    if (!mergeInto(parent, slot, node, level)) return;
     node = parent;
     level++;
   }
@@ -150,7 +142,7 @@ export function descend(heap: usize, npages: u32): i64 {
     let slot = 0;
     for (; slot < FANOUT; slot++) {
       const part = node + (slot << 2);
-      const max = load<u32>(part, NODE_MAX);
+      const max = maxOf(part, level);
       if (!max) {
         run = 0;
         continue;
@@ -159,10 +151,10 @@ export function descend(heap: usize, npages: u32): i64 {
         seen = slot;
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
-      const start = load<u32>(part, NODE_START);
+      const start = startOf(part, level);
       if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
       if (max >= npages) break;
-      run = start == span ? run + span : load<u32>(part, NODE_END);
+      run = start == span ? run + span : endOf(part, level);
     }
     if (slot == FANOUT) break;
     narrowing = narrowing && seen == slot;
@@ -181,49 +173,50 @@ function findInChunk(leaf: usize, base: i64, npages: u32, narrowing: bool): i64 
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
-function newNode(heap: usize, head: usize, parent: u32, first: u32, level: u32): usize {
-  const node = heap + load<u32>(head, HEADER_USED);
+function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
+  const node = heap + load<u32>(heap, HEADER_USED);
   const bytes = level ? NODE_BYTES : LEAF_BYTES;
   memory.fill(node, 0, bytes);
   store<u32>(node, parent, NODE_PARENT);
   store<u32>(node, first, NODE_FIRST);
   store<u32>(node, level << LEVEL_SHIFT, NODE_SHAPE);
-  store<u32>(head, <u32>(node - heap) + bytes, HEADER_USED);
+  store<u32>(heap, <u32>(node - heap) + bytes, HEADER_USED);
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
-function cover(heap: usize, head: usize, chunk: u32): void {
-  if (!load<u32>(head, HEADER_ROOT)) {
-    const leaf = newNode(heap, head, 0, chunk & -FANOUT, 0);
-    store<u32>(head, <u32>(leaf - heap), HEADER_ROOT);
+function cover(heap: usize, chunk: u32): void {
+  if (!load<u32>(heap, HEADER_ROOT)) {
+    const leaf = newNode(heap, 0, chunk & -FANOUT, 0);
+    store<u32>(heap, <u32>(leaf - heap), HEADER_ROOT);
     return;
   }
   for (;;) {
-    const root = heap + load<u32>(head, HEADER_ROOT);
+    const root = heap + load<u32>(heap, HEADER_ROOT);
     const level = levelOf(root);
     const first = load<u32>(root, NODE_FIRST);
     if (!((first ^ chunk) >> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(heap, head, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const above = newNode(heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = <u32>(above - heap);
     const slot = slotOf(first, level + 1);
     store<u32>(above + (slot << 2), <u32>(root - heap), NODE_CHILDREN);
     store<u32>(root, ref, NODE_PARENT);
-    store<u32>(head, ref, HEADER_ROOT);
-    mergeInto(above, slot, root, spanOf(level));
+    mergeInto(above, slot, root, level);
     if (load<u32>(root, NODE_CANDIDATES)) store<u32>(above, 1 << slot, NODE_CANDIDATES);
+    // Last, for walks that go on meanwhile.
+    store<u32>(heap, ref, HEADER_ROOT);
   }
 }
 
 /** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
-export function growLeaf(heap: usize, head: usize, chunk: u32): usize {
-  cover(heap, head, chunk);
-  let node = heap + load<u32>(head, HEADER_ROOT);
+export function growLeaf(heap: usize, chunk: u32): usize {
+  cover(heap, chunk);
+  let node = heap + load<u32>(heap, HEADER_ROOT);
   for (let level = levelOf(node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(heap, node, slot);
     if (child == heap) {
-      child = newNode(heap, head, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      child = newNode(heap, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
       store<u32>(node + (slot << 2), <u32>(child - heap), NODE_CHILDREN);
     }
     node = child;

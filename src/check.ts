@@ -9,14 +9,12 @@ import {
   CHUNK_PAGES,
   DATA_BYTES,
   DATA_SCAVENGED,
-  DRAFT,
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_ALLOCS,
   HEADER_BYTES,
   HEADER_CHUNKS,
   HEADER_DEAD_RECORDS,
-  HEADER_DRAFT,
   HEADER_END,
   HEADER_FREES,
   HEADER_HOLDS,
@@ -37,6 +35,7 @@ import {
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
   HEADER_START,
+  HEADER_UNDO,
   HEADER_USED,
   HEADER_VERSION,
   JOURNAL_CACHE,
@@ -47,6 +46,7 @@ import {
   KIND_REUSING,
   LEAF_BYTES,
   LEAF_DATA,
+  LEAF_SUMS,
   LEVEL_SHIFT,
   LEVELS,
   MAGIC,
@@ -70,9 +70,10 @@ import {
   RECORD_NPAGES,
   RECORD_PREV,
   RECORD_TAKEN,
+  UNDO,
   VERSION,
 } from "./layout.ts";
-import { unpack } from "./palloc-data.ts";
+import { pack, unpack } from "./palloc-data.ts";
 import { runsOf } from "./ranges.ts";
 import { addPart, NOTHING, type Sum } from "./sums.ts";
 
@@ -130,7 +131,7 @@ class Checker {
   #goTo(name: string, ref: number, bytes: number): void {
     this.#name = name;
     this.#piece = ref;
-    const inside = ref >= HEADER_BYTES && ref % 16 === 0 && ref + bytes <= this.#core.get(HEADER_USED);
+    const inside = ref >= HEADER_BYTES && ref % 64 === 0 && ref + bytes <= this.#core.get(HEADER_USED);
     this.#must(inside && !this.#pieces.has(ref), "it lies elsewhere");
     this.#pieces.set(ref, bytes);
   }
@@ -147,7 +148,7 @@ class Checker {
     this.#field(HEADER_MIN_PAGES, minPages & -minPages);
     this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
-    this.#field(HEADER_DRAFT, this.#core.handle ? DRAFT : 0);
+    this.#field(HEADER_UNDO, this.#core.handle ? UNDO : 0);
     this.#field(JOURNAL_OP, 0);
     for (let at = JOURNAL_CACHE; at < JOURNAL_SCAV + 8; at += 4) this.#field(at, 0);
   }
@@ -184,9 +185,13 @@ class Checker {
       const { start, max, end } = sum;
       if (sum.candidates) wanted |= 1 << slot;
       this.#piece = ref;
-      this.#field(NODE_START + at, start);
-      this.#field(NODE_MAX + at, max);
-      this.#field(NODE_END + at, end);
+      if (level) {
+        this.#field(NODE_START + at, start);
+        this.#field(NODE_MAX + at, max);
+        this.#field(NODE_END + at, end);
+      } else {
+        this.#field(LEAF_SUMS + at, pack(sum));
+      }
       addPart(whole, sum, slot * span * CHUNK_PAGES, span * CHUNK_PAGES);
     }
     this.#must(this.#chunks > chunks, "there is no chunk below it");

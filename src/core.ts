@@ -10,15 +10,14 @@ import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_BYTES,
-  DRAFT,
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
-  HEADER_DRAFT,
   HEADER_OWNERS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_ROOM,
+  HEADER_UNDO,
   HEADER_USED,
   HOLD_PASSED,
   KIND_CACHE,
@@ -35,6 +34,7 @@ import {
   RECORD_NEXT,
   RECORD_OWNER,
   RECORD_TAKEN,
+  UNDO,
 } from "./layout.ts";
 import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
@@ -187,10 +187,15 @@ export class Core {
    * this object, whose hook was running. The lock is held.
    */
   endHold(ref: number, outcome: number): boolean {
-    const kind = this.get(ref + RECORD_KIND);
-    const held = kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
+    const held = this.holdsStill(ref);
     if (held) this.engine.endHold(this.at, ref, outcome);
     return held;
+  }
+
+  /** Whether a hold is still there. The lock is held. */
+  holdsStill(ref: number): boolean {
+    const kind = this.get(ref + RECORD_KIND);
+    return kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
   }
 
   /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
@@ -299,7 +304,7 @@ export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lo
     throw memoryFull(state.byteLength);
   }
   engine.memory.i32.set(state, region.at >>> 2);
-  engine.memory.i32[(region.at + HEADER_DRAFT) >>> 2] = DRAFT;
+  engine.memory.i32[(region.at + HEADER_UNDO) >>> 2] = UNDO;
   engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);
 }

@@ -67,6 +67,8 @@ export interface Kernels {
   ): number;
   /** Ends a hold with one of the HOLD_ outcomes. */
   endHold(heap: number, ref: number, outcome: number): void;
+  /** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+  returnHold(heap: number, ref: number, cache: number): void;
   /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
   owned(heap: number, chunk: number, index: number, npages: number): boolean | number;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */

@@ -8,7 +8,7 @@
 //   region  ┌────────┬───────────┬────────┬───────────┬───────────┬──────────┬─────┐
 //           │ header │ node (0)  │ record │ node (0)  │ node (1)  │ node (0) │ ... │
 //           └────────┴───────────┴────────┴───────────┴───────────┴──────────┴─────┘
-//           0        352                                                          USED
+//           0        448                                                          USED
 //
 //   tree          ┌───────────────┐      a node of level L covers 8^(L+1) chunks and sums up its 8 parts;
 //     level 1     │0 1 2 3 4 5 6 7│      the root is as high as the span of the grown chunks wants,
@@ -48,13 +48,22 @@ export const DATA_BYTES = DATA_SCAVENGED + BITMAP_BYTES;
 export const SUM_BITS = 10;
 /** Mask of one count in a packed summary. */
 export const SUM_MASK = (1 << SUM_BITS) - 1;
+/** Packed summary of a chunk that is all free; 0 is that of one that is all in use. */
+export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES << (2 * SUM_BITS));
 
-// Node of the radix tree. The summaries of its parts are three columns; in a leaf the parts are chunks.
+// Nodes of the radix tree. In a leaf the parts are chunks, and each one's summary is packed; above, the parts' summaries
+// are three columns.
 //
-//    0       4       8             12           16        48       80      112
-//   ┌───────┬───────┬─────────────┬────────────┬─────────┬────────┬────────┬──────────────────────────────────┐
-//   │parent │first  │level, mapped│ candidates │start×8  │ max×8  │ end×8  │ child × 8   or   PallocData × 8  │
-//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴──────────────────────────────────┘
+//    0       4       8             12           16                            48                  64       192   1088
+//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────────────────┬──────────────┐
+//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │         -         │PallocData × 8│
+//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┬───────────┼──────────────┘
+//   │       │       │             │            │ start×8 │ max×8  │ end×8  │ child×8 │     -     │
+//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────────┘
+//                                              16        48       80       112       144         192
+//
+// All pieces are a multiple of 64 bytes, and so begin with a cache line: what a call reads and writes of a leaf is one line
+// and those of the bitmaps.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -66,56 +75,61 @@ export const NODE_SHAPE = 8;
 export const LEVEL_SHIFT = 8;
 /** A bit for each part that may hold a scavenge candidate: set when pages are freed, cleared when a look finds none. */
 export const NODE_CANDIDATES = 12;
-/** Free pages at the start of each part. */
+/** Packed summaries of the chunks, in a leaf. */
+export const LEAF_SUMS = 16;
+/** The bitmaps of the chunks, in a leaf. */
+export const LEAF_DATA = 64;
+/** Free pages at the start of each part, in a node of level 1 and up. */
 export const NODE_START = 16;
 /** Longest run of free pages in each part. */
 export const NODE_MAX = NODE_START + FANOUT * 4;
 /** Free pages at the end of each part. */
 export const NODE_END = NODE_MAX + FANOUT * 4;
-/** Refs of the nodes below, in a node of level 1 and up. */
+/** Refs of the nodes below. */
 export const NODE_CHILDREN = NODE_END + FANOUT * 4;
-/** The bitmaps of the chunks, in a leaf. */
-export const LEAF_DATA = NODE_END + FANOUT * 4;
 /** Levels of a tree over all the chunks that there can be. */
 export const LEVELS = 10;
 /** Bytes of a node of level 1 and up. */
-export const NODE_BYTES = NODE_CHILDREN + FANOUT * 4;
+export const NODE_BYTES = 192;
 /** Bytes of a leaf. */
 export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
 
 // Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
 // hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
 //
-//    0      4      8      12     16      20      24      28      32      40      48    112
-//   ┌──────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬─────┐
-//   │ next │ prev │ kind │ owner│ chunk │ index │npages │ taken │ cache │ scav  │  -  │
-//   └──────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴─────┘
+//    0    64     68     72     76      80      84      88      92      96      104     112  192
+//   ┌────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬───────┬────┐
+//   │ -  │ next │ prev │ kind │ owner │ chunk │ index │npages │ taken │ cache │ scav  │ -  │
+//   └────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴───────┴────┘
+//
+// Workers take pages from their caches without the lock, so a record has a cache line of its own, and so have the lines on
+// either side: processors fetch lines in pairs, which halved the rate of two workers whose records were neighbours.
 
 /** Ref of the next record in the list; 0 at its end. */
-export const RECORD_NEXT = 0;
+export const RECORD_NEXT = 64;
 /** Ref of the record before; 0 in the first. */
-export const RECORD_PREV = 4;
+export const RECORD_PREV = 68;
 /** One of the KIND_ numbers. */
-export const RECORD_KIND = 8;
+export const RECORD_KIND = 72;
 /** Number of the heap object that made the record. */
-export const RECORD_OWNER = 12;
+export const RECORD_OWNER = 76;
 /** Chunk of the first page. */
-export const RECORD_CHUNK = 16;
+export const RECORD_CHUNK = 80;
 /** Index of the first page within its chunk; a multiple of 64 for a cache. */
-export const RECORD_INDEX = 20;
+export const RECORD_INDEX = 84;
 /** Length of a hold in pages; 64 for a cache, 0 before it is first filled. */
-export const RECORD_NPAGES = 24;
+export const RECORD_NPAGES = 88;
 /**
  * What is being taken from a cache: place in bits 0-7, pages from bit 8 on; else 0. For an engine that cannot store 64
  * bits at once.
  */
-export const RECORD_TAKEN = 28;
+export const RECORD_TAKEN = 92;
 /** u64 of a cache: 1 = free, owned by the cache. */
-export const RECORD_CACHE = 32;
+export const RECORD_CACHE = 96;
 /** u64 of a cache: 1 = scavenged. */
-export const RECORD_SCAV = 40;
-/** Bytes of a record: so many that no two are in one cache line of 64 bytes, as workers fill theirs without the lock. */
-export const RECORD_BYTES = 48 + 64;
+export const RECORD_SCAV = 104;
+/** Bytes of a record. */
+export const RECORD_BYTES = 192;
 
 /** A dead record. */
 export const KIND_DEAD = 0;
@@ -131,85 +145,88 @@ export const CACHE_PAGES = 64;
 
 // Header. Counts are of pages; f64 where 32 bits might not do.
 //
-//    0                8   16       64       112      144     160       224               352   384    448
-//   ┌────────────────┬───┬────────┬────────┬────────┬───────┬─────────┬─────────────────┬─────┬──────┐
-//   │ magic, version │ - │ fields │ counts │ fields │ draft │ journal │ fields, drafted │  -  │ lock │
-//   └────────────────┴───┴────────┴────────┴────────┴───────┴─────────┴─────────────────┴─────┴──────┘
+//    0                8      16       64       112          128      160         192       256           400 448
+//   ┌────────────────┬──────┬────────┬────────┬────────────┬────────┬───────────┬─────────┬────────────┬───┐
+//   │ magic, version │ lock │ counts │ fields │ undo, room │ fields │ owners, - │ journal │saved fields│ - │
+//   └────────────────┴──────┴────────┴────────┴────────────┴────────┴───────────┴─────────┴────────────┴───┘
 //
-// A call that changes the heap first writes down in the journal what it is about to do, then does it. In a shared heap it
-// also drafts the header's fields, or only the counts among them if it changes no others, and copies them over at the
-// end: so whoever finds a journal that is not empty, because the worker has died, can finish the call, and where it is
-// empty nothing has happened.
+// A call that changes the heap first saves the header's fields, or only the counts among them if it changes no others, and
+// changes them. Then it writes down in the journal what it is about to do to the rest, and does it. So whoever finds a
+// journal that is not empty, because the worker has died, can put the fields back or finish the call. A heap of one thread
+// saves nothing.
+//
+// What each call writes goes from core to core with the lock, at some 200 ns for what has to be waited for in turn. So the
+// lock and the counts are one cache line of 64 bytes, journal and saved counts one each, and what is only read is apart.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
 /** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
-export const HEADER_LOCK = 384;
-/** How many heap objects have been attached so far: the number of the latest. */
-export const HEADER_OWNERS = 388;
-/** Bytes of the region in use: where the next piece goes. */
-export const HEADER_USED = 16;
-/** Ref of the first live record. */
-export const HEADER_RECORDS = 20;
-/** Ref of the first dead record. */
-export const HEADER_DEAD_RECORDS = 24;
-/** Live records that are holds. */
-export const HEADER_HOLDS = 28;
-/** log2 of the page size in bytes. */
-export const HEADER_PAGE_SHIFT = 32;
-/** Addresses are below 2 to this power. */
-export const HEADER_ADDR_BITS = 36;
-/** Pages that are released together at the least: physPageSize / pageSize, at least 1. */
-export const HEADER_MIN_PAGES = 40;
-/** Pages per huge page, or 0 when there are none to keep whole. */
-export const HEADER_HUGE_PAGES = 44;
-/** Ref of the tree's root; 0 before the first grow. */
-export const HEADER_ROOT = 48;
-/** First chunk that has been grown over. */
-export const HEADER_START = 52;
-/** Chunk after the last one that has been grown over. */
-export const HEADER_END = 56;
-/** Chunks that have been grown over. */
-export const HEADER_CHUNKS = 60;
-/** Chunk of searchAddr, NO_CHUNK when nothing is free. */
-export const HEADER_SEARCH_CHUNK = 64;
-/** Page of searchAddr within its chunk. */
-export const HEADER_SEARCH_INDEX = 68;
-/** Pages of the latest alloc that had been scavenged. */
-export const HEADER_LAST_SCAVENGED = 72;
-/** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
-export const HEADER_SCAV_STRICT = 76;
-export const HEADER_IN_USE = 80;
-export const HEADER_RELEASED = 84;
-export const HEADER_PEAK_IN_USE = 88;
-export const HEADER_PEAK_RETAINED = 92;
-/** f64 */
-export const HEADER_ALLOCS = 96;
-/** f64 */
-export const HEADER_FREES = 104;
-/** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
-export const HEADER_SCAV_END = 112;
-/** f64 */
-export const HEADER_SCAVENGES = 120;
-/** f64 */
-export const HEADER_SCAVENGED_TOTAL = 128;
-/** Goes up with every reset of scavAddr. */
-export const HEADER_SCAV_GENERATION = 136;
-/** Checksum of a snapshot; 0 in a heap. */
-export const HEADER_CHECKSUM = 140;
-/** Offset of the drafted fields from their own places; 0 in a heap of one thread, whose calls change them in place. */
-export const HEADER_DRAFT = 144;
+export const HEADER_LOCK = 8;
 /** Not 0 when a thread tries to get the lock, since somebody has last given way to one. */
-export const HEADER_WANTED = 392;
-/** Goes up when the lock becomes free that others wait for: threads that may not block wait for that. */
-export const HEADER_FREED = 396;
+export const HEADER_WANTED = 12;
+/** Chunk of searchAddr, NO_CHUNK when nothing is free. */
+export const HEADER_SEARCH_CHUNK = 16;
+/** Page of searchAddr within its chunk. */
+export const HEADER_SEARCH_INDEX = 20;
+/** Pages of the latest alloc that had been scavenged. */
+export const HEADER_LAST_SCAVENGED = 24;
+export const HEADER_IN_USE = 28;
+export const HEADER_RELEASED = 32;
+export const HEADER_PEAK_IN_USE = 36;
+export const HEADER_PEAK_RETAINED = 40;
+/** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
+export const HEADER_SCAV_STRICT = 44;
+/** f64 */
+export const HEADER_ALLOCS = 48;
+/** f64 */
+export const HEADER_FREES = 56;
+/** Bytes of the region in use: where the next piece goes. */
+export const HEADER_USED = 64;
+/** Ref of the first live record. */
+export const HEADER_RECORDS = 68;
+/** Ref of the first dead record. */
+export const HEADER_DEAD_RECORDS = 72;
+/** Live records that are holds. */
+export const HEADER_HOLDS = 76;
+/** Ref of the tree's root; 0 before the first grow. */
+export const HEADER_ROOT = 80;
+/** First chunk that has been grown over. */
+export const HEADER_START = 84;
+/** Chunk after the last one that has been grown over. */
+export const HEADER_END = 88;
+/** Chunks that have been grown over. */
+export const HEADER_CHUNKS = 92;
+/** log2 of the page size in bytes. */
+export const HEADER_PAGE_SHIFT = 96;
+/** Addresses are below 2 to this power. */
+export const HEADER_ADDR_BITS = 100;
+/** Pages that are released together at the least: physPageSize / pageSize, at least 1. */
+export const HEADER_MIN_PAGES = 104;
+/** Pages per huge page, or 0 when there are none to keep whole. */
+export const HEADER_HUGE_PAGES = 108;
+/** Offset of the saved fields from their own places; 0 in a heap of one thread. */
+export const HEADER_UNDO = 112;
 /** Bytes that are set aside for a shared heap. */
-export const HEADER_ROOM = 156;
+export const HEADER_ROOM = 116;
+/** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
+export const HEADER_SCAV_END = 128;
+/** f64 */
+export const HEADER_SCAVENGES = 136;
+/** f64 */
+export const HEADER_SCAVENGED_TOTAL = 144;
+/** Goes up with every reset of scavAddr. */
+export const HEADER_SCAV_GENERATION = 152;
+/** Checksum of a snapshot; 0 in a heap. */
+export const HEADER_CHECKSUM = 156;
+/** How many heap objects have been attached so far: the number of the latest. */
+export const HEADER_OWNERS = 160;
+/** Goes up when the lock becomes free that others wait for: threads that may not block wait for that. */
+export const HEADER_FREED = 164;
 
 // The lock's word.
 /** Held. */
@@ -219,68 +236,67 @@ export const LOCK_WAITED = 2;
 /** How far the owner's number is up. */
 export const LOCK_OWNER_SHIFT = 2;
 
-// Journal: one entry, which is complete once JOURNAL_OP is not 0.
-/** What is done: the sum of some JOURNAL_ bits. */
-export const JOURNAL_OP = 160;
+// Journal: one entry.
+/** What is being done: JOURNAL_COUNTS or JOURNAL_FIELDS until the entry is complete, then the sum of some other bits. */
+export const JOURNAL_OP = 192;
 /** First page of the range. */
-export const JOURNAL_CHUNK = 164;
-export const JOURNAL_INDEX = 168;
+export const JOURNAL_CHUNK = 196;
+export const JOURNAL_INDEX = 200;
 /** Length of the range; chunks for JOURNAL_MAP. */
-export const JOURNAL_NPAGES = 172;
-/** Ref of the record that is made, filled or dropped. */
-export const JOURNAL_REF = 176;
-/** Refs of its neighbours in the list of live records; 0 where it has none. */
-export const JOURNAL_NEXT = 180;
-export const JOURNAL_PREV = 184;
-/** Ref of the first dead record before one is dropped. */
-export const JOURNAL_DEAD = 188;
-/** Kind and owner of a record that is made. */
-export const JOURNAL_KIND = 192;
-export const JOURNAL_OWNER = 196;
+export const JOURNAL_NPAGES = 204;
 /** u64, what a cache gets or gives back; 0 between calls. */
-export const JOURNAL_CACHE = 200;
+export const JOURNAL_CACHE = 208;
 /** u64 */
-export const JOURNAL_SCAV = 208;
+export const JOURNAL_SCAV = 216;
+/** Ref of the record that is made, filled or dropped. */
+export const JOURNAL_REF = 224;
+/** Refs of its neighbours in the list of live records; 0 where it has none. */
+export const JOURNAL_NEXT = 228;
+export const JOURNAL_PREV = 232;
+/** Ref of the first dead record before one is dropped. */
+export const JOURNAL_DEAD = 236;
+/** Kind and owner of a record that is made. */
+export const JOURNAL_KIND = 240;
+export const JOURNAL_OWNER = 244;
+/** Ref of the cache that gets back what a hold was of. */
+export const JOURNAL_TO = 248;
 
-/** Only the fields change; stands for JOURNAL_MAP once that is all that is left to do. */
-export const JOURNAL_FIELDS = 1;
+/** The counts are being changed, and nothing else yet. */
+export const JOURNAL_COUNTS = 1;
+/** The fields are being changed, and nothing else yet. */
+export const JOURNAL_FIELDS = 2;
+/** Chunks are added. The one entry that is undone, not finished: its nodes are those beyond the saved HEADER_USED. */
+export const JOURNAL_MAP = 4;
 /** The range comes into use. */
-export const JOURNAL_CLAIM = 2;
+export const JOURNAL_CLAIM = 8;
 /** The range becomes free. */
-export const JOURNAL_UNCLAIM = 4;
+export const JOURNAL_UNCLAIM = 16;
 /** What is free of the range becomes scavenged. */
-export const JOURNAL_SCAVENGE = 8;
+export const JOURNAL_SCAVENGE = 32;
 /** The chunk has no candidate any more. */
-export const JOURNAL_CLEAR = 16;
+export const JOURNAL_CLEAR = 64;
 /** A record is made. */
-export const JOURNAL_NEW = 32;
+export const JOURNAL_NEW = 128;
 /** A record is dropped. */
-export const JOURNAL_DROP = 64;
+export const JOURNAL_DROP = 256;
 /** A cache gets the block at the start of the range. */
-export const JOURNAL_REFILL = 128;
+export const JOURNAL_REFILL = 512;
 /** A cache gives back what it has of that block. */
-export const JOURNAL_FLUSH = 256;
-/** Chunks are added. The one entry that is undone, not finished: its nodes are those with refs beyond HEADER_USED. */
-export const JOURNAL_MAP = 512;
-/** Only the counts change. */
-export const JOURNAL_COUNTS = 1024;
+export const JOURNAL_FLUSH = 1024;
+/** A cache gets back what it gave for a hook to run on. */
+export const JOURNAL_RETURN = 2048;
 /** The entry is carried out again: its range may be marked in part. */
-export const JOURNAL_AGAIN = 2048;
-/** Entries of these alone draft only the counts. */
-export const JOURNAL_BRIEF =
-  JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_REFILL | JOURNAL_COUNTS | JOURNAL_AGAIN;
+export const JOURNAL_AGAIN = 4096;
 
-/** Where the header's fields begin. */
-export const FIELDS = HEADER_USED;
-/** Where they end. */
-export const FIELDS_END = HEADER_DRAFT;
-/** Where the counts among them begin: what alloc and free change. */
-export const COUNTS = HEADER_SEARCH_CHUNK;
-/** Where those end. */
-export const COUNTS_END = HEADER_SCAV_END;
-/** HEADER_DRAFT of a shared heap. */
-export const DRAFT = 208;
-/** Bytes of the header. What threads look at while others work on the heap is in a cache line of its own, the last. */
+/** Where the header's fields begin: with the counts, which are what alloc and free change. */
+export const FIELDS = HEADER_SEARCH_CHUNK;
+/** Where the counts end. */
+export const COUNTS_END = HEADER_USED;
+/** Where the fields end. */
+export const FIELDS_END = HEADER_OWNERS;
+/** HEADER_UNDO of a shared heap. */
+export const UNDO = 240;
+/** Bytes of the header. */
 export const HEADER_BYTES = 448;
 /** Where searchAddr points when nothing is free: above every chunk. */
 export const NO_CHUNK = 0x7fffffff;

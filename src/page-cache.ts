@@ -7,8 +7,8 @@ import {
   CACHE_PAGES,
   CHUNK_PAGES,
   HOLD_PASSED,
-  HOLD_USED,
   JOURNAL_CACHE,
+  JOURNAL_SCAV,
   KIND_CACHE,
   KIND_REUSING,
   RECORD_CACHE,
@@ -209,17 +209,18 @@ export class PageCache {
       giveBack(core, place, held, HOLD_PASSED, runsOf(isScavenged, npages));
       return;
     }
-    if (!core.endHold(held, HOLD_USED)) return;
+    if (!core.holdsStill(held)) return;
     const run = (2n ** BigInt(npages) - 1n) << at;
-    setWords(core, this.#ref, this.cache | run, this.scav | (scav & run));
+    setWords(core, this.cache | run, this.scav | (scav & run));
+    core.engine.returnHold(core.at, held, this.#ref);
   }
 }
 
-/** Writes what the record of a cache, or the journal for one, owns. */
-function setWords(core: Core, ref: number, cache: bigint, scav: bigint): void {
+/** Writes into the journal what a cache is to own. */
+function setWords(core: Core, cache: bigint, scav: bigint): void {
   const { u64 } = core.engine.memory;
-  u64[(core.at + ref + RECORD_SCAV) >>> 3] = scav;
-  u64[(core.at + ref + RECORD_CACHE) >>> 3] = cache;
+  u64[(core.at + JOURNAL_SCAV) >>> 3] = scav;
+  u64[(core.at + JOURNAL_CACHE) >>> 3] = cache;
 }
 
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
@@ -237,7 +238,7 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
     }
     // First: a call that throws for want of room must leave nothing in the journal.
     core.makeRoomForRecords();
-    setWords(core, JOURNAL_CACHE - RECORD_CACHE, cache, scav);
+    setWords(core, cache, scav);
     return core.newRecord(KIND_CACHE, place, CACHE_PAGES);
   });
 }

@@ -152,6 +152,11 @@ export class PallocData {
   }
 }
 
+/** A summary as the engines pack it. */
+export function pack({ start, max, end }: PallocSum): number {
+  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+}
+
 /** A packed summary as an object. */
 export function unpack(sum: number): PallocSum {
   return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };

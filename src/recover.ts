@@ -1,12 +1,16 @@
-// Recovery: what is left of a worker that died. Its call, if it was in one, has either not begun or is in the journal;
+// Recovery: what is left of a worker that died. Its call, if it was in one, is in the journal. If it had not
+// completed its entry, it has changed no more than the header's fields, which get back the values that it has saved; else
 // the entry is carried out to its end, but for a growth, which is undone. What is derived from the bits may have been left
 // half done, so it is rebuilt first: then finishing is a call like any other.
 
 import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
+  COUNTS_END,
   DATA_BYTES,
   FANOUT,
+  FIELDS,
+  FIELDS_END,
   HEADER_ROOT,
   HEADER_USED,
   JOURNAL_AGAIN,
@@ -19,6 +23,7 @@ import {
   JOURNAL_OP,
   JOURNAL_SCAV,
   LEAF_DATA,
+  LEAF_SUMS,
   LEVEL_SHIFT,
   NODE_CANDIDATES,
   NODE_CHILDREN,
@@ -28,8 +33,9 @@ import {
   NODE_PARENT,
   NODE_SHAPE,
   NODE_START,
+  UNDO,
 } from "./layout.ts";
-import { unpack } from "./palloc-data.ts";
+import { pack, unpack } from "./palloc-data.ts";
 import { addPart, NOTHING, type Sum } from "./sums.ts";
 
 /** Finishes or undoes what `owner` was doing, and frees its page caches, the pages its hooks held, and its lock. */
@@ -47,22 +53,27 @@ export function recover(core: Core, owner: number): void {
 function finishCall(core: Core): void {
   const { engine, at } = core;
   const op = core.get(JOURNAL_OP) & ~JOURNAL_AGAIN;
-  if (op & ~(JOURNAL_FIELDS | JOURNAL_COUNTS)) {
-    const chunk = core.get(JOURNAL_CHUNK);
-    const root = core.get(HEADER_ROOT);
-    const isNew = (other: number) =>
-      op === JOURNAL_MAP && other >= chunk && other < chunk + core.get(JOURNAL_NPAGES);
-    if (root) {
-      rebuild(core, root, isNew);
-      core.set(root + NODE_PARENT, 0);
-    }
+  if (op & JOURNAL_COUNTS) putBack(core, COUNTS_END);
+  if (op & (JOURNAL_FIELDS | JOURNAL_MAP)) putBack(core, FIELDS_END);
+  const undone = op & (JOURNAL_COUNTS | JOURNAL_FIELDS | JOURNAL_MAP);
+  const root = core.get(HEADER_ROOT);
+  if (root && op & ~(JOURNAL_COUNTS | JOURNAL_FIELDS)) {
+    const first = core.get(JOURNAL_CHUNK);
+    const end = undone ? first + core.get(JOURNAL_NPAGES) : first;
+    rebuild(core, root, (chunk) => chunk >= first && chunk < end);
+    core.set(root + NODE_PARENT, 0);
   }
-  if (op === JOURNAL_MAP) core.set(JOURNAL_OP, 0);
+  if (undone) core.set(JOURNAL_OP, 0);
   else if (op) {
     core.set(JOURNAL_OP, op | JOURNAL_AGAIN);
     engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
   }
   engine.memory.i32.fill(0, (at + JOURNAL_CACHE) >>> 2, ((at + JOURNAL_SCAV) >>> 2) + 2);
+}
+
+/** Gives the header's fields before `end` the values that were saved. */
+function putBack(core: Core, end: number): void {
+  for (let field = FIELDS; field < end; field += 4) core.set(field, core.get(field + UNDO));
 }
 
 /**
@@ -78,9 +89,13 @@ function rebuild(core: Core, ref: number, isNew: (chunk: number) => boolean): Su
   for (let slot = 0; slot < FANOUT; slot++) {
     const sum = level ? rebuildChild(core, ref, slot, isNew) : rebuildChunk(core, ref, slot, isNew);
     const part = ref + 4 * slot;
-    core.set(part + NODE_START, sum.start);
-    core.set(part + NODE_MAX, sum.max);
-    core.set(part + NODE_END, sum.end);
+    if (level) {
+      core.set(part + NODE_START, sum.start);
+      core.set(part + NODE_MAX, sum.max);
+      core.set(part + NODE_END, sum.end);
+    } else {
+      core.set(part + LEAF_SUMS, pack(sum));
+    }
     if (sum.candidates) marks |= 1 << slot;
     addPart(whole, sum, slot * span, span);
   }

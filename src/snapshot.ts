@@ -1,9 +1,18 @@
 // Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what is between calls and
-// threads: the lock, which is free, and the journal and the draft, which are empty.
+// threads: the lock, which is free, the journal, which is empty, and the saved fields.
 
 import { refuse } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
-import { FIELDS, FIELDS_END, HEADER_BYTES, HEADER_CHECKSUM, HEADER_USED, HEADER_VERSION } from "./layout.ts";
+import {
+  FIELDS,
+  FIELDS_END,
+  HEADER_BYTES,
+  HEADER_CHECKSUM,
+  HEADER_LOCK,
+  HEADER_SCAV_END,
+  HEADER_UNDO,
+  HEADER_USED,
+} from "./layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
@@ -15,7 +24,8 @@ export function seal(words: Int32Array): void {
 /** The parts of a header that no snapshot has. */
 function passing(words: Int32Array): Int32Array[] {
   return [
-    words.subarray((HEADER_VERSION >>> 2) + 1, FIELDS >>> 2),
+    words.subarray(HEADER_LOCK >>> 2, FIELDS >>> 2),
+    words.subarray(HEADER_UNDO >>> 2, HEADER_SCAV_END >>> 2),
     words.subarray(FIELDS_END >>> 2, HEADER_BYTES >>> 2),
   ];
 }

@@ -23,8 +23,10 @@ import {
   JOURNAL_PREV,
   JOURNAL_REF,
   JOURNAL_REFILL,
+  JOURNAL_RETURN,
   JOURNAL_SCAV,
   JOURNAL_SCAVENGE,
+  JOURNAL_TO,
   JOURNAL_UNCLAIM,
   RECORD_BYTES,
   RECORD_CACHE,
@@ -51,7 +53,8 @@ export function apply(memory: Memory, heap: number, leaf: number): void {
   const op = memory.i32[(heap + JOURNAL_OP) >>> 2];
   if (op & (JOURNAL_CLAIM | JOURNAL_UNCLAIM)) markRange(memory, heap, leaf, op);
   else if (op & JOURNAL_SCAVENGE) scavengeMapped(memory, heap, leaf);
-  const rest = op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH);
+  const rest =
+    op & (JOURNAL_CLEAR | JOURNAL_NEW | JOURNAL_DROP | JOURNAL_REFILL | JOURNAL_FLUSH | JOURNAL_RETURN);
   if (rest) applyRest(memory, heap, leaf, op);
   close(memory, heap);
   // Not before: until then the entry may have to be carried out again.
@@ -65,6 +68,7 @@ function applyRest(memory: Memory, heap: number, leaf: number, op: number): void
   if (op & (JOURNAL_REFILL | JOURNAL_FLUSH)) moveBlock(memory, heap, leaf, op);
   if (op & JOURNAL_NEW) linkRecord(memory, heap);
   if (op & (JOURNAL_NEW | JOURNAL_REFILL)) writeOwned(memory, heap);
+  if (op & JOURNAL_RETURN) writeWords(memory, heap, i32[(heap + JOURNAL_TO) >>> 2]);
   if (op & JOURNAL_DROP) unlinkRecord(memory, heap);
 }
 
@@ -166,11 +170,19 @@ function linkRecord({ i32 }: Memory, heap: number): void {
 }
 
 /** Writes what a record owns. */
-function writeOwned({ i32 }: Memory, heap: number): void {
-  const record = heap + i32[(heap + JOURNAL_REF) >>> 2];
+function writeOwned(memory: Memory, heap: number): void {
+  const { i32 } = memory;
+  const ref = i32[(heap + JOURNAL_REF) >>> 2];
+  const record = heap + ref;
   i32[(record + RECORD_CHUNK) >>> 2] = i32[(heap + JOURNAL_CHUNK) >>> 2];
   i32[(record + RECORD_INDEX) >>> 2] = i32[(heap + JOURNAL_INDEX) >>> 2];
   i32[(record + RECORD_NPAGES) >>> 2] = i32[(heap + JOURNAL_NPAGES) >>> 2];
+  writeWords(memory, heap, ref);
+}
+
+/** Writes which pages of its block a cache owns. */
+function writeWords({ i32 }: Memory, heap: number, ref: number): void {
+  const record = heap + ref;
   for (let half = 0; half < 2; half++) {
     i32[((record + RECORD_CACHE) >>> 2) + half] = i32[((heap + JOURNAL_CACHE) >>> 2) + half];
     i32[((record + RECORD_SCAV) >>> 2) + half] = i32[((heap + JOURNAL_SCAV) >>> 2) + half];

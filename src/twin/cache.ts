@@ -9,7 +9,6 @@ import {
   HEADER_IN_USE,
   HEADER_RELEASED,
   JOURNAL_CACHE,
-  JOURNAL_COUNTS,
   JOURNAL_DROP,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
@@ -32,7 +31,7 @@ import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { count, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { findBitRange64 } from "./find.ts";
 import { findFree } from "./heap.ts";
-import { open, openWhole, write } from "./journal.ts";
+import { close, open, openWhole, write } from "./journal.ts";
 import { planDrop, planRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
@@ -42,11 +41,11 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
-  const head = ref ? open(memory, heap) : openWhole(memory, heap);
-  const page = findFree(memory, heap, head, 1);
+  if (ref) open(memory, heap);
+  else openWhole(memory, heap);
+  const page = findFree(memory, heap, 1);
   if (page < 0) {
-    write(memory, heap, JOURNAL_COUNTS, 0, 0, 0);
-    apply(memory, heap, 0);
+    close(memory, heap);
     return 0;
   }
   const chunk = Math.floor(page / CHUNK_PAGES);
@@ -63,11 +62,11 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
     cached += popcnt(cache);
     scavenged += popcnt(scav);
   }
-  setSearch(memory, head, chunk, index + CACHE_PAGES - 1);
-  countTaken(memory, head, cached, scavenged);
-  total(memory, head, 1, HEADER_ALLOCS);
+  setSearch(memory, heap, chunk, index + CACHE_PAGES - 1);
+  countTaken(memory, heap, cached, scavenged);
+  total(memory, heap, 1, HEADER_ALLOCS);
   if (ref) i32[(heap + JOURNAL_REF) >>> 2] = ref;
-  const filled = ref || planRecord(memory, heap, head, KIND_CACHE, owner);
+  const filled = ref || planRecord(memory, heap, KIND_CACHE, owner);
   write(memory, heap, ref ? JOURNAL_REFILL : JOURNAL_REFILL | JOURNAL_NEW, chunk, index, CACHE_PAGES);
   apply(memory, heap, leaf);
   return filled;
@@ -93,18 +92,21 @@ export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: nu
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(memory: Memory, heap: number, ref: number): number {
   const { i32 } = memory;
-  const head = openWhole(memory, heap);
   const record = heap + ref;
   const cacheAt = (record + RECORD_CACHE) >>> 2;
   const chunk = i32[(record + RECORD_CHUNK) >>> 2];
   const index = i32[(record + RECORD_INDEX) >>> 2];
+  const isEmpty = !(i32[cacheAt] | i32[cacheAt + 1]);
   let op = JOURNAL_DROP;
   let leaf = 0;
-  if (i32[cacheAt] | i32[cacheAt + 1]) {
+  if (!isEmpty) {
     leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
     if ((~i32[word] & i32[cacheAt]) | (~i32[word + 1] & i32[cacheAt + 1])) return RANGE_MISMATCH;
+  }
+  openWhole(memory, heap);
+  if (!isEmpty) {
     op |= JOURNAL_FLUSH;
     let cached = 0;
     let scavenged = 0;
@@ -116,12 +118,12 @@ export function flush(memory: Memory, heap: number, ref: number): number {
       cached += popcnt(cache);
       scavenged += popcnt(scav);
     }
-    lowerSearch(memory, head, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
-    count(memory, head, -cached, HEADER_IN_USE);
-    count(memory, head, scavenged, HEADER_RELEASED);
-    total(memory, head, 1, HEADER_FREES);
+    lowerSearch(memory, heap, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
+    count(memory, heap, -cached, HEADER_IN_USE);
+    count(memory, heap, scavenged, HEADER_RELEASED);
+    total(memory, heap, 1, HEADER_FREES);
   }
-  planDrop(memory, heap, head, ref);
+  planDrop(memory, heap, ref);
   write(memory, heap, op, chunk, index, CACHE_PAGES);
   apply(memory, heap, leaf);
   return RANGE_DONE;

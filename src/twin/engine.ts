@@ -22,7 +22,7 @@ import {
   reset,
   scavengeRange,
 } from "./heap.ts";
-import { endHold, hold, newRecord, owned } from "./record.ts";
+import { endHold, hold, newRecord, owned, returnHold } from "./record.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf } from "./tree.ts";
 import { walk } from "./walk.ts";
@@ -52,6 +52,7 @@ const calls = {
   newRecord,
   hold,
   endHold,
+  returnHold,
   owned,
   cacheAlloc,
   flush,

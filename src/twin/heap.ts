@@ -23,20 +23,17 @@ import {
   HEADER_START,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
-  JOURNAL_COUNTS,
-  JOURNAL_FIELDS,
   JOURNAL_MAP,
-  JOURNAL_OP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
+  LEAF_SUMS,
   NO_CHUNK,
-  NODE_MAX,
   NODE_SHAPE,
-  NODE_START,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
+  SUM_FREE,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { apply } from "./apply.ts";
@@ -46,7 +43,7 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find.ts";
 import { close, open, openWhole, write } from "./journal.ts";
 import { owned } from "./record.ts";
-import { setSummary } from "./summary.ts";
+import { maxOf, setChunkSummary } from "./summary.ts";
 import {
   countScavenged,
   dataOf,
@@ -62,37 +59,32 @@ import {
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
  * the first free page seen.
  */
-export function findFree(memory: Memory, heap: number, head: number, npages: number): number {
+export function findFree(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
-  const chunk = i32[(head + HEADER_SEARCH_CHUNK) >>> 2];
+  const chunk = i32[(heap + HEADER_SEARCH_CHUNK) >>> 2];
   if (chunk === NO_CHUNK) return -1;
-  const index = i32[(head + HEADER_SEARCH_INDEX) >>> 2];
+  const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
   if (CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
-    if (leaf && i32[((leaf + NODE_MAX) >>> 2) + (chunk & (FANOUT - 1))] >= npages) {
+    if (leaf && maxOf(memory, (leaf >>> 2) + (chunk & (FANOUT - 1)), 0) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
-      i32[(head + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
+      i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
       return chunk * CHUNK_PAGES + (hit & 0xffff);
     }
   }
   const page = descend(memory, heap, npages);
-  if (page < 0 && npages === 1) setSearch(memory, head, NO_CHUNK, 0);
+  if (page < 0 && npages === 1) setSearch(memory, heap, NO_CHUNK, 0);
   else if (firstFree > chunk * CHUNK_PAGES + index) {
-    setSearch(memory, head, Math.floor(firstFree / CHUNK_PAGES), firstFree % CHUNK_PAGES);
+    setSearch(memory, heap, Math.floor(firstFree / CHUNK_PAGES), firstFree % CHUNK_PAGES);
   }
   return page;
 }
 
-/** Writes and carries out an entry that changes only counts. */
-function settleCounts(memory: Memory, heap: number): void {
-  write(memory, heap, JOURNAL_COUNTS, 0, 0, 0);
-  apply(memory, heap, 0);
-}
-
 /** `findFree` for the facade. */
 export function findFreePage(memory: Memory, heap: number, npages: number): number {
-  const page = findFree(memory, heap, open(memory, heap), npages);
-  settleCounts(memory, heap);
+  open(memory, heap);
+  const page = findFree(memory, heap, npages);
+  close(memory, heap);
   return page;
 }
 
@@ -100,16 +92,15 @@ export function findFreePage(memory: Memory, heap: number, npages: number): numb
 function take(
   memory: Memory,
   heap: number,
-  head: number,
   leaf: number,
   chunk: number,
   index: number,
   npages: number,
 ): void {
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
-  countTaken(memory, head, npages, scavenged);
-  memory.i32[(head + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
-  total(memory, head, 1, HEADER_ALLOCS);
+  countTaken(memory, heap, npages, scavenged);
+  memory.i32[(heap + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
+  total(memory, heap, 1, HEADER_ALLOCS);
   write(memory, heap, JOURNAL_CLAIM, chunk, index, npages);
   apply(memory, heap, leaf);
 }
@@ -134,9 +125,11 @@ export function inspect(
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     firstLeaf ||= leaf;
-    const part = (leaf >>> 2) + (chunk & (FANOUT - 1));
-    const whole = inUse ? !i32[part + NODE_MAX / 4] : i32[part + NODE_START / 4] === CHUNK_PAGES;
-    if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
+    const sum = i32[((leaf + LEAF_SUMS) >>> 2) + (chunk & (FANOUT - 1))];
+    if (
+      sum !== (inUse ? 0 : SUM_FREE) &&
+      popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)
+    )
       answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
@@ -146,14 +139,14 @@ export function inspect(
 
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(memory: Memory, heap: number, npages: number): number {
-  const head = open(memory, heap);
-  const page = findFree(memory, heap, head, npages);
+  open(memory, heap);
+  const page = findFree(memory, heap, npages);
   if (page < 0) {
-    settleCounts(memory, heap);
+    close(memory, heap);
     return -1;
   }
   const chunk = Math.floor(page / CHUNK_PAGES);
-  take(memory, heap, head, leafOf(memory, heap, chunk), chunk, page % CHUNK_PAGES, npages);
+  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % CHUNK_PAGES, npages);
   return page;
 }
 
@@ -166,8 +159,10 @@ export function allocRange(
   npages: number,
 ): number {
   const answer = inspect(memory, heap, chunk, index, npages, false);
-  if (answer === RANGE_DONE) take(memory, heap, open(memory, heap), firstLeaf, chunk, index, npages);
-  return answer;
+  if (answer !== RANGE_DONE) return answer;
+  open(memory, heap);
+  take(memory, heap, firstLeaf, chunk, index, npages);
+  return RANGE_DONE;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
@@ -175,10 +170,10 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
   const answer = inspect(memory, heap, chunk, index, npages, true);
   if (answer !== RANGE_DONE) return answer;
   if (owned(memory, heap, chunk, index, npages)) return RANGE_OWNED;
-  const head = open(memory, heap);
-  lowerSearch(memory, head, chunk, index);
-  count(memory, head, -npages, HEADER_IN_USE);
-  total(memory, head, 1, HEADER_FREES);
+  open(memory, heap);
+  lowerSearch(memory, heap, chunk, index);
+  count(memory, heap, -npages, HEADER_IN_USE);
+  total(memory, heap, 1, HEADER_FREES);
   write(memory, heap, JOURNAL_UNCLAIM, chunk, index, npages);
   apply(memory, heap, firstLeaf);
   return RANGE_DONE;
@@ -211,9 +206,9 @@ export function scavengeRange(
     index = 0;
   }
   if (!unscavenged) return 0;
-  const head = openWhole(memory, heap);
-  countReleased(memory, head, unscavenged, runs);
-  memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
+  openWhole(memory, heap);
+  countReleased(memory, heap, unscavenged, runs);
+  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
   write(memory, heap, JOURNAL_SCAVENGE, first, from, npages);
   apply(memory, heap, firstLeaf);
   return unscavenged;
@@ -221,7 +216,8 @@ export function scavengeRange(
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
-  count(memory, openWhole(memory, heap), npages, HEADER_RELEASED);
+  openWhole(memory, heap);
+  count(memory, heap, npages, HEADER_RELEASED);
   write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
   apply(memory, heap, mappedLeafOf(memory, heap, chunk));
 }
@@ -257,46 +253,49 @@ export function pass(memory: Memory, heap: number, chunk: number, scavEnd: numbe
   const minPages = memory.i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
   const none = leaf && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
-  memory.f64[(openWhole(memory, heap) + HEADER_SCAV_END) >>> 3] = scavEnd;
-  write(memory, heap, none ? JOURNAL_CLEAR : JOURNAL_FIELDS, chunk, 0, 0);
+  openWhole(memory, heap);
+  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
+  if (!none) {
+    close(memory, heap);
+    return;
+  }
+  write(memory, heap, JOURNAL_CLEAR, chunk, 0, 0);
   apply(memory, heap, leaf);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(memory: Memory, heap: number): void {
   const { i32, f64 } = memory;
-  const head = openWhole(memory, heap);
-  f64[(head + HEADER_SCAV_END) >>> 3] = i32[(head + HEADER_END) >>> 2] * CHUNK_PAGES;
-  i32[(head + HEADER_SCAV_STRICT) >>> 2] = 0;
-  count(memory, head, 1, HEADER_SCAV_GENERATION);
-  write(memory, heap, JOURNAL_FIELDS, 0, 0, 0);
-  apply(memory, heap, 0);
+  openWhole(memory, heap);
+  f64[(heap + HEADER_SCAV_END) >>> 3] = i32[(heap + HEADER_END) >>> 2] * CHUNK_PAGES;
+  i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 0;
+  count(memory, heap, 1, HEADER_SCAV_GENERATION);
+  close(memory, heap);
 }
 
 /** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
 export function map(memory: Memory, heap: number, first: number, nchunks: number): void {
   const { i32, u8 } = memory;
-  const head = openWhole(memory, heap);
+  openWhole(memory, heap);
   const end = first + nchunks;
-  const empty = !i32[(head + HEADER_CHUNKS) >>> 2];
-  if (empty || first < i32[(head + HEADER_START) >>> 2]) i32[(head + HEADER_START) >>> 2] = first;
-  if (empty || end > i32[(head + HEADER_END) >>> 2]) i32[(head + HEADER_END) >>> 2] = end;
-  count(memory, head, nchunks, HEADER_CHUNKS);
-  count(memory, head, nchunks * CHUNK_PAGES, HEADER_RELEASED);
-  lowerSearch(memory, head, first, 0);
+  const empty = !i32[(heap + HEADER_CHUNKS) >>> 2];
+  if (empty || first < i32[(heap + HEADER_START) >>> 2]) i32[(heap + HEADER_START) >>> 2] = first;
+  if (empty || end > i32[(heap + HEADER_END) >>> 2]) i32[(heap + HEADER_END) >>> 2] = end;
+  count(memory, heap, nchunks, HEADER_CHUNKS);
+  count(memory, heap, nchunks * CHUNK_PAGES, HEADER_RELEASED);
+  lowerSearch(memory, heap, first, 0);
   write(memory, heap, JOURNAL_MAP, first, 0, nchunks);
   for (let chunk = first; chunk < end; ) {
-    const leaf = growLeaf(memory, heap, head, chunk);
+    const leaf = growLeaf(memory, heap, chunk);
     do {
       const slot = chunk & (FANOUT - 1);
       const scavenged = dataOf(leaf, chunk) + DATA_SCAVENGED;
       i32[(leaf + NODE_SHAPE) >>> 2] |= 1 << slot;
       u8.fill(0xff, scavenged, scavenged + BITMAP_BYTES);
-      setSummary(memory, leaf, slot, CHUNK_PAGES, CHUNK_PAGES, CHUNK_PAGES);
+      setChunkSummary(memory, leaf, slot, SUM_FREE);
       chunk++;
     } while (chunk < end && chunk & (FANOUT - 1));
     updateAbove(memory, heap, leaf);
   }
-  i32[(heap + JOURNAL_OP) >>> 2] = JOURNAL_FIELDS;
   close(memory, heap);
 }

@@ -1,36 +1,42 @@
-// The journal: a call on a heap opens it, decides, writes down what it is about to do, and carries that out with `apply`,
-// which also finishes the entry of a worker that has died. Up to `write` nothing of the heap has changed; from there on
-// every step can be repeated.
+// The journal: a call on a heap opens it, which saves the header's fields; changes those as it decides; writes down what it
+// is about to do to the rest of the heap, and carries that out with `apply`. `recover` (../recover.ts) puts the fields back
+// for a worker that has died before `write`, and carries out the entry of one that has died since: every step can be
+// repeated.
 
 import {
-  COUNTS,
   COUNTS_END,
   FIELDS,
   FIELDS_END,
-  HEADER_DRAFT,
-  JOURNAL_BRIEF,
+  HEADER_UNDO,
   JOURNAL_CHUNK,
+  JOURNAL_COUNTS,
+  JOURNAL_FIELDS,
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
   JOURNAL_OP,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
-/** Opens the journal for an entry of JOURNAL_BRIEF. Returns the address from which the call reads and changes counts. */
-export function open(memory: Memory, heap: number): number {
-  const draft = memory.i32[(heap + HEADER_DRAFT) >>> 2];
-  if (draft) copy(memory, heap + draft, heap, COUNTS, COUNTS_END);
-  return heap + draft;
+/** Opens the journal for a call that changes no fields but counts. */
+export function open(memory: Memory, heap: number): void {
+  save(memory, heap, COUNTS_END, JOURNAL_COUNTS);
 }
 
-/** Opens the journal. Returns the address from which the call reads and changes the header's fields. */
-export function openWhole(memory: Memory, heap: number): number {
-  const draft = memory.i32[(heap + HEADER_DRAFT) >>> 2];
-  if (draft) copy(memory, heap + draft, heap, FIELDS, FIELDS_END);
-  return heap + draft;
+/** Opens the journal for a call that changes any fields. */
+export function openWhole(memory: Memory, heap: number): void {
+  save(memory, heap, FIELDS_END, JOURNAL_FIELDS);
 }
 
-/** Writes the entry. */
+/** Saves the fields before `end`, if the heap is shared. So few are copied faster one by one. */
+function save({ i32 }: Memory, heap: number, end: number, op: number): void {
+  const undo = i32[(heap + HEADER_UNDO) >>> 2] >> 2;
+  if (!undo) return;
+  const last = (heap + end) >>> 2;
+  for (let word = (heap + FIELDS) >>> 2; word < last; word++) i32[word + undo] = i32[word];
+  i32[(heap + JOURNAL_OP) >>> 2] = op;
+}
+
+/** Completes the entry. */
 export function write(
   { i32 }: Memory,
   heap: number,
@@ -45,20 +51,7 @@ export function write(
   i32[(heap + JOURNAL_OP) >>> 2] = op;
 }
 
-/** Takes over what was drafted and empties the journal. */
-export function close(memory: Memory, heap: number): void {
-  const { i32 } = memory;
-  const draft = i32[(heap + HEADER_DRAFT) >>> 2];
-  if (draft) {
-    if (i32[(heap + JOURNAL_OP) >>> 2] & ~JOURNAL_BRIEF) copy(memory, heap, heap + draft, FIELDS, FIELDS_END);
-    else copy(memory, heap, heap + draft, COUNTS, COUNTS_END);
-  }
+/** Empties the journal: the call has been carried out. */
+export function close({ i32 }: Memory, heap: number): void {
   i32[(heap + JOURNAL_OP) >>> 2] = 0;
-}
-
-/** Copies the fields [first, end). So few are copied faster one by one. */
-function copy({ i32 }: Memory, to: number, from: number, first: number, end: number): void {
-  const distance = (to - from) >> 2;
-  const last = (from + end) >>> 2;
-  for (let word = (from + first) >>> 2; word < last; word++) i32[word + distance] = i32[word];
 }

@@ -25,7 +25,9 @@ import {
   JOURNAL_OWNER,
   JOURNAL_PREV,
   JOURNAL_REF,
+  JOURNAL_RETURN,
   JOURNAL_SCAVENGE,
+  JOURNAL_TO,
   JOURNAL_UNCLAIM,
   KIND_CACHE,
   KIND_REUSING,
@@ -46,26 +48,26 @@ import { openWhole, write } from "./journal.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
 /** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
-export function planRecord(memory: Memory, heap: number, head: number, kind: number, owner: number): number {
+export function planRecord(memory: Memory, heap: number, kind: number, owner: number): number {
   const { i32 } = memory;
-  let ref = i32[(head + HEADER_DEAD_RECORDS) >>> 2];
+  let ref = i32[(heap + HEADER_DEAD_RECORDS) >>> 2];
   if (ref) {
-    i32[(head + HEADER_DEAD_RECORDS) >>> 2] = i32[(heap + ref + RECORD_NEXT) >>> 2];
+    i32[(heap + HEADER_DEAD_RECORDS) >>> 2] = i32[(heap + ref + RECORD_NEXT) >>> 2];
   } else {
-    ref = i32[(head + HEADER_USED) >>> 2];
-    i32[(head + HEADER_USED) >>> 2] = ref + RECORD_BYTES;
+    ref = i32[(heap + HEADER_USED) >>> 2];
+    i32[(heap + HEADER_USED) >>> 2] = ref + RECORD_BYTES;
   }
   i32[(heap + JOURNAL_REF) >>> 2] = ref;
-  i32[(heap + JOURNAL_NEXT) >>> 2] = i32[(head + HEADER_RECORDS) >>> 2];
+  i32[(heap + JOURNAL_NEXT) >>> 2] = i32[(heap + HEADER_RECORDS) >>> 2];
   i32[(heap + JOURNAL_KIND) >>> 2] = kind;
   i32[(heap + JOURNAL_OWNER) >>> 2] = owner;
-  i32[(head + HEADER_RECORDS) >>> 2] = ref;
-  if (kind !== KIND_CACHE) count(memory, head, 1, HEADER_HOLDS);
+  i32[(heap + HEADER_RECORDS) >>> 2] = ref;
+  if (kind !== KIND_CACHE) count(memory, heap, 1, HEADER_HOLDS);
   return ref;
 }
 
 /** Prepares to drop a record. */
-export function planDrop(memory: Memory, heap: number, head: number, ref: number): void {
+export function planDrop(memory: Memory, heap: number, ref: number): void {
   const { i32 } = memory;
   const record = heap + ref;
   const next = i32[(record + RECORD_NEXT) >>> 2];
@@ -73,10 +75,10 @@ export function planDrop(memory: Memory, heap: number, head: number, ref: number
   i32[(heap + JOURNAL_REF) >>> 2] = ref;
   i32[(heap + JOURNAL_NEXT) >>> 2] = next;
   i32[(heap + JOURNAL_PREV) >>> 2] = prev;
-  i32[(heap + JOURNAL_DEAD) >>> 2] = i32[(head + HEADER_DEAD_RECORDS) >>> 2];
-  i32[(head + HEADER_DEAD_RECORDS) >>> 2] = ref;
-  if (!prev) i32[(head + HEADER_RECORDS) >>> 2] = next;
-  if (i32[(record + RECORD_KIND) >>> 2] !== KIND_CACHE) count(memory, head, -1, HEADER_HOLDS);
+  i32[(heap + JOURNAL_DEAD) >>> 2] = i32[(heap + HEADER_DEAD_RECORDS) >>> 2];
+  i32[(heap + HEADER_DEAD_RECORDS) >>> 2] = ref;
+  if (!prev) i32[(heap + HEADER_RECORDS) >>> 2] = next;
+  if (i32[(record + RECORD_KIND) >>> 2] !== KIND_CACHE) count(memory, heap, -1, HEADER_HOLDS);
 }
 
 /** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
@@ -89,7 +91,8 @@ export function newRecord(
   index: number,
   npages: number,
 ): number {
-  const ref = planRecord(memory, heap, openWhole(memory, heap), kind, owner);
+  openWhole(memory, heap);
+  const ref = planRecord(memory, heap, kind, owner);
   write(memory, heap, JOURNAL_NEW, chunk, index, npages);
   apply(memory, heap, 0);
   return ref;
@@ -109,16 +112,16 @@ export function hold(
   npages: number,
   scavEnd: number,
 ): number {
-  const head = openWhole(memory, heap);
+  openWhole(memory, heap);
   const leaf = leafOf(memory, heap, chunk);
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
-  countTaken(memory, head, npages, scavenged);
-  memory.f64[(head + HEADER_SCAV_END) >>> 3] = scavEnd;
+  countTaken(memory, heap, npages, scavenged);
+  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
   if (kind === KIND_REUSING) {
-    memory.i32[(head + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
-    total(memory, head, 1, HEADER_ALLOCS);
+    memory.i32[(heap + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
+    total(memory, heap, 1, HEADER_ALLOCS);
   }
-  const ref = planRecord(memory, heap, head, kind, owner);
+  const ref = planRecord(memory, heap, kind, owner);
   write(memory, heap, JOURNAL_CLAIM | JOURNAL_NEW, chunk, index, npages);
   apply(memory, heap, leaf);
   return ref;
@@ -127,26 +130,35 @@ export function hold(
 /** Ends a hold as one of the HOLD_ numbers says. */
 export function endHold(memory: Memory, heap: number, ref: number, outcome: number): void {
   const { i32 } = memory;
-  const head = openWhole(memory, heap);
+  openWhole(memory, heap);
   const record = heap + ref;
   const chunk = i32[(record + RECORD_CHUNK) >>> 2];
   const index = i32[(record + RECORD_INDEX) >>> 2];
   const npages = i32[(record + RECORD_NPAGES) >>> 2];
   let op = JOURNAL_DROP;
-  planDrop(memory, heap, head, ref);
+  planDrop(memory, heap, ref);
   if (outcome !== HOLD_USED) {
     op |= JOURNAL_UNCLAIM;
-    lowerSearch(memory, head, chunk, index);
-    count(memory, head, -npages, HEADER_IN_USE);
+    lowerSearch(memory, heap, chunk, index);
+    count(memory, heap, -npages, HEADER_IN_USE);
   }
   if (outcome === HOLD_RELEASED) {
     op |= JOURNAL_SCAVENGE;
-    countReleased(memory, head, npages, 1);
+    countReleased(memory, heap, npages, 1);
   }
-  if (outcome === HOLD_DECLINED) i32[(head + HEADER_SCAV_STRICT) >>> 2] = 1;
-  if (outcome === HOLD_UNDONE) total(memory, head, -1, HEADER_ALLOCS);
+  if (outcome === HOLD_DECLINED) i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 1;
+  if (outcome === HOLD_UNDONE) total(memory, heap, -1, HEADER_ALLOCS);
   write(memory, heap, op, chunk, index, npages);
   apply(memory, heap, leafOf(memory, heap, chunk));
+}
+
+/** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+export function returnHold(memory: Memory, heap: number, ref: number, cache: number): void {
+  openWhole(memory, heap);
+  planDrop(memory, heap, ref);
+  memory.i32[(heap + JOURNAL_TO) >>> 2] = cache;
+  write(memory, heap, JOURNAL_DROP | JOURNAL_RETURN, 0, 0, 0);
+  apply(memory, heap, 0);
 }
 
 /** Whether a page of the range is in a page cache, or held while a hook runs on it. */

@@ -1,11 +1,22 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import { CHUNK_PAGES, FANOUT, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_MASK } from "../layout.ts";
+import {
+  CHUNK_PAGES,
+  CHUNK_SHIFT,
+  FANOUT,
+  FANOUT_SHIFT,
+  LEAF_SUMS,
+  NODE_END,
+  NODE_MAX,
+  NODE_START,
+  SUM_BITS,
+  SUM_MASK,
+} from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, wordOf } from "./bits.ts";
 
 /** Packs three counts of 0 to 512 pages. */
-function pack(start: number, max: number, end: number): number {
+export function pack(start: number, max: number, end: number): number {
   return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
 }
 
@@ -67,37 +78,65 @@ function longestWithin(i32: Int32Array, first: number, max: number): number {
   return max;
 }
 
+/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+const ENDLESS = 0xffffffff;
+
+/** Pages in one part of a node of `level`. */
+export function spanOf(level: number): number {
+  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+}
+
+/** Free pages at the start of a part, given by the word where its column begins, of a node of `level`. */
+export function startOf({ i32 }: Memory, part: number, level: number): number {
+  return level ? i32[part + NODE_START / 4] : i32[part + LEAF_SUMS / 4] & SUM_MASK;
+}
+
+/** Longest run of free pages in a part. */
+export function maxOf({ i32 }: Memory, part: number, level: number): number {
+  return level ? i32[part + NODE_MAX / 4] : (i32[part + LEAF_SUMS / 4] >>> SUM_BITS) & SUM_MASK;
+}
+
+/** Free pages at the end of a part. */
+export function endOf({ i32 }: Memory, part: number, level: number): number {
+  return level ? i32[part + NODE_END / 4] : i32[part + LEAF_SUMS / 4] >>> (2 * SUM_BITS);
+}
+
 /**
- * Writes the summary of `node`, whose parts have `span` pages each, into part `slot` of `parent`. Returns whether that
- * changed anything.
+ * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
  */
-export function mergeInto(memory: Memory, parent: number, slot: number, node: number, span: number): boolean {
-  const { i32 } = memory;
-  const from = node >>> 2;
+export function mergeInto(
+  memory: Memory,
+  parent: number,
+  slot: number,
+  node: number,
+  level: number,
+): boolean {
+  const span = spanOf(level);
+  const parts = node >>> 2;
   let max = 0;
   let run = 0;
-  for (let part = from; part < from + FANOUT; part++) {
-    const longest = i32[part + NODE_MAX / 4];
+  for (let part = parts; part < parts + FANOUT; part++) {
+    const longest = maxOf(memory, part, level);
     if (!longest) {
       run = 0;
       continue;
     }
-    const first = i32[part + NODE_START / 4];
+    const first = startOf(memory, part, level);
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first === span ? run + span : i32[part + NODE_END / 4];
+    run = first === span ? run + span : endOf(memory, part, level);
   }
   let start = 0;
-  for (let part = from; part < from + FANOUT; part++) {
-    const first = i32[part + NODE_START / 4];
+  for (let part = parts; part < parts + FANOUT; part++) {
+    const first = startOf(memory, part, level);
     start += first;
     if (first !== span) break;
   }
   return setSummary(memory, parent, slot, start, max, run);
 }
 
-/** Writes the summary of part `slot` of `node`. Returns whether that changed anything. */
-export function setSummary(
+/** Writes the summary of part `slot` of a node of level 1 and up. Returns whether that changed anything. */
+function setSummary(
   { i32 }: Memory,
   node: number,
   slot: number,
@@ -118,13 +157,9 @@ export function setSummary(
 }
 
 /** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
-export function setChunkSummary(memory: Memory, leaf: number, slot: number, sum: number): boolean {
-  return setSummary(
-    memory,
-    leaf,
-    slot,
-    sum & SUM_MASK,
-    (sum >>> SUM_BITS) & SUM_MASK,
-    sum >>> (2 * SUM_BITS),
-  );
+export function setChunkSummary({ i32 }: Memory, leaf: number, slot: number, sum: number): boolean {
+  const part = (leaf >>> 2) + slot;
+  if (i32[part + LEAF_SUMS / 4] === sum) return false;
+  i32[part + LEAF_SUMS / 4] = sum;
+  return true;
 }

@@ -3,7 +3,6 @@
 
 import {
   CHUNK_PAGES,
-  CHUNK_SHIFT,
   DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
@@ -14,24 +13,21 @@ import {
   HEADER_USED,
   LEAF_BYTES,
   LEAF_DATA,
+  LEAF_SUMS,
   LEVEL_SHIFT,
   NODE_BYTES,
   NODE_CANDIDATES,
   NODE_CHILDREN,
-  NODE_END,
   NODE_FIRST,
-  NODE_MAX,
   NODE_PARENT,
   NODE_SHAPE,
-  NODE_START,
+  SUM_BITS,
+  SUM_MASK,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
-import { mergeInto, setChunkSummary, setSummary, summarize } from "./summary.ts";
-
-/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
-const ENDLESS = 0xffffffff;
+import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf({ i32 }: Memory, node: number): number {
@@ -41,11 +37,6 @@ export function levelOf({ i32 }: Memory, node: number): number {
 /** Which part of a node of `level` the chunk is in. */
 export function slotOf(chunk: number, level: number): number {
   return (chunk >>> (FANOUT_SHIFT * level)) & (FANOUT - 1);
-}
-
-/** Pages in one part of a node of `level`. */
-function spanOf(level: number): number {
-  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
 /** Bitmaps of the chunk, which is one of the leaf's. */
@@ -115,23 +106,22 @@ export function updateSummary(
   npages: number,
   inUse: boolean,
 ): boolean {
-  const { i32 } = memory;
   const slot = chunk & (FANOUT - 1);
-  const part = (leaf >>> 2) + slot;
+  const sum = memory.i32[((leaf + LEAF_SUMS) >>> 2) + slot];
   const data = dataOf(leaf, chunk);
   const end = index + npages;
   const below = freeBelow(memory, data, index);
   const above = freeAbove(memory, data, end);
   const run = below + npages + above;
-  let longest = i32[part + NODE_MAX / 4];
+  let longest = (sum >>> SUM_BITS) & SUM_MASK;
   if (inUse) {
     if (run === longest) return resummarize(memory, leaf, chunk);
   } else {
     longest = Math.max(longest, run);
   }
-  const first = below !== index ? i32[part + NODE_START / 4] : inUse ? below : run;
-  const last = end + above !== CHUNK_PAGES ? i32[part + NODE_END / 4] : inUse ? above : run;
-  return setSummary(memory, leaf, slot, first, longest, last);
+  const first = below !== index ? sum & SUM_MASK : inUse ? below : run;
+  const last = end + above !== CHUNK_PAGES ? sum >>> (2 * SUM_BITS) : inUse ? above : run;
+  return setChunkSummary(memory, leaf, slot, pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
@@ -143,7 +133,7 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
     if (!ref) return;
     const parent = heap + ref;
     const slot = slotOf(i32[(node + NODE_FIRST) >>> 2], level + 1);
-    if (!mergeInto(memory, parent, slot, node, spanOf(level))) return;
+    if (!mergeInto(memory, parent, slot, node, level)) return;
     node = parent;
     level++;
   }
@@ -171,7 +161,7 @@ export function descend(memory: Memory, heap: number, npages: number): number {
     let seen = -1;
     let slot = 0;
     for (; slot < FANOUT; slot++) {
-      const max = i32[parts + NODE_MAX / 4 + slot];
+      const max = maxOf(memory, parts + slot, level);
       if (!max) {
         run = 0;
         continue;
@@ -180,10 +170,10 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         seen = slot;
         if (narrowing) firstFree = base + slot * size;
       }
-      const start = i32[parts + NODE_START / 4 + slot];
+      const start = startOf(memory, parts + slot, level);
       if (run + start >= npages) return base + slot * size - run;
       if (max >= npages) break;
-      run = start === span ? run + span : i32[parts + NODE_END / 4 + slot];
+      run = start === span ? run + span : endOf(memory, parts + slot, level);
     }
     if (slot === FANOUT) return -1;
     narrowing = narrowing && seen === slot;
@@ -201,57 +191,51 @@ function findInChunk(memory: Memory, leaf: number, base: number, npages: number,
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
-function newNode(
-  { i32 }: Memory,
-  heap: number,
-  head: number,
-  parent: number,
-  first: number,
-  level: number,
-): number {
-  const node = heap + i32[(head + HEADER_USED) >>> 2];
+function newNode({ i32 }: Memory, heap: number, parent: number, first: number, level: number): number {
+  const node = heap + i32[(heap + HEADER_USED) >>> 2];
   const bytes = level ? NODE_BYTES : LEAF_BYTES;
   i32.fill(0, node >>> 2, (node + bytes) >>> 2);
   i32[(node + NODE_PARENT) >>> 2] = parent;
   i32[(node + NODE_FIRST) >>> 2] = first;
   i32[(node + NODE_SHAPE) >>> 2] = level << LEVEL_SHIFT;
-  i32[(head + HEADER_USED) >>> 2] = node - heap + bytes;
+  i32[(heap + HEADER_USED) >>> 2] = node - heap + bytes;
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
-function cover(memory: Memory, heap: number, head: number, chunk: number): void {
+function cover(memory: Memory, heap: number, chunk: number): void {
   const { i32 } = memory;
-  if (!i32[(head + HEADER_ROOT) >>> 2]) {
-    i32[(head + HEADER_ROOT) >>> 2] = newNode(memory, heap, head, 0, chunk & -FANOUT, 0) - heap;
+  if (!i32[(heap + HEADER_ROOT) >>> 2]) {
+    i32[(heap + HEADER_ROOT) >>> 2] = newNode(memory, heap, 0, chunk & -FANOUT, 0) - heap;
     return;
   }
   for (;;) {
-    const root = heap + i32[(head + HEADER_ROOT) >>> 2];
+    const root = heap + i32[(heap + HEADER_ROOT) >>> 2];
     const level = levelOf(memory, root);
     const first = i32[(root + NODE_FIRST) >>> 2];
     if (!((first ^ chunk) >>> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(memory, heap, head, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const above = newNode(memory, heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = above - heap;
     const slot = slotOf(first, level + 1);
     i32[((above + NODE_CHILDREN) >>> 2) + slot] = root - heap;
     i32[(root + NODE_PARENT) >>> 2] = ref;
-    i32[(head + HEADER_ROOT) >>> 2] = ref;
-    mergeInto(memory, above, slot, root, spanOf(level));
+    mergeInto(memory, above, slot, root, level);
     if (i32[(root + NODE_CANDIDATES) >>> 2]) i32[(above + NODE_CANDIDATES) >>> 2] = 1 << slot;
+    // Last, for walks that go on meanwhile.
+    i32[(heap + HEADER_ROOT) >>> 2] = ref;
   }
 }
 
 /** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
-export function growLeaf(memory: Memory, heap: number, head: number, chunk: number): number {
+export function growLeaf(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
-  cover(memory, heap, head, chunk);
-  let node = heap + i32[(head + HEADER_ROOT) >>> 2];
+  cover(memory, heap, chunk);
+  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
   for (let level = levelOf(memory, node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(memory, heap, node, slot);
     if (child === heap) {
-      child = newNode(memory, heap, head, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
+      child = newNode(memory, heap, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
       i32[((node + NODE_CHILDREN) >>> 2) + slot] = child - heap;
     }
     node = child;
