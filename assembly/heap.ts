@@ -27,7 +27,6 @@ import {
   JOURNAL_MAP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
-  LEAF_SUMS,
   NODE_SHAPE,
   NO_CHUNK,
   RANGE_DONE,
@@ -43,8 +42,8 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find";
 import { close, open, openWhole, write } from "./journal";
 import { owned } from "./record";
-import { maxOf, setChunkSummary } from "./summary";
-import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, updateAbove } from "./tree";
+import { setChunkSummary } from "./summary";
+import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, maxOf, sumOf, updateAbove } from "./tree";
 
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
@@ -56,7 +55,7 @@ export function findFree(heap: usize, npages: u32): i64 {
   const index = load<u32>(heap, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
-    if (leaf && maxOf(leaf + ((chunk & (FANOUT - 1)) << 2), 0) >= npages) {
+    if (leaf && maxOf(leaf, chunk) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
       store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
       return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
@@ -99,8 +98,7 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
-    const sum = load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), LEAF_SUMS);
-    if (sum != (inUse ? 0 : SUM_FREE) && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    if (sumOf(leaf, chunk) != (inUse ? 0 : SUM_FREE) && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }

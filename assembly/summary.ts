@@ -1,6 +1,6 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import { CHUNK_PAGES, CHUNK_SHIFT, FANOUT, FANOUT_SHIFT, LEAF_SUMS, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_MASK } from "../src/layout";
+import { CHUNK_PAGES, CHUNK_SHIFT, FANOUT, FANOUT_SHIFT, LEAF_SUMS, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_FREE, SUM_MASK } from "../src/layout";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: u32, max: u32, end: u32): u32 {
@@ -78,44 +78,55 @@ export function spanOf(level: u32): u32 {
   return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/** Free pages at the start of a part, given by where its column begins, of a node of `level`. */
-export function startOf(part: usize, level: u32): u32 {
-  return level ? load<u32>(part, NODE_START) : load<u32>(part, LEAF_SUMS) & SUM_MASK;
-}
-
-/** Longest run of free pages in a part. */
-export function maxOf(part: usize, level: u32): u32 {
-  return level ? load<u32>(part, NODE_MAX) : (load<u32>(part, LEAF_SUMS) >> SUM_BITS) & SUM_MASK;
-}
-
-/** Free pages at the end of a part. */
-export function endOf(part: usize, level: u32): u32 {
-  return level ? load<u32>(part, NODE_END) : load<u32>(part, LEAF_SUMS) >> (2 * SUM_BITS);
-}
-
 /**
  * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
  */
 export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bool {
+  if (!level) return mergeLeafInto(parent, slot, node);
   const span = spanOf(level);
   let max: u32 = 0;
   let run: u32 = 0;
   for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const longest = maxOf(part, level);
+    const longest = load<u32>(part, NODE_MAX);
     if (!longest) {
       run = 0;
       continue;
     }
-    const first = startOf(part, level);
+    const first = load<u32>(part, NODE_START);
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first == span ? run + span : endOf(part, level);
+    run = first == span ? run + span : load<u32>(part, NODE_END);
   }
   let start: u32 = 0;
   for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const first = startOf(part, level);
+    const first = load<u32>(part, NODE_START);
     start += first;
     if (first != span) break;
+  }
+  return setSummary(parent, slot, start, max, run);
+}
+
+/** The same for a leaf. */
+function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
+  let max: u32 = 0;
+  let run: u32 = 0;
+  for (let part = leaf; part < leaf + 4 * FANOUT; part += 4) {
+    const sum = load<u32>(part, LEAF_SUMS);
+    if (!sum) {
+      run = 0;
+      continue;
+    }
+    const longest = (sum >> SUM_BITS) & SUM_MASK;
+    const reached = run + (sum & SUM_MASK);
+    if (longest > max) max = longest;
+    if (reached > max) max = reached;
+    run = sum == SUM_FREE ? reached : sum >> (2 * SUM_BITS);
+  }
+  let start: u32 = 0;
+  for (let part = leaf; part < leaf + 4 * FANOUT; part += 4) {
+    const sum = load<u32>(part, LEAF_SUMS);
+    start += sum & SUM_MASK;
+    if (sum != SUM_FREE) break;
   }
   return setSummary(parent, slot, start, max, run);
 }

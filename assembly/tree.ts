@@ -19,15 +19,18 @@ import {
   NODE_BYTES,
   NODE_CANDIDATES,
   NODE_CHILDREN,
+  NODE_END,
   NODE_FIRST,
+  NODE_MAX,
   NODE_PARENT,
   NODE_SHAPE,
+  NODE_START,
   SUM_BITS,
   SUM_MASK,
 } from "../src/layout";
 import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
-import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
+import { mergeInto, pack, setChunkSummary, spanOf, summarize } from "./summary";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf(node: usize): u32 {
@@ -67,6 +70,16 @@ export function mappedLeafOf(heap: usize, chunk: u32): usize {
   return (load<u32>(leaf, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
 }
 
+/** Packed summary of the chunk, which is one of the leaf's. */
+export function sumOf(leaf: usize, chunk: u32): u32 {
+  return load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), LEAF_SUMS);
+}
+
+/** Longest run of free pages in the chunk, which is one of the leaf's. */
+export function maxOf(leaf: usize, chunk: u32): u32 {
+  return (sumOf(leaf, chunk) >> SUM_BITS) & SUM_MASK;
+}
+
 /** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
 export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): u32 {
   let n = min(npages, CHUNK_PAGES - index);
@@ -89,8 +102,7 @@ export function resummarize(leaf: usize, chunk: u32): bool {
  * other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
  */
 export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): bool {
-  const slot = chunk & (FANOUT - 1);
-  const sum = load<u32>(leaf + (slot << 2), LEAF_SUMS);
+  const sum = sumOf(leaf, chunk);
   const data = dataOf(leaf, chunk);
   const end = index + npages;
   const below = freeBelow(data, index);
@@ -104,7 +116,7 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
   }
   const first = below != index ? sum & SUM_MASK : inUse ? below : run;
   const last = end + above != CHUNK_PAGES ? sum >> (2 * SUM_BITS) : inUse ? above : run;
-  return setChunkSummary(leaf, slot, pack(first, longest, last));
+  return setChunkSummary(leaf, chunk & (FANOUT - 1), pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
@@ -142,7 +154,8 @@ export function descend(heap: usize, npages: u32): i64 {
     let slot = 0;
     for (; slot < FANOUT; slot++) {
       const part = node + (slot << 2);
-      const max = maxOf(part, level);
+      const sum = load<u32>(part, LEAF_SUMS);
+      const max = level ? load<u32>(part, NODE_MAX) : (sum >> SUM_BITS) & SUM_MASK;
       if (!max) {
         run = 0;
         continue;
@@ -151,10 +164,11 @@ export function descend(heap: usize, npages: u32): i64 {
         seen = slot;
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
-      const start = startOf(part, level);
+      const start = level ? load<u32>(part, NODE_START) : sum & SUM_MASK;
       if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
       if (max >= npages) break;
-      run = start == span ? run + span : endOf(part, level);
+      const end = level ? load<u32>(part, NODE_END) : sum >> (2 * SUM_BITS);
+      run = start == span ? run + span : end;
     }
     if (slot == FANOUT) break;
     narrowing = narrowing && seen == slot;

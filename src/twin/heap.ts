@@ -26,7 +26,6 @@ import {
   JOURNAL_MAP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
-  LEAF_SUMS,
   NO_CHUNK,
   NODE_SHAPE,
   RANGE_DONE,
@@ -43,7 +42,7 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find.ts";
 import { close, open, openWhole, write } from "./journal.ts";
 import { owned } from "./record.ts";
-import { maxOf, setChunkSummary } from "./summary.ts";
+import { setChunkSummary } from "./summary.ts";
 import {
   countScavenged,
   dataOf,
@@ -52,6 +51,8 @@ import {
   growLeaf,
   leafOf,
   mappedLeafOf,
+  maxOf,
+  sumOf,
   updateAbove,
 } from "./tree.ts";
 
@@ -66,7 +67,7 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
   const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
   if (CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
-    if (leaf && maxOf(memory, (leaf >>> 2) + (chunk & (FANOUT - 1)), 0) >= npages) {
+    if (leaf && maxOf(memory, leaf, chunk) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
       i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
       return chunk * CHUNK_PAGES + (hit & 0xffff);
@@ -117,7 +118,6 @@ export function inspect(
   npages: number,
   inUse: boolean,
 ): number {
-  const { i32 } = memory;
   let answer = RANGE_DONE;
   firstLeaf = 0;
   for (let left = npages; left; chunk++) {
@@ -125,9 +125,8 @@ export function inspect(
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     firstLeaf ||= leaf;
-    const sum = i32[((leaf + LEAF_SUMS) >>> 2) + (chunk & (FANOUT - 1))];
     if (
-      sum !== (inUse ? 0 : SUM_FREE) &&
+      sumOf(memory, leaf, chunk) !== (inUse ? 0 : SUM_FREE) &&
       popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)
     )
       answer = RANGE_MISMATCH;

@@ -10,6 +10,7 @@ import {
   NODE_MAX,
   NODE_START,
   SUM_BITS,
+  SUM_FREE,
   SUM_MASK,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -86,21 +87,6 @@ export function spanOf(level: number): number {
   return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/** Free pages at the start of a part, given by the word where its column begins, of a node of `level`. */
-export function startOf({ i32 }: Memory, part: number, level: number): number {
-  return level ? i32[part + NODE_START / 4] : i32[part + LEAF_SUMS / 4] & SUM_MASK;
-}
-
-/** Longest run of free pages in a part. */
-export function maxOf({ i32 }: Memory, part: number, level: number): number {
-  return level ? i32[part + NODE_MAX / 4] : (i32[part + LEAF_SUMS / 4] >>> SUM_BITS) & SUM_MASK;
-}
-
-/** Free pages at the end of a part. */
-export function endOf({ i32 }: Memory, part: number, level: number): number {
-  return level ? i32[part + NODE_END / 4] : i32[part + LEAF_SUMS / 4] >>> (2 * SUM_BITS);
-}
-
 /**
  * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
  */
@@ -111,26 +97,53 @@ export function mergeInto(
   node: number,
   level: number,
 ): boolean {
+  if (!level) return mergeLeafInto(memory, parent, slot, node);
+  const { i32 } = memory;
   const span = spanOf(level);
-  const parts = node >>> 2;
+  const starts = (node + NODE_START) >>> 2;
   let max = 0;
   let run = 0;
-  for (let part = parts; part < parts + FANOUT; part++) {
-    const longest = maxOf(memory, part, level);
+  for (let part = starts; part < starts + FANOUT; part++) {
+    const longest = i32[part + (NODE_MAX - NODE_START) / 4];
     if (!longest) {
       run = 0;
       continue;
     }
-    const first = startOf(memory, part, level);
+    const first = i32[part];
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first === span ? run + span : endOf(memory, part, level);
+    run = first === span ? run + span : i32[part + (NODE_END - NODE_START) / 4];
   }
   let start = 0;
-  for (let part = parts; part < parts + FANOUT; part++) {
-    const first = startOf(memory, part, level);
-    start += first;
-    if (first !== span) break;
+  for (let part = starts; part < starts + FANOUT; part++) {
+    start += i32[part];
+    if (i32[part] !== span) break;
+  }
+  return setSummary(memory, parent, slot, start, max, run);
+}
+
+/** The same for a leaf. */
+function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: number): boolean {
+  const { i32 } = memory;
+  const sums = (leaf + LEAF_SUMS) >>> 2;
+  let max = 0;
+  let run = 0;
+  for (let part = sums; part < sums + FANOUT; part++) {
+    const sum = i32[part];
+    if (!sum) {
+      run = 0;
+      continue;
+    }
+    const longest = (sum >>> SUM_BITS) & SUM_MASK;
+    const reached = run + (sum & SUM_MASK);
+    if (longest > max) max = longest;
+    if (reached > max) max = reached;
+    run = sum === SUM_FREE ? reached : sum >>> (2 * SUM_BITS);
+  }
+  let start = 0;
+  for (let part = sums; part < sums + FANOUT; part++) {
+    start += i32[part] & SUM_MASK;
+    if (i32[part] !== SUM_FREE) break;
   }
   return setSummary(memory, parent, slot, start, max, run);
 }

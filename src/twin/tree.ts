@@ -18,16 +18,19 @@ import {
   NODE_BYTES,
   NODE_CANDIDATES,
   NODE_CHILDREN,
+  NODE_END,
   NODE_FIRST,
+  NODE_MAX,
   NODE_PARENT,
   NODE_SHAPE,
+  NODE_START,
   SUM_BITS,
   SUM_MASK,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
-import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
+import { mergeInto, pack, setChunkSummary, spanOf, summarize } from "./summary.ts";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf({ i32 }: Memory, node: number): number {
@@ -68,6 +71,16 @@ export function mappedLeafOf(memory: Memory, heap: number, chunk: number): numbe
   return (memory.i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
 }
 
+/** Packed summary of the chunk, which is one of the leaf's. */
+export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
+  return i32[((leaf + LEAF_SUMS) >>> 2) + (chunk & (FANOUT - 1))];
+}
+
+/** Longest run of free pages in the chunk, which is one of the leaf's. */
+export function maxOf(memory: Memory, leaf: number, chunk: number): number {
+  return (sumOf(memory, leaf, chunk) >>> SUM_BITS) & SUM_MASK;
+}
+
 /** How many pages of the range, whose first chunk `firstLeaf` covers, are scavenged. */
 export function countScavenged(
   memory: Memory,
@@ -106,8 +119,7 @@ export function updateSummary(
   npages: number,
   inUse: boolean,
 ): boolean {
-  const slot = chunk & (FANOUT - 1);
-  const sum = memory.i32[((leaf + LEAF_SUMS) >>> 2) + slot];
+  const sum = sumOf(memory, leaf, chunk);
   const data = dataOf(leaf, chunk);
   const end = index + npages;
   const below = freeBelow(memory, data, index);
@@ -121,7 +133,7 @@ export function updateSummary(
   }
   const first = below !== index ? sum & SUM_MASK : inUse ? below : run;
   const last = end + above !== CHUNK_PAGES ? sum >>> (2 * SUM_BITS) : inUse ? above : run;
-  return setChunkSummary(memory, leaf, slot, pack(first, longest, last));
+  return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
@@ -161,7 +173,8 @@ export function descend(memory: Memory, heap: number, npages: number): number {
     let seen = -1;
     let slot = 0;
     for (; slot < FANOUT; slot++) {
-      const max = maxOf(memory, parts + slot, level);
+      const sum = i32[parts + LEAF_SUMS / 4 + slot];
+      const max = level ? i32[parts + NODE_MAX / 4 + slot] : (sum >>> SUM_BITS) & SUM_MASK;
       if (!max) {
         run = 0;
         continue;
@@ -170,10 +183,11 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         seen = slot;
         if (narrowing) firstFree = base + slot * size;
       }
-      const start = startOf(memory, parts + slot, level);
+      const start = level ? i32[parts + NODE_START / 4 + slot] : sum & SUM_MASK;
       if (run + start >= npages) return base + slot * size - run;
       if (max >= npages) break;
-      run = start === span ? run + span : endOf(memory, parts + slot, level);
+      const end = level ? i32[parts + NODE_END / 4 + slot] : sum >>> (2 * SUM_BITS);
+      run = start === span ? run + span : end;
     }
     if (slot === FANOUT) return -1;
     narrowing = narrowing && seen === slot;
