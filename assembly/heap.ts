@@ -3,6 +3,7 @@
 
 import {
   BITMAP_BYTES,
+  CACHE_PAGES,
   CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_SCAVENGED,
@@ -44,6 +45,7 @@ import { close, open, openWhole, write } from "./journal";
 import { owned } from "./record";
 import { setChunkSummary } from "./summary";
 import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, maxOf, sumOf, updateAbove } from "./tree";
+import { isMarked } from "./walk";
 
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
@@ -169,6 +171,33 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   return unscavenged;
 }
 
+/**
+ * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages of
+ * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ */
+export function scavengeTop(heap: usize): f64 {
+  const end = load<f64>(heap, HEADER_SCAV_END);
+  if (end <= <f64>((<i64>load<u32>(heap, HEADER_START)) << CHUNK_SHIFT)) return 0;
+  return load<u32>(heap, HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (CACHE_PAGES - 1)) & -CACHE_PAGES);
+}
+
+/** Releases what a first look finds, and moves scavAddr just below that. Returns its pages; 0, with nothing changed, if none. */
+export function release(heap: usize, maxPages: u32): u32 {
+  const last = <i64>scavengeTop(heap) - 1;
+  if (last < 0) return 0;
+  const chunk = <u32>(last >> CHUNK_SHIFT);
+  const hit = look(heap, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);
+  if (!hit) return 0;
+  const index = hit & 0xffff;
+  const npages = hit >> 16;
+  openWhole(heap);
+  countReleased(heap, npages, 1);
+  store<f64>(heap, <f64>(((<i64>chunk) << CHUNK_SHIFT) + index), HEADER_SCAV_END);
+  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
+  apply(heap, leafOf(heap, chunk));
+  return npages;
+}
+
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   openWhole(heap);
@@ -197,15 +226,16 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
  */
 export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   const leaf = mappedLeafOf(heap, chunk);
-  if (!leaf) return 0;
+  if (!leaf || !isMarked(leaf, chunk)) return 0;
   const minPages = load<u32>(heap, HEADER_MIN_PAGES);
   return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
 export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
+  const minPages = load<u32>(heap, HEADER_MIN_PAGES);
   const leaf = mappedLeafOf(heap, chunk);
-  const none = leaf && !hasScavengeCandidate(dataOf(leaf, chunk), load<u32>(heap, HEADER_MIN_PAGES));
+  const none = leaf && isMarked(leaf, chunk) && !hasScavengeCandidate(dataOf(leaf, chunk), minPages);
   openWhole(heap);
   store<f64>(heap, scavEnd, HEADER_SCAV_END);
   if (!none) {

@@ -15,9 +15,11 @@ export {
   look,
   map,
   pass,
+  release,
   rescavenge,
   reset,
   scavengeRange,
+  scavengeTop,
 } from "./heap";
 export { endHold, hold, newRecord, owned, returnHold } from "./record";
 export { run } from "./run";

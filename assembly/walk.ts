@@ -37,6 +37,11 @@ export function clearCandidate(heap: usize, leaf: usize, chunk: u32): void {
   }
 }
 
+/** Whether `chunk`, one of the leaf's, may have a candidate. */
+export function isMarked(leaf: usize, chunk: u32): bool {
+  return ((load<u32>(leaf, NODE_CANDIDATES) >> (chunk & (FANOUT - 1))) & 1) != 0;
+}
+
 /** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
 export function walk(heap: usize, chunk: u32): i32 {
   let node = heap + load<u32>(heap, HEADER_ROOT);

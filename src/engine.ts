@@ -41,8 +41,12 @@ export interface Kernels {
   mappedLeafOf(heap: number, chunk: number): number;
 
   // The scavenger; `scavEnd` is what HEADER_SCAV_END becomes
+  /** Where a first look begins: the page number below which pages count; 0 when nothing is left. */
+  scavengeTop(heap: number): number;
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
+  /** Releases what a first look finds, and moves scavAddr just below that. Returns pages; 0, with nothing changed: none. */
+  release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
   pass(heap: number, chunk: number, scavEnd: number): void;
   /** Releases what is free and unscavenged of a range, holes or not. Returns pages. */

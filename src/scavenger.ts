@@ -5,12 +5,10 @@
 import { isInteger } from "./args.ts";
 import { type Core, type Place, placeOf } from "./core.ts";
 import {
-  CACHE_PAGES,
   CHUNK_PAGES,
   HEADER_END,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
-  HEADER_SCAV_STRICT,
   HEADER_START,
   HOLD_DECLINED,
   HOLD_PASSED,
@@ -29,9 +27,26 @@ type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
  * pages, 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
-  const pass = new Pass(core, maxPages);
-  while (pass.next !== "done") pass.step();
-  return pass.released;
+  const begun = begin(core, maxPages);
+  if (typeof begun === "number") return begun;
+  while (begun.next !== "done") begun.step();
+  return begun.released;
+}
+
+/** Makes the first look of a pass. Returns the pages that it has released, or else the pass that is to go on. */
+function begin(core: Core, maxPages: number): number | Pass {
+  core.lock.giveWay();
+  core.lock.acquire();
+  try {
+    // Where no hook has to run, most passes end here, in one call of the engine.
+    const released = core.sys.unused ? 0 : core.engine.release(core.at, maxPages);
+    if (released) return released;
+    const pass = new Pass(core, maxPages);
+    pass.look();
+    return pass;
+  } finally {
+    core.lock.release();
+  }
 }
 
 /** The same for a thread that may not wait for the lock. */
@@ -86,44 +101,47 @@ export class Pass {
   /** Takes the next step. The last one throws what the hook has thrown. */
   step(): void {
     const { next } = this;
-    if (next === "look") this.#look();
+    if (next === "look") this.#lookAgain();
     else if (next === "walk") this.#walk();
     else if (next === "runHook") this.#runHook();
     else if (next === "endHook") this.#endHook();
     else if (next === "endWalk") this.#endWalk();
   }
 
-  /** Looks in the chunk, and releases what it finds, or holds it as in use so that a hook can run on it. */
-  #look(): void {
-    const core = this.#core;
-    core.lock.giveWay();
-    core.lock.acquire();
+  /** Takes the lock to look. */
+  #lookAgain(): void {
+    const { lock } = this.#core;
+    lock.giveWay();
+    lock.acquire();
     try {
-      const first = this.#chunk < 0;
-      if (first && !this.#begin()) {
-        this.next = "done";
-        return;
-      }
-      const hit = core.engine.look(core.at, this.#chunk, this.#ceiling, this.#maxPages);
-      const page = this.#chunk * CHUNK_PAGES + (hit & 0xffff);
-      // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
-      this.#settle(hit, first && hit ? page : this.#lowered(page));
+      this.look();
     } finally {
-      core.lock.release();
+      lock.release();
     }
+  }
+
+  /** Looks in the chunk, and releases what it finds, or holds it as in use so that a hook can run on it. The lock is held. */
+  look(): void {
+    const core = this.#core;
+    const first = this.#chunk < 0;
+    if (first && !this.#begin()) {
+      this.next = "done";
+      return;
+    }
+    const hit = core.engine.look(core.at, this.#chunk, this.#ceiling, this.#maxPages);
+    const page = this.#chunk * CHUNK_PAGES + (hit & 0xffff);
+    // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
+    this.#settle(hit, first && hit ? page : this.#lowered(page));
   }
 
   /** Puts the pass where scavAddr is. Returns false when nothing is left there. The lock is held. */
   #begin(): boolean {
     const core = this.#core;
     this.#generation = core.get(HEADER_SCAV_GENERATION);
-    const last = core.getF64(HEADER_SCAV_END) - 1;
+    const last = core.engine.scavengeTop(core.at) - 1;
     this.#chunk = Math.floor(last / CHUNK_PAGES);
-    if (this.#chunk < core.get(HEADER_START)) return false;
-    const index = last - this.#chunk * CHUNK_PAGES;
-    // All pages of scavAddr's word count, unless a hook has declined some of them.
-    this.#ceiling = (core.get(HEADER_SCAV_STRICT) ? index : index | (CACHE_PAGES - 1)) + 1;
-    return true;
+    this.#ceiling = last - this.#chunk * CHUNK_PAGES + 1;
+    return last >= 0;
   }
 
   /** Does what is to be done with a look's hit, or without one. The lock is held. */

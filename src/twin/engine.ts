@@ -18,9 +18,11 @@ import {
   look,
   map,
   pass,
+  release,
   rescavenge,
   reset,
   scavengeRange,
+  scavengeTop,
 } from "./heap.ts";
 import { endHold, hold, newRecord, owned, returnHold } from "./record.ts";
 import { summarize } from "./summary.ts";
@@ -43,8 +45,10 @@ const calls = {
   inspect,
   map,
   mappedLeafOf,
+  scavengeTop,
   look,
   pass,
+  release,
   scavengeRange,
   rescavenge,
   reset,

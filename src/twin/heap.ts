@@ -3,6 +3,7 @@
 
 import {
   BITMAP_BYTES,
+  CACHE_PAGES,
   CHUNK_PAGES,
   DATA_SCAVENGED,
   FANOUT,
@@ -55,6 +56,7 @@ import {
   sumOf,
   updateAbove,
 } from "./tree.ts";
+import { isMarked } from "./walk.ts";
 
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
@@ -213,6 +215,33 @@ export function scavengeRange(
   return unscavenged;
 }
 
+/**
+ * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages of
+ * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ */
+export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
+  const end = f64[(heap + HEADER_SCAV_END) >>> 3];
+  if (end <= i32[(heap + HEADER_START) >>> 2] * CHUNK_PAGES) return 0;
+  return i32[(heap + HEADER_SCAV_STRICT) >>> 2] ? end : Math.ceil(end / CACHE_PAGES) * CACHE_PAGES;
+}
+
+/** Releases what a first look finds, and moves scavAddr just below that. Returns its pages; 0, with nothing changed, if none. */
+export function release(memory: Memory, heap: number, maxPages: number): number {
+  const last = scavengeTop(memory, heap) - 1;
+  if (last < 0) return 0;
+  const chunk = Math.floor(last / CHUNK_PAGES);
+  const hit = look(memory, heap, chunk, (last % CHUNK_PAGES) + 1, maxPages);
+  if (!hit) return 0;
+  const index = hit & 0xffff;
+  const npages = hit >>> 16;
+  openWhole(memory, heap);
+  countReleased(memory, heap, npages, 1);
+  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = chunk * CHUNK_PAGES + index;
+  write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
+  apply(memory, heap, leafOf(memory, heap, chunk));
+  return npages;
+}
+
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   openWhole(memory, heap);
@@ -241,7 +270,7 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
 export function look(memory: Memory, heap: number, chunk: number, ceiling: number, maxPages: number): number {
   const { i32 } = memory;
   const leaf = mappedLeafOf(memory, heap, chunk);
-  if (!leaf) return 0;
+  if (!leaf || !isMarked(memory, leaf, chunk)) return 0;
   const minPages = i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const hugePages = i32[(heap + HEADER_HUGE_PAGES) >>> 2];
   return findScavengeCandidate(memory, dataOf(leaf, chunk), ceiling, minPages, maxPages, hugePages);
@@ -251,7 +280,8 @@ export function look(memory: Memory, heap: number, chunk: number, ceiling: numbe
 export function pass(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
   const minPages = memory.i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
-  const none = leaf && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
+  const none =
+    leaf && isMarked(memory, leaf, chunk) && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
   openWhole(memory, heap);
   memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
   if (!none) {

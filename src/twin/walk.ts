@@ -38,6 +38,11 @@ export function clearCandidate({ i32 }: Memory, heap: number, leaf: number, chun
   }
 }
 
+/** Whether `chunk`, one of the leaf's, may have a candidate. */
+export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
+  return ((i32[(leaf + NODE_CANDIDATES) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) !== 0;
+}
+
 /** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
 export function walk(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
