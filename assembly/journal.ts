@@ -13,25 +13,23 @@ import {
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
   JOURNAL_OP,
+  UNDO,
 } from "../src/layout";
 
 /** Opens the journal for a call that changes no fields but counts. */
 export function open(heap: usize): void {
-  const undo = load<u32>(heap, HEADER_UNDO);
-  if (!undo) return;
-  const to = heap + undo;
-  v128.store(to, v128.load(heap, FIELDS), FIELDS);
-  v128.store(to, v128.load(heap, FIELDS + 16), FIELDS + 16);
-  v128.store(to, v128.load(heap, FIELDS + 32), FIELDS + 32);
+  if (!load<u32>(heap, HEADER_UNDO)) return;
+  v128.store(heap, v128.load(heap, FIELDS), FIELDS + UNDO);
+  v128.store(heap, v128.load(heap, FIELDS + 16), FIELDS + UNDO + 16);
+  v128.store(heap, v128.load(heap, FIELDS + 32), FIELDS + UNDO + 32);
   store<u32>(heap, JOURNAL_COUNTS, JOURNAL_OP);
 }
 
 /** Opens the journal for a call that changes any fields. */
 export function openWhole(heap: usize): void {
-  const undo = load<u32>(heap, HEADER_UNDO);
-  if (!undo) return;
+  if (!load<u32>(heap, HEADER_UNDO)) return;
   for (let field = heap + FIELDS; field < heap + FIELDS_END; field += 16) {
-    v128.store(field + undo, v128.load(field));
+    v128.store(field, v128.load(field), UNDO);
   }
   store<u32>(heap, JOURNAL_FIELDS, JOURNAL_OP);
 }

@@ -4,6 +4,17 @@
 const PAGE = 8192;
 const CACHE_PAGES = 64;
 
+/** Computes, in registers. Gives the rounds per ms. */
+function spin({ ms }) {
+  let rounds = 0;
+  let sum = 0;
+  const start = performance.now();
+  while (performance.now() < start + ms) {
+    for (let round = 0; round < 10_000; round++, rounds++) sum = (Math.imul(sum, 31) + round) | 0;
+  }
+  return (rounds + (sum & 1)) / (performance.now() - start);
+}
+
 /** Uses up one page cache after another. Gives the pages per ms. */
 function rateOf({ heap, ms }, useUp) {
   const cache = heap.allocToCache();
@@ -77,7 +88,7 @@ function sleepInHook({ PageAlloc, handle, ms }) {
   return PageAlloc.attach(handle, { sys: { unused } }).scavengeOne();
 }
 
-const TASKS = { fromCaches, fromCachesAndFree, pairs, slowest, scavenge, sleepInHook };
+const TASKS = { spin, fromCaches, fromCachesAndFree, pairs, slowest, scavenge, sleepInHook };
 
 /** What answers requests of one environment. */
 export function actorIn({ importBuilt }) {

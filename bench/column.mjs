@@ -28,7 +28,7 @@ async function openColumn(name, environment) {
   return async (id, settings) => {
     const { create, value } = byId.get(id);
     if (value) {
-      const number = await value(column);
+      const number = await value(column, settings);
       return { min: number, median: number, p99: number, samples: 1, operations: 1 };
     }
     if (latest.id !== id) {

@@ -209,7 +209,7 @@ export const HEADER_ADDR_BITS = 100;
 export const HEADER_MIN_PAGES = 104;
 /** Pages per huge page, or 0 when there are none to keep whole. */
 export const HEADER_HUGE_PAGES = 108;
-/** Offset of the saved fields from their own places; 0 in a heap of one thread. */
+/** UNDO in a shared heap, whose calls save the fields; 0 in a heap of one thread, whose calls do not. */
 export const HEADER_UNDO = 112;
 /** Bytes that are set aside for a shared heap. */
 export const HEADER_ROOM = 116;
@@ -294,7 +294,7 @@ export const FIELDS = HEADER_SEARCH_CHUNK;
 export const COUNTS_END = HEADER_USED;
 /** Where the fields end. */
 export const FIELDS_END = HEADER_OWNERS;
-/** HEADER_UNDO of a shared heap. */
+/** Offset of the saved fields from their own places. */
 export const UNDO = 240;
 /** Bytes of the header. */
 export const HEADER_BYTES = 448;

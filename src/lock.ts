@@ -101,6 +101,10 @@ export class SharedLock implements Lock {
   readonly #region: Region;
   readonly #owner: number;
   readonly #timeoutMs: number;
+  /** What the lock's word says when this object holds it, and nobody may be waiting. */
+  readonly #held: number;
+  /** The same when others may be waiting. */
+  readonly #waited: number;
   /** Indices of the lock's word, of HEADER_WANTED and of HEADER_FREED; a shared heap is never moved. */
   readonly #word: number;
   readonly #wanted: number;
@@ -114,6 +118,8 @@ export class SharedLock implements Lock {
     this.#memory = memory;
     this.#region = region;
     this.#owner = owner;
+    this.#held = (owner << LOCK_OWNER_SHIFT) | LOCK_HELD;
+    this.#waited = (owner << LOCK_OWNER_SHIFT) | LOCK_WAITED;
     this.#timeoutMs = timeoutMs;
     this.#word = (region.at + HEADER_LOCK) >>> 2;
     this.#wanted = (region.at + HEADER_WANTED) >>> 2;
@@ -154,7 +160,7 @@ export class SharedLock implements Lock {
     const word = this.#word;
     let seen = Atomics.load(i32, word);
     while (ownerIn(seen) === owner && !this.#granted) {
-      this.#granted = Atomics.compareExchange(i32, word, seen, this.#held(LOCK_WAITED)) === seen;
+      this.#granted = Atomics.compareExchange(i32, word, seen, this.#waited) === seen;
       seen = Atomics.load(i32, word);
     }
     this.#wake(Infinity);
@@ -191,11 +197,11 @@ export class SharedLock implements Lock {
   #take(patient: boolean): void {
     const { at } = this.#region;
     if (!at) throw disposed();
+    const memory = this.#memory;
     if (this.#granted) this.#granted = false;
-    else if (Atomics.compareExchange(this.#memory.i32, this.#word, 0, this.#held(LOCK_HELD)))
-      this.#wait(patient);
+    else if (Atomics.compareExchange(memory.i32, this.#word, 0, this.#held)) this.#wait(patient);
     // Others may have grown the memory, and the heap into it.
-    if (at + this.#memory.i32[(at + HEADER_USED) >>> 2] > this.#memory.size) this.#memory.refresh();
+    if (at + memory.i32[(at + HEADER_USED) >>> 2] > memory.size) memory.refresh();
   }
 
   /** Does what `finish` has had to leave. */
@@ -216,18 +222,13 @@ export class SharedLock implements Lock {
     Atomics.notify(i32, this.#freed);
   }
 
-  /** The word that says that this object holds the lock. */
-  #held(state: number): number {
-    return (this.#owner << LOCK_OWNER_SHIFT) | state;
-  }
-
   /** Takes the lock, which was held. */
   #wait(patient: boolean): void {
     const { i32 } = this.#memory;
     i32[this.#wanted] = 1;
     for (let spin = 0; spin < SPINS; spin++) {
       const free = Atomics.load(i32, this.#word) === 0;
-      if (free && !Atomics.compareExchange(i32, this.#word, 0, this.#held(LOCK_HELD))) return;
+      if (free && !Atomics.compareExchange(i32, this.#word, 0, this.#held)) return;
     }
     const start = performance.now();
     const blocks = mayBlock();
@@ -244,7 +245,7 @@ export class SharedLock implements Lock {
     const { i32 } = this.#memory;
     const word = this.#word;
     for (;;) {
-      const seen = Atomics.compareExchange(i32, word, 0, this.#held(LOCK_WAITED));
+      const seen = Atomics.compareExchange(i32, word, 0, this.#waited);
       if (!seen) return 0;
       if (ownerIn(seen) === this.#owner) {
         throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");

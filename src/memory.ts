@@ -24,15 +24,12 @@ export class Memory {
   f64!: Float64Array;
   u8!: Uint8Array;
   u64!: BigUint64Array;
+  /** Bytes that there are now. */
+  size = 0;
 
   constructor(backing: Backing) {
     this.#backing = backing;
     this.refresh();
-  }
-
-  /** Bytes that there are now. */
-  get size(): number {
-    return this.u8.length;
   }
 
   /** Adds pages of 64 KiB, zeroed. Returns false, with nothing changed, when there is no more to be had. */
@@ -66,6 +63,7 @@ export class Memory {
   refresh(): void {
     const { buffer } = this.#backing;
     const bytes = buffer.byteLength;
+    this.size = bytes;
     // A length that is given stays: views that follow a buffer's growth by themselves are slower.
     this.i32 = new Int32Array(buffer, 0, bytes / 4);
     this.f64 = new Float64Array(buffer, 0, bytes / 8);

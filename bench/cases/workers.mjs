@@ -1,106 +1,153 @@
 // Heaps that workers share: what sharing costs a single one, and how two get along.
 
 const PAGE = 8192;
-const CHUNK_BYTES = 512 * PAGE;
-const CHUNKS = 16384;
+const CHUNK_PAGES = 512;
+const CHUNK_BYTES = CHUNK_PAGES * PAGE;
+/** How many pages of each chunk are in use, one block of a page cache. */
+const USED_PAGES = 64;
 const ENTRIES = { ts: "ts.js", wasm: "index.js" };
-/** How long workers are looked at, and how often: the middle ratio counts. */
-const WINDOW_MS = 150;
-const ROUNDS = 5;
-/** The same where pages are only taken, so that those of the heap suffice. */
-const CACHES_MS = 15;
-/** How long they do it before, for the compilers' sake. */
-const WARMUP_MS = 10;
+/** Chunks of a heap of 64 GiB, which is scavenged. */
+const SCAVENGED_CHUNKS = 16384;
+/** Chunks of a heap whose pages suffice for all rounds of a case that only takes them. */
+const TAKEN_CHUNKS = 262144;
+/** How long workers warm up, for the compilers' sake, and are looked at, in ms. */
+const WARMUP_MS = 200;
+const WINDOW_MS = 30;
 /** How long the slow hook of the slow system sleeps. */
 const HOOK_MS = 100;
+/** How many calls are timed at a time where two heaps take turns. */
+const TURN = 4096;
 
 const about = { group: "workers", columns: Object.keys(ENTRIES) };
 
+const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+const inRounds = ({ rounds }) => Array(rounds > 1 ? 15 : 1).fill();
+
+/** A heap of that many chunks, the first pages of each in use. */
+function wornHeap(PageAlloc, chunks) {
+  const heap = new PageAlloc({ shared: true, physHugePageSize: 0 });
+  heap.grow(0, chunks * CHUNK_BYTES);
+  for (let chunk = 0; chunk < chunks; chunk++) heap.allocRange(chunk * CHUNK_BYTES, USED_PAGES);
+  return heap;
+}
+
+/** Makes all that is free in a worn heap unscavenged. */
+function touch(heap, chunks) {
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const base = chunk * CHUNK_BYTES + USED_PAGES * PAGE;
+    heap.allocRange(base, CHUNK_PAGES - USED_PAGES);
+    heap.free(base, CHUNK_PAGES - USED_PAGES);
+  }
+  heap.resetScavengeAddr();
+}
+
 /** alloc and free of one page on a heap that is plain or shared, without anybody else. */
+function pairsOn(PageAlloc, shared) {
+  const heap = new PageAlloc({ shared });
+  heap.grow(0, 1024 * CHUNK_BYTES);
+  for (let i = 0; i < 1000; i++) heap.alloc(1);
+  return (operations) => {
+    let sum = 0;
+    for (let i = 0; i < operations; i++) {
+      const base = heap.alloc(1);
+      heap.free(base, 1);
+      sum += base / PAGE;
+    }
+    return sum;
+  };
+}
+
+/** One row of what a heap costs whom nobody disturbs. */
 const alone = (shared) => ({
   ...about,
   name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
   input: "npages 1",
-  create: ({ PageAlloc }) => {
-    const heap = new PageAlloc({ shared });
-    heap.grow(0, 1024 * CHUNK_BYTES);
-    for (let i = 0; i < 1000; i++) heap.alloc(1);
-    return {
-      run(operations) {
-        let sum = 0;
-        for (let i = 0; i < operations; i++) {
-          const base = heap.alloc(1);
-          heap.free(base, 1);
-          sum += base / PAGE;
-        }
-        return sum;
-      },
+  create: ({ PageAlloc }) => ({ run: pairsOn(PageAlloc, shared) }),
+});
+
+/** The two taking turns, so that the machine's moods do not count: what sharing adds to each of a pair's two calls. */
+const sharing = {
+  ...about,
+  name: "what sharing adds to a call",
+  input: "npages 1",
+  value({ PageAlloc }, settings) {
+    const [plain, shared] = [false, true].map((isShared) => pairsOn(PageAlloc, isShared));
+    const took = (run) => {
+      const start = performance.now();
+      run(TURN);
+      return performance.now() - start;
     };
+    const more = () => took(shared) - took(plain);
+    for (let turn = 0; turn < 100; turn++) more();
+    const turns = inRounds(settings).flatMap(() => [more(), more(), more(), more()]);
+    return (middle(turns) / TURN / 2) * 1e6;
+  },
+};
+
+/**
+ * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives over some rounds. `ask(actor, task,
+ * ms)` lets one of them do a task. All of them have done their tasks before, as `warmUp` says.
+ */
+function ratio({ name, input, chunks, tasks, look }, { startActor }) {
+  return {
+    ...about,
+    name,
+    input,
+    unit: "ratio",
+    async value({ PageAlloc }, settings) {
+      const heap = wornHeap(PageAlloc, chunks);
+      const actors = [startActor(), startActor()];
+      const ask = (actor, task, ms = WINDOW_MS) => actors[actor].ask({ task, ms });
+      const attach = { entry: ENTRIES[heap.engine], handle: heap.handle };
+      const found = [];
+      try {
+        for (const { ask } of actors) await ask({ attach });
+        await Promise.all(actors.map((_, actor) => ask(actor, tasks[actor], WARMUP_MS)));
+        for (const _ of inRounds(settings)) found.push(await look(ask, heap));
+      } finally {
+        for (const actor of actors) actor.end();
+      }
+      return middle(found);
+    },
+  };
+}
+
+/** What two actors do of a task at once, to what each does alone. */
+const together = (name, input, task) => ({
+  name,
+  input,
+  chunks: TAKEN_CHUNKS,
+  tasks: [task, task],
+  async look(ask) {
+    const [one, other] = [await ask(0, task), await ask(1, task)];
+    const both = await Promise.all([ask(0, task), ask(1, task)]);
+    return (2 * (both[0] + both[1])) / (one + other);
   },
 });
 
-/** A heap of 64 GiB, most of each chunk free and unscavenged. */
-function wornHeap(PageAlloc) {
-  const heap = new PageAlloc({ shared: true, physHugePageSize: 0 });
-  heap.grow(0, CHUNKS * CHUNK_BYTES);
-  heap.allocRange(0, CHUNKS * 512);
-  for (let chunk = 0; chunk < CHUNKS; chunk++) heap.free(chunk * CHUNK_BYTES + 64 * PAGE, 448);
-  heap.resetScavengeAddr();
-  return heap;
-}
-
-/** The middle of what `look` gives, over some rounds, each on a heap and with two actors of its own. */
-async function middle({ startActor }, column, look) {
-  const found = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const heap = wornHeap(column.PageAlloc);
-    const actors = [startActor(), startActor()];
-    const attach = { entry: ENTRIES[heap.engine], handle: heap.handle };
-    try {
-      for (const { ask } of actors) await ask({ attach });
-      found.push(await look((actor, task, ms) => actors[actor].ask({ task, ms })));
-    } finally {
-      for (const actor of actors) actor.end();
-    }
-  }
-  return found.sort((a, b) => a - b)[ROUNDS >> 1];
-}
-
-/** What two actors do of a task, to what one of them does before. */
-async function together(ask, task, ms) {
-  for (const actor of [0, 1]) await ask(actor, task, WARMUP_MS);
-  const one = await ask(0, task, ms);
-  const two = await Promise.all([ask(0, task, ms), ask(1, task, ms)]);
-  return (two[0] + two[1]) / one;
-}
-
-/** Ratios of what workers do together to what one of them does alone. */
 const RATIOS = [
-  {
-    name: "allocs from page caches in 2 workers, to the rate of 1",
-    input: "npages 1",
-    look: (ask) => together(ask, "fromCaches", CACHES_MS),
-  },
-  {
-    name: "the same, and frees of what each cache had",
-    input: "npages 1",
-    look: (ask) => together(ask, "fromCachesAndFree", WINDOW_MS),
-  },
+  together("2 workers that spin, to the rate of 1: what the machine gives", "", "spin"),
+  together("allocs from page caches in 2 workers, to the rate of 1", "npages 1", "fromCaches"),
+  together("the same, and frees of what each cache had", "npages 1", "fromCachesAndFree"),
   {
     name: "alloc's p99 while another scavenges, to that without",
-    input: `${CHUNKS.toLocaleString("en")} chunks`,
-    async look(ask) {
-      await Promise.all([ask(0, "slowest", WARMUP_MS), ask(1, "scavenge", WARMUP_MS)]);
-      const calm = await ask(0, "slowest", WINDOW_MS);
-      const [busy] = await Promise.all([ask(0, "slowest", WINDOW_MS), ask(1, "scavenge", WINDOW_MS)]);
+    input: `${SCAVENGED_CHUNKS.toLocaleString("en")} chunks`,
+    chunks: SCAVENGED_CHUNKS,
+    tasks: ["slowest", "scavenge"],
+    async look(ask, heap) {
+      touch(heap, SCAVENGED_CHUNKS);
+      const calm = await ask(0, "slowest");
+      const [busy] = await Promise.all([ask(0, "slowest"), ask(1, "scavenge")]);
       return busy / calm;
     },
   },
   {
     name: "alloc + free while another's hook sleeps, to the rate without",
     input: `${HOOK_MS} ms`,
-    async look(ask) {
-      await ask(0, "pairs", WARMUP_MS);
+    chunks: SCAVENGED_CHUNKS,
+    tasks: ["pairs", "pairs"],
+    async look(ask, heap) {
+      touch(heap, SCAVENGED_CHUNKS);
       const usual = await ask(0, "pairs", HOOK_MS);
       const [meanwhile] = await Promise.all([ask(0, "pairs", HOOK_MS), ask(1, "sleepInHook", HOOK_MS)]);
       return meanwhile / usual;
@@ -110,15 +157,5 @@ const RATIOS = [
 
 /** The cases on shared heaps. */
 export function workerCases(environment) {
-  return [
-    alone(false),
-    alone(true),
-    ...RATIOS.map(({ name, input, look }) => ({
-      ...about,
-      name,
-      input,
-      unit: "ratio",
-      value: (column) => middle(environment, column, look),
-    })),
-  ];
+  return [alone(false), alone(true), sharing, ...RATIOS.map((each) => ratio(each, environment))];
 }
