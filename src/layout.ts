@@ -167,7 +167,7 @@ export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
 /** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
 export const HEADER_LOCK = 8;
-/** Not 0 when a thread tries to get the lock, since somebody has last given way to one. */
+/** Not 0 when a thread has had to wait for the lock, since somebody has last given way. */
 export const HEADER_WANTED = 12;
 /** Chunk of searchAddr, NO_CHUNK when nothing is free. */
 export const HEADER_SEARCH_CHUNK = 16;
