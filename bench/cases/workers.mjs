@@ -17,6 +17,8 @@ const WINDOW_MS = 30;
 const HOOK_MS = 100;
 /** How many calls are timed at a time where two heaps take turns. */
 const TURN = 4096;
+/** How many turns the two take in a round. */
+const TURNS = 40;
 
 const about = { group: "workers", columns: Object.keys(ENTRIES) };
 
@@ -78,8 +80,8 @@ const sharing = {
       return performance.now() - start;
     };
     const more = () => took(shared) - took(plain);
-    for (let turn = 0; turn < 100; turn++) more();
-    const turns = inRounds(settings).flatMap(() => [more(), more(), more(), more()]);
+    for (let turn = 0; turn < 10 * TURNS; turn++) more();
+    const turns = inRounds(settings).flatMap(() => Array.from({ length: TURNS }, more));
     return (middle(turns) / TURN / 2) * 1e6;
   },
 };
