@@ -4,7 +4,7 @@ import text from "../../build/palloc.wasm.js";
 
 /** The bytes of palloc.wasm. */
 export function wasmBytes(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i) ^ 64);
+  return Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i) ^ 52);
 }
 
 /** The import of memory as the module has it: "env", "memory", a memory, without a maximum, of at least one page. */
