@@ -27,14 +27,14 @@ type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
  * pages, 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
-  const begun = begin(core, maxPages);
-  if (typeof begun === "number") return begun;
-  while (begun.next !== "done") begun.step();
-  return begun.released;
+  const pass = beginPass(core, maxPages);
+  if (typeof pass === "number") return pass;
+  while (pass.next !== "done") pass.step();
+  return pass.released;
 }
 
 /** Makes the first look of a pass. Returns the pages that it has released, or else the pass that is to go on. */
-function begin(core: Core, maxPages: number): number | Pass {
+export function beginPass(core: Core, maxPages: number): number | Pass {
   core.lock.giveWay();
   core.lock.acquire();
   try {
@@ -51,7 +51,8 @@ function begin(core: Core, maxPages: number): number | Pass {
 
 /** The same for a thread that may not wait for the lock. */
 export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
-  const pass = new Pass(core, maxPages);
+  const pass = await core.lock.whenFree(() => beginPass(core, maxPages));
+  if (typeof pass === "number") return pass;
   while (pass.next !== "done") {
     // Steps without the lock, and the one that must be taken whatever happens.
     if (pass.next === "walk" || pass.next === "runHook" || pass.next === "endHook") pass.step();

@@ -3,7 +3,7 @@
 import type { Core } from "../../src/core.ts";
 import { HEADER_MIN_PAGES, HEADER_SCAV_END } from "../../src/layout.ts";
 import { CORE } from "../../src/page-alloc.ts";
-import { Pass } from "../../src/scavenger.ts";
+import { beginPass, type Pass } from "../../src/scavenger.ts";
 import { PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";
 import type { PageAlloc, PageCache, Palloc } from "./subject.ts";
@@ -329,19 +329,22 @@ export function scavenger(passes = Infinity, maxPages = PAGES, hook?: Hook): Rol
   const start = (heap: PageAlloc, stage: Stage, id: number): Actor => {
     const core = heap[CORE];
     let left = passes;
-    let pass = new Pass(core, maxPages);
+    let pass: Pass | number | undefined;
     const step = () => {
       try {
-        pass.step();
+        if (typeof pass === "object") pass.step();
+        else pass = beginPass(core, maxPages);
       } catch (error) {
         if (error !== WHIM) throw error;
       }
       stage.ledger.step(id);
-      if (pass.next !== "done") return;
-      if (!pass.released && hook !== "throws") {
-        stage.ledger.checkNothingFound();
-        left = 0;
-      } else if (--left) pass = new Pass(core, maxPages);
+      if (typeof pass === "object" && pass.next !== "done") return;
+      const released = typeof pass === "object" ? pass.released : pass;
+      pass = undefined;
+      left--;
+      if (released || hook === "throws") return;
+      stage.ledger.checkNothingFound();
+      left = 0;
     };
     return {
       get done() {
