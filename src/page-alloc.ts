@@ -83,7 +83,7 @@ export interface PageAllocOptions {
   shared?: boolean;
   /**
    * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as address
-   * space; only what is used is memory. Default 64 MiB, enough for 420,000 chunks: 1.6 TiB in pages of 8 KiB.
+   * space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
    */
   metadataLimit?: number;
   /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */
@@ -213,7 +213,7 @@ export class PageAlloc {
   /**
    * Adds [base, base + nbytes), rounded outward to whole chunks, to the heap: free, and scavenged. Throws PageAllocError
    * ERR_OVERLAP when part of it belongs to the heap already, ERR_METADATA_FULL when there is no linear memory for the
-   * bookkeeping, about 145 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
+   * bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
    */
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
