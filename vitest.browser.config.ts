@@ -1,5 +1,5 @@
-// The suite over both engines in headless Chromium, against the built package; and pages of their own, which vitest, whose
-// own page is always isolated, opens from Node.
+// The suite over both engines in headless Chromium, against the built package; and tests that open pages of their own,
+// from Node, as vitest's own page is always isolated.
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";

@@ -45,8 +45,8 @@ import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary }
 import { clearCandidate, markCandidate } from "./walk";
 
 /**
- * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk, which matters where pages are taken or
- * freed, or a candidate is cleared.
+ * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk; 0 where that is a hole, or the entry is
+ * of a record alone.
  */
 export function apply(heap: usize, leaf: usize): void {
   const op = load<u32>(heap, JOURNAL_OP);
@@ -62,7 +62,7 @@ export function apply(heap: usize, leaf: usize): void {
   }
 }
 
-/** All but the bits of a range, which is all there is to most calls. */
+/** Does what there is besides the bits of a range; most calls have nothing of that. */
 function applyRest(heap: usize, leaf: usize, op: u32): void {
   if (op & JOURNAL_CLEAR) clearCandidate(heap, leaf, load<u32>(heap, JOURNAL_CHUNK));
   if (op & (JOURNAL_REFILL | JOURNAL_FLUSH)) moveBlock(heap, leaf, op);

@@ -54,18 +54,13 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
   setSearch(heap, chunk, index + CACHE_PAGES - 1);
   countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
   total(heap, 1, HEADER_ALLOCS);
-  let op: u32 = JOURNAL_REFILL;
-  if (ref) {
-    store<u32>(heap, ref, JOURNAL_REF);
-  } else {
-    ref = planRecord(heap, KIND_CACHE, owner);
-    op |= JOURNAL_NEW;
-  }
   store<u64>(heap, cache, JOURNAL_CACHE);
   store<u64>(heap, scav, JOURNAL_SCAV);
-  write(heap, op, chunk, index, CACHE_PAGES);
+  if (ref) store<u32>(heap, ref, JOURNAL_REF);
+  const filled = ref ? ref : planRecord(heap, KIND_CACHE, owner);
+  write(heap, ref ? JOURNAL_REFILL : JOURNAL_REFILL | JOURNAL_NEW, chunk, index, CACHE_PAGES);
   apply(heap, leaf);
-  return ref;
+  return filled;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */

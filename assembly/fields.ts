@@ -13,12 +13,12 @@ import {
   HEADER_SEARCH_INDEX,
 } from "../src/layout";
 
-/** Adds to a count. */
+/** Adds to a u32 of the header; what is negative takes away. */
 export function count(heap: usize, amount: u32, counter: usize): void {
   store<u32>(heap + counter, load<u32>(heap + counter) + amount);
 }
 
-/** Adds to a total. */
+/** Adds to an f64 of the header. */
 export function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }

@@ -28,8 +28,8 @@ import {
   JOURNAL_MAP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
-  NODE_SHAPE,
   NO_CHUNK,
+  NODE_SHAPE,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
@@ -43,8 +43,18 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find";
 import { close, open, openWhole, write } from "./journal";
 import { owned } from "./record";
-import { setChunkSummary } from "./summary";
-import { countScavenged, dataOf, descend, firstFree, growLeaf, leafOf, mappedLeafOf, maxOf, sumOf, updateAbove } from "./tree";
+import { maxOf, setChunkSummary } from "./summary";
+import {
+  countScavenged,
+  dataOf,
+  descend,
+  firstFree,
+  growLeaf,
+  leafOf,
+  mappedLeafOf,
+  sumOf,
+  updateAbove,
+} from "./tree";
 import { isMarked } from "./walk";
 
 /**
@@ -57,7 +67,7 @@ export function findFree(heap: usize, npages: u32): i64 {
   const index = load<u32>(heap, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
-    if (leaf && maxOf(leaf, chunk) >= npages) {
+    if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
       store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
       return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
@@ -100,7 +110,9 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
-    if (sumOf(leaf, chunk) != (inUse ? 0 : SUM_FREE) && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    // A summary says by itself that a chunk is all in use, or all free.
+    const whole = sumOf(leaf, chunk) == (inUse ? 0 : SUM_FREE);
+    if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
   }
@@ -181,7 +193,7 @@ export function scavengeTop(heap: usize): f64 {
   return load<u32>(heap, HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (CACHE_PAGES - 1)) & -CACHE_PAGES);
 }
 
-/** Releases what a first look finds, and moves scavAddr just below that. Returns its pages; 0, with nothing changed, if none. */
+/** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
 export function release(heap: usize, maxPages: u32): u32 {
   const last = <i64>scavengeTop(heap) - 1;
   if (last < 0) return 0;

@@ -1,12 +1,12 @@
-// The journal: a call on a heap opens it, which saves the header's fields; changes those as it decides; writes down what it
-// is about to do to the rest of the heap, and carries that out with `apply`. `recover` (src/recover.ts) puts the fields back
-// for a worker that has died before `write`, and carries out the entry of one that has died since: every step can be
-// repeated.
+// The journal. In a shared heap a call opens it, which saves the header's fields. The call changes those as it decides,
+// writes down with `write` what it is about to do to the rest of the heap, and carries that out with `apply`. `recover`
+// (src/recover.ts) puts the fields back for a worker that died before `write`, and carries out the entry of one that died
+// after: every step can be repeated.
 
 import {
   FIELDS,
   FIELDS_END,
-  HEADER_UNDO,
+  HEADER_SHARED,
   JOURNAL_CHUNK,
   JOURNAL_COUNTS,
   JOURNAL_FIELDS,
@@ -18,7 +18,8 @@ import {
 
 /** Opens the journal for a call that changes no fields but counts. */
 export function open(heap: usize): void {
-  if (!load<u32>(heap, HEADER_UNDO)) return;
+  if (!load<u32>(heap, HEADER_SHARED)) return;
+  // FIELDS to COUNTS_END.
   v128.store(heap, v128.load(heap, FIELDS), FIELDS + UNDO);
   v128.store(heap, v128.load(heap, FIELDS + 16), FIELDS + UNDO + 16);
   v128.store(heap, v128.load(heap, FIELDS + 32), FIELDS + UNDO + 32);
@@ -27,7 +28,7 @@ export function open(heap: usize): void {
 
 /** Opens the journal for a call that changes any fields. */
 export function openWhole(heap: usize): void {
-  if (!load<u32>(heap, HEADER_UNDO)) return;
+  if (!load<u32>(heap, HEADER_SHARED)) return;
   for (let field = heap + FIELDS; field < heap + FIELDS_END; field += 16) {
     v128.store(field, v128.load(field), UNDO);
   }

@@ -45,7 +45,10 @@ import { count, countReleased, countTaken, lowerSearch, total } from "./fields";
 import { openWhole, write } from "./journal";
 import { countScavenged, leafOf } from "./tree";
 
-/** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
+/**
+ * Changes the header, and fills in the journal, for a record that is to be made: of a dead one, or else the region has room
+ * for it. Returns its ref.
+ */
 export function planRecord(heap: usize, kind: u32, owner: u32): u32 {
   let ref = load<u32>(heap, HEADER_DEAD_RECORDS);
   if (ref) {
@@ -63,7 +66,7 @@ export function planRecord(heap: usize, kind: u32, owner: u32): u32 {
   return ref;
 }
 
-/** Prepares to drop a record. */
+/** The same for a record that is to be dropped. */
 export function planDrop(heap: usize, ref: u32): void {
   const record = heap + ref;
   const next = load<u32>(record, RECORD_NEXT);
@@ -77,7 +80,7 @@ export function planDrop(heap: usize, ref: u32): void {
   if (load<u32>(record, RECORD_KIND) != KIND_CACHE) count(heap, -1, HEADER_HOLDS);
 }
 
-/** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
+/** Makes a record of pages that are in use; a cache gets what JOURNAL_CACHE and JOURNAL_SCAV say. Returns its ref. */
 export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
   openWhole(heap);
   const ref = planRecord(heap, kind, owner);
@@ -138,7 +141,7 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
   apply(heap, leafOf(heap, chunk));
 }
 
-/** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+/** Ends a hold of pages that were a cache's, which gets back what JOURNAL_CACHE and JOURNAL_SCAV say. */
 export function returnHold(heap: usize, ref: u32, cache: u32): void {
   openWhole(heap);
   planDrop(heap, ref);

@@ -1,10 +1,37 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import { CHUNK_PAGES, CHUNK_SHIFT, FANOUT, FANOUT_SHIFT, LEAF_SUMS, NODE_END, NODE_MAX, NODE_START, SUM_BITS, SUM_FREE, SUM_MASK } from "../src/layout";
+import {
+  CHUNK_PAGES,
+  CHUNK_SHIFT,
+  FANOUT,
+  FANOUT_SHIFT,
+  LEAF_SUMS,
+  NODE_END,
+  NODE_MAX,
+  NODE_START,
+  SUM_BITS,
+  SUM_FREE,
+  SUM_MASK,
+} from "../src/layout";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: u32, max: u32, end: u32): u32 {
   return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+}
+
+/** Free pages at the start, of a packed summary. */
+export function startOf(sum: u32): u32 {
+  return sum & SUM_MASK;
+}
+
+/** The longest run of free pages, of a packed summary. */
+export function maxOf(sum: u32): u32 {
+  return (sum >> SUM_BITS) & SUM_MASK;
+}
+
+/** Free pages at the end, of a packed summary. */
+export function endOf(sum: u32): u32 {
+  return sum >> (2 * SUM_BITS);
 }
 
 /** The packed summary of the chunk whose alloc bitmap is `bits`. */
@@ -78,9 +105,7 @@ export function spanOf(level: u32): u32 {
   return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/**
- * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
- */
+/** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
 export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bool {
   if (!level) return mergeLeafInto(parent, slot, node);
   const span = spanOf(level);
@@ -116,16 +141,16 @@ function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
       run = 0;
       continue;
     }
-    const longest = (sum >> SUM_BITS) & SUM_MASK;
-    const reached = run + (sum & SUM_MASK);
+    const longest = maxOf(sum);
+    const reached = run + startOf(sum);
     if (longest > max) max = longest;
     if (reached > max) max = reached;
-    run = sum == SUM_FREE ? reached : sum >> (2 * SUM_BITS);
+    run = sum == SUM_FREE ? reached : endOf(sum);
   }
   let start: u32 = 0;
   for (let part = leaf; part < leaf + 4 * FANOUT; part += 4) {
     const sum = load<u32>(part, LEAF_SUMS);
-    start += sum & SUM_MASK;
+    start += startOf(sum);
     if (sum != SUM_FREE) break;
   }
   return setSummary(parent, slot, start, max, run);

@@ -25,12 +25,10 @@ import {
   NODE_PARENT,
   NODE_SHAPE,
   NODE_START,
-  SUM_BITS,
-  SUM_MASK,
 } from "../src/layout";
 import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
-import { mergeInto, pack, setChunkSummary, spanOf, summarize } from "./summary";
+import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf(node: usize): u32 {
@@ -75,11 +73,6 @@ export function sumOf(leaf: usize, chunk: u32): u32 {
   return load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), LEAF_SUMS);
 }
 
-/** Longest run of free pages in the chunk, which is one of the leaf's. */
-export function maxOf(leaf: usize, chunk: u32): u32 {
-  return (sumOf(leaf, chunk) >> SUM_BITS) & SUM_MASK;
-}
-
 /** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
 export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): u32 {
   let n = min(npages, CHUNK_PAGES - index);
@@ -108,14 +101,14 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
   const below = freeBelow(data, index);
   const above = freeAbove(data, end);
   const run = below + npages + above;
-  let longest = (sum >> SUM_BITS) & SUM_MASK;
+  let longest = maxOf(sum);
   if (inUse) {
     if (run == longest) return resummarize(leaf, chunk);
   } else {
     longest = max(longest, run);
   }
-  const first = below != index ? sum & SUM_MASK : inUse ? below : run;
-  const last = end + above != CHUNK_PAGES ? sum >> (2 * SUM_BITS) : inUse ? above : run;
+  const first = below != index ? startOf(sum) : inUse ? below : run;
+  const last = end + above != CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
   return setChunkSummary(leaf, chunk & (FANOUT - 1), pack(first, longest, last));
 }
 
@@ -155,7 +148,7 @@ export function descend(heap: usize, npages: u32): i64 {
     for (; slot < FANOUT; slot++) {
       const part = node + (slot << 2);
       const sum = load<u32>(part, LEAF_SUMS);
-      const max = level ? load<u32>(part, NODE_MAX) : (sum >> SUM_BITS) & SUM_MASK;
+      const max = level ? load<u32>(part, NODE_MAX) : maxOf(sum);
       if (!max) {
         run = 0;
         continue;
@@ -164,10 +157,10 @@ export function descend(heap: usize, npages: u32): i64 {
         seen = slot;
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
-      const start = level ? load<u32>(part, NODE_START) : sum & SUM_MASK;
+      const start = level ? load<u32>(part, NODE_START) : startOf(sum);
       if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
       if (max >= npages) break;
-      const end = level ? load<u32>(part, NODE_END) : sum >> (2 * SUM_BITS);
+      const end = level ? load<u32>(part, NODE_END) : endOf(sum);
       run = start == span ? run + span : end;
     }
     if (slot == FANOUT) break;

@@ -1,5 +1,5 @@
 // One of several workers that use a shared heap at once. Asked `{ attach: { entry, handle } }`, it attaches to the heap by
-// that entry of the package; asked `{ task, ms }`, it does the task over and over for that many ms, and says how it went.
+// that entry of the package; asked `{ task, ms }`, it does the task for that many ms, and answers with the number that the task gives.
 
 const PAGE = 8192;
 const CACHE_PAGES = 64;
@@ -12,10 +12,11 @@ function spin({ ms }) {
   while (performance.now() < start + ms) {
     for (let round = 0; round < 10_000; round++, rounds++) sum = (Math.imul(sum, 31) + round) | 0;
   }
+  // The sum counts, so that no compiler leaves the loop out.
   return (rounds + (sum & 1)) / (performance.now() - start);
 }
 
-/** Uses up one page cache after another. Gives the pages per ms. */
+/** Uses up one page cache after another; `useUp(cache)` must leave it empty. Gives the pages per ms. */
 function rateOf({ heap, ms }, useUp) {
   const cache = heap.allocToCache();
   let pages = 0;
@@ -57,8 +58,8 @@ function pairs({ heap, ms }) {
   return allocs / (performance.now() - start);
 }
 
-/** Allocates and frees, looking at each alloc by itself. Gives the time that 99 of 100 do not exceed, in ns. */
-function slowest({ heap, ms }) {
+/** Allocates and frees, looking at each alloc by itself. Gives the time that 99 of 100 do not exceed, in ns, the clock's included. */
+function p99OfAlloc({ heap, ms }) {
   const times = [];
   const start = performance.now();
   for (let end = start; end < start + ms; ) {
@@ -88,7 +89,7 @@ function sleepInHook({ PageAlloc, handle, ms }) {
   return PageAlloc.attach(handle, { sys: { unused } }).scavengeOne();
 }
 
-const TASKS = { spin, fromCaches, fromCachesAndFree, pairs, slowest, scavenge, sleepInHook };
+const TASKS = { spin, fromCaches, fromCachesAndFree, pairs, p99OfAlloc, scavenge, sleepInHook };
 
 /** What answers requests of one environment. */
 export function actorIn({ importBuilt }) {

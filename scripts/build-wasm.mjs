@@ -37,7 +37,7 @@ export async function buildWasm() {
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
   // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 1,900 bytes less to ship. Of all 256
-  // numbers, an exclusive-or with 52 leaves the fewest that JavaScript must escape or UTF-8 makes two of.
+  // numbers, an exclusive-or with 52 leaves the fewest bytes that JavaScript must escape or UTF-8 makes two of.
   const bytes = outputs.get(join(root, "build/palloc.wasm"));
   const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));
   writeWhole(join(root, "build/palloc.wasm.d.ts"), DECLARATION);

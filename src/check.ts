@@ -34,8 +34,8 @@ import {
   HEADER_SCAVENGES,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
+  HEADER_SHARED,
   HEADER_START,
-  HEADER_UNDO,
   HEADER_USED,
   HEADER_VERSION,
   JOURNAL_CACHE,
@@ -49,6 +49,7 @@ import {
   LEAF_SUMS,
   LEVEL_SHIFT,
   LEVELS,
+  LINE_BYTES,
   MAGIC,
   MAX_CHUNKS,
   NO_CHUNK,
@@ -70,7 +71,6 @@ import {
   RECORD_NPAGES,
   RECORD_PREV,
   RECORD_TAKEN,
-  UNDO,
   VERSION,
 } from "./layout.ts";
 import { pack, unpack } from "./palloc-data.ts";
@@ -131,7 +131,8 @@ class Checker {
   #goTo(name: string, ref: number, bytes: number): void {
     this.#name = name;
     this.#piece = ref;
-    const inside = ref >= HEADER_BYTES && ref % 64 === 0 && ref + bytes <= this.#core.get(HEADER_USED);
+    const inside =
+      ref >= HEADER_BYTES && ref % LINE_BYTES === 0 && ref + bytes <= this.#core.get(HEADER_USED);
     this.#must(inside && !this.#pieces.has(ref), "it lies elsewhere");
     this.#pieces.set(ref, bytes);
   }
@@ -148,7 +149,7 @@ class Checker {
     this.#field(HEADER_MIN_PAGES, minPages & -minPages);
     this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
-    this.#field(HEADER_UNDO, this.#core.handle ? UNDO : 0);
+    this.#field(HEADER_SHARED, this.#core.handle ? 1 : 0);
     this.#field(JOURNAL_OP, 0);
     for (let at = JOURNAL_CACHE; at < JOURNAL_SCAV + 8; at += 4) this.#field(at, 0);
   }

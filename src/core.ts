@@ -17,7 +17,7 @@ import {
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
   HEADER_ROOM,
-  HEADER_UNDO,
+  HEADER_SHARED,
   HEADER_USED,
   HOLD_PASSED,
   KIND_CACHE,
@@ -34,7 +34,6 @@ import {
   RECORD_NEXT,
   RECORD_OWNER,
   RECORD_TAKEN,
-  UNDO,
 } from "./layout.ts";
 import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
@@ -182,17 +181,17 @@ export class Core {
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
   }
 
-  /**
-   * Ends a hold as one of the HOLD_ numbers says. Returns whether it was still there: not when somebody has recovered
-   * this object, whose hook was running. The lock is held.
-   */
+  /** Ends a hold as one of the HOLD_ numbers says, if it is still there. Returns whether it was. The lock is held. */
   endHold(ref: number, outcome: number): boolean {
     const held = this.holdsStill(ref);
     if (held) this.engine.endHold(this.at, ref, outcome);
     return held;
   }
 
-  /** Whether a hold is still there. The lock is held. */
+  /**
+   * Whether a hold of this object is still there: not when somebody has recovered it, whose hook was running. The lock is
+   * held.
+   */
   holdsStill(ref: number): boolean {
     const kind = this.get(ref + RECORD_KIND);
     return kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
@@ -304,7 +303,7 @@ export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lo
     throw memoryFull(state.byteLength);
   }
   engine.memory.i32.set(state, region.at >>> 2);
-  engine.memory.i32[(region.at + HEADER_UNDO) >>> 2] = UNDO;
+  engine.memory.i32[(region.at + HEADER_SHARED) >>> 2] = 1;
   engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);
 }

@@ -45,7 +45,7 @@ export interface Kernels {
   scavengeTop(heap: number): number;
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
-  /** Releases what a first look finds, and moves scavAddr just below that. Returns pages; 0, with nothing changed: none. */
+  /** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
   release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
   pass(heap: number, chunk: number, scavEnd: number): void;
@@ -71,7 +71,7 @@ export interface Kernels {
   ): number;
   /** Ends a hold with one of the HOLD_ outcomes. */
   endHold(heap: number, ref: number, outcome: number): void;
-  /** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+  /** Ends a hold of pages that were a cache's, which gets back what JOURNAL_CACHE and JOURNAL_SCAV say. */
   returnHold(heap: number, ref: number, cache: number): void;
   /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
   owned(heap: number, chunk: number, index: number, npages: number): boolean | number;

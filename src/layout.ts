@@ -18,6 +18,9 @@
 //     (leaf)    │0 1 2 3 4 5 6 7│   │8 9 . . . . . .│   each part is a chunk, its bitmaps in the leaf itself
 //               └───────────────┘   └───────────────┘
 
+/** Bytes of a cache line, of which all pieces are a multiple. */
+export const LINE_BYTES = 64;
+
 /** Pages per chunk: one chunk is two 512-bit bitmaps. */
 export const CHUNK_PAGES = 512;
 /** log2(CHUNK_PAGES). */
@@ -48,13 +51,13 @@ export const DATA_BYTES = DATA_SCAVENGED + BITMAP_BYTES;
 export const SUM_BITS = 10;
 /** Mask of one count in a packed summary. */
 export const SUM_MASK = (1 << SUM_BITS) - 1;
-/** Packed summary of a chunk that is all free; 0 is that of one that is all in use. */
+/** Packed summary of a chunk that is all free; 0 is that of one that is all in use, or a hole. */
 export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES << (2 * SUM_BITS));
 
 // Nodes of the radix tree. In a leaf the parts are chunks, and each one's summary is packed; above, the parts' summaries
 // are three columns.
 //
-//    0       4       8             12           16                            48                  64       192   1088
+//   0       4       8             12           16                            48                  64             1088
 //   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────────────────┬──────────────┐
 //   │parent │first  │level, mapped│ candidates │ packed summary × 8          │         -         │PallocData × 8│
 //   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┬───────────┼──────────────┘
@@ -62,8 +65,8 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 //   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────────┘
 //                                              16        48       80       112       144         192
 //
-// All pieces are a multiple of 64 bytes, and so begin with a cache line: what a call reads and writes of a leaf is one line
-// and those of the bitmaps.
+// All pieces are a number of whole cache lines, and so start where one does: what a call reads and writes of a leaf is that
+// line, and those of the bitmaps.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -78,35 +81,35 @@ export const NODE_CANDIDATES = 12;
 /** Packed summaries of the chunks, in a leaf. */
 export const LEAF_SUMS = 16;
 /** The bitmaps of the chunks, in a leaf. */
-export const LEAF_DATA = 64;
+export const LEAF_DATA = LINE_BYTES;
 /** Free pages at the start of each part, in a node of level 1 and up. */
 export const NODE_START = 16;
 /** Longest run of free pages in each part. */
 export const NODE_MAX = NODE_START + FANOUT * 4;
 /** Free pages at the end of each part. */
 export const NODE_END = NODE_MAX + FANOUT * 4;
-/** Refs of the nodes below. */
+/** Refs of the nodes below; 0 where there is none. */
 export const NODE_CHILDREN = NODE_END + FANOUT * 4;
 /** Levels of a tree over all the chunks that there can be. */
 export const LEVELS = 10;
-/** Bytes of a node of level 1 and up. */
-export const NODE_BYTES = 192;
+/** Bytes of a node of level 1 and up: 144, in whole cache lines. */
+export const NODE_BYTES = 3 * LINE_BYTES;
 /** Bytes of a leaf. */
 export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
 
 // Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
 // hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
 //
-//    0    64     68     72     76      80      84      88      92      96      104     112  192
+//   0    64     68     72     76      80      84      88      92      96      104     112  192
 //   ┌────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬───────┬────┐
 //   │ -  │ next │ prev │ kind │ owner │ chunk │ index │npages │ taken │ cache │ scav  │ -  │
 //   └────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴───────┴────┘
 //
-// Workers take pages from their caches without the lock, so a record has a cache line of its own, and so have the lines on
-// either side: processors fetch lines in pairs, which halved the rate of two workers whose records were neighbours.
+// Workers take pages from their caches without the lock, so a record has a cache line of its own, between two that are
+// empty: processors fetch lines in pairs, and two workers whose records are neighbours get half the rate.
 
 /** Ref of the next record in the list; 0 at its end. */
-export const RECORD_NEXT = 64;
+export const RECORD_NEXT = LINE_BYTES;
 /** Ref of the record before; 0 in the first. */
 export const RECORD_PREV = 68;
 /** One of the KIND_ numbers. */
@@ -129,7 +132,7 @@ export const RECORD_CACHE = 96;
 /** u64 of a cache: 1 = scavenged. */
 export const RECORD_SCAV = 104;
 /** Bytes of a record. */
-export const RECORD_BYTES = 192;
+export const RECORD_BYTES = 3 * LINE_BYTES;
 
 /** A dead record. */
 export const KIND_DEAD = 0;
@@ -143,11 +146,11 @@ export const KIND_REUSING = 3;
 /** Pages that one page cache covers, and bits of a word. */
 export const CACHE_PAGES = 64;
 
-// Header. Counts are of pages; f64 where 32 bits might not do.
+// Header. *Counts* are what alloc and free change, searchAddr among it. Numbers of pages are u32; what only goes up is f64.
 //
-//    0                8      16       64       112          128      160         192       256           400 448
+//   0                8      16       64       112          128      160         192       256          400 448
 //   ┌────────────────┬──────┬────────┬────────┬────────────┬────────┬───────────┬─────────┬────────────┬───┐
-//   │ magic, version │ lock │ counts │ fields │ undo, room │ fields │ owners, - │ journal │saved fields│ - │
+//   │ magic, version │ lock │ counts │ fields │shared, room│ fields │ owners …  │ journal │saved fields│ - │
 //   └────────────────┴──────┴────────┴────────┴────────────┴────────┴───────────┴─────────┴────────────┴───┘
 //
 // A call that changes the heap first saves the header's fields, or only the counts among them if it changes no others, and
@@ -155,8 +158,9 @@ export const CACHE_PAGES = 64;
 // journal that is not empty, because the worker has died, can put the fields back or finish the call. A heap of one thread
 // saves nothing.
 //
-// What each call writes goes from core to core with the lock, at some 200 ns for what has to be waited for in turn. So the
-// lock and the counts are one cache line of 64 bytes, journal and saved counts one each, and what is only read is apart.
+// What a call writes has to come from the core that had the lock before, at some 200 ns for each line that is waited for in
+// turn. So the lock and the counts are one cache line, the journal and the saved counts one each, and what alloc and free
+// only read is apart.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
@@ -167,7 +171,7 @@ export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
 /** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
 export const HEADER_LOCK = 8;
-/** Not 0 when a thread has had to wait for the lock, since somebody has last given way. */
+/** Not 0 once a thread has had to wait for the lock; 0 again when one in no hurry has left it to others. */
 export const HEADER_WANTED = 12;
 /** Chunk of searchAddr, NO_CHUNK when nothing is free. */
 export const HEADER_SEARCH_CHUNK = 16;
@@ -209,8 +213,8 @@ export const HEADER_ADDR_BITS = 100;
 export const HEADER_MIN_PAGES = 104;
 /** Pages per huge page, or 0 when there are none to keep whole. */
 export const HEADER_HUGE_PAGES = 108;
-/** UNDO in a shared heap, whose calls save the fields; 0 in a heap of one thread, whose calls do not. */
-export const HEADER_UNDO = 112;
+/** 1 in a shared heap, whose calls save the fields; 0 in a heap of one thread, whose calls do not. */
+export const HEADER_SHARED = 112;
 /** Bytes that are set aside for a shared heap. */
 export const HEADER_ROOM = 116;
 /** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
@@ -290,11 +294,11 @@ export const JOURNAL_AGAIN = 4096;
 
 /** Where the header's fields begin: with the counts, which are what alloc and free change. */
 export const FIELDS = HEADER_SEARCH_CHUNK;
-/** Where the counts end. */
+/** Where the counts end: 48 bytes on, which `open` in both engines copies without a loop. */
 export const COUNTS_END = HEADER_USED;
 /** Where the fields end. */
 export const FIELDS_END = HEADER_OWNERS;
-/** Offset of the saved fields from their own places. */
+/** Offset of the saved fields from their own places: the saved counts begin a cache line. */
 export const UNDO = 240;
 /** Bytes of the header. */
 export const HEADER_BYTES = 448;

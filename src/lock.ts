@@ -28,7 +28,10 @@ export interface Lock {
    * to be had, throws PageAllocError ERR_LOCKED, and the next call that has it first does `late`, or else `work`.
    */
   finish(work: () => void, late?: () => void): void;
-  /** Leaves the lock to others for a while if one has had to wait for it: for who takes it over and over, in no hurry. */
+  /**
+   * If a thread has had to wait for the lock, leaves it to others for 20 µs, busily: for who takes it over and over, and is
+   * in no hurry. Does nothing where `whenFree` has the lock already.
+   */
   giveWay(): void;
   /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
   seize(owner: number): void;
@@ -87,8 +90,8 @@ export class LocalLock implements Lock {
 /** How often a thread looks whether the lock is free before it blocks: for longer than most calls take. */
 const SPINS = 2000;
 /**
- * How long a thread in no hurry leaves the lock to others, in ms. It takes that long, not until one has had the lock, for
- * the next calls of others to find all that they need in their own cache: of 100 calls, less than one has to wait then.
+ * How long a thread in no hurry leaves the lock to others, in ms: not just until one has had it, as the calls after that
+ * find all that they need in their own core's cache. Then fewer than 1 call in 100 has to wait.
  */
 const GIVE_WAY_MS = 0.02;
 /** How long a thread that may not block tries to get the lock, in ms. */

@@ -292,6 +292,7 @@ export class PageAlloc {
   /**
    * Releases at least nbytes (default: all there is), highest address first, from scavAddr downward. Returns the bytes
    * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays so.
+   * In a shared heap each run first leaves the lock to others for 20 µs if one has had to wait for it.
    */
   scavenge(nbytes: number = Infinity): number {
     countOrInfinity("nbytes", nbytes);

@@ -1,7 +1,7 @@
-// Recovery: what is left of a worker that died. Its call, if it was in one, is in the journal. If it had not
-// completed its entry, it has changed no more than the header's fields, which get back the values that it has saved; else
-// the entry is carried out to its end, but for a growth, which is undone. What is derived from the bits may have been left
-// half done, so it is rebuilt first: then finishing is a call like any other.
+// Recovery: what is left of a worker that died. Its call, if it was in one, is in the journal. If it had not completed its
+// entry, it has changed no more than the header's fields, which get back the values that it has saved; else the entry is
+// carried out to its end, but for a growth, which is undone. What is derived from the bits may have been left half done, so
+// it is rebuilt first: then finishing is a call like any other.
 
 import type { Core } from "./core.ts";
 import {
@@ -55,16 +55,17 @@ function finishCall(core: Core): void {
   const op = core.get(JOURNAL_OP) & ~JOURNAL_AGAIN;
   if (op & JOURNAL_COUNTS) putBack(core, COUNTS_END);
   if (op & (JOURNAL_FIELDS | JOURNAL_MAP)) putBack(core, FIELDS_END);
-  const undone = op & (JOURNAL_COUNTS | JOURNAL_FIELDS | JOURNAL_MAP);
   const root = core.get(HEADER_ROOT);
-  if (root && op & ~(JOURNAL_COUNTS | JOURNAL_FIELDS)) {
+  const written = op & ~(JOURNAL_COUNTS | JOURNAL_FIELDS);
+  if (root && written) {
+    // Chunks of a growth that is undone.
     const first = core.get(JOURNAL_CHUNK);
-    const end = undone ? first + core.get(JOURNAL_NPAGES) : first;
+    const end = first + (op & JOURNAL_MAP ? core.get(JOURNAL_NPAGES) : 0);
     rebuild(core, root, (chunk) => chunk >= first && chunk < end);
     core.set(root + NODE_PARENT, 0);
   }
-  if (undone) core.set(JOURNAL_OP, 0);
-  else if (op) {
+  if (!written || op & JOURNAL_MAP) core.set(JOURNAL_OP, 0);
+  else {
     core.set(JOURNAL_OP, op | JOURNAL_AGAIN);
     engine.apply(at, engine.mappedLeafOf(at, core.get(JOURNAL_CHUNK)));
   }

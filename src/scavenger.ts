@@ -49,7 +49,7 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
   }
 }
 
-/** The same for a thread that may not wait for the lock. */
+/** `scavengeOne` for a thread that may not wait for the lock. */
 export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
   const pass = await core.lock.whenFree(() => beginPass(core, maxPages));
   if (typeof pass === "number") return pass;
@@ -111,17 +111,12 @@ export class Pass {
 
   /** Takes the lock to look. */
   #lookAgain(): void {
-    const { lock } = this.#core;
-    lock.giveWay();
-    lock.acquire();
-    try {
-      this.look();
-    } finally {
-      lock.release();
-    }
+    const core = this.#core;
+    core.lock.giveWay();
+    core.locked(() => this.look());
   }
 
-  /** Looks in the chunk, and releases what it finds, or holds it as in use so that a hook can run on it. The lock is held. */
+  /** Looks in the chunk, which the first time is scavAddr's, and releases what it finds, or holds it as in use so that a hook can run on it. The lock is held. */
   look(): void {
     const core = this.#core;
     const first = this.#chunk < 0;

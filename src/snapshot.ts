@@ -1,5 +1,5 @@
-// Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what is between calls and
-// threads: the lock, which is free, the journal, which is empty, and the saved fields.
+// Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what matters to threads or
+// within a call only: the lock, the journal, the saved fields, and what is noted of a shared heap alone. All that is 0.
 
 import { refuse } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
@@ -10,7 +10,7 @@ import {
   HEADER_CHECKSUM,
   HEADER_LOCK,
   HEADER_SCAV_END,
-  HEADER_UNDO,
+  HEADER_SHARED,
   HEADER_USED,
 } from "./layout.ts";
 
@@ -25,7 +25,7 @@ export function seal(words: Int32Array): void {
 function passing(words: Int32Array): Int32Array[] {
   return [
     words.subarray(HEADER_LOCK >>> 2, FIELDS >>> 2),
-    words.subarray(HEADER_UNDO >>> 2, HEADER_SCAV_END >>> 2),
+    words.subarray(HEADER_SHARED >>> 2, HEADER_SCAV_END >>> 2),
     words.subarray(FIELDS_END >>> 2, HEADER_BYTES >>> 2),
   ];
 }

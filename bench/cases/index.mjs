@@ -1,7 +1,8 @@
 // All cases of the benchmark. A case is
 //   group, name, input   what it is, for the table; together its id
 //   columns              those that it can be run on, besides native C
-//   create(column)       gives what measure.mjs times; or value(column), which promises a number of `unit`
+//   create(column)       gives what measure.mjs times; or value(column, settings), which gives or
+//                        promises a number of `unit`, ns by default
 //   native               what the C program is asked for: arguments, and a function that gives its input
 import { kernelInputs } from "../inputs.mjs";
 import { heapCases, sizeCases } from "./heap.mjs";

@@ -1,39 +1,39 @@
 // Heaps that workers share: what sharing costs a single one, and how two get along.
+import { middle } from "../middle.mjs";
 
 const PAGE = 8192;
 const CHUNK_PAGES = 512;
 const CHUNK_BYTES = CHUNK_PAGES * PAGE;
-/** How many pages of each chunk are in use, one block of a page cache. */
-const USED_PAGES = 64;
 const ENTRIES = { ts: "ts.js", wasm: "index.js" };
+/** How many pages at the start of each chunk are in use, so that no free run goes on from one to the next. */
+const USED_PAGES = 64;
 /** Chunks of a heap of 64 GiB, which is scavenged. */
 const SCAVENGED_CHUNKS = 16384;
-/** Chunks of a heap whose pages suffice for all rounds of a case that only takes them. */
+/** Chunks of a heap whose pages suffice for all looks at a case that only takes them. */
 const TAKEN_CHUNKS = 262144;
 /** How long workers warm up, for the compilers' sake, and are looked at, in ms. */
 const WARMUP_MS = 200;
 const WINDOW_MS = 30;
-/** How long the slow hook of the slow system sleeps. */
+/** How long the hook sleeps, in ms. */
 const HOOK_MS = 100;
-/** How many calls are timed at a time where two heaps take turns. */
+/** Where two heaps take turns: how many pairs of calls a turn has, and how many turns each look. */
 const TURN = 4096;
-/** How many turns the two take in a round. */
 const TURNS = 40;
 
 const about = { group: "workers", columns: Object.keys(ENTRIES) };
 
-const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-const inRounds = ({ rounds }) => Array(rounds > 1 ? 15 : 1).fill();
+/** How often a case is looked at: once in a quick run. */
+const looksOf = ({ rounds }) => (rounds > 1 ? 15 : 1);
 
-/** A heap of that many chunks, the first pages of each in use. */
-function wornHeap(PageAlloc, chunks) {
+/** A shared heap of that many chunks, the first pages of each in use. */
+function heapOf(PageAlloc, chunks) {
   const heap = new PageAlloc({ shared: true, physHugePageSize: 0 });
   heap.grow(0, chunks * CHUNK_BYTES);
   for (let chunk = 0; chunk < chunks; chunk++) heap.allocRange(chunk * CHUNK_BYTES, USED_PAGES);
   return heap;
 }
 
-/** Makes all that is free in a worn heap unscavenged. */
+/** Makes all that is free in such a heap unscavenged. */
 function touch(heap, chunks) {
   for (let chunk = 0; chunk < chunks; chunk++) {
     const base = chunk * CHUNK_BYTES + USED_PAGES * PAGE;
@@ -43,7 +43,7 @@ function touch(heap, chunks) {
   heap.resetScavengeAddr();
 }
 
-/** alloc and free of one page on a heap that is plain or shared, without anybody else. */
+/** alloc and free of one page on a heap that is plain or shared. */
 function pairsOn(PageAlloc, shared) {
   const heap = new PageAlloc({ shared });
   heap.grow(0, 1024 * CHUNK_BYTES);
@@ -59,7 +59,7 @@ function pairsOn(PageAlloc, shared) {
   };
 }
 
-/** One row of what a heap costs whom nobody disturbs. */
+/** A row: pairs of calls on a heap that nobody else uses. */
 const alone = (shared) => ({
   ...about,
   name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
@@ -67,7 +67,10 @@ const alone = (shared) => ({
   create: ({ PageAlloc }) => ({ run: pairsOn(PageAlloc, shared) }),
 });
 
-/** The two taking turns, so that the machine's moods do not count: what sharing adds to each of a pair's two calls. */
+/**
+ * What sharing adds to one call, in ns. The two heaps take turns, so that the machine's moods do not count; each pair is
+ * two calls.
+ */
 const sharing = {
   ...about,
   name: "what sharing adds to a call",
@@ -80,32 +83,33 @@ const sharing = {
       return performance.now() - start;
     };
     const more = () => took(shared) - took(plain);
+    // For the compilers' sake.
     for (let turn = 0; turn < 10 * TURNS; turn++) more();
-    const turns = inRounds(settings).flatMap(() => Array.from({ length: TURNS }, more));
+    const turns = Array.from({ length: looksOf(settings) * TURNS }, more);
     return (middle(turns) / TURN / 2) * 1e6;
   },
 };
 
 /**
- * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives over some rounds. `ask(actor, task,
- * ms)` lets one of them do a task. All of them have done their tasks before, as `warmUp` says.
+ * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives. `ask(actor, task, ms)` lets actor 0
+ * or 1 do a task, and gives what that gives. Before the first look each does the task that `warmUp` names for it.
  */
-function ratio({ name, input, chunks, tasks, look }, { startActor }) {
+function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
   return {
     ...about,
     name,
     input,
     unit: "ratio",
     async value({ PageAlloc }, settings) {
-      const heap = wornHeap(PageAlloc, chunks);
+      const heap = heapOf(PageAlloc, chunks);
       const actors = [startActor(), startActor()];
       const ask = (actor, task, ms = WINDOW_MS) => actors[actor].ask({ task, ms });
       const attach = { entry: ENTRIES[heap.engine], handle: heap.handle };
       const found = [];
       try {
-        for (const { ask } of actors) await ask({ attach });
-        await Promise.all(actors.map((_, actor) => ask(actor, tasks[actor], WARMUP_MS)));
-        for (const _ of inRounds(settings)) found.push(await look(ask, heap));
+        for (const actor of actors) await actor.ask({ attach });
+        await Promise.all(warmUp.map((task, actor) => ask(actor, task, WARMUP_MS)));
+        while (found.length < looksOf(settings)) found.push(await look(ask, heap));
       } finally {
         for (const actor of actors) actor.end();
       }
@@ -114,12 +118,12 @@ function ratio({ name, input, chunks, tasks, look }, { startActor }) {
   };
 }
 
-/** What two actors do of a task at once, to what each does alone. */
-const together = (name, input, task) => ({
+/** The rate of two actors at once to that of one, the mean of what each does alone: 2 where neither costs the other anything. */
+const together = (name, input, chunks, task) => ({
   name,
   input,
-  chunks: TAKEN_CHUNKS,
-  tasks: [task, task],
+  chunks,
+  warmUp: [task, task],
   async look(ask) {
     const [one, other] = [await ask(0, task), await ask(1, task)];
     const both = await Promise.all([ask(0, task), ask(1, task)]);
@@ -128,18 +132,23 @@ const together = (name, input, task) => ({
 });
 
 const RATIOS = [
-  together("2 workers that spin, to the rate of 1: what the machine gives", "", "spin"),
-  together("allocs from page caches in 2 workers, to the rate of 1", "npages 1", "fromCaches"),
-  together("the same, and frees of what each cache had", "npages 1", "fromCachesAndFree"),
+  together("spinning in 2 workers, to the rate of 1 (what the machine gives)", "", 1, "spin"),
+  together("allocs from page caches in 2 workers, to the rate of 1", "npages 1", TAKEN_CHUNKS, "fromCaches"),
+  together(
+    "allocs from page caches, and frees of what each had, in 2 workers, to the rate of 1",
+    "npages 1",
+    TAKEN_CHUNKS,
+    "fromCachesAndFree",
+  ),
   {
     name: "alloc's p99 while another scavenges, to that without",
     input: `${SCAVENGED_CHUNKS.toLocaleString("en")} chunks`,
     chunks: SCAVENGED_CHUNKS,
-    tasks: ["slowest", "scavenge"],
+    warmUp: ["p99OfAlloc", "scavenge"],
     async look(ask, heap) {
       touch(heap, SCAVENGED_CHUNKS);
-      const calm = await ask(0, "slowest");
-      const [busy] = await Promise.all([ask(0, "slowest"), ask(1, "scavenge")]);
+      const calm = await ask(0, "p99OfAlloc");
+      const [busy] = await Promise.all([ask(0, "p99OfAlloc"), ask(1, "scavenge")]);
       return busy / calm;
     },
   },
@@ -147,7 +156,7 @@ const RATIOS = [
     name: "alloc + free while another's hook sleeps, to the rate without",
     input: `${HOOK_MS} ms`,
     chunks: SCAVENGED_CHUNKS,
-    tasks: ["pairs", "pairs"],
+    warmUp: ["pairs"],
     async look(ask, heap) {
       touch(heap, SCAVENGED_CHUNKS);
       const usual = await ask(0, "pairs", HOOK_MS);

@@ -1,14 +1,13 @@
 // Compares a run with an earlier one. The peers' code stays as it is, so what they gained or lost between the runs is
 // the machine, and taken off; what then got worse by more than the noise is marked. What is compared is the least of each
 // cell: other work on the machine can only add to it.
+import { middle } from "../middle.mjs";
 
 const PEERS = ["BigInt", "native C"];
 /** Two runs of the same code differ by this much even where each is steady in itself. */
 const ALWAYS_NOISE = 0.15;
 /** A cell is thought to be off by less than this many times the difference between its own rounds. */
 const DRIFTS = 2;
-
-const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** All cells that both runs have, as { id, column, before, after }. */
 function pairs(earlier, later) {

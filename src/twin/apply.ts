@@ -46,8 +46,8 @@ import { dataOf, leafOf, mappedLeafOf, resummarize, updateAbove, updateSummary }
 import { clearCandidate, markCandidate } from "./walk.ts";
 
 /**
- * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk, which matters where pages are taken or
- * freed, or a candidate is cleared.
+ * Carries out the journal's entry, and empties it. `leaf` covers the entry's chunk; 0 where that is a hole, or the entry is
+ * of a record alone.
  */
 export function apply(memory: Memory, heap: number, leaf: number): void {
   const op = memory.i32[(heap + JOURNAL_OP) >>> 2];
@@ -61,7 +61,7 @@ export function apply(memory: Memory, heap: number, leaf: number): void {
   if (rest) memory.i32.fill(0, (heap + JOURNAL_CACHE) >>> 2, ((heap + JOURNAL_SCAV) >>> 2) + 2);
 }
 
-/** All but the bits of a range, which is all there is to most calls. */
+/** Does what there is besides the bits of a range; most calls have nothing of that. */
 function applyRest(memory: Memory, heap: number, leaf: number, op: number): void {
   const { i32 } = memory;
   if (op & JOURNAL_CLEAR) clearCandidate(memory, heap, leaf, i32[(heap + JOURNAL_CHUNK) >>> 2]);

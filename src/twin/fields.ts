@@ -14,12 +14,12 @@ import {
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
-/** Adds to a count. */
+/** Adds to a u32 of the header; what is negative takes away. */
 export function count({ i32 }: Memory, heap: number, amount: number, counter: number): void {
   i32[(heap + counter) >>> 2] += amount;
 }
 
-/** Adds to a total. */
+/** Adds to an f64 of the header. */
 export function total({ f64 }: Memory, heap: number, amount: number, counter: number): void {
   f64[(heap + counter) >>> 3] += amount;
 }

@@ -43,7 +43,7 @@ import { count, countReleased, countTaken, lowerSearch, setSearch, total } from 
 import { find } from "./find.ts";
 import { close, open, openWhole, write } from "./journal.ts";
 import { owned } from "./record.ts";
-import { setChunkSummary } from "./summary.ts";
+import { maxOf, setChunkSummary } from "./summary.ts";
 import {
   countScavenged,
   dataOf,
@@ -52,7 +52,6 @@ import {
   growLeaf,
   leafOf,
   mappedLeafOf,
-  maxOf,
   sumOf,
   updateAbove,
 } from "./tree.ts";
@@ -69,7 +68,7 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
   const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
   if (CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
-    if (leaf && maxOf(memory, leaf, chunk) >= npages) {
+    if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
       i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
       return chunk * CHUNK_PAGES + (hit & 0xffff);
@@ -127,10 +126,9 @@ export function inspect(
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     firstLeaf ||= leaf;
-    if (
-      sumOf(memory, leaf, chunk) !== (inUse ? 0 : SUM_FREE) &&
-      popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0)
-    )
+    // A summary says by itself that a chunk is all in use, or all free.
+    const whole = sumOf(memory, leaf, chunk) === (inUse ? 0 : SUM_FREE);
+    if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
       answer = RANGE_MISMATCH;
     left -= n;
     index = 0;
@@ -225,7 +223,7 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
   return i32[(heap + HEADER_SCAV_STRICT) >>> 2] ? end : Math.ceil(end / CACHE_PAGES) * CACHE_PAGES;
 }
 
-/** Releases what a first look finds, and moves scavAddr just below that. Returns its pages; 0, with nothing changed, if none. */
+/** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
   if (last < 0) return 0;

@@ -47,7 +47,10 @@ import { count, countReleased, countTaken, lowerSearch, total } from "./fields.t
 import { openWhole, write } from "./journal.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
-/** Prepares to make a record. Takes a dead one if there is one, else the region has room for one more. Returns its ref. */
+/**
+ * Changes the header, and fills in the journal, for a record that is to be made: of a dead one, or else the region has room
+ * for it. Returns its ref.
+ */
 export function planRecord(memory: Memory, heap: number, kind: number, owner: number): number {
   const { i32 } = memory;
   let ref = i32[(heap + HEADER_DEAD_RECORDS) >>> 2];
@@ -66,7 +69,7 @@ export function planRecord(memory: Memory, heap: number, kind: number, owner: nu
   return ref;
 }
 
-/** Prepares to drop a record. */
+/** The same for a record that is to be dropped. */
 export function planDrop(memory: Memory, heap: number, ref: number): void {
   const { i32 } = memory;
   const record = heap + ref;
@@ -81,7 +84,7 @@ export function planDrop(memory: Memory, heap: number, ref: number): void {
   if (i32[(record + RECORD_KIND) >>> 2] !== KIND_CACHE) count(memory, heap, -1, HEADER_HOLDS);
 }
 
-/** Makes a record of pages that are in use; a cache gets what the journal's words say. Returns its ref. */
+/** Makes a record of pages that are in use; a cache gets what JOURNAL_CACHE and JOURNAL_SCAV say. Returns its ref. */
 export function newRecord(
   memory: Memory,
   heap: number,
@@ -152,7 +155,7 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
   apply(memory, heap, leafOf(memory, heap, chunk));
 }
 
-/** Ends a hold of pages that were a cache's, which gets back what the journal's words say. */
+/** Ends a hold of pages that were a cache's, which gets back what JOURNAL_CACHE and JOURNAL_SCAV say. */
 export function returnHold(memory: Memory, heap: number, ref: number, cache: number): void {
   openWhole(memory, heap);
   planDrop(memory, heap, ref);

@@ -21,6 +21,21 @@ export function pack(start: number, max: number, end: number): number {
   return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
 }
 
+/** Free pages at the start, of a packed summary. */
+export function startOf(sum: number): number {
+  return sum & SUM_MASK;
+}
+
+/** The longest run of free pages, of a packed summary. */
+export function maxOf(sum: number): number {
+  return (sum >>> SUM_BITS) & SUM_MASK;
+}
+
+/** Free pages at the end, of a packed summary. */
+export function endOf(sum: number): number {
+  return sum >>> (2 * SUM_BITS);
+}
+
 /** The packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(memory: Memory, bits: number): number {
   const { i32 } = memory;
@@ -44,7 +59,7 @@ export function summarize(memory: Memory, bits: number): number {
     const body = used >>> below;
     gaps |= body & (body + 1);
   }
-  if (start < 0) return pack(CHUNK_PAGES, CHUNK_PAGES, CHUNK_PAGES);
+  if (start < 0) return SUM_FREE;
   if (run > max) max = run;
   // A run inside a word has a used page on either side.
   if (gaps && max < 30) max = longestWithin(i32, first, max);
@@ -87,9 +102,7 @@ export function spanOf(level: number): number {
   return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/**
- * Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything.
- */
+/** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
 export function mergeInto(
   memory: Memory,
   parent: number,
@@ -134,15 +147,15 @@ function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: numbe
       run = 0;
       continue;
     }
-    const longest = (sum >>> SUM_BITS) & SUM_MASK;
-    const reached = run + (sum & SUM_MASK);
+    const longest = maxOf(sum);
+    const reached = run + startOf(sum);
     if (longest > max) max = longest;
     if (reached > max) max = reached;
-    run = sum === SUM_FREE ? reached : sum >>> (2 * SUM_BITS);
+    run = sum === SUM_FREE ? reached : endOf(sum);
   }
   let start = 0;
   for (let part = sums; part < sums + FANOUT; part++) {
-    start += i32[part] & SUM_MASK;
+    start += startOf(i32[part]);
     if (i32[part] !== SUM_FREE) break;
   }
   return setSummary(memory, parent, slot, start, max, run);

@@ -24,13 +24,11 @@ import {
   NODE_PARENT,
   NODE_SHAPE,
   NODE_START,
-  SUM_BITS,
-  SUM_MASK,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
-import { mergeInto, pack, setChunkSummary, spanOf, summarize } from "./summary.ts";
+import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf({ i32 }: Memory, node: number): number {
@@ -76,22 +74,15 @@ export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
   return i32[((leaf + LEAF_SUMS) >>> 2) + (chunk & (FANOUT - 1))];
 }
 
-/** Longest run of free pages in the chunk, which is one of the leaf's. */
-export function maxOf(memory: Memory, leaf: number, chunk: number): number {
-  return (sumOf(memory, leaf, chunk) >>> SUM_BITS) & SUM_MASK;
-}
-
-/** How many pages of the range, whose first chunk `firstLeaf` covers, are scavenged. */
+/** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
 export function countScavenged(
   memory: Memory,
   heap: number,
-  firstLeaf: number,
-  firstChunk: number,
+  leaf: number,
+  chunk: number,
   index: number,
   npages: number,
 ): number {
-  let leaf = firstLeaf;
-  let chunk = firstChunk;
   let n = Math.min(npages, CHUNK_PAGES - index);
   let scavenged = popcntRange(memory, dataOf(leaf, chunk) + DATA_SCAVENGED, index, n);
   for (let left = npages - n; left; left -= n) {
@@ -125,14 +116,14 @@ export function updateSummary(
   const below = freeBelow(memory, data, index);
   const above = freeAbove(memory, data, end);
   const run = below + npages + above;
-  let longest = (sum >>> SUM_BITS) & SUM_MASK;
+  let longest = maxOf(sum);
   if (inUse) {
     if (run === longest) return resummarize(memory, leaf, chunk);
   } else {
     longest = Math.max(longest, run);
   }
-  const first = below !== index ? sum & SUM_MASK : inUse ? below : run;
-  const last = end + above !== CHUNK_PAGES ? sum >>> (2 * SUM_BITS) : inUse ? above : run;
+  const first = below !== index ? startOf(sum) : inUse ? below : run;
+  const last = end + above !== CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
   return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), pack(first, longest, last));
 }
 
@@ -174,7 +165,7 @@ export function descend(memory: Memory, heap: number, npages: number): number {
     let slot = 0;
     for (; slot < FANOUT; slot++) {
       const sum = i32[parts + LEAF_SUMS / 4 + slot];
-      const max = level ? i32[parts + NODE_MAX / 4 + slot] : (sum >>> SUM_BITS) & SUM_MASK;
+      const max = level ? i32[parts + NODE_MAX / 4 + slot] : maxOf(sum);
       if (!max) {
         run = 0;
         continue;
@@ -183,18 +174,19 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         seen = slot;
         if (narrowing) firstFree = base + slot * size;
       }
-      const start = level ? i32[parts + NODE_START / 4 + slot] : sum & SUM_MASK;
+      const start = level ? i32[parts + NODE_START / 4 + slot] : startOf(sum);
       if (run + start >= npages) return base + slot * size - run;
       if (max >= npages) break;
-      const end = level ? i32[parts + NODE_END / 4 + slot] : sum >>> (2 * SUM_BITS);
+      const end = level ? i32[parts + NODE_END / 4 + slot] : endOf(sum);
       run = start === span ? run + span : end;
     }
-    if (slot === FANOUT) return -1;
+    if (slot === FANOUT) break;
     narrowing = narrowing && seen === slot;
     if (!level) return findInChunk(memory, node, base + slot * size, npages, narrowing);
     node = childOf(memory, heap, node, slot);
     level--;
   }
+  return -1;
 }
 
 /** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
