@@ -3,10 +3,11 @@
 // level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed, so what it reads is always a node, if perhaps an old one or one
-// whose bits are being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile.
+// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an old one
+// or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
+// what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import { FANOUT, HEADER_ROOT, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../src/layout";
+import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../src/layout";
 import { childOf, levelOf, slotOf } from "./tree";
 
 /** Says that `chunk`, one of the leaf's, may have a candidate. */
@@ -58,19 +59,26 @@ export function walk(heap: usize, chunk: u32): i32 {
     }
     if (!((marks >> slot) & 1)) break;
     if (!level) return chunk;
-    node = childOf(heap, node, slot);
+    node = seenBelow(heap, node, slot);
+    if (!node) return -1;
     level--;
   }
   return turn ? highest(heap, turn, turnMarks) : -1;
 }
 
-/** The highest chunk that may have a candidate under the parts `marks` of `node`. */
-function highest(heap: usize, node: usize, marks: u32): u32 {
-  let slot = 31 - <u32>clz(marks);
+/** The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed. */
+function highest(heap: usize, node: usize, marks: u32): i32 {
   for (let level = levelOf(node); level; level--) {
-    node = childOf(heap, node, slot);
-    // There are none where another thread has just cleared the last.
-    slot = 31 - <u32>clz(load<u32>(node, NODE_CANDIDATES) | 1);
+    node = seenBelow(heap, node, 31 - <u32>clz(marks));
+    if (!node) return -1;
+    marks = load<u32>(node, NODE_CANDIDATES);
+    if (!marks) return -1;
   }
-  return load<u32>(node, NODE_FIRST) + slot;
+  return load<u32>(node, NODE_FIRST) + 31 - <i32>clz(marks);
+}
+
+/** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
+function seenBelow(heap: usize, node: usize, slot: u32): usize {
+  const child = childOf(heap, node, slot);
+  return child > heap && child < heap + load<u32>(heap, HEADER_USED) ? child : 0;
 }

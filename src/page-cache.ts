@@ -124,7 +124,7 @@ export class PageCache {
   /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */
   #allocUsed(npages: number): number {
     const core = this.#core;
-    const scav = this.scav;
+    let scav = 0n;
     let held = 0;
     let place: Place | undefined;
     let scavenged = 0;
@@ -132,6 +132,7 @@ export class PageCache {
       const ref = this.#live();
       // First: a call that throws for want of room must not have taken pages.
       core.makeRoomForRecords();
+      scav = this.scav;
       const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
       if (hit < 0) return;
       place = this.#place(ref, hit & 0xffff);

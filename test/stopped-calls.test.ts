@@ -1,6 +1,7 @@
 // A worker may be terminated at any instruction. Here one ends after each of its stores, and each use of its lock, in turn,
-// for every kind of call: once another object has called `recover`, the bytes are those of before or after the call; for a
-// call of several locked sections, those of between two of them.
+// for every kind of call: once another object, on either engine, has called `recover`, the bytes are those of before or after
+// the call; for a call of several locked sections, those of between two of them. A worker on wasm leaves what one on ts does.
+import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
 import { JOURNAL_OP, LEAF_BYTES, NODE_BYTES, RECORD_BYTES } from "../src/layout.ts";
@@ -18,7 +19,7 @@ import {
 } from "./support/calls.ts";
 import { PAGE } from "./support/heaps.ts";
 import { Random } from "./support/random.ts";
-import type { PageAlloc, PageCache } from "./support/subject.ts";
+import type { PageAlloc, PageCache, Palloc } from "./support/subject.ts";
 import { attachWatched, type Deed, type Watcher, watch } from "./support/watched.ts";
 
 /** Room for the bookkeeping of any heap here: there are many, and none is given back. */
@@ -47,10 +48,14 @@ class Fate implements Watcher {
 
 const sharedHeap = () => new ts.PageAlloc({ shared: true, metadataLimit: METADATA });
 
-function newWorld({ begin, heap = sharedHeap }: Call): World & { call: () => unknown } {
+/** What a call needs, its worker one of the twin that can be watched, or on an engine that is given. */
+function newWorld({ begin, heap = sharedHeap }: Call, palloc?: Palloc): World & { call: () => unknown } {
   const sys: Sys = {};
   const other = heap();
-  const world = { worker: attachWatched(other.handle, { sys }), other, sys };
+  const worker = palloc
+    ? palloc.PageAlloc.attach(other.handle, { sys })
+    : attachWatched(other.handle, { sys });
+  const world = { worker, other, sys };
   return { ...world, call: begin(world) };
 }
 
@@ -72,11 +77,11 @@ function recovered(heap: PageAlloc, ...ended: PageAlloc[]): Uint8Array {
   return heap.snapshot();
 }
 
-/** A heap after a call whose worker has ended after `most` deeds, and its bytes. */
-function leftAfter(call: Call, most?: number): { heap: PageAlloc; bytes: Uint8Array } {
+/** A heap after a call whose worker has ended after `most` deeds and been recovered on an engine, and its bytes. */
+function leftAfter(call: Call, most?: number, { PageAlloc }: Palloc = ts) {
   const { worker, other, call: make } = newWorld(call);
   live(make, most);
-  return { heap: other, bytes: recovered(other, worker) };
+  return { heap: other, bytes: recovered(PageAlloc.attach(other.handle), worker) };
 }
 
 /** A call's deeds, and what must be left when its worker ends between two locked sections, or after the last. */
@@ -109,7 +114,7 @@ const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
 function stopEverywhere(call: Call, course: Course): void {
   let sections = 0;
   for (let deeds = 1; deeds <= course.deeds.length; deeds++) {
-    const now = course.sectionsIn(leftAfter(call, deeds).bytes, deeds);
+    const now = course.sectionsIn(leftAfter(call, deeds, deeds % 2 ? wasm : ts).bytes, deeds);
     if (now < sections) throw new Error(`after deed ${deeds} less is done than after fewer`);
     sections = now;
   }
@@ -160,6 +165,20 @@ describe("a worker ends after any store", () => {
     }
   });
 
+  it("of a cache that takes back what sys.used refused: it has, or its pages are free", () => {
+    const begin = (world: World) => {
+      world.sys.used = throwWhim;
+      return reusedFromCache(world);
+    };
+    const course = new Course({ begin });
+    const first = course.deeds.indexOf("release") + 1;
+    for (let deeds = first; deeds <= course.deeds.length; deeds++) {
+      course.sectionsIn(leftAfter({ begin }, deeds).bytes, deeds);
+    }
+    for (const deeds of inTheJournal({ begin }, course))
+      if (deeds > first) stopRecovery({ begin }, course, deeds);
+  });
+
   it("of none: its caches are flushed, and all else is as it was", () => {
     const [flushed, ended, idle] = [1, 2, 3].map(() => {
       const world = newWorld({ begin: mixedCacheInUse });
@@ -190,6 +209,21 @@ describe("a worker ends after any store of recover", () => {
     const course = new Course(kind);
     for (const deeds of inTheJournal(kind, course)) stopRecovery(kind, course, deeds);
   });
+});
+
+describe("a worker on wasm", () => {
+  it.each(kindsOfCalls)(
+    "leaves what one on ts does, saved fields and journal included, after %s",
+    (_, kind) => {
+      const [left, wanted] = [wasm, ts].map((palloc) => {
+        const { call, other } = newWorld(kind, palloc);
+        live(call);
+        const { at, engine } = other[CORE];
+        return engine.memory.i32.slice(at >>> 2, (at + other.stats().metadata) >>> 2);
+      });
+      expect(left).toEqual(wanted);
+    },
+  );
 });
 
 describe("a worker ends with memory that others have not seen", () => {

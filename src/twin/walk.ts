@@ -3,10 +3,11 @@
 // level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed, so what it reads is always a node, if perhaps an old one or one
-// whose bits are being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile.
+// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an old one
+// or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
+// what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import { FANOUT, HEADER_ROOT, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../layout.ts";
+import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { childOf, levelOf, slotOf } from "./tree.ts";
 
@@ -60,20 +61,27 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
     }
     if (!((marks >>> slot) & 1)) break;
     if (!level) return chunk;
-    node = childOf(memory, heap, node, slot);
+    node = seenBelow(memory, heap, node, slot);
+    if (!node) return -1;
     level--;
   }
   return turn ? highest(memory, heap, turn, turnMarks) : -1;
 }
 
-/** The highest chunk that may have a candidate under the parts `marks` of `node`. */
+/** The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed. */
 function highest(memory: Memory, heap: number, node: number, marks: number): number {
   const { i32 } = memory;
-  let slot = 31 - Math.clz32(marks);
   for (let level = levelOf(memory, node); level; level--) {
-    node = childOf(memory, heap, node, slot);
-    // There are none where another thread has just cleared the last.
-    slot = 31 - Math.clz32(i32[(node + NODE_CANDIDATES) >>> 2] | 1);
+    node = seenBelow(memory, heap, node, 31 - Math.clz32(marks));
+    if (!node) return -1;
+    marks = i32[(node + NODE_CANDIDATES) >>> 2];
+    if (!marks) return -1;
   }
-  return i32[(node + NODE_FIRST) >>> 2] + slot;
+  return i32[(node + NODE_FIRST) >>> 2] + 31 - Math.clz32(marks);
+}
+
+/** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
+function seenBelow(memory: Memory, heap: number, node: number, slot: number): number {
+  const child = childOf(memory, heap, node, slot);
+  return child > heap && child < heap + memory.i32[(heap + HEADER_USED) >>> 2] ? child : 0;
 }

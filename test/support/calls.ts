@@ -1,6 +1,14 @@
 // Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or from
 // another thread.
 import * as ts from "palloc/ts";
+import {
+  HEADER_ALLOCS,
+  HEADER_FREES,
+  HEADER_SCAV_STRICT,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+} from "../../src/layout.ts";
+import { CORE } from "../../src/page-alloc.ts";
 import { CHUNK, PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";
 import type { PageAlloc, PageCache } from "./subject.ts";
@@ -45,6 +53,16 @@ export function touch(heap: PageAlloc, first: number, last = first): void {
   heap.allocRange(first * CHUNK, npages);
   heap.free(first * CHUNK, npages);
   heap.resetScavengeAddr();
+}
+
+/** Gives the heap counts that fill all their words, and a hook that has declined: what no call on a new heap saves. */
+function age(heap: PageAlloc): void {
+  const core = heap[CORE];
+  core.setF64(HEADER_ALLOCS, 2 ** 52 + 1);
+  core.setF64(HEADER_FREES, 2 ** 51 + 1);
+  core.setF64(HEADER_SCAVENGES, 2 ** 50 + 1);
+  core.setF64(HEADER_SCAVENGED_TOTAL, 2 ** 49 + 1);
+  core.set(HEADER_SCAV_STRICT, 1);
 }
 
 /** A cache of the worker's whose block has pages of all kinds, the first in use, and no others are free. */
@@ -107,6 +125,25 @@ const allocs: Record<string, Kind> = {
     grow(other, 6, 9);
     other.alloc(4 * PAGES);
     return () => worker.free(6 * CHUNK + 20 * PAGE, 3 * PAGES);
+  }),
+};
+
+const aged: Record<string, Kind> = {
+  "alloc in a heap with a long past": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    age(other);
+    return () => worker.alloc(3);
+  }),
+  "free in a heap with a long past": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    other.alloc(9);
+    age(other);
+    return () => worker.free(CHUNK + PAGE, 3);
+  }),
+  "scavengeOne in a heap with a long past": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    age(other);
+    return () => worker.scavengeOne(PAGE);
   }),
 };
 
@@ -319,6 +356,7 @@ const hooks: Record<string, Kind> = {
 /** All of them by name. */
 export const kindsOfCalls: [name: string, kind: Kind][] = Object.entries({
   ...allocs,
+  ...aged,
   ...grows,
   ...scavenges,
   ...caches,
