@@ -1,0 +1,77 @@
+// What the walk reads while others store what it reads: it takes no lock, so it may see the tree between any two stores, and
+// memory that has grown beyond its views. That may cost it a wasted look, but never the candidates that were there before.
+import * as wasm from "palloc";
+import * as ts from "palloc/ts";
+import { describe, expect, it } from "vitest";
+import { HEADER_ROOT, HEADER_SCAV_END, NODE_CANDIDATES, NODE_CHILDREN } from "../src/layout.ts";
+import { CORE } from "../src/page-alloc.ts";
+import { beginPass, type Pass } from "../src/scavenger.ts";
+import { CHUNK, PAGE } from "./support/heaps.ts";
+import { PAGES } from "./support/naive.ts";
+import type { PageAlloc, Palloc } from "./support/subject.ts";
+import { attachWatched, watch } from "./support/watched.ts";
+
+const CANDIDATE_PAGES = 10;
+
+/** A shared heap of these chunks, all in use but for a candidate in chunk 40, with scavAddr at the top. */
+function heapOf(...chunks: number[]): PageAlloc {
+  const heap = new ts.PageAlloc({ shared: true, metadataLimit: 2 ** 24 });
+  for (const chunk of chunks) growFull(heap, chunk);
+  heap.free(40 * CHUNK, CANDIDATE_PAGES);
+  heap.resetScavengeAddr();
+  return heap;
+}
+
+function growFull(heap: PageAlloc, chunk: number): void {
+  heap.grow(chunk * CHUNK, CHUNK);
+  heap.allocRange(chunk * CHUNK, PAGES);
+}
+
+/** A pass of a heap object that has found nothing in its first chunk, and is about to walk. */
+function walking(heap: PageAlloc): Pass {
+  const pass = beginPass(heap[CORE], PAGES) as Pass;
+  expect(pass.next).toBe("walk");
+  return pass;
+}
+
+/** Ends a pass. Returns the pages that it has released. */
+function finish(pass: Pass): number {
+  while (pass.next !== "done") pass.step();
+  return pass.released;
+}
+
+describe.each<[string, Palloc]>([
+  ["wasm", wasm],
+  ["ts", ts],
+])("the walk (%s)", (_, { PageAlloc }) => {
+  it("finds a candidate below a node whose last mark is being cleared", () => {
+    const heap = heapOf(0, 40, 80, 200);
+    // Chunk 80 is marked and has no candidate; the chunks that its node covers below it are holes.
+    heap.free(80 * CHUNK, 1);
+    heap.allocRange(80 * CHUNK, 1);
+    const core = heap[CORE];
+    const marksOver80 = () => core.get(core.get(core.get(HEADER_ROOT) + NODE_CHILDREN + 4) + NODE_CANDIDATES);
+    const pass = walking(PageAlloc.attach(heap.handle));
+    const other = attachWatched(heap.handle)[CORE];
+    let steps = 0;
+    const after = () => {
+      if (!marksOver80() && !steps++) pass.step();
+    };
+    watch({ after }, () => other.locked(() => other.engine.pass(other.at, 80, core.getF64(HEADER_SCAV_END))));
+    expect(steps).toBeGreaterThan(0);
+    expect(finish(pass)).toBe(CANDIDATE_PAGES);
+  });
+});
+
+describe("the walk (ts)", () => {
+  it("passes over nothing though it meets nodes in memory that it has not seen yet", () => {
+    const heap = heapOf(0, 40, 4000);
+    const pass = walking(attachWatched(heap.handle));
+    // Enough for memory to grow, and then a leaf that is marked.
+    heap.grow(10_000 * CHUNK, 12_000 * CHUNK);
+    growFull(heap, 1000);
+    heap.free(1000 * CHUNK, 1);
+    expect(finish(pass)).toBe(1);
+    expect(heap.scavenge()).toBe(CANDIDATE_PAGES * PAGE);
+  });
+});
