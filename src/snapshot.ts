@@ -48,7 +48,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
  * MurmurHash3 (x86, 32 bits; github.com/aappleby/smhasher) without its last mix. Every step maps words and sums one to
  * one, so no change of one word goes unseen; it also carries high bits down, so that two of them do not hide each other.
  */
-function checksum(words: Int32Array): number {
+export function checksum(words: Int32Array): number {
   let sum = 0;
   for (let i = 0; i < words.length; i++) {
     const word = Math.imul(words[i], 0xcc9e2d51);

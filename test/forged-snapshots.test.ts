@@ -4,7 +4,7 @@ import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
 import * as layout from "../src/layout.ts";
-import { seal } from "../src/snapshot.ts";
+import { checksum, seal } from "../src/snapshot.ts";
 import { PAGE } from "./support/heaps.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";
 
@@ -112,6 +112,21 @@ describe.each<[string, Palloc]>([
     forge(state);
     const corrupt = { code: "ERR_CORRUPT", message: expect.stringMatching(PLACE) };
     expect(() => restored(palloc, state)).toThrow(expect.objectContaining(corrupt));
+  });
+
+  it.each([
+    ["a lock that is held", layout.HEADER_LOCK],
+    ["a shared heap", layout.HEADER_SHARED],
+    ["objects that are attached", layout.HEADER_OWNERS],
+    ["a journal that is not empty", layout.JOURNAL_OP],
+    ["saved fields", layout.HEADER_BYTES - 4],
+  ])("%s, which no snapshot has, whatever the checksum says", (_, offset) => {
+    const state = busyState(palloc);
+    set(state, layout.HEADER_CHECKSUM, 0);
+    set(state, offset, 1);
+    set(state, layout.HEADER_CHECKSUM, checksum(state.words));
+    const restore = () => palloc.PageAlloc.restore(new Uint8Array(state.words.buffer));
+    expect(restore).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
   });
 
   it("any word changed to anything: refused, or the state of a sound heap", () => {

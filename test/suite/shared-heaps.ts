@@ -416,6 +416,42 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
+    it.each([
+      ["", false],
+      [", and is filled anew from the same block,", true],
+    ])(
+      "a page cache of an object that is recovered%s while its hook runs takes nothing back",
+      (_, refills) => {
+        const heap = touchedHeap(palloc, [0], { shared: true });
+        heap.scavengeRange(0, 512);
+        const whim = new Error("a hook's whim");
+        const used = () => {
+          heap.recover(other.owner);
+          if (refills) cache.refill();
+          throw whim;
+        };
+        const other = PageAlloc.attach(heap.handle, { sys: { used } });
+        const cache = other.allocToCache();
+        expect(() => cache.alloc(2)).toThrow(whim);
+        expect(cache.cache).toBe(refills ? 2n ** 64n - 1n : 0n);
+        expect(heap.stats().inUse).toBe(refills ? 64 * PAGE : 0);
+        heap.check();
+      },
+    );
+
+    it("what the hook of one object has declined, another without one passes over until the next reset", () => {
+      const heap = touchedHeap(palloc, [0], { shared: true, physHugePageSize: 0 });
+      let declines = 1;
+      const unused = () => declines-- <= 0;
+      const declining = PageAlloc.attach(heap.handle, { sys: { unused } });
+      heap.resetScavengeAddr();
+      expect([declining.scavengeOne(PAGE), heap.scavengeOne(PAGE)]).toEqual([PAGE, PAGE]);
+      expect(heap.ranges().scavenged[0]).toEqual([[509, 2]]);
+      heap.resetScavengeAddr();
+      heap.scavengeOne(PAGE);
+      expect(heap.ranges().scavenged[0]).toEqual([[509, 3]]);
+    });
+
     it("a promise of an object that has been disposed of says so, also while the lock is held", async () => {
       const other = sharedHeap(palloc);
       const heap = PageAlloc.attach(other.handle, { lockTimeoutMs: 20 });
