@@ -34,7 +34,6 @@ import {
   HEADER_SCAVENGES,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
-  HEADER_SHARED,
   HEADER_START,
   HEADER_USED,
   HEADER_VERSION,
@@ -149,7 +148,6 @@ class Checker {
     this.#field(HEADER_MIN_PAGES, minPages & -minPages);
     this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
     this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
-    this.#field(HEADER_SHARED, this.#core.handle ? 1 : 0);
     this.#field(JOURNAL_OP, 0);
     for (let at = JOURNAL_CACHE; at < JOURNAL_SCAV + 8; at += 4) this.#field(at, 0);
   }

@@ -102,18 +102,13 @@ export class Pass {
   /** Takes the next step. The last one throws what the hook has thrown. */
   step(): void {
     const { next } = this;
-    if (next === "look") this.#lookAgain();
-    else if (next === "walk") this.#walk();
+    if (next === "look") {
+      this.#core.lock.giveWay();
+      this.#core.locked(() => this.look());
+    } else if (next === "walk") this.#walk();
     else if (next === "runHook") this.#runHook();
     else if (next === "endHook") this.#endHook();
     else if (next === "endWalk") this.#endWalk();
-  }
-
-  /** Takes the lock to look. */
-  #lookAgain(): void {
-    const core = this.#core;
-    core.lock.giveWay();
-    core.locked(() => this.look());
   }
 
   /** Looks in the chunk, which the first time is scavAddr's, and releases what it finds, or holds it as in use so that a hook can run on it. The lock is held. */
