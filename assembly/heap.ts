@@ -41,7 +41,7 @@ import { popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { find } from "./find";
-import { close, open, openWhole, write } from "./journal";
+import { close, open, openFree, openWhole, write } from "./journal";
 import { owned } from "./record";
 import { maxOf, setChunkSummary } from "./summary";
 import {
@@ -146,7 +146,7 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
   if (answer != RANGE_DONE) return answer;
   if (owned(heap, chunk, index, npages)) return RANGE_OWNED;
-  open(heap);
+  openFree(heap);
   lowerSearch(heap, chunk, index);
   count(heap, -npages, HEADER_IN_USE);
   total(heap, 1, HEADER_FREES);

@@ -6,20 +6,29 @@
 import {
   FIELDS,
   FIELDS_END,
+  HEADER_IN_USE,
   HEADER_SHARED,
   JOURNAL_CHUNK,
   JOURNAL_COUNTS,
   JOURNAL_FIELDS,
+  JOURNAL_FREE,
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
   JOURNAL_OP,
   UNDO,
 } from "../src/layout";
 
+/** Opens the journal for a free. */
+export function openFree(heap: usize): void {
+  if (!load<u32>(heap, HEADER_SHARED)) return;
+  v128.store(heap, v128.load(heap, FIELDS), FIELDS + UNDO);
+  store<u32>(heap, load<u32>(heap, HEADER_IN_USE), HEADER_IN_USE + UNDO);
+  store<u32>(heap, JOURNAL_FREE, JOURNAL_OP);
+}
+
 /** Opens the journal for a call that changes no fields but counts. */
 export function open(heap: usize): void {
   if (!load<u32>(heap, HEADER_SHARED)) return;
-  // FIELDS to COUNTS_END.
   v128.store(heap, v128.load(heap, FIELDS), FIELDS + UNDO);
   v128.store(heap, v128.load(heap, FIELDS + 16), FIELDS + UNDO + 16);
   v128.store(heap, v128.load(heap, FIELDS + 32), FIELDS + UNDO + 32);

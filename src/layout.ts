@@ -153,7 +153,7 @@ export const CACHE_PAGES = 64;
 //   │ magic, version │ lock │ counts │ fields │shared, room│ fields │ owners …  │ journal │saved fields│ - │
 //   └────────────────┴──────┴────────┴────────┴────────────┴────────┴───────────┴─────────┴────────────┴───┘
 //
-// A call that changes the heap first saves the header's fields, or only the counts among them if it changes no others, and
+// A call that changes the heap first saves the header's fields, or of the counts among them those that it may change, and
 // changes them. Then it writes down in the journal what it is about to do to the rest, and does it. So whoever finds a
 // journal that is not empty, because the worker has died, can put the fields back or finish the call. A heap of one thread
 // saves nothing.
@@ -173,22 +173,22 @@ export const HEADER_VERSION = 4;
 export const HEADER_LOCK = 8;
 /** Not 0 once a thread has had to wait for the lock; 0 again when one in no hurry has left it to others. */
 export const HEADER_WANTED = 12;
+/** f64 */
+export const HEADER_FREES = 16;
 /** Chunk of searchAddr, NO_CHUNK when nothing is free. */
-export const HEADER_SEARCH_CHUNK = 16;
+export const HEADER_SEARCH_CHUNK = 24;
 /** Page of searchAddr within its chunk. */
-export const HEADER_SEARCH_INDEX = 20;
+export const HEADER_SEARCH_INDEX = 28;
+export const HEADER_IN_USE = 32;
+export const HEADER_RELEASED = 36;
+export const HEADER_PEAK_IN_USE = 40;
+export const HEADER_PEAK_RETAINED = 44;
 /** Pages of the latest alloc that had been scavenged. */
-export const HEADER_LAST_SCAVENGED = 24;
-export const HEADER_IN_USE = 28;
-export const HEADER_RELEASED = 32;
-export const HEADER_PEAK_IN_USE = 36;
-export const HEADER_PEAK_RETAINED = 40;
+export const HEADER_LAST_SCAVENGED = 48;
 /** 1 after a hook declined: what lies at or above scavAddr is passed over, to the page, until the next reset. */
-export const HEADER_SCAV_STRICT = 44;
+export const HEADER_SCAV_STRICT = 52;
 /** f64 */
-export const HEADER_ALLOCS = 48;
-/** f64 */
-export const HEADER_FREES = 56;
+export const HEADER_ALLOCS = 56;
 /** Bytes of the region in use: where the next piece goes. */
 export const HEADER_USED = 64;
 /** Ref of the first live record. */
@@ -241,7 +241,7 @@ export const LOCK_WAITED = 2;
 export const LOCK_OWNER_SHIFT = 2;
 
 // Journal: one entry.
-/** What is being done: JOURNAL_COUNTS or JOURNAL_FIELDS until the entry is complete, then the sum of some other bits. */
+/** What is being done: JOURNAL_FREE, _COUNTS or _FIELDS until the entry is complete, then the sum of some other bits. */
 export const JOURNAL_OP = 192;
 /** First page of the range. */
 export const JOURNAL_CHUNK = 196;
@@ -265,36 +265,40 @@ export const JOURNAL_OWNER = 244;
 /** Ref of the cache that gets back what a hold was of. */
 export const JOURNAL_TO = 248;
 
-/** The counts are being changed, and nothing else yet. */
-export const JOURNAL_COUNTS = 1;
-/** The fields are being changed, and nothing else yet. */
-export const JOURNAL_FIELDS = 2;
+/** The counts that a free changes are being changed, and nothing else yet. */
+export const JOURNAL_FREE = 1;
+/** Any counts are being changed, and nothing else yet. */
+export const JOURNAL_COUNTS = 2;
+/** Any fields are being changed, and nothing else yet. */
+export const JOURNAL_FIELDS = 4;
 /** Chunks are added. The one entry that is undone, not finished: its nodes are those beyond the saved HEADER_USED. */
-export const JOURNAL_MAP = 4;
+export const JOURNAL_MAP = 8;
 /** The range comes into use. */
-export const JOURNAL_CLAIM = 8;
+export const JOURNAL_CLAIM = 16;
 /** The range becomes free. */
-export const JOURNAL_UNCLAIM = 16;
+export const JOURNAL_UNCLAIM = 32;
 /** What is free of the range becomes scavenged. */
-export const JOURNAL_SCAVENGE = 32;
+export const JOURNAL_SCAVENGE = 64;
 /** The chunk has no candidate any more. */
-export const JOURNAL_CLEAR = 64;
+export const JOURNAL_CLEAR = 128;
 /** A record is made. */
-export const JOURNAL_NEW = 128;
+export const JOURNAL_NEW = 256;
 /** A record is dropped. */
-export const JOURNAL_DROP = 256;
+export const JOURNAL_DROP = 512;
 /** A cache gets the block at the start of the range. */
-export const JOURNAL_REFILL = 512;
+export const JOURNAL_REFILL = 1024;
 /** A cache gives back what it has of that block. */
-export const JOURNAL_FLUSH = 1024;
+export const JOURNAL_FLUSH = 2048;
 /** A cache gets back what it gave for a hook to run on. */
-export const JOURNAL_RETURN = 2048;
+export const JOURNAL_RETURN = 4096;
 /** The entry is carried out again: its range may be marked in part. */
-export const JOURNAL_AGAIN = 4096;
+export const JOURNAL_AGAIN = 8192;
 
 /** Where the header's fields begin: with the counts, which are what alloc and free change. */
-export const FIELDS = HEADER_SEARCH_CHUNK;
-/** Where the counts end: 48 bytes on, which `open` in both engines copies without a loop. */
+export const FIELDS = HEADER_FREES;
+/** Where those that a free changes end. */
+export const FREE_END = HEADER_RELEASED;
+/** Where the counts end. `open` and `openFree` copy them one by one, so both know what there is up to here. */
 export const COUNTS_END = HEADER_USED;
 /** Where the fields end. */
 export const FIELDS_END = HEADER_OWNERS;

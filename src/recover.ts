@@ -11,6 +11,7 @@ import {
   FANOUT,
   FIELDS,
   FIELDS_END,
+  FREE_END,
   HEADER_ROOT,
   HEADER_USED,
   JOURNAL_AGAIN,
@@ -18,6 +19,7 @@ import {
   JOURNAL_CHUNK,
   JOURNAL_COUNTS,
   JOURNAL_FIELDS,
+  JOURNAL_FREE,
   JOURNAL_MAP,
   JOURNAL_NPAGES,
   JOURNAL_OP,
@@ -53,10 +55,9 @@ export function recover(core: Core, owner: number): void {
 function finishCall(core: Core): void {
   const { engine, at } = core;
   const op = core.get(JOURNAL_OP) & ~JOURNAL_AGAIN;
-  if (op & JOURNAL_COUNTS) putBack(core, COUNTS_END);
-  if (op & (JOURNAL_FIELDS | JOURNAL_MAP)) putBack(core, FIELDS_END);
+  for (let field = FIELDS; field < savedEnd(op); field += 4) core.set(field, core.get(field + UNDO));
   const root = core.get(HEADER_ROOT);
-  const written = op & ~(JOURNAL_COUNTS | JOURNAL_FIELDS);
+  const written = op & ~(JOURNAL_FREE | JOURNAL_COUNTS | JOURNAL_FIELDS);
   if (root && written) {
     // Chunks of a growth that is undone.
     const first = core.get(JOURNAL_CHUNK);
@@ -72,9 +73,11 @@ function finishCall(core: Core): void {
   engine.memory.i32.fill(0, (at + JOURNAL_CACHE) >>> 2, ((at + JOURNAL_SCAV) >>> 2) + 2);
 }
 
-/** Gives the header's fields before `end` the values that were saved. */
-function putBack(core: Core, end: number): void {
-  for (let field = FIELDS; field < end; field += 4) core.set(field, core.get(field + UNDO));
+/** Where those fields of the header end that a call to be undone has saved. */
+function savedEnd(op: number): number {
+  if (op & JOURNAL_FREE) return FREE_END;
+  if (op & JOURNAL_COUNTS) return COUNTS_END;
+  return op & (JOURNAL_FIELDS | JOURNAL_MAP) ? FIELDS_END : 0;
 }
 
 /**

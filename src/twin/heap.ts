@@ -41,7 +41,7 @@ import { popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
 import { find } from "./find.ts";
-import { close, open, openWhole, write } from "./journal.ts";
+import { close, open, openFree, openWhole, write } from "./journal.ts";
 import { owned } from "./record.ts";
 import { maxOf, setChunkSummary } from "./summary.ts";
 import {
@@ -169,7 +169,7 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
   const answer = inspect(memory, heap, chunk, index, npages, true);
   if (answer !== RANGE_DONE) return answer;
   if (owned(memory, heap, chunk, index, npages)) return RANGE_OWNED;
-  open(memory, heap);
+  openFree(memory, heap);
   lowerSearch(memory, heap, chunk, index);
   count(memory, heap, -npages, HEADER_IN_USE);
   total(memory, heap, 1, HEADER_FREES);

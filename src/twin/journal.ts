@@ -6,10 +6,15 @@
 import {
   FIELDS,
   FIELDS_END,
+  HEADER_ALLOCS,
+  HEADER_FREES,
+  HEADER_RELEASED,
+  HEADER_SEARCH_CHUNK,
   HEADER_SHARED,
   JOURNAL_CHUNK,
   JOURNAL_COUNTS,
   JOURNAL_FIELDS,
+  JOURNAL_FREE,
   JOURNAL_INDEX,
   JOURNAL_NPAGES,
   JOURNAL_OP,
@@ -17,24 +22,31 @@ import {
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
-/** Opens the journal for a call that changes no fields but counts. */
-export function open({ i32 }: Memory, heap: number): void {
+/** Opens the journal for a free. Saves each count by itself and whole: a loop over words takes 25 ns more. */
+export function openFree({ i32, f64 }: Memory, heap: number): void {
   if (!i32[(heap + HEADER_SHARED) >>> 2]) return;
-  // Twelve words, FIELDS to COUNTS_END: without a loop this takes a fifth of the time.
-  const from = (heap + FIELDS) >>> 2;
+  const from = (heap + HEADER_SEARCH_CHUNK) >>> 2;
+  const to = from + UNDO / 4;
+  f64[(heap + HEADER_FREES + UNDO) >>> 3] = f64[(heap + HEADER_FREES) >>> 3];
+  i32[to] = i32[from];
+  i32[to + 1] = i32[from + 1];
+  i32[to + 2] = i32[from + 2];
+  i32[(heap + JOURNAL_OP) >>> 2] = JOURNAL_FREE;
+}
+
+/** Opens the journal for a call that changes no fields but counts. */
+export function open(memory: Memory, heap: number): void {
+  const { i32, f64 } = memory;
+  if (!i32[(heap + HEADER_SHARED) >>> 2]) return;
+  openFree(memory, heap);
+  const from = (heap + HEADER_RELEASED) >>> 2;
   const to = from + UNDO / 4;
   i32[to] = i32[from];
   i32[to + 1] = i32[from + 1];
   i32[to + 2] = i32[from + 2];
   i32[to + 3] = i32[from + 3];
   i32[to + 4] = i32[from + 4];
-  i32[to + 5] = i32[from + 5];
-  i32[to + 6] = i32[from + 6];
-  i32[to + 7] = i32[from + 7];
-  i32[to + 8] = i32[from + 8];
-  i32[to + 9] = i32[from + 9];
-  i32[to + 10] = i32[from + 10];
-  i32[to + 11] = i32[from + 11];
+  f64[(heap + HEADER_ALLOCS + UNDO) >>> 3] = f64[(heap + HEADER_ALLOCS) >>> 3];
   i32[(heap + JOURNAL_OP) >>> 2] = JOURNAL_COUNTS;
 }
 

@@ -1,6 +1,6 @@
 // The engine in WebAssembly: an instance of palloc.wasm over memory of its own, or over shared memory.
 
-import { show } from "../args.ts";
+import { refuse } from "../args.ts";
 import type { Engine, Kernels } from "../engine.ts";
 import { PageAllocError } from "../errors.ts";
 import { Memory } from "../memory.ts";
@@ -31,9 +31,7 @@ export async function compileAsync(): Promise<WebAssembly.Module> {
 export function checkModule(module: WebAssembly.Module, name: string): void {
   const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
   if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) return;
-  throw new TypeError(
-    `${name} must be palloc.wasm, compiled to a WebAssembly.Module, or undefined, got ${show(module)}`,
-  );
+  refuse(name, module, "palloc.wasm, compiled to a WebAssembly.Module, or undefined");
 }
 
 /**
@@ -41,11 +39,7 @@ export function checkModule(module: WebAssembly.Module, name: string): void {
  * that is not possible.
  */
 export function createWasm(module: WebAssembly.Module, pages: number): Engine {
-  return orUnavailable(() => {
-    const memory = new WebAssembly.Memory({ initial: pages });
-    const { run, ...kernels } = instantiate(module, memory);
-    return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batchesOf(run) };
-  });
+  return orUnavailable(() => wasmOver(module, new WebAssembly.Memory({ initial: pages }), batchesOf));
 }
 
 /**
@@ -56,15 +50,18 @@ export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine
   if (memory instanceof SharedArrayBuffer) {
     throw new TypeError('handle is of a heap made without WebAssembly; import "palloc/ts" to attach to it');
   }
-  return orUnavailable(() => {
-    const { run, ...kernels } = instantiate(module, memory);
-    return { ...kernels, name: "wasm", memory: new Memory(memory) };
-  });
+  return orUnavailable(() => wasmOver(module, memory));
 }
 
-/** What an instance of the module on that memory exports. */
-function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels & { run: Run } {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels & { run: Run };
+/** Makes an engine of an instance of the module on that memory. */
+function wasmOver(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  batches?: typeof batchesOf,
+): Engine {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const { run, ...kernels } = exports as unknown as Kernels & { run: Run };
+  return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batches?.(run) };
 }
 
 /** Runs what needs WebAssembly, and says what to do where there is none. */
