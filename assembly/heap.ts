@@ -201,13 +201,7 @@ export function release(heap: usize, maxPages: u32): u32 {
   const hit = look(heap, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
-  const npages = hit >> 16;
-  openWhole(heap);
-  countReleased(heap, npages, 1);
-  store<f64>(heap, <f64>(((<i64>chunk) << CHUNK_SHIFT) + index), HEADER_SCAV_END);
-  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(heap, leafOf(heap, chunk));
-  return npages;
+  return scavengeRange(heap, chunk, index, hit >> 16, <f64>(((<i64>chunk) << CHUNK_SHIFT) + index));
 }
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */

@@ -111,7 +111,10 @@ export class Pass {
     else if (next === "endWalk") this.#endWalk();
   }
 
-  /** Looks in the chunk, which the first time is scavAddr's, and releases what it finds, or holds it as in use so that a hook can run on it. The lock is held. */
+  /**
+   * Looks in the chunk, which the first time is scavAddr's, and releases what it finds, or holds it as in use so that a hook
+   * can run on it. The lock is held.
+   */
   look(): void {
     const core = this.#core;
     const first = this.#chunk < 0;

@@ -114,6 +114,17 @@ const allocFreeBatch = (n) => ({
   },
 });
 
+/** alloc(n) and free of the same block, over and over. */
+export const pairsOn = (heap, n) => (operations) => {
+  let sum = 0;
+  for (let i = 0; i < operations; i++) {
+    const base = heap.alloc(n);
+    heap.free(base, n);
+    sum += base / PAGE;
+  }
+  return sum;
+};
+
 /** alloc(n), then free of the same block: what the lowest free place costs. */
 function allocFreeSame(n) {
   const { free } = fragments(n);
@@ -122,18 +133,7 @@ function allocFreeSame(n) {
     input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
     columns: ALL,
     create: ({ PageAlloc }) => {
-      const heap = fragmented(PageAlloc, n, free);
-      return {
-        run(operations) {
-          let sum = 0;
-          for (let i = 0; i < operations; i++) {
-            const base = heap.alloc(n);
-            heap.free(base, n);
-            sum += base / PAGE;
-          }
-          return sum;
-        },
-      };
+      return { run: pairsOn(fragmented(PageAlloc, n, free), n) };
     },
     native: { args: ["same", 1], input: () => Uint32Array.from([CHUNKS, n, free.length, 0, 0, ...free]) },
   };
@@ -190,17 +190,7 @@ const allocHighest = (chunks) => ({
     heap.allocRange(0, chunks * CHUNK_PAGES);
     heap.free(5 * PAGE, 1);
     heap.free((chunks - 1) * CHUNK_BYTES, 2);
-    return {
-      run(operations) {
-        let sum = 0;
-        for (let i = 0; i < operations; i++) {
-          const base = heap.alloc(2);
-          heap.free(base, 2);
-          sum += base / PAGE;
-        }
-        return sum;
-      },
-    };
+    return { run: pairsOn(heap, 2) };
   },
   native: { args: ["alloc", chunks] },
 });

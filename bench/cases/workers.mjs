@@ -1,5 +1,6 @@
 // Heaps that workers share: what sharing costs a single one, and how two get along.
 import { middle } from "../middle.mjs";
+import { pairsOn } from "./heap.mjs";
 
 const PAGE = 8192;
 const CHUNK_PAGES = 512;
@@ -43,20 +44,12 @@ function touch(heap, chunks) {
   heap.resetScavengeAddr();
 }
 
-/** alloc and free of one page on a heap that is plain or shared. */
-function pairsOn(PageAlloc, shared) {
+/** Pairs of calls on a heap that is plain or shared. */
+function pairs(PageAlloc, shared) {
   const heap = new PageAlloc({ shared });
   heap.grow(0, 1024 * CHUNK_BYTES);
   for (let i = 0; i < 1000; i++) heap.alloc(1);
-  return (operations) => {
-    let sum = 0;
-    for (let i = 0; i < operations; i++) {
-      const base = heap.alloc(1);
-      heap.free(base, 1);
-      sum += base / PAGE;
-    }
-    return sum;
-  };
+  return pairsOn(heap, 1);
 }
 
 /** A row: pairs of calls on a heap that nobody else uses. */
@@ -64,7 +57,7 @@ const alone = (shared) => ({
   ...about,
   name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
   input: "npages 1",
-  create: ({ PageAlloc }) => ({ run: pairsOn(PageAlloc, shared) }),
+  create: ({ PageAlloc }) => ({ run: pairs(PageAlloc, shared) }),
 });
 
 /**
@@ -78,7 +71,7 @@ const sharing = {
   // A difference: no time that two runs could be compared by.
   unit: "ns more",
   value({ PageAlloc }, settings) {
-    const [plain, shared] = [false, true].map((isShared) => pairsOn(PageAlloc, isShared));
+    const [plain, shared] = [false, true].map((isShared) => pairs(PageAlloc, isShared));
     const took = (run) => {
       const start = performance.now();
       run(TURN);

@@ -231,13 +231,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const hit = look(memory, heap, chunk, (last % CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
-  const npages = hit >>> 16;
-  openWhole(memory, heap);
-  countReleased(memory, heap, npages, 1);
-  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = chunk * CHUNK_PAGES + index;
-  write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(memory, heap, leafOf(memory, heap, chunk));
-  return npages;
+  return scavengeRange(memory, heap, chunk, index, hit >>> 16, chunk * CHUNK_PAGES + index);
 }
 
 /** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
