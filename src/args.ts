@@ -35,7 +35,7 @@ export function countOrInfinity(name: string, value: number): number {
 }
 
 /** A 64-bit word: a bigint from 0 to 2n ** 64n - 1n. Throws TypeError or RangeError. */
-export function word(name: string, value: bigint): bigint {
+export function word(name: string, value: bigint | undefined): bigint {
   if (typeof value === "bigint" && value >> 64n === 0n) return value;
   return refuse(name, value, "a bigint from 0n to 2n ** 64n - 1n", "bigint");
 }
@@ -45,6 +45,56 @@ export function optionalObject<T extends object>(name: string, value: T | undefi
   if (value === undefined) return {};
   if (typeof value === "object" && value && !Array.isArray(value)) return value;
   return refuse(name, value, "an object or undefined");
+}
+
+/**
+ * The properties of an object that are known, each read once; none of them for undefined. Throws TypeError for what is no
+ * object, and for one with an enumerable property of its own that is not known; where `open`, only for a function whose
+ * name is nearly a known one's.
+ */
+export function readOptions<T extends object>(
+  name: string,
+  value: T | undefined,
+  known: ReadonlyArray<keyof T & string>,
+  open = false,
+): Partial<T> {
+  const given: Partial<T> = {};
+  if (value === undefined) return given;
+  if (typeof value !== "object" || !value || Array.isArray(value)) refuse(name, value, "an object");
+  for (const key of Object.keys(value) as (keyof T & string)[]) {
+    if (known.includes(key)) continue;
+    const near = nearest(key, known);
+    if (open && !(near && typeof value[key] === "function")) continue;
+    const hint = near ? `did you mean ${name}.${near}?` : `known are ${known.join(", ")}`;
+    throw new TypeError(`${name}.${key} is unknown; ${hint}`);
+  }
+  for (const key of known) given[key] = value[key];
+  return given;
+}
+
+/** Which name somebody has probably meant, if any: the fewest letters to change, one and a third of them at the most. */
+function nearest(key: string, names: readonly string[]): string | undefined {
+  let least = 1 + key.length / 3;
+  let near: string | undefined;
+  for (const name of names) {
+    const edits = distance(key.toLowerCase(), name.toLowerCase());
+    if (edits > least || (near && edits === least)) continue;
+    least = edits;
+    near = name;
+  }
+  return near;
+}
+
+/** Letters to add, drop or replace to make one word of another. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (const letter of from) {
+    const next = [row[0] + 1];
+    for (let j = 0; j < to.length; j++)
+      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + (letter === to[j] ? 0 : 1)));
+    row = next;
+  }
+  return row[to.length];
 }
 
 /** Says what is wrong with an argument: TypeError, but RangeError when it is of `type`, the one that was asked for. */

@@ -2,7 +2,7 @@
 // went wrong; the engine it stands on looks at the bits.
 
 /// <reference lib="esnext.disposable" preserve="true" />
-import { countOrInfinity, integer, optionalObject, powerOfTwo, refuse } from "./args.ts";
+import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "./args.ts";
 import { check } from "./check.ts";
 import {
   Core,
@@ -123,10 +123,10 @@ export const CORE = Symbol("core");
  * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
  * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
  *
- * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, and PageAllocError
- * ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a shared heap for longer than
- * `lockTimeoutMs`, or 2 ms in a thread that may not block. One that runs a hook also throws ERR_METADATA_FULL when there
- * is no memory to note what the hook runs on. A call that throws has changed nothing.
+ * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, TypeError for options that it
+ * does not know, and PageAllocError ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a
+ * shared heap for longer than `lockTimeoutMs`, or 2 ms in a thread that may not block. One that runs a hook also throws
+ * ERR_METADATA_FULL when there is no memory to note what the hook runs on. A call that throws has changed nothing.
  */
 export class PageAlloc {
   /** @internal */
@@ -160,7 +160,8 @@ export class PageAlloc {
    * bits. scavAddr is at the top, and the counts start at 0.
    */
   static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
-    return new this(options).#filled((heap) => heap.#describe(state?.alloc, state?.scavenged ?? {}));
+    const { alloc, scavenged = {} } = readOptions("state", state, ["alloc", "scavenged"]);
+    return new this(options).#filled((heap) => heap.#describe(alloc, scavenged));
   }
 
   /**
@@ -172,7 +173,7 @@ export class PageAlloc {
     handle: PageAllocHandle,
     options?: Pick<PageAllocOptions, "sys" | "lockTimeoutMs">,
   ): PageAlloc {
-    const given = optionalObject("options", options);
+    const given = readOptions("options", options, ["lockTimeoutMs", "sys"]);
     const { lockTimeoutMs } = readSharing(given);
     const sys = readSys(given.sys);
     return new this(undefined, ({ sharedMemories }) => {
@@ -576,7 +577,7 @@ export class PageAlloc {
   }
 
   /** Fills an empty heap as `from` says. */
-  #describe(allocRanges: ChunkRanges, scavengedRanges: ChunkRanges): void {
+  #describe(allocRanges: ChunkRanges | undefined, scavengedRanges: ChunkRanges): void {
     const core = this[CORE];
     const most = core.limit / core.chunkBytes - 1;
     const alloc = readRanges("state.alloc", allocRanges, most);
@@ -590,13 +591,17 @@ export class PageAlloc {
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
 
+/** The options that stay with a heap, and those that a heap object is given. */
+const GEOMETRY = ["pageSize", "physPageSize", "physHugePageSize", "heapAddrBits"] as const;
+const SHARING = ["shared", "metadataLimit", "lockTimeoutMs", "sys"] as const;
+
 /** The inside of a new heap, as its options say, with a state that is empty or given. */
 function makeCore(
   { instance, sharedMemories }: typeof PageAlloc,
   options: PageAllocOptions | undefined,
   state?: Int32Array,
 ): Core {
-  const given = optionalObject("options", options);
+  const given = readOptions("options", options, state ? SHARING : [...GEOMETRY, ...SHARING]);
   const sys = readSys(given.sys);
   const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
   const words = state ?? newHeader(readGeometry(given));
@@ -674,12 +679,11 @@ function readSharing({ shared = false, metadataLimit = 2 ** 26, lockTimeoutMs = 
   return { shared, metadataLimit: Math.ceil(metadataLimit / MEMORY_PAGE) * MEMORY_PAGE, lockTimeoutMs };
 }
 
-/** Reads the hooks. */
+/** Checks the hooks. What an object has beside them is its own affair, unless it is a hook misspelt. */
 function readSys(sys: Sys = {}): Sys {
-  optionalObject("options.sys", sys);
-  for (const name of ["unused", "used"] as const) {
-    if (sys[name] !== undefined && typeof sys[name] !== "function")
-      refuse(`options.sys.${name}`, sys[name], "a function or undefined");
+  for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {
+    if (hook !== undefined && typeof hook !== "function")
+      refuse(`options.sys.${name}`, hook, "a function or undefined");
   }
   return sys;
 }

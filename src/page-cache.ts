@@ -1,6 +1,6 @@
 // Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
 
-import { refuse, word } from "./args.ts";
+import { readOptions, refuse, word } from "./args.ts";
 import type { Core, Place } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import {
@@ -226,11 +226,10 @@ function setWords(core: Core, cache: bigint, scav: bigint): void {
 
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
 function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint }): number {
-  if (typeof state !== "object" || state === null)
-    refuse("state", state, "an object with base, cache and scav");
-  const cache = word("state.cache", state.cache);
-  const scav = word("state.scav", state.scav);
-  const place = core.range(state.base, 1, "state.base", CACHE_PAGES);
+  const given = readOptions("state", state, ["base", "cache", "scav"]);
+  const cache = word("state.cache", given.cache);
+  const scav = word("state.scav", given.scav);
+  const place = core.range(given.base as number, 1, "state.base", CACHE_PAGES);
   return core.locked(() => {
     const { chunk, index } = place;
     if (!core.dataOf(chunk)) core.mustBe(true, place, 1);

@@ -24,7 +24,11 @@ export type PageRange = readonly [first: number, count: number];
 export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
 /** Checks ranges that a caller gives for chunks 0 to `most`; those of no pages are left out. Throws TypeError or RangeError. */
-export function readRanges(name: string, given: ChunkRanges, most: number): Map<number, PageRange[]> {
+export function readRanges(
+  name: string,
+  given: ChunkRanges | undefined,
+  most: number,
+): Map<number, PageRange[]> {
   if (typeof given !== "object" || !given) refuse(name, given, "an object of ranges by chunk index");
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {

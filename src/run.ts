@@ -1,7 +1,7 @@
 // A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
 // batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
 
-import { integer, optionalObject, refuse } from "./args.ts";
+import { integer, readOptions, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
@@ -47,7 +47,7 @@ export function run(
   results: Float64Array,
   options?: RunOptions,
 ): void {
-  const { caches = [], grow = false } = optionalObject("options", options);
+  const { caches = [], grow = false } = readOptions("options", options, ["caches", "grow"]);
   if (!(ops instanceof Float64Array)) refuse("ops", ops, "a Float64Array");
   if (!(results instanceof Float64Array)) refuse("results", results, "a Float64Array");
   if (typeof grow !== "boolean") refuse("options.grow", grow, "a boolean");

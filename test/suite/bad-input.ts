@@ -250,10 +250,124 @@ export function badInputSuite(subject: Subject): void {
     table("heap", [...heapArguments, ...addressArguments]);
     table("one chunk", [...bitmapArguments, ...chunkArguments]);
     table("constructors and functions", otherArguments(palloc));
+    optionsTests(palloc);
     stateTests(palloc, bench, unchanged);
     fromTests(palloc);
     restoreTests(palloc);
     traceTests(subject);
+  });
+}
+
+/** Every call that takes an object apart: with what is known of it, and one more property. */
+const takers = ({ PageAlloc, PageCache }: Palloc) => {
+  const pages = PageAlloc.from({ alloc: { 1: [[0, 512]] } });
+  const shared = new PageAlloc({ shared: true });
+  const snapshot = pages.snapshot();
+  const sharing = { shared: false, metadataLimit: 2 ** 20, lockTimeoutMs: 1 };
+  const geometry = { pageSize: 4096, physPageSize: 4096, physHugePageSize: 0, heapAddrBits: 40 };
+  const batch = [new Float64Array(0), new Float64Array(0)] as const;
+  return [
+    ["new PageAlloc", "options", { ...geometry, ...sharing, sys: {} }, (given) => new PageAlloc(given)],
+    [
+      "from",
+      "options",
+      { ...geometry, ...sharing, sys: {} },
+      (given) => PageAlloc.from({ alloc: {} }, given),
+    ],
+    ["attach", "options", { lockTimeoutMs: 1, sys: {} }, (given) => PageAlloc.attach(shared.handle, given)],
+    ["restore", "options", { ...sharing, sys: {} }, (given) => PageAlloc.restore(snapshot, given)],
+    ["from", "state", { alloc: {}, scavenged: {} }, (given) => PageAlloc.from(given)],
+    ["run", "options", { caches: [], grow: false }, (given) => pages.run(...batch, given)],
+    ["new PageCache", "state", { base: CHUNK, cache: 0n, scav: 0n }, (given) => new PageCache(pages, given)],
+  ] as [call: string, name: string, known: object, take: (given: never) => unknown][];
+};
+
+function optionsTests(palloc: Palloc): void {
+  const { PageAlloc } = palloc;
+
+  it.each(takers(palloc))("%s: reads what is known of its %s once", (_, __, known, take) => {
+    const reads: PropertyKey[] = [];
+    const get = (target: object, key: PropertyKey) => {
+      reads.push(key);
+      return Reflect.get(target, key);
+    };
+    take(new Proxy(known, { get }) as never);
+    expect(reads.sort()).toEqual(Object.keys(known).sort());
+  });
+
+  it.each(takers(palloc))(
+    "%s: refuses what its %s cannot have, and says what they can",
+    (call, name, known, take) => {
+      for (const key of Object.keys(known)) {
+        for (const wrong of [
+          key.toUpperCase(),
+          `${key}s`,
+          key.slice(1),
+          `${key.slice(0, -2)}${key.at(-1)}${key.at(-2)}`,
+        ]) {
+          const names = [`${name}.${wrong} is unknown; did you mean ${name}.${key}?`];
+          refused(() => take({ ...known, [wrong]: 1 } as never), { error: TypeError, names }, call);
+        }
+      }
+      for (const wrong of ["memory", "__proto__", "x", "toString", ""]) {
+        const given = Object.defineProperty({ ...known }, wrong, { value: undefined, enumerable: true });
+        const names = [`${name}.${wrong} is unknown; known are ${Object.keys(known).join(", ")}`];
+        refused(() => take(given as never), { error: TypeError, names }, call);
+      }
+    },
+  );
+
+  it.each(takers(palloc))("%s: does not mind what its %s inherit, or hide", (_, __, known, take) => {
+    const given = Object.create(known, { memory: { value: 1 } });
+    given[Symbol("memory")] = 1;
+    take(given as never);
+  });
+
+  it("sys: a hook that is misspelt is refused, whatever else an object of hooks has", () => {
+    const wrong = { usd: "used", use: "used", unsued: "unused", Unused: "unused", UNUSED_: "unused" };
+    for (const [name, meant] of Object.entries(wrong)) {
+      const sys = { used() {}, uses: 0, [name]() {} };
+      const names = [`options.sys.${name} is unknown; did you mean options.sys.${meant}?`];
+      refused(() => new PageAlloc({ sys }), { error: TypeError, names }, name);
+    }
+    new PageAlloc({ sys: { uses: 0, user: "me", log() {} } as never });
+  });
+
+  it("sys: an instance of a class may have hooks, of which it is `this`", () => {
+    class System {
+      uses = 0;
+      readonly log: string[] = [];
+      unused(base: number, nbytes: number) {
+        this.log.push(`unused ${base} ${nbytes}`);
+      }
+      used(base: number, nbytes: number) {
+        this.uses++;
+        this.log.push(`used ${base} ${nbytes}`);
+      }
+    }
+    const sys = new System();
+    const heap = PageAlloc.from({ alloc: { 0: [[0, 511]] } }, { sys });
+    heap.scavenge();
+    heap.alloc(1);
+    expect(sys.log).toEqual([`unused ${511 * PAGE} ${PAGE}`, `used ${511 * PAGE} ${PAGE}`]);
+  });
+
+  it("sys: hooks are read once to be checked, and looked up when they are to run", () => {
+    let reads = 0;
+    const sys = {
+      get unused() {
+        reads++;
+        return () => true;
+      },
+      used: () => {},
+    };
+    const heap = PageAlloc.from({ alloc: { 0: [[0, 511]] } }, { sys });
+    expect(reads).toBe(1);
+    const used: number[] = [];
+    heap.scavenge();
+    sys.used = (...args: number[]) => void used.push(...args);
+    heap.alloc(1);
+    expect(used).toEqual([511 * PAGE, PAGE]);
   });
 }
 
