@@ -97,6 +97,34 @@ function distance(from: string, to: string): number {
   return row[to.length];
 }
 
+/**
+ * A view of a typed array, of the fixed length that it has now, whatever a subclass makes of its getters and methods; it is
+ * of length 0 once its buffer has been detached, or shrunk below its end. Throws TypeError.
+ */
+export function viewOf<T>(
+  name: string,
+  value: T,
+  View: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => T,
+): T {
+  const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+  const get = (property: PropertyKey) => Reflect.get(typedArray, property, value);
+  if (get(Symbol.toStringTag) !== View.name) refuse(name, value, `a ${View.name}`);
+  try {
+    // Does nothing but throw where the bytes are gone.
+    typedArray.keys.call(value);
+    return new View(get("buffer"), get("byteOffset"), get("length"));
+  } catch {
+    throw new TypeError(
+      `${name} must have its bytes, but its buffer has been detached, or shrunk below its end`,
+    );
+  }
+}
+
+/** The bytes that somebody has given, in a buffer of their own. Throws TypeError. */
+export function copyBytes(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(viewOf(name, value, Uint8Array));
+}
+
 /** Says what is wrong with an argument: TypeError, but RangeError when it is of `type`, the one that was asked for. */
 export function refuse(name: string, value: unknown, allowed: string, type = ""): never {
   const message = `${name} must be ${allowed}, got ${show(value)}`;

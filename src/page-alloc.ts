@@ -167,7 +167,7 @@ export class PageAlloc {
   /**
    * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap of
    * the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
-   * TypeError for anything but a handle, PageAllocError ERR_WASM_UNAVAILABLE.
+   * TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE.
    */
   static attach(
     handle: PageAllocHandle,
@@ -183,7 +183,8 @@ export class PageAlloc {
 
   /**
    * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are free.
-   * Throws PageAllocError ERR_CORRUPT when the bytes are not a snapshot, or not whole.
+   * The bytes are copied. Throws PageAllocError ERR_CORRUPT when they are not a snapshot, not whole, or of another layout
+   * version.
    */
   static restore(
     snapshot: Uint8Array,

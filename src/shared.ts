@@ -9,6 +9,7 @@ import { PageAllocError } from "./errors.ts";
 import { HEADER_BYTES, HEADER_MAGIC, HEADER_ROOM, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 import { memoryFull, type Region } from "./regions.ts";
+import { ofVersion } from "./snapshot.ts";
 
 /** What workers share. A SharedArrayBuffer only where there is no WebAssembly. */
 export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
@@ -74,10 +75,12 @@ export class SharedMemories {
     const engine = this.#engine(memory);
     engine.memory.refresh();
     const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
-    if (word(HEADER_MAGIC) !== MAGIC || word(HEADER_VERSION) !== VERSION || word(HEADER_ROOM) !== bytes) {
-      refuse("handle", handle, "that of a heap of this version of palloc");
-    }
-    return { engine, handle, region: { at, bytes } };
+    const isHeap = word(HEADER_MAGIC) === MAGIC;
+    const version = word(HEADER_VERSION);
+    if (isHeap && version !== VERSION)
+      throw new TypeError(`handle ${ofVersion(version)}; use the same palloc in all threads`);
+    if (!isHeap || word(HEADER_ROOM) !== bytes) refuse("handle", handle, "what heap.handle gives");
+    return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
   }
 
   #engine(memory: SharedMemory): Engine {

@@ -1,7 +1,7 @@
 // Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what matters to threads or
 // within a call only: the lock, the journal, the saved fields, and what is noted of a shared heap alone. All that is 0.
 
-import { refuse } from "./args.ts";
+import { copyBytes } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
 import {
   FIELDS,
@@ -9,9 +9,13 @@ import {
   HEADER_BYTES,
   HEADER_CHECKSUM,
   HEADER_LOCK,
+  HEADER_MAGIC,
   HEADER_SCAV_END,
   HEADER_SHARED,
   HEADER_USED,
+  HEADER_VERSION,
+  MAGIC,
+  VERSION,
 } from "./layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
@@ -30,18 +34,30 @@ function passing(words: Int32Array): Int32Array[] {
   ];
 }
 
-/** The region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has changed. */
+/**
+ * A copy of the region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has
+ * changed, or it is of another version.
+ */
 export function unseal(snapshot: Uint8Array): Int32Array {
-  if (!(snapshot instanceof Uint8Array)) refuse("snapshot", snapshot, "a Uint8Array");
-  const bytes = snapshot.length;
-  if (bytes >= HEADER_BYTES && bytes % 4 === 0) {
-    const words = new Int32Array(snapshot.slice().buffer);
+  const { buffer, length } = copyBytes("snapshot", snapshot);
+  const words = new Int32Array(buffer, 0, length >>> 2);
+  const version = words[HEADER_VERSION >>> 2];
+  if (words[HEADER_MAGIC >>> 2] === MAGIC && version !== VERSION) {
+    const message = `snapshot ${ofVersion(version)}; restore it with the palloc that made it`;
+    throw new PageAllocError("ERR_CORRUPT", message);
+  }
+  if (length >= HEADER_BYTES && length % 4 === 0) {
     const wanted = words[HEADER_CHECKSUM >>> 2];
     words[HEADER_CHECKSUM >>> 2] = 0;
     const empty = passing(words).every((part) => part.every((word) => word === 0));
-    if (empty && words[HEADER_USED >>> 2] === bytes && checksum(words) === wanted) return words;
+    if (empty && words[HEADER_USED >>> 2] === length && checksum(words) === wanted) return words;
   }
-  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${bytes} bytes, is none of a heap, or damaged`);
+  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${length} bytes, is none of a heap, or damaged`);
+}
+
+/** Says that a state is of another version than this. */
+export function ofVersion(version: number): string {
+  return `has layout version ${version >>> 0}; this palloc reads version ${VERSION}`;
 }
 
 /**

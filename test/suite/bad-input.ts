@@ -258,10 +258,12 @@ export function badInputSuite(subject: Subject): void {
   });
 }
 
-/** Every call that takes an object apart: with what is known of it, and one more property. */
+/** A call that takes an object apart, what is known of that, and how the call is made. */
+type Taker = [call: string, name: string, known: object, take: (given: never) => unknown];
+
+/** Every such call, but those for shared heaps. */
 const takers = ({ PageAlloc, PageCache }: Palloc) => {
   const pages = PageAlloc.from({ alloc: { 1: [[0, 512]] } });
-  const shared = new PageAlloc({ shared: true });
   const snapshot = pages.snapshot();
   const sharing = { shared: false, metadataLimit: 2 ** 20, lockTimeoutMs: 1 };
   const geometry = { pageSize: 4096, physPageSize: 4096, physHugePageSize: 0, heapAddrBits: 40 };
@@ -274,18 +276,16 @@ const takers = ({ PageAlloc, PageCache }: Palloc) => {
       { ...geometry, ...sharing, sys: {} },
       (given) => PageAlloc.from({ alloc: {} }, given),
     ],
-    ["attach", "options", { lockTimeoutMs: 1, sys: {} }, (given) => PageAlloc.attach(shared.handle, given)],
     ["restore", "options", { ...sharing, sys: {} }, (given) => PageAlloc.restore(snapshot, given)],
     ["from", "state", { alloc: {}, scavenged: {} }, (given) => PageAlloc.from(given)],
     ["run", "options", { caches: [], grow: false }, (given) => pages.run(...batch, given)],
     ["new PageCache", "state", { base: CHUNK, cache: 0n, scav: 0n }, (given) => new PageCache(pages, given)],
-  ] as [call: string, name: string, known: object, take: (given: never) => unknown][];
+  ] as Taker[];
 };
 
-function optionsTests(palloc: Palloc): void {
-  const { PageAlloc } = palloc;
-
-  it.each(takers(palloc))("%s: reads what is known of its %s once", (_, __, known, take) => {
+/** That calls take apart no more, and no less, than they know. */
+export function takerTests(takers: readonly Taker[]): void {
+  it.each(takers)("%s: reads what is known of its %s once", (_, __, known, take) => {
     const reads: PropertyKey[] = [];
     const get = (target: object, key: PropertyKey) => {
       reads.push(key);
@@ -295,7 +295,7 @@ function optionsTests(palloc: Palloc): void {
     expect(reads.sort()).toEqual(Object.keys(known).sort());
   });
 
-  it.each(takers(palloc))(
+  it.each(takers)(
     "%s: refuses what its %s cannot have, and says what they can",
     (call, name, known, take) => {
       for (const key of Object.keys(known)) {
@@ -317,11 +317,16 @@ function optionsTests(palloc: Palloc): void {
     },
   );
 
-  it.each(takers(palloc))("%s: does not mind what its %s inherit, or hide", (_, __, known, take) => {
+  it.each(takers)("%s: does not mind what its %s inherit, or hide", (_, __, known, take) => {
     const given = Object.create(known, { memory: { value: 1 } });
     given[Symbol("memory")] = 1;
     take(given as never);
   });
+}
+
+function optionsTests(palloc: Palloc): void {
+  const { PageAlloc } = palloc;
+  takerTests(takers(palloc));
 
   it("sys: a hook that is misspelt is refused, whatever else an object of hooks has", () => {
     const wrong = { usd: "used", use: "used", unsued: "unused", Unused: "unused", UNUSED_: "unused" };

@@ -2,6 +2,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { HEADER_VERSION, VERSION } from "../../src/layout.ts";
 import { CHUNK, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";
@@ -10,6 +11,7 @@ import { type Crew, type Hand, withHands } from "../support/workers/crew.ts";
 import { HeapLock } from "../support/workers/heap-lock.ts";
 import { PAIRS, sharedHeap } from "../support/workers/heaps.ts";
 import { Signals, sleep } from "../support/workers/signals.ts";
+import { takerTests } from "./bad-input.ts";
 
 const ENGINES: [string, Palloc][] = [
   ["wasm", wasm],
@@ -507,6 +509,29 @@ export function sharedHeapsSuite(crew: Crew): void {
         );
       });
     });
+
+    it.each([0, 1, VERSION - 1, VERSION + 1, 2 ** 32 - 1])(
+      "a handle of a heap of layout version %i is refused as such",
+      (version) => {
+        const { handle } = new PageAlloc({ shared: true });
+        const { memory, at } = handle;
+        const words = new Int32Array("buffer" in memory ? memory.buffer : memory);
+        words[(at + HEADER_VERSION) >>> 2] = version;
+        const names = [`handle has layout version ${version}; this palloc reads version ${VERSION}`];
+        refused(() => PageAlloc.attach(handle), { error: TypeError, names }, "attach");
+      },
+    );
+
+    it("a handle is copied", () => {
+      const handle = { ...new PageAlloc({ shared: true }).handle };
+      const heap = PageAlloc.attach(handle);
+      const before = { ...handle };
+      handle.at += 16;
+      expect(heap.handle).toEqual(before);
+    });
+
+    const attach = (given: never) => PageAlloc.attach(sharedHeap(palloc).handle, given);
+    takerTests([["attach", "options", { lockTimeoutMs: 1, sys: {} }, attach]]);
 
     it("it is refused in a page that is not isolated, with what to do", () => {
       const names = ["Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp"];

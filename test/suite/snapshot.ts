@@ -1,7 +1,9 @@
 // Snapshots: the whole state as bytes, and back.
 import { describe, expect, it } from "vitest";
+import { HEADER_BYTES, HEADER_VERSION, VERSION } from "../../src/layout.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
-import { same } from "../support/same.ts";
+import { refused } from "../support/refusals.ts";
+import { same, sameBytes } from "../support/same.ts";
 import type { PageAlloc, Palloc, Subject } from "../support/subject.ts";
 
 const corrupt = expect.objectContaining({ code: "ERR_CORRUPT" });
@@ -19,6 +21,8 @@ function busyHeap(palloc: Palloc): PageAlloc {
 export function snapshotSuite(subject: Subject): void {
   describe("snapshots", () => {
     restoreTests(subject);
+    bytesTests(subject);
+    versionTests(subject);
     damageTests(subject);
   });
 }
@@ -83,6 +87,122 @@ function restoreTests({ palloc }: Subject): void {
     PageAlloc.restore(touchedHeap(palloc, [1]).snapshot(), { sys: { unused } }).scavenge();
     expect(released).toEqual([CHUNK]);
   });
+}
+
+/** A kind of Uint8Array whose own ways to copy its bytes, or to tell how many they are, are no help. */
+class Odd extends Uint8Array {
+  static get [Symbol.species]() {
+    return class Larger extends Uint8Array {
+      constructor() {
+        super(2 ** 17);
+      }
+    } as never;
+  }
+  override get length() {
+    return 3;
+  }
+  override get byteOffset() {
+    return 0;
+  }
+  override get buffer() {
+    return new ArrayBuffer(2 ** 17);
+  }
+  override slice = () => this as never;
+  override [Symbol.iterator] = () => [][Symbol.iterator]();
+}
+
+const ROOM = { maxByteLength: 2 ** 17 };
+/** Every kind of Uint8Array, as a view of a buffer from byte `from` on, for those bytes. */
+const KINDS: [kind: string, make: (length: number, from: number) => Uint8Array][] = [
+  ["a view", (length, from) => new Uint8Array(new ArrayBuffer(length + 2 * from), from, length)],
+  ["a subclass", (length, from) => new Odd(new ArrayBuffer(length + 2 * from), from, length)],
+  ["of a resizable buffer", (length, from) => new Uint8Array(new ArrayBuffer(2 ** 16, ROOM), from, length)],
+  ["that ends with its buffer", (length, from) => new Uint8Array(new ArrayBuffer(length + from, ROOM), from)],
+  ["of shared memory", (length, from) => new Uint8Array(new SharedArrayBuffer(2 ** 16), from, length)],
+  ...(typeof Buffer === "function"
+    ? ([["a Buffer", (length, from) => Buffer.from(new ArrayBuffer(2 ** 16), from, length)]] as typeof KINDS)
+    : []),
+];
+
+/** Where a typed array really is. */
+function placeOf(bytes: Uint8Array): [ArrayBufferLike, number, number] {
+  const get = (name: string) => Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), name, bytes);
+  return [get("buffer"), get("byteOffset"), get("length")];
+}
+
+function bytesTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+  const snapshot = busyHeap(palloc).snapshot();
+
+  it.each(KINDS.flatMap(([kind, make]) => [0, 3, 4].map((from) => [kind, from, make] as const)))(
+    "restore from a Uint8Array, %s, %i bytes into its buffer, of which they keep nothing",
+    (_, from, make) => {
+      const bytes = make(snapshot.length, from);
+      const [buffer, at, length] = placeOf(bytes);
+      const whole = new Uint8Array(buffer);
+      whole.fill(0x5a);
+      whole.set(snapshot, at);
+      expect([at, length]).toEqual([from, snapshot.length]);
+      const before = whole.slice();
+      const heap = PageAlloc.restore(bytes);
+      sameBytes(heap.snapshot(), snapshot, "restored");
+      heap.alloc(1);
+      heap.scavenge();
+      sameBytes(whole, before, "the caller's buffer");
+      const state = heap.snapshot();
+      whole.fill(0xff);
+      sameBytes(heap.snapshot(), state, "once the caller's buffer has changed");
+      expect(() => PageAlloc.restore(bytes)).toThrow(corrupt);
+      heap.check();
+    },
+  );
+
+  it("of an empty heap restore from a Buffer in the pool that Node shares", () => {
+    if (typeof Buffer !== "function") return;
+    const small = new PageAlloc().snapshot();
+    const bytes = Buffer.from(small);
+    expect(bytes.buffer.byteLength).toBeGreaterThan(small.length);
+    sameBytes(PageAlloc.restore(bytes).snapshot(), small, "restored");
+    sameBytes(bytes, small, "the caller's bytes");
+  });
+
+  it("whose bytes are gone are refused", () => {
+    const detached = snapshot.slice();
+    structuredClone(detached, { transfer: [detached.buffer] });
+    const shrunk = KINDS.slice(2, 4).map(([, make]) => make(snapshot.length, 8));
+    for (const bytes of shrunk) (bytes.buffer as ArrayBuffer & { resize(n: number): void }).resize(4);
+    for (const bytes of [detached, ...shrunk]) {
+      const names = ["snapshot must have its bytes", "detached, or shrunk"];
+      refused(() => PageAlloc.restore(bytes), { error: TypeError, names }, "restore");
+    }
+  });
+
+  it("are no objects that only say they are Uint8Arrays", () => {
+    const names = ["snapshot must be a Uint8Array"];
+    const pretender = Object.create(Uint8Array.prototype);
+    for (const value of [
+      pretender,
+      new Proxy(snapshot, {}),
+      new Int8Array(448),
+      new DataView(snapshot.buffer),
+    ])
+      refused(() => PageAlloc.restore(value as never), { error: TypeError, names }, "restore");
+  });
+}
+
+function versionTests({ palloc: { PageAlloc } }: Subject): void {
+  it.each([0, 1, VERSION - 1, VERSION + 1, 2 ** 32 - 1])(
+    "of layout version %i are refused as such",
+    (version) => {
+      const names = [`snapshot has layout version ${version}; this palloc reads version ${VERSION}`];
+      for (const length of [8, 11, HEADER_BYTES - 8, HEADER_BYTES, 1000]) {
+        const snapshot = new Uint8Array(length);
+        snapshot.set(new PageAlloc().snapshot().subarray(0, length));
+        new DataView(snapshot.buffer).setUint32(HEADER_VERSION, version, true);
+        refused(() => PageAlloc.restore(snapshot), { error: "ERR_CORRUPT", names }, `${length} bytes`);
+      }
+    },
+  );
 }
 
 function damageTests({ palloc }: Subject): void {
