@@ -42,7 +42,7 @@ import {
   MAX_CHUNKS,
 } from "./layout.ts";
 import { MEMORY_PAGE } from "./memory.ts";
-import { PageCache } from "./page-cache.ts";
+import { NEW, PageCache } from "./page-cache.ts";
 import { capHugePages, type PallocData } from "./palloc-data.ts";
 import {
   type ChunkRanges,
@@ -344,7 +344,7 @@ export class PageAlloc {
    * Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
    */
   allocToCache(): PageCache {
-    const cache = new PageCache(this, { ref: 0 });
+    const cache = new PageCache(this, NEW);
     cache.refill();
     return cache;
   }
@@ -427,8 +427,10 @@ export class PageAlloc {
    *
    * What an operation throws, this throws, its message beginning with the operation's number; those before it stand, and
    * their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. On a
-   * shared heap each operation takes the lock by itself, so others' calls may come between. Throws TypeError or RangeError
-   * for arrays of another kind or too short, TypeError for a cache of another heap.
+   * shared heap each operation takes the lock by itself, so others' calls may come between. `ops` and `results` may share
+   * memory: all operations are read before the first is carried out. Throws TypeError or RangeError for arrays of another
+   * kind, too short, or without their bytes, TypeError for a cache of another heap; TypeError, after the operation, when a
+   * hook has detached or shrunk what `results` is written to.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     run(this[CORE], this, ops, results, options);

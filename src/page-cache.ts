@@ -23,8 +23,8 @@ import { CORE, type PageAlloc } from "./page-alloc.ts";
 import { runsOf } from "./ranges.ts";
 import { giveBack, runUsed } from "./used.ts";
 
-/** Takes what a constructor was given apart: the caller's description, or the record that the heap has made. */
-type CacheSource = { base: number; cache: bigint; scav: bigint } | { ref: number };
+/** Instead of a state: a cache that owns nothing yet. For this package alone. */
+export const NEW = Symbol("new");
 
 /** Throws TypeError unless a cache is of this heap. */
 export let checkOwner: (cache: PageCache, core: Core) => void;
@@ -45,7 +45,7 @@ export class PageCache {
 
   static {
     checkOwner = (cache, core) => {
-      if (!(cache instanceof PageCache && cache.#core === core)) {
+      if (!(cache instanceof PageCache && #core in cache && cache.#core === core)) {
         refuse("a page cache", cache, "one of this heap");
       }
     };
@@ -65,12 +65,12 @@ export class PageCache {
    */
   constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint });
   /** @internal */
-  constructor(heap: PageAlloc, source: CacheSource);
-  constructor(heap: PageAlloc, source: CacheSource) {
+  constructor(heap: PageAlloc, state: typeof NEW);
+  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint } | typeof NEW) {
     const core = (heap as PageAlloc | undefined)?.[CORE];
     if (!core) refuse("heap", heap, "a PageAlloc");
     this.#core = core;
-    this.#ref = typeof source === "object" && source && "ref" in source ? source.ref : adopt(core, source);
+    this.#ref = state === NEW ? 0 : adopt(core, state);
   }
 
   /** Address of the block, in bytes; -1 when the cache has none. */

@@ -1,7 +1,7 @@
 // A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
 // batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
 
-import { integer, readOptions, refuse } from "./args.ts";
+import { integer, readOptions, refuse, viewOf } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
@@ -14,7 +14,7 @@ import {
   RESULT_NUMBERS,
 } from "./layout.ts";
 import type { PageAlloc } from "./page-alloc.ts";
-import { checkOwner, isLive, PageCache, refOf } from "./page-cache.ts";
+import { checkOwner, isLive, NEW, PageCache, refOf } from "./page-cache.ts";
 
 /** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
 export const Op = {
@@ -48,28 +48,34 @@ export function run(
   options?: RunOptions,
 ): void {
   const { caches = [], grow = false } = readOptions("options", options, ["caches", "grow"]);
-  if (!(ops instanceof Float64Array)) refuse("ops", ops, "a Float64Array");
-  if (!(results instanceof Float64Array)) refuse("results", results, "a Float64Array");
   if (typeof grow !== "boolean") refuse("options.grow", grow, "a boolean");
-  const count = ops.length / OP_NUMBERS;
-  if (count % 1) refuse("ops.length", ops.length, `a multiple of ${OP_NUMBERS}`, "number");
+  const given = readCaches(core, caches);
+  const asked = viewOf("ops", ops, Float64Array);
+  const room = viewOf("results", results, Float64Array);
+  const count = asked.length / OP_NUMBERS;
+  if (count % 1) refuse("ops.length", asked.length, `a multiple of ${OP_NUMBERS}`, "number");
   const least = count * RESULT_NUMBERS;
-  if (results.length < least) refuse("results.length", results.length, `${least} or more`, "number");
-  const made = cachesOf(core, heap, caches);
+  if (room.length < least) refuse("results.length", room.length, `${least} or more`, "number");
+  const made = given.map((cache) => cache ?? new PageCache(heap, NEW));
   const refs = core.locked(() => {
     core.makeRoomForRecords(made.filter((cache) => !isLive(cache)).length);
+    made.forEach((cache, i) => {
+      if (!given[i]) caches[i] = cache;
+    });
     return made.map((cache) => refOf(cache, core));
   });
-  made.forEach((cache, i) => {
-    caches[i] = cache;
-  });
+  const { used } = core.sys;
+  // A hook may change operations to come, and so may results where they share a buffer with them, or other threads.
+  const isOwn = !used && asked.buffer !== room.buffer && asked.buffer instanceof ArrayBuffer;
+  const todo = isOwn ? asked : asked.slice();
+  const found = room.subarray(0, least);
   const { Batch } = core.engine;
-  const batch = Batch && !core.sys.used ? new Batch(core, ops, results, refs) : null;
+  const batch = Batch && count && !used ? new Batch(core, todo, found, refs) : null;
   for (let i = 0; i < count; i++) {
     if (batch) i = batch.run(i, count);
     if (i === count) return;
     try {
-      step(heap, ops, results, i, made, grow);
+      step(heap, todo, found, i, made, grow);
     } catch (error) {
       // A hook may have thrown an error that cannot be written to.
       if (error instanceof Error)
@@ -80,12 +86,13 @@ export function run(
   }
 }
 
-/** The caches of a batch, with new ones for those that are missing. Throws TypeError if one is not ours. */
-function cachesOf(core: Core, heap: PageAlloc, caches: Array<PageCache | undefined>): PageCache[] {
+/** The caches that a batch is given, each read once. Throws TypeError if one is not ours. */
+function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<PageCache | undefined> {
   core.at;
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
-  for (const cache of caches) if (cache !== undefined) checkOwner(cache, core);
-  return Array.from(caches, (cache) => cache ?? new PageCache(heap, { ref: 0 }));
+  const given = Array.from({ length: caches.length }, (_, i) => caches[i]);
+  for (const cache of given) if (cache !== undefined) checkOwner(cache, core);
+  return given;
 }
 
 /** Carries out one operation by public calls. */
@@ -122,6 +129,10 @@ function step(
     heap.free(value, npages);
   } else {
     value = heap.scavengeRange(where, npages);
+  }
+  if (!results.length) {
+    const lost = `the value ${value}, scavenged ${scavenged}, of an operation that has been carried out is lost`;
+    throw new TypeError(`results must keep its bytes, but a hook has detached or shrunk its buffer: ${lost}`);
   }
   results[i * RESULT_NUMBERS] = value;
   results[i * RESULT_NUMBERS + 1] = scavenged;

@@ -93,6 +93,17 @@ describe("with WebAssembly", () => {
     expect(made.instances).toBe(1);
   });
 
+  it("a batch of nothing takes no memory, nor does it take any from others", async () => {
+    const { PageAlloc } = await freshPalloc();
+    const heaps = [new PageAlloc()];
+    heaps[0].run(new Float64Array(0), new Float64Array(0));
+    for (let k = 0; k < 600; k++) {
+      heaps.push(new PageAlloc());
+      heaps[k + 1].run(new Float64Array(0), new Float64Array(0));
+    }
+    for (const heap of heaps) heap.check();
+  });
+
   it("the twin runs without it", async () => {
     const { PageAlloc, fillAligned, init } = await freshTwin();
     await init();

@@ -21,6 +21,8 @@ export function runSuite(subject: Subject): void {
     refusedTests(subject);
     wrongNumberTests(subject);
     argumentTests(subject);
+    readOnceTests(subject);
+    bufferTests(subject);
     sizeTests(subject);
     randomTests(subject);
   });
@@ -457,6 +459,181 @@ function argumentTests({ palloc }: Subject): void {
     refused(() => runRows(heap, [alloc(1)], { caches }), gone, "a cache to make");
     expect(caches).toEqual([undefined]);
   });
+}
+
+function readOnceTests({ palloc }: Subject): void {
+  const { PageCache } = palloc;
+  const { alloc } = rowsOf(palloc);
+
+  it("reads each element of options.caches once, and writes to those alone that are undefined", () => {
+    const heap = grownHeap(palloc, [0]);
+    const seen: string[] = [];
+    const note = (what: string, key: PropertyKey) => {
+      if (/^\d+$/.test(String(key))) seen.push(`${what} ${String(key)}`);
+    };
+    const caches = new Proxy([undefined, heap.allocToCache(), undefined] as Caches, {
+      get: (target, key) => {
+        note("get", key);
+        return Reflect.get(target, key);
+      },
+      set: (target, key, value) => {
+        note("set", key);
+        return Reflect.set(target, key, value);
+      },
+    });
+    const rows = [alloc(1, 0), alloc(1, 1), alloc(1, 2)];
+    expect(runRows(heap, rows, { caches }).map(([value]) => value / PAGE)).toEqual([64, 0, 128]);
+    expect(seen).toEqual(["get 0", "get 1", "get 2", "set 0", "set 2"]);
+  });
+
+  it("an array of caches that cannot be written to will do if none is missing", () => {
+    const heap = grownHeap(palloc, [0]);
+    const caches = Object.freeze([heap.allocToCache()]) as Caches;
+    expect(runRows(heap, [alloc(1, 0)], { caches })).toEqual([[0, PAGE]]);
+    const before = heap.snapshot();
+    const missing = Object.freeze([...caches, undefined]) as Caches;
+    expect(() => runRows(heap, [alloc(1, 1)], { caches: missing })).toThrow(TypeError);
+    sameBytes(heap.snapshot(), before, "state");
+    heap.check();
+  });
+
+  it("what only inherits from a page cache is none, and nobody else can make one of nothing", () => {
+    const heap = grownHeap(palloc, [0]);
+    const cache = heap.allocToCache();
+    const before = heap.snapshot();
+    for (const value of [Object.create(PageCache.prototype), new Proxy(cache, {})]) {
+      const refusal = { error: TypeError, names: ["a page cache must be one of this heap"] };
+      refused(() => runRows(heap, [], { caches: [value] }), refusal, "cache");
+    }
+    for (const state of [{ ref: 0 }, { base: 0, cache: 0n, scav: 0n, ref: 0 }, Symbol("new")])
+      refused(
+        () => new PageCache(heap, state as never),
+        { error: TypeError, names: ["state"] },
+        "new PageCache",
+      );
+    sameBytes(heap.snapshot(), before, "state");
+  });
+}
+
+/** A buffer that can be made smaller. */
+type Resizable = ArrayBuffer & { resize(bytes: number): void };
+const resizable = (bytes: number) =>
+  new (ArrayBuffer as new (bytes: number, options: object) => Resizable)(bytes, { maxByteLength: bytes });
+const detach = (buffer: ArrayBufferLike) =>
+  void structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+
+/** An array whose own getters and methods tell nothing of its numbers. */
+class Odd extends Float64Array {
+  override get length() {
+    return 4;
+  }
+  override get byteLength() {
+    return 8;
+  }
+  override set = () => {};
+  override slice = () => this as never;
+  override subarray = () => new Float64Array(0) as never;
+}
+
+function bufferTests({ palloc }: Subject): void {
+  const { alloc, free, freeResult } = rowsOf(palloc);
+  const rows = [alloc(3), alloc(4), freeResult(0, 0, 3), alloc(600), alloc(2), free(PAGE, 1), alloc(1, 0)];
+  const numbers = rows.flat();
+  /** What the rows give where nothing is odd: on one heap with a hook, on one without. */
+  const run = (make: () => [ops: Float64Array, results: Float64Array], hook: boolean) => {
+    const heap = grownHeap(palloc, [0], { sys: hook ? { used() {} } : {} });
+    const [ops, results] = make();
+    const view = new Float64Array(results.buffer, results.byteOffset, 2 * rows.length);
+    heap.run(ops, results, { caches: [undefined], grow: true });
+    return [...view];
+  };
+  const plainly = () => run(() => [Float64Array.from(numbers), new Float64Array(2 * rows.length)], false);
+
+  it.each([false, true])("refuses arrays whose bytes are gone, also where there is a hook: %s", (hook) => {
+    const heap = grownHeap(palloc, [0], { sys: hook ? { used() {} } : {} });
+    const before = heap.snapshot();
+    const gone = (length: number) => {
+      const detached = new Float64Array(length);
+      detach(detached.buffer);
+      const shrunk = resizable(8 * length + 8);
+      const views = [new Float64Array(shrunk, 8, length), new Float64Array(shrunk, 8)];
+      shrunk.resize(4);
+      return [detached, ...views];
+    };
+    for (const [name, good, bad] of [
+      ["ops", new Float64Array(2), gone(4)],
+      ["results", Float64Array.from(alloc(1)), gone(2)],
+    ] as const) {
+      for (const view of bad) {
+        const call = () => (name === "ops" ? heap.run(view, good) : heap.run(good, view));
+        const names = [`${name} must have its bytes`, "detached, or shrunk"];
+        refused(call, { error: TypeError, names }, name);
+      }
+    }
+    sameBytes(heap.snapshot(), before, "state");
+  });
+
+  it.each(["detaches", "shrinks"])("says at once that a hook that %s results has lost one", (how) => {
+    for (const count of [2, 1]) {
+      const buffer = resizable(8 * 2 * count);
+      const used = () => (how === "shrinks" ? buffer.resize(8) : detach(buffer));
+      const heap = grownHeap(palloc, [0], { sys: { used } });
+      const ops = Float64Array.from([alloc(3), alloc(4)].slice(0, count).flat());
+      const names = ["operation 0 of the batch: results must keep its bytes", "value 0, scavenged 24576"];
+      const call = () => heap.run(ops, new Float64Array(buffer));
+      refused(call, { error: TypeError, names }, `${count} operations`);
+      expect(heap.stats()).toMatchObject({ allocs: 1, inUse: 3 * PAGE });
+      heap.check();
+    }
+  });
+
+  it("carries out all operations though a hook takes their bytes away, or what is beyond the results", () => {
+    const ops = Float64Array.from(numbers);
+    const room = resizable(8 * (2 * rows.length + 5));
+    const sys = {
+      used: () => {
+        if (ops.length) detach(ops.buffer);
+        room.resize(8 * 2 * rows.length);
+      },
+    };
+    const heap = grownHeap(palloc, [0], { sys });
+    heap.run(ops, new Float64Array(room), { caches: [undefined], grow: true });
+    expect([...new Float64Array(room)]).toEqual(plainly());
+  });
+
+  it.each([false, true])(
+    "reads all operations before it writes a result, also where there is a hook: %s",
+    (hook) => {
+      const want = plainly();
+      const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+      for (const make of [(bytes: number) => new ArrayBuffer(bytes), shared]) {
+        for (let at = 0; at <= numbers.length; at++) {
+          const arrays = (): [Float64Array, Float64Array] => {
+            const buffer = make(8 * (numbers.length + 2 * rows.length));
+            // A second view of the same memory, where it can have one.
+            const again = buffer instanceof ArrayBuffer ? buffer : structuredClone(buffer);
+            new Float64Array(buffer).set(numbers, Math.min(at, 2));
+            return [
+              new Float64Array(buffer, 8 * Math.min(at, 2), numbers.length),
+              new Float64Array(again, 8 * at, 2 * rows.length),
+            ];
+          };
+          expect(run(arrays, hook), `results ${at} numbers into the buffer`).toEqual(want);
+        }
+      }
+    },
+  );
+
+  it.each([false, true])(
+    "takes numbers as they are from a subclass, also where there is a hook: %s",
+    (hook) => {
+      const arrays = (): [Float64Array, Float64Array] => [
+        new Odd(Float64Array.from(numbers).buffer),
+        new Odd(new ArrayBuffer(8 * 2 * rows.length)),
+      ];
+      expect(run(arrays, hook)).toEqual(plainly());
+    },
+  );
 }
 
 function sizeTests({ palloc }: Subject): void {
