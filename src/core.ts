@@ -24,6 +24,7 @@ import {
   KIND_DEAD,
   LEAF_DATA,
   MAX_CHUNKS,
+  MAX_OWNERS,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
@@ -99,14 +100,17 @@ export class Core {
   /** What another thread can attach with, if the heap is shared. */
   readonly handle: PageAllocHandle | undefined;
 
-  /** @param lockTimeoutMs for a shared heap: how long calls wait for the lock */
+  /**
+   * Throws PageAllocError ERR_METADATA_FULL when a shared heap has no number left for its owner.
+   * @param lockTimeoutMs for a shared heap: how long calls wait for the lock
+   */
   constructor({ engine, region, regions, handle }: Home, sys: Sys, lockTimeoutMs: number) {
     this.engine = engine;
     this.regions = regions;
     this.region = region;
     this.handle = handle;
     this.sys = sys;
-    this.owner = handle ? Atomics.add(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2, 1) + 1 : 1;
+    this.owner = handle ? nextOwner(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2) : 1;
     this.lock = handle
       ? new SharedLock(engine.memory, region, this.owner, lockTimeoutMs)
       : new LocalLock(engine.memory, region);
@@ -307,6 +311,21 @@ export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lo
   engine.memory.i32[(region.at + HEADER_SHARED) >>> 2] = 1;
   engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);
+}
+
+/** Takes the next owner's number; never one that is taken, however many threads ask at once. */
+function nextOwner(i32: Int32Array, word: number): number {
+  for (let last = Atomics.load(i32, word); ; ) {
+    if (last >>> 0 >= MAX_OWNERS) {
+      const message =
+        `${MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its snapshot as a ` +
+        "new one";
+      throw new PageAllocError("ERR_METADATA_FULL", message);
+    }
+    const seen = Atomics.compareExchange(i32, word, last, last + 1);
+    if (seen === last) return last + 1;
+    last = seen;
+  }
 }
 
 /** What to say of a page that cannot be freed, by the engine's answer. */

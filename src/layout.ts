@@ -239,6 +239,8 @@ export const LOCK_HELD = 1;
 export const LOCK_WAITED = 2;
 /** How far the owner's number is up. */
 export const LOCK_OWNER_SHIFT = 2;
+/** The highest number of an owner: all bits that the word has for it. */
+export const MAX_OWNERS = -1 >>> LOCK_OWNER_SHIFT;
 
 // Journal: one entry.
 /** What is being done: JOURNAL_FREE, _COUNTS or _FIELDS until the entry is complete, then the sum of some other bits. */

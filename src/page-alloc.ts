@@ -167,7 +167,8 @@ export class PageAlloc {
   /**
    * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap of
    * the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
-   * TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE.
+   * TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE, or
+   * ERR_METADATA_FULL when 1,073,741,823 objects, this heap's first among them, have been attached.
    */
   static attach(
     handle: PageAllocHandle,

@@ -2,7 +2,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { HEADER_VERSION, VERSION } from "../../src/layout.ts";
+import { HEADER_OWNERS, HEADER_VERSION, MAX_OWNERS, VERSION } from "../../src/layout.ts";
 import { CHUNK, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";
@@ -48,6 +48,23 @@ function heapThatLosesTheLock(palloc: Palloc) {
   const heap = palloc.PageAlloc.attach(other.handle, { lockTimeoutMs: 20, sys });
   heap.resetScavengeAddr();
   return { heap, lock, hook };
+}
+
+/** Does `work` while the lock is held in the name of an object, unless it has been freed by then. */
+async function whileLocked(
+  { handle }: PageAlloc,
+  owner: number,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const lock = new HeapLock(handle);
+  lock.take(owner);
+  await work();
+  if (lock.holder === owner) lock.give();
+}
+
+/** Lets a heap have had that many owners. */
+function setOwners({ handle: { memory, at } }: PageAlloc, count: number): void {
+  new Int32Array("buffer" in memory ? memory.buffer : memory)[(at + HEADER_OWNERS) >>> 2] = count;
 }
 
 /** Calls that leave nothing of a heap as it was made. */
@@ -160,6 +177,24 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
+    it("the last numbers of owners are given to as many, however many ask at once", async () => {
+      const heap = sharedHeap(palloc);
+      setOwners(heap, MAX_OWNERS - 4);
+      const { handle } = heap;
+      await withHands(crew, 2, async (...hands) => {
+        const calls = hands.flatMap((hand) =>
+          Array.from({ length: 4 }, () => hand.call(theirs, { handle }, ["owner"])),
+        );
+        const settled = await Promise.allSettled(calls);
+        const owners = settled.map((each) =>
+          each.status === "fulfilled" ? each.value[0] : each.reason.code,
+        );
+        const last = [4, 3, 2, 1].map((n) => MAX_OWNERS + 1 - n);
+        expect(owners.sort()).toEqual([...last, ...Array(4).fill("ERR_METADATA_FULL")]);
+      });
+      heap.check();
+    });
+
     it("a hook that does not return holds nobody up", async () => {
       const heap = touchedHeap(palloc, [0, 2], { shared: true });
       heap.resetScavengeAddr();
@@ -197,6 +232,44 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.stats().inUse).toBe(4 * PAGE);
       expect(() => other.alloc(1)).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
       heap.check();
+    });
+
+    it("the last owner there can be does all that others do, and nobody comes after it", async () => {
+      const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
+      setOwners(heap, MAX_OWNERS - 1);
+      const why = {
+        error: "ERR_METADATA_FULL",
+        names: [`${MAX_OWNERS} heap objects`, "restore its snapshot"],
+      };
+      const used = () => {
+        refused(() => PageAlloc.attach(heap.handle), why, "attach within a hook");
+      };
+      const last = PageAlloc.attach(heap.handle, { lockTimeoutMs: 20, sys: { used } });
+      expect(last.owner).toBe(MAX_OWNERS);
+      const [mine, cache] = [heap.allocToCache(), last.allocToCache()];
+      expect([cache.alloc(2), last.alloc(1)]).toEqual([64 * PAGE, 128 * PAGE]);
+      await whileLocked(heap, last.owner, async () => {
+        const names = [`owner ${MAX_OWNERS} has it`, `recover(${MAX_OWNERS})`];
+        if (crew.platform !== "browser") refused(() => heap.alloc(1), locked(...names), "alloc");
+        await rejected(() => heap.allocAsync(1), locked(...names), "allocAsync");
+        refused(() => last.alloc(1), locked("another call"), "a call within another");
+        heap.recover(MAX_OWNERS);
+      });
+      expect([cache.empty, mine.empty]).toEqual([true, false]);
+      await whileLocked(heap, heap.owner, () =>
+        rejected(() => last.allocAsync(1), locked("owner 1 has it"), "allocAsync"),
+      );
+      const before = heap.snapshot();
+      for (const count of [MAX_OWNERS, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), -1]) {
+        setOwners(heap, count);
+        for (const { PageAlloc } of [wasm, ts])
+          refused(() => PageAlloc.attach(heap.handle), why, `after ${count}`);
+        setOwners(heap, MAX_OWNERS);
+      }
+      sameBytes(heap.snapshot(), before, "state");
+      const anew = PageAlloc.restore(before, { shared: true });
+      expect([anew.owner, PageAlloc.attach(anew.handle).owner]).toEqual([1, 2]);
+      for (const each of [heap, anew]) each.check();
     });
 
     it("promises wait for the lock where a call may not", async () => {
