@@ -1,6 +1,6 @@
 // A heap as ranges of pages by chunk: reading such a description, filling a heap from it, and giving one of a heap.
 
-import { integer, refuse } from "./args.ts";
+import { integer, isInteger, refuse } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
@@ -33,14 +33,15 @@ export function readRanges(
   const ranges = new Map<number, PageRange[]>();
   for (const [key, list] of Object.entries(given)) {
     const chunk = Number(key);
-    if (!/^\d+$/.test(key) || chunk > most) {
-      refuse(`a key of ${name}`, key, `an integer from 0 to ${most}`, "string");
+    if (String(chunk) !== key || !isInteger(chunk, 0, most)) {
+      refuse(`a key of ${name}`, key, `an integer from 0 to ${most}, in decimal digits`, "string");
     }
     const place = `${name}[${key}]`;
     if (!Array.isArray(list)) refuse(place, list, "an array of [first, count]");
     ranges.set(
       chunk,
-      list.map((range) => checkRange(place, range)),
+      // Holes in the list are not passed over.
+      Array.from(list, (range) => checkRange(place, range)),
     );
   }
   return ranges;

@@ -530,6 +530,14 @@ function fromTests({ PageAlloc }: Palloc): void {
     ["a chunk that is no number", { alloc: { one: [] } }, RangeError, "one"],
     ["a chunk of -1", { alloc: { "-1": [] } }, RangeError, "-1"],
     ["a chunk of 1.5", { alloc: { "1.5": [] } }, RangeError, "1.5"],
+    ...["07", "7.0", "7e0", "+7", " 7", "0x7", "", "Infinity"].map((key): (typeof cases)[number] => [
+      `a chunk of ${JSON.stringify(key)}, once more`,
+      { alloc: { 7: [], [key]: [[0, 1]] } },
+      RangeError,
+      `a key of state.alloc must be an integer from 0 to ${SPACE / CHUNK - 1}, in decimal digits, got ${JSON.stringify(key)}`,
+    ]),
+    // biome-ignore lint/suspicious/noSparseArray: that is what is wrong with it
+    ["ranges with a hole", { alloc: { 1: [[0, 1], , [3, 1]] } }, TypeError, "alloc"],
     ["a chunk beyond the space", { alloc: { [SPACE / CHUNK]: [] } }, RangeError, String(SPACE / CHUNK)],
   ];
   it.each(cases)("from: %s", (what, state, error, name) => {
