@@ -43,7 +43,7 @@ import {
 } from "./layout.ts";
 import { MEMORY_PAGE } from "./memory.ts";
 import { NEW, PageCache } from "./page-cache.ts";
-import { capHugePages, type PallocData } from "./palloc-data.ts";
+import { capHugePages, DataPlace, type PallocData } from "./palloc-data.ts";
 import {
   type ChunkRanges,
   describe,
@@ -116,6 +116,19 @@ export interface PageAllocStats {
   metadata: number;
 }
 
+/** Makes the inside of the next heap object, where options do not. Nobody outside can bring that about. */
+let coming: ((home: typeof PageAlloc) => Core) | undefined;
+
+/** The heap object that `construct` gives, with the inside that `make` makes, whatever a subclass passes on. */
+function heapOf<T>(make: (home: typeof PageAlloc) => Core, construct: () => T): T {
+  coming = make;
+  try {
+    return construct();
+  } finally {
+    coming = undefined;
+  }
+}
+
 /** Where a PageAlloc keeps its inside, for the other classes of the package. */
 export const CORE = Symbol("core");
 
@@ -148,11 +161,10 @@ export class PageAlloc {
    * An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it, ERR_NOT_ISOLATED when it
    * is to be shared where memory cannot be, ERR_WASM_UNAVAILABLE.
    */
-  constructor(options?: PageAllocOptions);
-  /** @internal */
-  constructor(options?: PageAllocOptions, make?: (home: typeof PageAlloc) => Core);
-  constructor(options?: PageAllocOptions, make = (home: typeof PageAlloc) => makeCore(home, options)) {
-    this[CORE] = make(new.target);
+  constructor(options?: PageAllocOptions) {
+    const make = coming;
+    coming = undefined;
+    this[CORE] = make ? make(new.target) : makeCore(new.target, options);
   }
 
   /**
@@ -177,9 +189,10 @@ export class PageAlloc {
     const given = readOptions("options", options, ["lockTimeoutMs", "sys"]);
     const { lockTimeoutMs } = readSharing(given);
     const sys = readSys(given.sys);
-    return new this(undefined, ({ sharedMemories }) => {
-      return new Core(sharedMemories.find(handle), sys, lockTimeoutMs);
-    });
+    return heapOf(
+      ({ sharedMemories }) => new Core(sharedMemories.find(handle), sys, lockTimeoutMs),
+      () => new this(),
+    );
   }
 
   /**
@@ -191,7 +204,10 @@ export class PageAlloc {
     snapshot: Uint8Array,
     options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
   ): PageAlloc {
-    const heap = new this(undefined, (home) => makeCore(home, options, unseal(snapshot)));
+    const heap = heapOf(
+      (home) => makeCore(home, options, unseal(snapshot)),
+      () => new this(),
+    );
     return heap.#filled(() => {
       heap.check();
       heap[CORE].locked((core) => core.dropRecords());
@@ -373,7 +389,7 @@ export class PageAlloc {
     }
     const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
-    return new PallocData({ engine: core.engine, address: () => core.at + offset });
+    return new PallocData(new DataPlace(core.engine, () => core.at + offset));
   }
 
   /** The whole state as ranges of pages by chunk index; the inverse of `from`. */

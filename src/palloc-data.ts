@@ -13,10 +13,15 @@ export interface PallocSum {
 }
 
 /** Where the bitmaps of a chunk lie. */
-export interface DataPlace {
+export class DataPlace {
   readonly engine: Engine;
-  /** Address of the PallocData now; a heap's state may move. Throws when it is gone. */
   readonly address: () => number;
+
+  /** @param address gives the address of the PallocData now, as a heap's state may move; throws when it is gone */
+  constructor(engine: Engine, address: () => number) {
+    this.engine = engine;
+    this.address = address;
+  }
 }
 
 /** 512 bits; bit i belongs to page i. */
@@ -82,7 +87,8 @@ export class PallocData {
   constructor();
   /** @internal */
   constructor(place?: DataPlace);
-  constructor(place: DataPlace = standalone(new.target.instance())) {
+  constructor(given?: DataPlace) {
+    const place = given instanceof DataPlace ? given : standalone(new.target.instance());
     this.#place = place;
     this.alloc = new PageBits(place, 0);
     this.scavenged = new PageBits(place, DATA_SCAVENGED);
@@ -175,7 +181,7 @@ function checkRange(i: number, n: number): void {
 /** A zeroed PallocData in linear memory, which is given back when the place is collected. */
 function standalone({ engine, regions }: Instance): DataPlace {
   let at = 0;
-  const place = { engine, address: () => at };
+  const place = new DataPlace(engine, () => at);
   const region = regions.alloc(DATA_BYTES);
   regions.freeWith(place, region);
   at = region.at;

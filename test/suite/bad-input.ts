@@ -254,6 +254,7 @@ export function badInputSuite(subject: Subject): void {
     stateTests(palloc, bench, unchanged);
     fromTests(palloc);
     restoreTests(palloc);
+    insideTests(palloc);
     traceTests(subject);
   });
 }
@@ -562,6 +563,41 @@ function restoreTests({ PageAlloc }: Palloc): void {
     const snapshot = new PageAlloc().snapshot();
     const options = { sys: { used: 1 } } as never;
     refused(() => PageAlloc.restore(snapshot, options), { error: TypeError, names: ["sys.used"] }, "restore");
+  });
+}
+
+function insideTests(palloc: Palloc): void {
+  const { PageAlloc, PallocData } = palloc;
+
+  it("what a constructor does not ask for is not looked at", () => {
+    const calls: unknown[] = [];
+    const more = [5, {}, { engine: {}, address: () => 0 }, (...args: unknown[]) => calls.push(args)];
+    for (const value of more) {
+      const Heap = PageAlloc as unknown as new (...args: unknown[]) => PageAlloc;
+      const heap = new Heap({}, value);
+      heap.grow(0, CHUNK);
+      expect(heap.alloc(2)).toBe(0);
+      const Data = PallocData as unknown as new (...args: unknown[]) => PallocData;
+      const data = new Data(value);
+      data.allocRange(0, 7);
+      expect(data.summarize()).toEqual({ start: 0, max: 505, end: 505 });
+    }
+    expect(calls).toEqual([]);
+  });
+
+  it("restore gives the heap that it is asked for of a subclass too, whatever that passes on", () => {
+    class Mine extends PageAlloc {
+      constructor(options?: ConstructorParameters<typeof PageAlloc>[0]) {
+        super({ ...options, pageSize: 4096 });
+      }
+    }
+    const snapshot = PageAlloc.from({ alloc: { 1: [[0, 7]] } }).snapshot();
+    const heap = Mine.restore(snapshot);
+    expect(heap).toBeInstanceOf(Mine);
+    sameBytes(heap.snapshot(), snapshot, "restored");
+    expect([new Mine().pageSize, new PageAlloc().pageSize]).toEqual([4096, PAGE]);
+    refused(() => Mine.restore(snapshot.subarray(4)), { error: "ERR_CORRUPT", names: [] }, "restore");
+    expect(new PageAlloc().pageSize).toBe(PAGE);
   });
 }
 

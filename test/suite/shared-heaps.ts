@@ -606,6 +606,17 @@ export function sharedHeapsSuite(crew: Crew): void {
     const attach = (given: never) => PageAlloc.attach(sharedHeap(palloc).handle, given);
     takerTests([["attach", "options", { lockTimeoutMs: 1, sys: {} }, attach]]);
 
+    it("a subclass attaches, whatever it passes on", () => {
+      class Mine extends PageAlloc {
+        constructor() {
+          super({ pageSize: 4096 });
+        }
+      }
+      const heap = sharedHeap(palloc);
+      const other = Mine.attach(heap.handle);
+      expect([other.pageSize, other.owner, other.alloc(1)]).toEqual([PAGE, 2, 3 * PAGE]);
+    });
+
     it("it is refused in a page that is not isolated, with what to do", () => {
       const names = ["Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp"];
       vi.stubGlobal("crossOriginIsolated", false);
