@@ -147,7 +147,11 @@ const otherArguments = ({ PageAlloc, PageCache, fillAligned }: Palloc): Argument
     optional(power("new PageAlloc", "physPageSize", option("physPageSize"), 1, 64 * 8192)),
     optional(allowing(power("new PageAlloc", "physHugePageSize", option("physHugePageSize"), 1, 2 ** 48), 0)),
     optional(count("new PageAlloc", "heapAddrBits", option("heapAddrBits"), 32, 48)),
-    wrong("shared", [null, "yes", 1, 0, {}]),
+    optional(count("new PageAlloc", "metadataLimit", option("metadataLimit"), 2 ** 16, 2 ** 30)),
+    optional(
+      allowing(count("new PageAlloc", "lockTimeoutMs", option("lockTimeoutMs"), 0, Infinity), Infinity),
+    ),
+    wrong("shared", [null, "yes", 1, 0, {}, Object(true)]),
     wrong("sys", [null, "x", 1, () => 1]),
     {
       ...wrong("sys.unused", []),
@@ -253,6 +257,8 @@ export function badInputSuite(subject: Subject): void {
     optionsTests(palloc);
     stateTests(palloc, bench, unchanged);
     fromTests(palloc);
+    promiseTests(bench);
+    zeroTests(palloc, bench);
     restoreTests(palloc);
     insideTests(palloc);
     traceTests(subject);
@@ -563,6 +569,64 @@ function restoreTests({ PageAlloc }: Palloc): void {
     const snapshot = new PageAlloc().snapshot();
     const options = { sys: { used: 1 } } as never;
     refused(() => PageAlloc.restore(snapshot, options), { error: TypeError, names: ["sys.used"] }, "restore");
+  });
+}
+
+function promiseTests(bench: () => Bench): void {
+  type Make = (heap: PageAlloc, value: never) => Promise<unknown>;
+  const counts = [...NOT_COUNTS, Infinity];
+  it.each<[call: string, name: string, make: Make, types: readonly unknown[], ranges: readonly unknown[]]>([
+    ["allocAsync", "npages", (heap, v) => heap.allocAsync(v), NOT_NUMBERS, [0, ...counts]],
+    ["freeAsync", "base", (heap, v) => heap.freeAsync(v, 1), NOT_NUMBERS, [SPACE, ...counts]],
+    ["freeAsync", "npages", (heap, v) => heap.freeAsync(CHUNK, v), NOT_NUMBERS, [0, ...counts]],
+    [
+      "scavengeAsync",
+      "nbytes",
+      (heap, v) => heap.scavengeAsync(v),
+      withoutUndefined(NOT_NUMBERS),
+      NOT_COUNTS,
+    ],
+    ["callAsync", "call", (heap, v) => heap.callAsync(v), [...NOT_OBJECTS, undefined, {}], []],
+  ])("%s: %s", async (call, name, make, types, ranges) => {
+    const { heap } = bench();
+    const before = heap.snapshot();
+    for (const value of [...types, ...ranges]) {
+      const error = types.includes(value) ? TypeError : RangeError;
+      const names = [name, printed(value)];
+      await rejected(() => make(heap, value as never), { error, names }, `${call} with ${printed(value)}`);
+    }
+    sameBytes(heap.snapshot(), before, call);
+  });
+}
+
+function zeroTests({ PageAlloc, PallocData, Op }: Palloc, bench: () => Bench): void {
+  it("takes -0 for 0 wherever that may stand", () => {
+    const heap = new PageAlloc({ physHugePageSize: -0, lockTimeoutMs: -0 });
+    const same = new PageAlloc({ physHugePageSize: 0 });
+    for (const [each, zero] of [
+      [heap, -0],
+      [same, 0],
+    ] as const) {
+      each.grow(zero, CHUNK);
+      each.allocRange(zero, 9);
+      each.free(zero, 3);
+      each.scavengeRange(zero, 2);
+      each.resetScavengeAddr();
+      expect([each.scavenge(zero), each.scavengeOne(zero)]).toEqual([0, PAGE]);
+      const results = new Float64Array(8).fill(7);
+      const ops = [Op.alloc, 2, -1, 0, Op.freeResult, 1, zero, zero, Op.free, 1, PAGE, zero];
+      each.run(Float64Array.from([...ops, Op.allocRange, 1, zero, 0]), results);
+      expect([...results.map(Math.abs)]).toEqual([0, 2 * PAGE, 0, 0, PAGE, 0, 0, 0]);
+      expect(each.chunk(zero).alloc.get(zero)).toBe(true);
+      each.check();
+    }
+    sameBytes(heap.snapshot(), same.snapshot(), "state");
+    const data = new PallocData();
+    data.allocRange(-0, 3);
+    data.freeRange(-0, 1);
+    expect(data.find(1, -0)).toEqual({ index: 0, searchIdx: 0 });
+    expect(data.findScavengeCandidate(-0, 1, -0, -0)).toEqual({ start: 63, npages: 1 });
+    refused(() => bench().heap.alloc(-0), { error: RangeError, names: ["npages", "got 0"] }, "alloc");
   });
 }
 

@@ -1,6 +1,9 @@
 // Values that an argument must refuse, and the proof that a call did refuse them, in so many words, and did nothing.
 import { same } from "./same.ts";
 
+/** An object that would pass for a number or a bigint where it is converted. */
+const convertible = (value: unknown) => ({ valueOf: () => value, toString: () => String(value) });
+
 /** Values of every type but a number. */
 export const NOT_NUMBERS: readonly unknown[] = [
   undefined,
@@ -13,6 +16,8 @@ export const NOT_NUMBERS: readonly unknown[] = [
   [1],
   () => 1,
   Symbol("one"),
+  Object(1),
+  convertible(1),
 ];
 /** Values of every type but a bigint. */
 export const NOT_BIGINTS: readonly unknown[] = [
@@ -25,6 +30,8 @@ export const NOT_BIGINTS: readonly unknown[] = [
   [1n],
   () => 1n,
   Symbol("one"),
+  Object(1n),
+  convertible(1n),
 ];
 /** Values that are no options, no heap, no state. */
 export const NOT_OBJECTS: readonly unknown[] = [null, "x", true, 1, 1n, Symbol("x")];
