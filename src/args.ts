@@ -97,6 +97,12 @@ function distance(from: string, to: string): number {
   return row[to.length];
 }
 
+/** What all typed arrays have, whatever a subclass says instead. */
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const [tagOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, "buffer", "byteOffset", "length"].map(
+  (name) => Object.getOwnPropertyDescriptor(typedArray, name)?.get as () => never,
+);
+
 /**
  * A view of a typed array, of the fixed length that it has now, whatever a subclass makes of its getters and methods; it is
  * of length 0 once its buffer has been detached, or shrunk below its end. Throws TypeError.
@@ -106,13 +112,11 @@ export function viewOf<T>(
   value: T,
   View: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => T,
 ): T {
-  const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-  const get = (property: PropertyKey) => Reflect.get(typedArray, property, value);
-  if (get(Symbol.toStringTag) !== View.name) refuse(name, value, `a ${View.name}`);
+  if (tagOf.call(value) !== View.name) refuse(name, value, `a ${View.name}`);
   try {
     // Does nothing but throw where the bytes are gone.
     typedArray.keys.call(value);
-    return new View(get("buffer"), get("byteOffset"), get("length"));
+    return new View(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
   } catch {
     throw new TypeError(
       `${name} must have its bytes, but its buffer has been detached, or shrunk below its end`,
