@@ -226,8 +226,10 @@ export class Core {
 
   /** Ends this object's use of the heap, which is gone unless it is shared. */
   close(): void {
-    if (this.regions) this.regions.free(this.region);
-    else this.region.at = 0;
+    const { region, regions } = this;
+    if (!region.at) return;
+    regions?.free(region);
+    region.at = 0;
   }
 
   /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
