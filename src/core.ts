@@ -229,10 +229,13 @@ export class Core {
     return this.recordsOf(this.owner).some((ref) => this.get(ref + RECORD_KIND) !== KIND_CACHE);
   }
 
-  /** Ends this object's use of the heap, which is gone unless it is shared. */
+  /** Ends this object's use of the heap, which is gone unless others can have it. */
   close(): void {
-    if (this.regions) this.regions.free(this.region);
-    else this.region.at = 0;
+    const { region, regions } = this;
+    if (!region.at) return;
+    regions?.free(region);
+    region.giveBack?.();
+    region.at = 0;
   }
 
   /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
@@ -305,6 +308,7 @@ export function coreOf({ engine, regions }: Instance, state: Int32Array, sys: Sy
 export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lockTimeoutMs: number): Core {
   const { engine, region } = place;
   if (state.byteLength > region.bytes || !engine.memory.reach(region.at + state.byteLength)) {
+    region.giveBack?.();
     throw memoryFull(state.byteLength);
   }
   engine.memory.i32.set(state, region.at >>> 2);

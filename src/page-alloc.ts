@@ -454,11 +454,13 @@ export class PageAlloc {
   }
 
   /**
-   * What `attach` needs in another thread; post it there. Throws PageAllocError ERR_NOT_SHARED for a heap that is not
-   * shared.
+   * What `attach` needs in another thread; post it there. From its first use on, the heap is there for as long as anybody
+   * has the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
    */
   get handle(): PageAllocHandle {
-    return this.#shared().handle as PageAllocHandle;
+    const core = this.#shared();
+    core.region.giveBack = undefined;
+    return core.handle as PageAllocHandle;
   }
 
   /** This object's number among all that are or were attached to the heap, 1 or more: what `recover` wants, elsewhere. */
@@ -525,8 +527,8 @@ export class PageAlloc {
   /**
    * Ends this object's use of the heap; any later use of it, of its page caches and of its chunks' views throws
    * ERR_DISPOSED. A heap that is not shared is gone, and its bookkeeping given back, which also happens when it is
-   * collected. A shared heap stays for all others that are attached; this object's page caches are flushed. Throws
-   * PageAllocError ERR_LOCKED from within one of the object's own hooks.
+   * collected; so is a shared one whose `handle` was never read. Else a shared heap stays for all others that are attached;
+   * this object's page caches are flushed. Throws PageAllocError ERR_LOCKED from within one of the object's own hooks.
    */
   dispose(): void {
     const core = this[CORE];

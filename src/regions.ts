@@ -27,6 +27,8 @@ export interface Region {
   at: number;
   /** Bytes, a multiple of 1024. */
   bytes: number;
+  /** For a shared heap, lets another have the place; not there where threads may be attached, or may yet be. */
+  giveBack?: () => void;
 }
 
 /** Hands out the linear memory of one engine. */

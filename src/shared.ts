@@ -1,12 +1,13 @@
 // Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never moved,
 // since workers read it without the lock; so each has as much address space set aside as its bookkeeping may ever take,
 // of which only what it uses is memory. The heaps that one thread makes follow one another in one shared memory until that
-// is full. Nothing is given back to it: shared memory goes when all workers have let go of it.
+// is full. A place is used again only if the handle of its heap was never read: a handle may have been posted anywhere, and
+// is good for as long as anybody has it. The rest goes with the whole memory, when all threads have let go of it.
 
 import { isInteger, refuse } from "./args.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError } from "./errors.ts";
-import { HEADER_BYTES, HEADER_MAGIC, HEADER_ROOM, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
+import { HEADER_MAGIC, HEADER_ROOM, HEADER_USED, HEADER_VERSION, MAGIC, VERSION } from "./layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 import { memoryFull, type Region } from "./regions.ts";
 import { ofVersion } from "./snapshot.ts";
@@ -31,13 +32,24 @@ export interface SharedPlace {
   readonly region: Region;
 }
 
+/**
+ * Where a heap can be. Weak, since one that is not used must not keep its memory, and all the dead heaps in it, from being
+ * collected.
+ */
+interface Spot {
+  readonly weak: WeakRef<SharedMemory>;
+  readonly at: number;
+}
+
 /** The shared memories of one entry of the package. */
 export class SharedMemories {
   readonly #engineOn: (memory: SharedMemory) => Engine;
   /** One engine for each memory, however many heaps there are in it. */
   readonly #engines = new WeakMap<SharedMemory, Engine>();
-  /** The memory that new heaps are put in, and the first address that is free there. */
-  #memory: SharedMemory | undefined;
+  /** Spots that were given back, by their bytes. */
+  readonly #free: Record<number, Spot[]> = {};
+  /** The memory that further spots are in, and the first address that is free there. */
+  #weak: Spot["weak"] | undefined;
   #next = 0;
 
   /** @param engineOn makes an engine that works on shared memory */
@@ -46,20 +58,36 @@ export class SharedMemories {
   }
 
   /**
-   * Sets that many bytes aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory cannot be shared, or
-   * ERR_METADATA_FULL.
+   * Sets that many bytes of address space aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory cannot
+   * be shared, or ERR_METADATA_FULL.
    */
   place(bytes: number): SharedPlace {
     mustBeIsolated();
-    if (!this.#memory || this.#next + bytes > MEMORY_PAGE * MEMORY_PAGES_MAX) {
-      this.#memory = createShared();
+    this.#free[bytes] ??= [];
+    const free = this.#free[bytes];
+    for (;;) {
+      const spot = free.pop() ?? this.#fresh(bytes);
+      const memory = spot.weak.deref();
+      if (!memory) continue;
+      const { at } = spot;
+      const engine = this.#engine(memory);
+      const giveBack = () => {
+        // As new memory is: a walk without the lock must never come upon nodes of another heap.
+        engine.memory.u8.fill(0, at, at + engine.memory.i32[(at + HEADER_USED) >>> 2]);
+        free.push(spot);
+      };
+      return { engine, handle: { memory, at, bytes }, region: { at, bytes, giveBack } };
+    }
+  }
+
+  /** A spot that no heap has been at. */
+  #fresh(bytes: number): Spot {
+    if (!this.#weak?.deref() || this.#next + bytes > MEMORY_PAGE * MEMORY_PAGES_MAX) {
+      this.#weak = new WeakRef(createShared());
       this.#next = MEMORY_PAGE;
     }
-    const handle = { memory: this.#memory, at: this.#next, bytes };
-    const engine = this.#engine(this.#memory);
-    if (!engine.memory.reach(handle.at + HEADER_BYTES)) throw memoryFull(HEADER_BYTES);
     this.#next += bytes;
-    return { engine, handle, region: { at: handle.at, bytes } };
+    return { weak: this.#weak, at: this.#next - bytes };
   }
 
   /** The place that a handle shows. Throws TypeError when it is none. */

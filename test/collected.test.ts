@@ -52,6 +52,31 @@ describe.each<[string, Palloc]>([
     expect(engineBytes(palloc)).toBe(bytes);
   });
 
+  it("shared memory in which nobody has a heap or a handle any more", async () => {
+    const one = () => {
+      const [read, unread] = [0, 1].map(() => grownHeap(palloc, [0], { shared: true }));
+      unread.dispose();
+      const { memory } = read.handle;
+      read.dispose();
+      return new WeakRef(memory);
+    };
+    const memory = one();
+    await collect();
+    expect(memory.deref()).toBe(undefined);
+    expect(grownHeap(palloc, [0], { shared: true }).alloc(1)).toBe(0);
+  });
+
+  it("but not where a handle is left", async () => {
+    const handle = (() => {
+      using heap = grownHeap(palloc, [0], { shared: true });
+      heap.alloc(3);
+      return heap.handle;
+    })();
+    await collect();
+    for (let k = 0; k < 200; k++) grownHeap(palloc, [k], { shared: true }).alloc(512);
+    expect(palloc.PageAlloc.attach(handle).alloc(1)).toBe(3 * 8192);
+  });
+
   it("a view of a heap's chunk keeps the heap", async () => {
     const chunk = grownHeap(palloc, [3]).chunk(3);
     await collect();

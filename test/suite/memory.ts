@@ -169,6 +169,28 @@ function disposeTests({ palloc }: Subject): void {
     expect(grownHeap(palloc, [1]).alloc(1)).toBe(CHUNK);
   });
 
+  it("while the heap is being described gives its memory back once", () => {
+    const made: PageAlloc[] = [];
+    class Early extends palloc.PageAlloc {
+      constructor() {
+        super();
+        made.push(this);
+      }
+    }
+    const state = {
+      alloc: {
+        get 0() {
+          made[0].dispose();
+          return [];
+        },
+      },
+    };
+    expect(() => Early.from(state)).toThrow(disposed);
+    const heaps = Array.from({ length: 100 }, () => grownHeap(palloc, [1]));
+    for (const heap of heaps) heap.check();
+    for (const heap of heaps) heap.dispose();
+  });
+
   it("comes with `using`", () => {
     let inner: PageAlloc;
     {

@@ -2,8 +2,15 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { HEADER_OWNERS, HEADER_VERSION, MAX_OWNERS, VERSION } from "../../src/layout.ts";
-import { CHUNK, PAGE, touchedHeap, visible } from "../support/heaps.ts";
+import {
+  HEADER_BYTES,
+  HEADER_OWNERS,
+  HEADER_VERSION,
+  LEAF_DATA,
+  MAX_OWNERS,
+  VERSION,
+} from "../../src/layout.ts";
+import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";
 import type { PageAlloc, Palloc } from "../support/subject.ts";
@@ -82,6 +89,17 @@ function use(heap: PageAlloc): void {
   heap.scavengeOne();
   heap.scavenge(20 * PAGE);
   heap.allocRange(1000 * CHUNK + 5 * PAGE, 9);
+}
+
+/** A shared heap of one chunk, whose handle has not been read. */
+const unread = (palloc: Palloc) => grownHeap(palloc, [0], { shared: true });
+
+/** Where heaps that begin with chunk 0 are: in which memory, and at what address, which no handle has to be read for. */
+function placesOf(heaps: PageAlloc[]): [memory: ArrayBufferLike, at: number][] {
+  return heaps.map((heap) => {
+    const { buffer, byteOffset } = heap.chunk(0).alloc.words;
+    return [buffer, byteOffset - LEAF_DATA - HEADER_BYTES];
+  });
 }
 
 export function sharedHeapsSuite(crew: Crew): void {
@@ -452,6 +470,107 @@ export function sharedHeapsSuite(crew: Crew): void {
       );
       heap.check();
       expect(heap.stats().sys).toBe(400 * CHUNK);
+    });
+
+    it("leaves its place to the next if nobody has read its handle, however many there were at once", () => {
+      const round = () => Array.from({ length: 150 }, () => unread(palloc));
+      const first = round();
+      const before = placesOf(first);
+      for (const heap of first) heap.dispose();
+      const wrong = { alloc: { 0: [[0, 513]] } } as const;
+      for (let k = 0; k < 1000; k++) {
+        unread(palloc).dispose();
+        expect(() => PageAlloc.from(wrong, { shared: true })).toThrow(RangeError);
+      }
+      const second = round();
+      const after = placesOf(second);
+      const same = before.map(([memory, at]) =>
+        after.filter((place) => place[0] === memory && place[1] === at),
+      );
+      expect(same.map((places) => places.length)).toEqual(before.map(() => 1));
+      for (const heap of second) heap.dispose();
+    });
+
+    it("that does not fit in its place leaves it to the next", () => {
+      const options = { shared: true, metadataLimit: 2 ** 16 };
+      const large = new PageAlloc();
+      large.grow(0, 1000 * CHUNK);
+      const snapshot = large.snapshot();
+      const heap = grownHeap(palloc, [0], options);
+      const before = placesOf([heap]);
+      heap.dispose();
+      refused(
+        () => PageAlloc.restore(snapshot, options),
+        { error: "ERR_METADATA_FULL", names: [] },
+        "restore",
+      );
+      expect(placesOf([grownHeap(palloc, [0], options)])).toEqual(before);
+    });
+
+    it("finds nothing of the heap that had its place before", () => {
+      const old = unread(palloc);
+      use(old);
+      const bytes = old.stats().metadata;
+      const before = placesOf([old]);
+      old.dispose();
+      const heap = unread(palloc);
+      expect(placesOf([heap])).toEqual(before);
+      const plain = grownHeap(palloc, [0]);
+      sameBytes(heap.snapshot(), plain.snapshot(), "snapshot");
+      const [[memory, at]] = before;
+      const used = heap.stats().metadata;
+      expect(new Uint8Array(memory, at + used, bytes - used).every((byte) => byte === 0)).toBe(true);
+      for (const each of [heap, plain]) use(each);
+      sameBytes(heap.snapshot(), plain.snapshot(), "snapshot after the same calls");
+      heap.check();
+    });
+
+    it("keeps its place for good once its handle has been read, whoever is done with it", () => {
+      const heap = sharedHeap(palloc);
+      const { handle } = heap;
+      const other = PageAlloc.attach(handle);
+      const lent = other.handle;
+      other.dispose();
+      heap.dispose();
+      PageAlloc.attach(lent).dispose();
+      const others = Array.from({ length: 200 }, () => unread(palloc));
+      const again = PageAlloc.attach(handle);
+      expect([again.owner, again.alloc(1)]).toEqual([4, 3 * PAGE]);
+      const [[memory, at]] = placesOf([again]);
+      expect(placesOf(others).filter((place) => place[0] === memory && place[1] === at)).toEqual([]);
+      for (const each of others) each.dispose();
+    });
+
+    it("is not to be attached to where none is any more", () => {
+      const heap = unread(palloc);
+      const [[memory, at]] = placesOf([heap]);
+      const attach = () => ts.PageAlloc.attach({ memory: memory as SharedArrayBuffer, at, bytes: 2 ** 26 });
+      expect(attach().owner).toBe(2);
+      heap.dispose();
+      refused(attach, { error: TypeError, names: ["handle"] }, "attach");
+    });
+
+    it("that is disposed of while it is being described leaves its place once", () => {
+      const made: PageAlloc[] = [];
+      class Early extends PageAlloc {
+        constructor(options?: ConstructorParameters<typeof PageAlloc>[0]) {
+          super(options);
+          made.push(this);
+        }
+      }
+      const state = {
+        alloc: {
+          get 0() {
+            made[0].dispose();
+            return [];
+          },
+        },
+      };
+      expect(() => Early.from(state, { shared: true })).toThrow(
+        expect.objectContaining({ code: "ERR_DISPOSED" }),
+      );
+      const [one, two] = placesOf([unread(palloc), unread(palloc)]);
+      expect(one).not.toEqual(two);
     });
 
     it("recover wants the number of another object", () => {
