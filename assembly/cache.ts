@@ -5,11 +5,8 @@ import {
   CHUNK_PAGES,
   CHUNK_SHIFT,
   DATA_SCAVENGED,
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_RELEASED,
   JOURNAL_CACHE,
+  JOURNAL_COUNTED,
   JOURNAL_DROP,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
@@ -25,24 +22,22 @@ import {
   RECORD_INDEX,
   RECORD_SCAV,
 } from "../src/layout";
-import { apply } from "./apply";
-import { count, countTaken, lowerSearch, setSearch, total } from "./fields";
+import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./find";
-import { findFree } from "./heap";
-import { close, open, openWhole, write } from "./journal";
-import { planDrop, planRecord } from "./record";
+import { findFree, moveSearch } from "./heap";
+import { write } from "./journal";
+import { markBlock } from "./mark";
+import { dropRecord, makeRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
 /**
  * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free page.
- * Returns its ref; 0, with no cache made, when there is no free page.
+ * Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an index.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
-  if (ref) open(heap);
-  else openWhole(heap);
   const page = findFree(heap, 1);
   if (page < 0) {
-    close(heap);
+    moveSearch(heap);
     return 0;
   }
   const chunk = <u32>(page >> CHUNK_SHIFT);
@@ -50,17 +45,18 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const leaf = leafOf(heap, chunk);
   const word = dataOf(leaf, chunk) + (index >> 3);
   const cache = ~load<u64>(word);
-  const scav = load<u64>(word, DATA_SCAVENGED);
-  setSearch(heap, chunk, index + CACHE_PAGES - 1);
-  countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
-  total(heap, 1, HEADER_ALLOCS);
+  let op: u32 = JOURNAL_REFILL | JOURNAL_COUNTED;
+  if (!ref) {
+    ref = makeRecord(heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
+    op |= JOURNAL_NEW;
+  }
+  store<u32>(heap, ref, JOURNAL_REF);
   store<u64>(heap, cache, JOURNAL_CACHE);
-  store<u64>(heap, scav, JOURNAL_SCAV);
-  if (ref) store<u32>(heap, ref, JOURNAL_REF);
-  const filled = ref ? ref : planRecord(heap, KIND_CACHE, owner);
-  write(heap, ref ? JOURNAL_REFILL : JOURNAL_REFILL | JOURNAL_NEW, chunk, index, CACHE_PAGES);
-  apply(heap, leaf);
-  return filled;
+  store<u64>(heap, load<u64>(word, DATA_SCAVENGED) & cache, JOURNAL_SCAV);
+  write(heap, op, chunk, index, CACHE_PAGES);
+  markBlock(heap, leaf, chunk, index, cache, true);
+  commitRefill(heap, leaf, op, chunk, index, ((<i64>chunk) << CHUNK_SHIFT) + index + (CACHE_PAGES - 1));
+  return ref;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
@@ -81,28 +77,33 @@ export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
 export function flush(heap: usize, ref: u32): u32 {
   const record = heap + ref;
   const cache = load<u64>(record, RECORD_CACHE);
-  const chunk = load<u32>(record, RECORD_CHUNK);
-  const index = load<u32>(record, RECORD_INDEX);
-  let op: u32 = JOURNAL_DROP;
-  let leaf: usize = 0;
   if (cache) {
-    leaf = mappedLeafOf(heap, chunk);
+    const chunk = load<u32>(record, RECORD_CHUNK);
+    const index = load<u32>(record, RECORD_INDEX);
+    const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if ((load<u64>(dataOf(leaf, chunk) + (index >> 3)) & cache) != cache) return RANGE_MISMATCH;
-  }
-  openWhole(heap);
-  if (cache) {
-    const scav = load<u64>(record, RECORD_SCAV) & cache;
-    op |= JOURNAL_FLUSH;
+    store<u32>(heap, ref, JOURNAL_REF);
     store<u64>(heap, cache, JOURNAL_CACHE);
-    store<u64>(heap, scav, JOURNAL_SCAV);
-    lowerSearch(heap, chunk, index + <u32>ctz(cache));
-    count(heap, -(<u32>popcnt(cache)), HEADER_IN_USE);
-    count(heap, <u32>popcnt(scav), HEADER_RELEASED);
-    total(heap, 1, HEADER_FREES);
+    store<u64>(heap, load<u64>(record, RECORD_SCAV) & cache, JOURNAL_SCAV);
+    const op: u32 = JOURNAL_FLUSH | JOURNAL_DROP;
+    write(heap, op, chunk, index, CACHE_PAGES);
+    markBlock(heap, leaf, chunk, index, cache, false);
+    commitFlush(heap, leaf, op, chunk, index);
   }
-  planDrop(heap, ref);
-  write(heap, op, chunk, index, CACHE_PAGES);
-  apply(heap, leaf);
+  dropRecord(heap, ref, false);
   return RANGE_DONE;
+}
+
+/**
+ * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged. The
+ * region has room for a record and an index. Returns its ref.
+ */
+export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
+  const leaf = leafOf(heap, chunk);
+  const ref = makeRecord(heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
+  store<u64>(heap, cache, JOURNAL_CACHE);
+  store<u64>(heap, scav, JOURNAL_SCAV);
+  commitRefill(heap, leaf, JOURNAL_REFILL, chunk, index, -1);
+  return ref;
 }

@@ -8,48 +8,55 @@ import {
   CHUNK_SHIFT,
   DATA_SCAVENGED,
   FANOUT,
-  HEADER_ALLOCS,
   HEADER_CHUNKS,
   HEADER_END,
-  HEADER_FREES,
+  HEADER_HOLDS,
   HEADER_HUGE_PAGES,
-  HEADER_IN_USE,
-  HEADER_LAST_SCAVENGED,
   HEADER_MIN_PAGES,
+  HEADER_PAGES,
   HEADER_RELEASED,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
+  HEADER_SCAV_RESET,
   HEADER_SCAV_STRICT,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
   HEADER_START,
+  HEADER_TOP,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
+  JOURNAL_COUNTED,
+  JOURNAL_FIELDS,
   JOURNAL_MAP,
+  JOURNAL_MOVE,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
-  NO_CHUNK,
+  LEAF_BLOCKS,
+  LEAF_PARTIAL,
   NODE_SHAPE,
+  NO_CHUNK,
   RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
   SUM_FREE,
 } from "../src/layout";
-import { apply } from "./apply";
-import { popcntRange } from "./bits";
+import { clearRange, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
-import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
+import { commitPassed, commitRange } from "./commit";
+import { count, lowerSearch, setSearch } from "./fields";
 import { find } from "./find";
-import { close, open, openFree, openWhole, write } from "./journal";
-import { owned } from "./record";
-import { maxOf, setChunkSummary } from "./summary";
+import { close, saveAll, saveCounts, saveFields, write } from "./journal";
+import { markRange } from "./mark";
+import { isCached, isHeld } from "./record";
+import { maxOf, setChunkSummary, summarize } from "./summary";
 import {
   countScavenged,
   dataOf,
   descend,
   firstFree,
   growLeaf,
+  isPartial,
   leafOf,
   mappedLeafOf,
   sumOf,
@@ -57,78 +64,103 @@ import {
 } from "./tree";
 import { isMarked } from "./walk";
 
-/**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
- * the first free page seen.
- */
+/** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
+let search: i64 = 0;
+
+/** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
 export function findFree(heap: usize, npages: u32): i64 {
   const chunk = load<u32>(heap, HEADER_SEARCH_CHUNK);
+  search = (<i64>chunk) << CHUNK_SHIFT;
   if (chunk == NO_CHUNK) return -1;
   const index = load<u32>(heap, HEADER_SEARCH_INDEX);
   if (<u32>CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
     if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
-      store<u32>(heap, hit >> 16, HEADER_SEARCH_INDEX);
-      return ((<i64>chunk) << CHUNK_SHIFT) | (hit & 0xffff);
+      const page = search | (hit & 0xffff);
+      search |= hit >> 16;
+      return page;
     }
   }
+  search |= index;
   const page = descend(heap, npages);
-  if (page < 0 && npages == 1) setSearch(heap, NO_CHUNK, 0);
-  else if (firstFree > (((<i64>chunk) << CHUNK_SHIFT) | index))
-    setSearch(heap, <u32>(firstFree >> CHUNK_SHIFT), <u32>firstFree & (CHUNK_PAGES - 1));
+  if (page < 0 && npages == 1) search = (<i64>NO_CHUNK) << CHUNK_SHIFT;
+  else if (firstFree > search) search = firstFree;
   return page;
+}
+
+/** Moves searchAddr to where the latest `findFree` has seen that it may go. */
+export function moveSearch(heap: usize): void {
+  saveCounts(heap, 0);
+  setSearch(heap, <u32>(search >> CHUNK_SHIFT), <u32>search & (CHUNK_PAGES - 1));
+  close(heap);
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(heap: usize, npages: u32): f64 {
-  open(heap);
   const page = findFree(heap, npages);
-  close(heap);
+  moveSearch(heap);
   return <f64>page;
 }
 
-/** Takes pages that are free. */
-function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+/** Takes pages that are free, and moves searchAddr to page `to` unless that is -1. */
+function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, to: i64): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
-  countTaken(heap, npages, scavenged);
-  store<u32>(heap, scavenged, HEADER_LAST_SCAVENGED);
-  total(heap, 1, HEADER_ALLOCS);
-  write(heap, JOURNAL_CLAIM, chunk, index, npages);
-  apply(heap, leaf);
+  const op: u32 = JOURNAL_CLAIM | JOURNAL_COUNTED;
+  write(heap, op, chunk, index, npages);
+  markRange(heap, leaf, chunk, index, npages, true);
+  commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
 }
 
 /** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
 let firstLeaf: usize = 0;
 
-/** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
+/**
+ * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
+ * the RANGE_ answers.
+ */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   let answer: u32 = RANGE_DONE;
   firstLeaf = 0;
+  if (inUse && load<u32>(heap, HEADER_HOLDS) && isHeld(heap, chunk, index, npages)) answer = RANGE_OWNED;
   for (let left = npages; left; chunk++) {
     const n = min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
+    if (isPartial(leaf, chunk) && hasHole(dataOf(leaf, chunk), index, n)) return RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
     const whole = sumOf(leaf, chunk) == (inUse ? 0 : SUM_FREE);
     if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
+    else if (inUse && load<u32>(leaf, LEAF_BLOCKS) && !answer && isCached(heap, leaf, chunk, index, n)) {
+      answer = RANGE_OWNED;
+    }
     left -= n;
     index = 0;
   }
   return answer;
 }
 
+/** Whether any page of a range within a chunk is a hole. */
+function hasHole(data: usize, index: u32, npages: u32): bool {
+  for (let end = index + npages; index < end; ) {
+    const word = data + ((index >> 6) << 3);
+    const n = min(64 - (index & 63), end - index);
+    if (load<u64>(word) & load<u64>(word, DATA_SCAVENGED) & ((~(<u64>0) >> (64 - n)) << index)) return true;
+    index += n;
+  }
+  return false;
+}
+
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(heap: usize, npages: u32): f64 {
-  open(heap);
   const page = findFree(heap, npages);
   if (page < 0) {
-    close(heap);
+    moveSearch(heap);
     return -1;
   }
   const chunk = <u32>(page >> CHUNK_SHIFT);
-  take(heap, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages);
+  take(heap, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages, search);
   return <f64>page;
 }
 
@@ -136,8 +168,7 @@ export function alloc(heap: usize, npages: u32): f64 {
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, false);
   if (answer != RANGE_DONE) return answer;
-  open(heap);
-  take(heap, firstLeaf, chunk, index, npages);
+  take(heap, firstLeaf, chunk, index, npages, -1);
   return RANGE_DONE;
 }
 
@@ -145,13 +176,10 @@ export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u3
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
   if (answer != RANGE_DONE) return answer;
-  if (owned(heap, chunk, index, npages)) return RANGE_OWNED;
-  openFree(heap);
-  lowerSearch(heap, chunk, index);
-  count(heap, -npages, HEADER_IN_USE);
-  total(heap, 1, HEADER_FREES);
-  write(heap, JOURNAL_UNCLAIM, chunk, index, npages);
-  apply(heap, firstLeaf);
+  const op: u32 = JOURNAL_UNCLAIM | JOURNAL_COUNTED;
+  write(heap, op, chunk, index, npages);
+  markRange(heap, firstLeaf, chunk, index, npages, false);
+  commitRange(heap, firstLeaf, op, chunk, index, npages, 0, 0, -1, 0);
   return RANGE_DONE;
 }
 
@@ -164,22 +192,21 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   let unscavenged: u32 = 0;
   let runs: u32 = 0;
   let chunk = first;
-  for (let left = npages; left; chunk++) {
+  firstLeaf = mappedLeafOf(heap, first);
+  let leaf = firstLeaf;
+  for (let left = npages; ; ) {
     const n = min(left, CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(heap, chunk);
-    if (chunk == first) firstLeaf = leaf;
     const found = leaf ? countUnscavenged(dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
     left -= n;
+    if (!left) break;
     index = 0;
+    leaf = mappedLeafOf(heap, ++chunk);
   }
   if (!unscavenged) return 0;
-  openWhole(heap);
-  countReleased(heap, unscavenged, runs);
-  store<f64>(heap, scavEnd, HEADER_SCAV_END);
-  write(heap, JOURNAL_SCAVENGE, first, from, npages);
-  apply(heap, firstLeaf);
+  const op: u32 = JOURNAL_SCAVENGE | JOURNAL_MOVE;
+  commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
   return unscavenged;
 }
 
@@ -204,12 +231,11 @@ export function release(heap: usize, maxPages: u32): u32 {
   return scavengeRange(heap, chunk, index, hit >> 16, <f64>(((<i64>chunk) << CHUNK_SHIFT) + index));
 }
 
-/** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
+/** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
-  openWhole(heap);
-  count(heap, npages, HEADER_RELEASED);
-  write(heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(heap, mappedLeafOf(heap, chunk));
+  const leaf = mappedLeafOf(heap, chunk);
+  const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
+  commitRange(heap, leaf, JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -242,46 +268,90 @@ export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
   const minPages = load<u32>(heap, HEADER_MIN_PAGES);
   const leaf = mappedLeafOf(heap, chunk);
   const none = leaf && isMarked(leaf, chunk) && !hasScavengeCandidate(dataOf(leaf, chunk), minPages);
-  openWhole(heap);
-  store<f64>(heap, scavEnd, HEADER_SCAV_END);
-  if (!none) {
-    close(heap);
-    return;
-  }
-  write(heap, JOURNAL_CLEAR, chunk, 0, 0);
-  apply(heap, leaf);
+  commitPassed(heap, leaf, none ? JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(heap: usize): void {
-  openWhole(heap);
-  store<f64>(heap, <f64>load<u32>(heap, HEADER_END) * CHUNK_PAGES, HEADER_SCAV_END);
-  store<u32>(heap, 0, HEADER_SCAV_STRICT);
-  count(heap, 1, HEADER_SCAV_GENERATION);
+  saveFields(heap, 0);
+  toTop(heap);
+  store<u32>(heap, 1, HEADER_SCAV_RESET);
   close(heap);
 }
 
-/** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
-export function map(heap: usize, first: u32, nchunks: u32): void {
-  openWhole(heap);
-  const end = first + nchunks;
+/** Puts scavAddr to the top of the heap. */
+// @ts-ignore: decorator
+@inline
+function toTop(heap: usize): void {
+  store<f64>(heap, load<f64>(heap, HEADER_TOP), HEADER_SCAV_END);
+  store<u32>(heap, 0, HEADER_SCAV_STRICT);
+  count(heap, 1, HEADER_SCAV_GENERATION);
+}
+
+/** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f64 {
+  for (let left = npages; left; chunk++) {
+    const n = min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(heap, chunk);
+    if (leaf) {
+      for (const end = index + n; index < end; index++) {
+        if (!hasHole(dataOf(leaf, chunk), index, 1)) return <f64>(((<i64>chunk) << CHUNK_SHIFT) + index);
+      }
+    }
+    left -= n;
+    index = 0;
+  }
+  return -1;
+}
+
+/** Adds the pages of a range, which are holes: all free, and scavenged. */
+export function map(heap: usize, first: u32, from: u32, npages: u32): void {
+  saveAll(heap, 0);
+  write(heap, JOURNAL_MAP | JOURNAL_FIELDS, first, from, npages);
+  const endPage = ((<i64>first) << CHUNK_SHIFT) + from + npages;
+  const end = <u32>((endPage + (CHUNK_PAGES - 1)) >> CHUNK_SHIFT);
   const empty = !load<u32>(heap, HEADER_CHUNKS);
   if (empty || first < load<u32>(heap, HEADER_START)) store<u32>(heap, first, HEADER_START);
   if (empty || end > load<u32>(heap, HEADER_END)) store<u32>(heap, end, HEADER_END);
-  count(heap, nchunks, HEADER_CHUNKS);
-  count(heap, nchunks * CHUNK_PAGES, HEADER_RELEASED);
-  lowerSearch(heap, first, 0);
-  write(heap, JOURNAL_MAP, first, 0, nchunks);
-  for (let chunk = first; chunk < end; ) {
+  if (<f64>endPage > load<f64>(heap, HEADER_TOP)) store<f64>(heap, <f64>endPage, HEADER_TOP);
+  count(heap, npages, HEADER_PAGES);
+  count(heap, npages, HEADER_RELEASED);
+  lowerSearch(heap, first, from);
+  if (!load<u32>(heap, HEADER_SCAV_RESET)) toTop(heap);
+  let left = npages;
+  let index = from;
+  for (let chunk = first; left; ) {
     const leaf = growLeaf(heap, chunk);
     do {
-      const slot = chunk & (FANOUT - 1);
-      store<u32>(leaf, load<u32>(leaf, NODE_SHAPE) | (1 << slot), NODE_SHAPE);
-      memory.fill(dataOf(leaf, chunk) + DATA_SCAVENGED, 0xff, BITMAP_BYTES);
-      setChunkSummary(leaf, slot, SUM_FREE);
+      const n = min(left, CHUNK_PAGES - index);
+      mapIn(heap, leaf, chunk, index, n);
+      left -= n;
+      index = 0;
       chunk++;
-    } while (chunk < end && chunk & (FANOUT - 1));
+    } while (left && chunk & (FANOUT - 1));
     updateAbove(heap, leaf);
   }
   close(heap);
+}
+
+/** Adds pages of a chunk, one of the leaf's. */
+function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+  const slot = chunk & (FANOUT - 1);
+  const bit = 1 << slot;
+  const data = dataOf(leaf, chunk);
+  const shape = load<u32>(leaf, NODE_SHAPE);
+  if (!(shape & bit)) {
+    count(heap, 1, HEADER_CHUNKS);
+    memory.fill(data, npages == CHUNK_PAGES ? 0 : 0xff, BITMAP_BYTES);
+    memory.fill(data + DATA_SCAVENGED, 0xff, BITMAP_BYTES);
+    store<u32>(leaf, shape | bit, NODE_SHAPE);
+  }
+  if (npages == CHUNK_PAGES) {
+    setChunkSummary(leaf, slot, SUM_FREE);
+    return;
+  }
+  clearRange(data, index, npages);
+  const partial = load<u32>(leaf, LEAF_PARTIAL) & ~bit;
+  store<u32>(leaf, hasHole(data, 0, CHUNK_PAGES) ? partial | bit : partial, LEAF_PARTIAL);
+  setChunkSummary(leaf, slot, summarize(data));
 }

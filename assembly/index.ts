@@ -1,8 +1,7 @@
 // What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
 
-export { apply } from "./apply";
 export { clearRange, popcntRange, setRange } from "./bits";
-export { cacheAlloc, flush, refill } from "./cache";
+export { adopt, cacheAlloc, flush, refill } from "./cache";
 export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 export { fillAligned } from "./fill-aligned";
 export { find } from "./find";
@@ -14,6 +13,7 @@ export {
   inspect,
   look,
   map,
+  mappedPage,
   pass,
   release,
   rescavenge,
@@ -21,7 +21,8 @@ export {
   scavengeRange,
   scavengeTop,
 } from "./heap";
-export { endHold, hold, newRecord, owned, returnHold } from "./record";
+export { dropRecord, endHold, hold, newRecord, returnHold } from "./record";
+export { redo } from "./redo";
 export { run } from "./run";
 export { summarize } from "./summary";
 export { mappedLeafOf } from "./tree";

@@ -3,13 +3,16 @@
 // what the call throws.
 
 import {
+  BLOCKS_BYTES,
   CACHE_PAGES,
   CHUNK_PAGES,
   CHUNK_SHIFT,
   HEADER_ADDR_BITS,
   HEADER_LAST_SCAVENGED,
   HEADER_PAGE_SHIFT,
+  HEADER_ROOM,
   HEADER_SCAV_END,
+  HEADER_USED,
   OP_ALLOC,
   OP_ALLOC_RANGE,
   OP_FREE,
@@ -82,7 +85,11 @@ function place(heap: usize, npages: u32, where: f64, caches: usize, ncaches: u32
   if (where != -1) {
     const slot = <u32>where;
     if (slot >= ncaches || <f64>slot != where) return false;
-    if (placeInCache(heap, load<u32>(caches + (slot << 2)), npages)) return true;
+    const ref = load<u32>(caches + (slot << 2));
+    // A refill may need an index, for which the facade has to make room.
+    const full = load<u32>(heap, HEADER_USED) + <u32>BLOCKS_BYTES > load<u32>(heap, HEADER_ROOM);
+    if (full && !load<u64>(heap + ref, RECORD_CACHE)) return false;
+    if (placeInCache(heap, ref, npages)) return true;
   }
   placed = <i64>alloc(heap, npages);
   scavenged = load<u32>(heap, HEADER_LAST_SCAVENGED);

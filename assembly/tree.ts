@@ -14,6 +14,7 @@ import {
   HEADER_USED,
   LEAF_BYTES,
   LEAF_DATA,
+  LEAF_PARTIAL,
   LEAF_SUMS,
   LEVEL_SHIFT,
   NODE_BYTES,
@@ -41,6 +42,8 @@ export function slotOf(chunk: u32, level: u32): u32 {
 }
 
 /** Bitmaps of the chunk, which is one of the leaf's. */
+// @ts-ignore: decorator
+@inline
 export function dataOf(leaf: usize, chunk: u32): usize {
   return leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES;
 }
@@ -63,9 +66,28 @@ export function leafOf(heap: usize, chunk: u32): usize {
 
 /** The leaf that covers `chunk`; 0 when the chunk is a hole. */
 export function mappedLeafOf(heap: usize, chunk: u32): usize {
-  const leaf = leafOf(heap, chunk);
-  if (!leaf) return 0;
-  return (load<u32>(leaf, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+  return mappedLeafAt(heap, chunk);
+}
+
+/** The same for commits, which do not call. */
+// @ts-ignore: decorator
+@inline
+export function mappedLeafAt(heap: usize, chunk: u32): usize {
+  let node: usize = 0;
+  if (chunk >= load<u32>(heap, HEADER_START) && chunk < load<u32>(heap, HEADER_END)) {
+    node = heap + load<u32>(heap, HEADER_ROOT);
+    for (let level = load<u32>(node, NODE_SHAPE) >> LEVEL_SHIFT; level; level--) {
+      node = heap + load<u32>(node + (((chunk >> (FANOUT_SHIFT * level)) & (FANOUT - 1)) << 2), NODE_CHILDREN);
+      if (node == heap) break;
+    }
+    if (node == heap || !((load<u32>(node, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1)) node = 0;
+  }
+  return node;
+}
+
+/** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
+export function isPartial(leaf: usize, chunk: u32): bool {
+  return ((load<u32>(leaf, LEAF_PARTIAL) >> (chunk & (FANOUT - 1))) & 1) != 0;
 }
 
 /** Packed summary of the chunk, which is one of the leaf's. */

@@ -7,34 +7,29 @@
 // or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
 // what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../src/layout";
-import { childOf, levelOf, slotOf } from "./tree";
+import {
+  FANOUT,
+  FANOUT_SHIFT,
+  HEADER_ROOT,
+  HEADER_USED,
+  NODE_CANDIDATES,
+  NODE_CHILDREN,
+  NODE_FIRST,
+  NODE_PARENT,
+} from "../src/layout";
+import { levelOf, slotOf } from "./tree";
 
 /** Says that `chunk`, one of the leaf's, may have a candidate. */
+// @ts-ignore: decorator
+@inline
 export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
   let node = leaf;
-  let slot = chunk & (FANOUT - 1);
-  for (let level: u32 = 1; ; level++) {
+  for (let shift: u32 = 0; ; shift += FANOUT_SHIFT) {
     const marks = load<u32>(node, NODE_CANDIDATES);
-    store<u32>(node, marks | (1 << slot), NODE_CANDIDATES);
+    store<u32>(node, marks | (1 << ((chunk >> shift) & (FANOUT - 1))), NODE_CANDIDATES);
     const parent = load<u32>(node, NODE_PARENT);
-    if (marks || !parent) return;
+    if (marks || !parent) break;
     node = heap + parent;
-    slot = slotOf(chunk, level);
-  }
-}
-
-/** Says that `chunk`, one of the leaf's, has no candidate. */
-export function clearCandidate(heap: usize, leaf: usize, chunk: u32): void {
-  let node = leaf;
-  let slot = chunk & (FANOUT - 1);
-  for (let level: u32 = 1; ; level++) {
-    const marks = load<u32>(node, NODE_CANDIDATES) & ~(1 << slot);
-    store<u32>(node, marks, NODE_CANDIDATES);
-    const parent = load<u32>(node, NODE_PARENT);
-    if (marks || !parent) return;
-    node = heap + parent;
-    slot = slotOf(chunk, level);
   }
 }
 
@@ -79,6 +74,6 @@ function highest(heap: usize, node: usize, marks: u32): i32 {
 
 /** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
 function seenBelow(heap: usize, node: usize, slot: u32): usize {
-  const child = childOf(heap, node, slot);
-  return child > heap && child < heap + load<u32>(heap, HEADER_USED) ? child : 0;
+  const ref = load<u32>(node + (slot << 2), NODE_CHILDREN);
+  return ref && ref < load<u32>(heap, HEADER_USED) ? heap + ref : 0;
 }

@@ -2,17 +2,19 @@
 // of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
 
 import { integer } from "./args.ts";
+import { check } from "./check.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
 import {
+  BLOCKS_BYTES,
   CACHE_PAGES,
-  CHUNK_INDEX_BITS,
   CHUNK_PAGES,
-  CHUNK_SHIFT,
   DATA_BYTES,
   FANOUT,
   HEADER_ADDR_BITS,
   HEADER_DEAD_RECORDS,
+  HEADER_HOLDS,
+  HEADER_LOCK,
   HEADER_OWNERS,
   HEADER_PAGE_SHIFT,
   HEADER_RECORDS,
@@ -20,12 +22,14 @@ import {
   HEADER_SHARED,
   HEADER_USED,
   HOLD_PASSED,
+  JOURNAL_BROKEN,
+  JOURNAL_OP,
   KIND_CACHE,
   KIND_DEAD,
   LEAF_DATA,
+  LEAF_PARTIAL,
   MAX_CHUNKS,
   MAX_OWNERS,
-  RANGE_DONE,
   RANGE_MISMATCH,
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
@@ -36,9 +40,12 @@ import {
   RECORD_OWNER,
   RECORD_TAKEN,
 } from "./layout.ts";
-import { disposed, LocalLock, type Lock, SharedLock } from "./lock.ts";
+import { LocalLock, type Lock, SharedLock } from "./lock.ts";
+import { broken, mend } from "./mend.ts";
+import { type Place, placeOf } from "./place.ts";
 import { memoryFull, type Region, type Regions } from "./regions.ts";
 import type { PageAllocHandle, SharedPlace } from "./shared.ts";
+import { State } from "./state.ts";
 
 /**
  * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. No
@@ -78,17 +85,9 @@ interface Home {
   readonly handle?: PageAllocHandle;
 }
 
-/** A place in the heap's pages. */
-export interface Place {
-  readonly chunk: number;
-  readonly index: number;
-}
-
 /** The inside of a heap. */
-export class Core {
-  readonly engine: Engine;
+export class Core extends State {
   readonly regions: Regions | undefined;
-  readonly region: Region;
   readonly lock: Lock;
   readonly sys: Sys;
   readonly pageSize: number;
@@ -105,44 +104,15 @@ export class Core {
    * @param lockTimeoutMs for a shared heap: how long calls wait for the lock
    */
   constructor({ engine, region, regions, handle }: Home, sys: Sys, lockTimeoutMs: number) {
-    this.engine = engine;
+    super(engine, region);
     this.regions = regions;
-    this.region = region;
     this.handle = handle;
     this.sys = sys;
     this.owner = handle ? nextOwner(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2) : 1;
-    this.lock = handle
-      ? new SharedLock(engine.memory, region, this.owner, lockTimeoutMs)
-      : new LocalLock(engine.memory, region);
+    this.lock = handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
     this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * CHUNK_PAGES;
     this.limit = 2 ** this.get(HEADER_ADDR_BITS);
-  }
-
-  /** The heap's address in linear memory. Throws PageAllocError ERR_DISPOSED when there is none any more. */
-  get at(): number {
-    if (!this.region.at) throw disposed();
-    return this.region.at;
-  }
-
-  /** A u32 of the header, or at any offset of the region. */
-  get(offset: number): number {
-    return this.engine.memory.i32[(this.region.at + offset) >>> 2];
-  }
-
-  /** Writes a u32 of the header, or at any offset of the region. */
-  set(offset: number, value: number): void {
-    this.engine.memory.i32[(this.region.at + offset) >>> 2] = value;
-  }
-
-  /** An f64 of the header. */
-  getF64(field: number): number {
-    return this.engine.memory.f64[(this.region.at + field) >>> 3];
-  }
-
-  /** Writes an f64 of the header. */
-  setF64(field: number, value: number): void {
-    this.engine.memory.f64[(this.region.at + field) >>> 3] = value;
   }
 
   /** Runs `work` with the lock held. */
@@ -151,8 +121,28 @@ export class Core {
     try {
       return work(this);
     } finally {
-      this.lock.release();
+      // What was done stands: the call must return, also when there is no stack left for another.
+      try {
+        this.lock.release();
+      } catch {
+        this.engine.memory.i32[(this.region.at + HEADER_LOCK) >>> 2] = 0;
+      }
     }
+  }
+
+  /** Mends what a call has left that was broken off, and does what the lock has to be held for yet. The lock is held. */
+  catchUp(): void {
+    if (this.get(JOURNAL_OP)) {
+      mend(this);
+      try {
+        check(this);
+      } catch (cause) {
+        if (!(cause instanceof PageAllocError)) throw cause;
+        this.set(JOURNAL_OP, JOURNAL_BROKEN);
+        throw broken(cause);
+      }
+    }
+    for (const { lock } = this; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
   }
 
   /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
@@ -162,8 +152,9 @@ export class Core {
     const end = used + bytes;
     if (end <= region.bytes && this.engine.memory.reach(region.at + end)) return;
     // A little more, so that a heap that grows chunk by chunk is not moved each time.
-    if (regions?.resize(region, end + (used >>> 6)) || regions?.resize(region, end)) return;
-    throw memoryFull(bytes);
+    if (!regions?.resize(region, end + (used >>> 6)) && !regions?.resize(region, end))
+      throw memoryFull(bytes);
+    this.set(HEADER_ROOM, region.bytes);
   }
 
   /** Makes room for that many records. */
@@ -174,7 +165,12 @@ export class Core {
     if (missing) this.makeRoom(missing * RECORD_BYTES);
   }
 
-  /** Makes a record of pages that are in use, and room for it. Returns its ref. */
+  /** Makes room for a cache that gets a block: for a record, if it has none yet, and an index. */
+  makeRoomForBlock(hasRecord: boolean): void {
+    this.makeRoom((hasRecord || this.get(HEADER_DEAD_RECORDS) ? 0 : RECORD_BYTES) + BLOCKS_BYTES);
+  }
+
+  /** Makes a record of pages that are in use, or of none, and room for it. Returns its ref. */
   newRecord(kind: number, { chunk, index }: Place, npages: number): number {
     this.makeRoomForRecords();
     return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
@@ -204,8 +200,13 @@ export class Core {
 
   /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
   recordsOf(owner?: number): number[] {
+    return [...this.#listed(HEADER_HOLDS, owner), ...this.#listed(HEADER_RECORDS, owner)];
+  }
+
+  /** Those of them that are in the list which begins in that field. */
+  #listed(list: number, owner?: number): number[] {
     const refs: number[] = [];
-    for (let ref = this.get(HEADER_RECORDS); ref; ref = this.get(ref + RECORD_NEXT)) {
+    for (let ref = this.get(list); ref; ref = this.get(ref + RECORD_NEXT)) {
       if (owner === undefined || this.get(ref + RECORD_OWNER) === owner) refs.push(ref);
     }
     return refs;
@@ -226,7 +227,7 @@ export class Core {
 
   /** Whether a hook of this object is running. The lock is held. */
   holds(): boolean {
-    return this.recordsOf(this.owner).some((ref) => this.get(ref + RECORD_KIND) !== KIND_CACHE);
+    return this.#listed(HEADER_HOLDS, this.owner).length > 0;
   }
 
   /** Ends this object's use of the heap, which is gone unless others can have it. */
@@ -242,12 +243,15 @@ export class Core {
   range(base: number, npages: number, name = "base", align = 1): Place {
     integer(name, base, 0, this.limit - 1);
     this.count(npages);
-    const page = base / this.pageSize;
-    if (!Number.isInteger(page / align)) {
-      const message = `${name} must be a multiple of ${align * this.pageSize} bytes, got ${base}`;
-      throw new PageAllocError("ERR_MISALIGNED", message);
-    }
-    return placeOf(page);
+    this.multiple(name, base, align);
+    return placeOf(base / this.pageSize);
+  }
+
+  /** Throws PageAllocError ERR_MISALIGNED unless a number of bytes is a multiple of `align` pages. */
+  multiple(name: string, nbytes: number, align = 1): void {
+    if (nbytes % (align * this.pageSize) === 0) return;
+    const message = `${name} must be a multiple of ${align * this.pageSize} bytes, got ${nbytes}`;
+    throw new PageAllocError("ERR_MISALIGNED", message);
   }
 
   /** Checks a number of pages. More than any heap has are as good as one more, and engines count them in 32 bits. */
@@ -259,6 +263,12 @@ export class Core {
   dataOf(chunk: number): number {
     const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
     return leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+  }
+
+  /** Whether a chunk has both holes and pages that are mapped. */
+  isPartial(chunk: number): boolean {
+    const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
+    return leaf > 0 && ((this.get(leaf - this.at + LEAF_PARTIAL) >>> (chunk % FANOUT)) & 1) === 1;
   }
 
   /** Address of a page, in bytes. */
@@ -289,9 +299,7 @@ export class Core {
   /** Why the pages from `page` on, of one chunk, may not be freed or are not free: one of the RANGE_ answers. */
   #inTheWay(inUse: boolean, page: number, npages: number): number {
     const { chunk, index } = placeOf(page);
-    const answer = this.engine.inspect(this.at, chunk, index, npages, inUse);
-    if (answer || !inUse) return answer;
-    return this.engine.owned(this.at, chunk, index, npages) ? RANGE_OWNED : RANGE_DONE;
+    return this.engine.inspect(this.at, chunk, index, npages, inUse);
   }
 }
 
@@ -299,6 +307,7 @@ export class Core {
 export function coreOf({ engine, regions }: Instance, state: Int32Array, sys: Sys): Core {
   const region = regions.alloc(state.byteLength);
   engine.memory.i32.set(state, region.at >>> 2);
+  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   const core = new Core({ engine, regions, region }, sys, 0);
   regions.freeWith(core, region);
   return core;
@@ -334,25 +343,9 @@ function nextOwner(i32: Int32Array, word: number): number {
 
 /** What to say of a page that cannot be freed, by the engine's answer. */
 const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
-  [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is none of the heap's; grow over it first"],
+  [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; grow over it first"],
   [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
   [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is in a page cache or a sys hook; flush, or let it return first"],
 };
 /** What to say of a page that cannot be allocated. */
 const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];
-
-/** A page number as chunk and index. */
-export function placeOf(page: number): Place {
-  const chunk = Math.floor(page / CHUNK_PAGES);
-  return { chunk, index: page - chunk * CHUNK_PAGES };
-}
-
-/** Bits that addresses have at the least, for pages of that size: room for a chunk. */
-export function leastAddrBits(pageShift: number): number {
-  return Math.max(32, pageShift + CHUNK_SHIFT);
-}
-
-/** Bits that addresses have at the most, for pages of that size. */
-export function mostAddrBits(pageShift: number): number {
-  return Math.min(48, pageShift + CHUNK_SHIFT + CHUNK_INDEX_BITS);
-}

@@ -3,7 +3,7 @@
 //
 // Pointers are byte addresses in linear memory, refs are byte offsets from a heap's own address (see layout.ts). Pages
 // are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
-// chunks as they take. Nothing here checks its arguments: the facade does.
+// chunks as they take, at least one page. Nothing here checks its arguments: the facade does.
 
 import type { Core } from "./core.ts";
 import type { Memory } from "./memory.ts";
@@ -33,10 +33,12 @@ export interface Kernels {
   /** One of the RANGE_ answers, as for `free`. */
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
-  /** Whether a range is all in use, or all free: one of the RANGE_ answers. */
+  /** Whether a range is all in use, and nobody's but its user's, or all free: one of the RANGE_ answers. */
   inspect(heap: number, chunk: number, index: number, npages: number, inUse: boolean): number;
+  /** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+  mappedPage(heap: number, chunk: number, index: number, npages: number): number;
   /** Adds holes to the heap. The region has room for the nodes that this takes. */
-  map(heap: number, chunk: number, nchunks: number): void;
+  map(heap: number, chunk: number, index: number, npages: number): void;
   /** Address of the leaf that holds a chunk of the heap; 0 for a hole. */
   mappedLeafOf(heap: number, chunk: number): number;
 
@@ -51,14 +53,17 @@ export interface Kernels {
   pass(heap: number, chunk: number, scavEnd: number): void;
   /** Releases what is free and unscavenged of a range, holes or not. Returns pages. */
   scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
-  /** The same for pages that are all free and unscavenged, not counted as released. */
+  /** The same within a chunk, not counted as a release. */
   rescavenge(heap: number, chunk: number, index: number, npages: number): void;
   reset(heap: number): void;
   /** The highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
   walk(heap: number, chunk: number): number;
 
   // Records; the region has room for one where one is made
+  /** A record of pages that are in use, or of none. Returns its ref. */
   newRecord(heap: number, kind: number, owner: number, chunk: number, index: number, npages: number): number;
+  /** Drops a record that owns no pages; with its place, the last of the region, if it is `unmade`. */
+  dropRecord(heap: number, ref: number, unmade: boolean): void;
   /** Takes free pages for a hook to run on. Returns the ref of their record. */
   hold(
     heap: number,
@@ -71,19 +76,19 @@ export interface Kernels {
   ): number;
   /** Ends a hold with one of the HOLD_ outcomes. */
   endHold(heap: number, ref: number, outcome: number): void;
-  /** Ends a hold of pages that were a cache's, which gets back what JOURNAL_CACHE and JOURNAL_SCAV say. */
-  returnHold(heap: number, ref: number, cache: number): void;
-  /** Whether a page of the range is in a page cache, or held while a hook runs on it. */
-  owned(heap: number, chunk: number, index: number, npages: number): boolean | number;
+  /** Ends a hold of pages that were a cache's: gives back those with a 1 in `pages`, `scav` of which are scavenged. */
+  returnHold(heap: number, ref: number, cache: number, pages: bigint, scav: bigint): void;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
   cacheAlloc(heap: number, ref: number, npages: number): number;
   /** Fills an empty cache anew, or a new one for ref 0. Returns its ref, or 0 when nothing is free. */
   refill(heap: number, ref: number, owner: number): number;
+  /** Makes a cache that owns pages in use: those of a block with a 1 in `cache`. Returns its ref. */
+  adopt(heap: number, owner: number, chunk: number, index: number, cache: bigint, scav: bigint): number;
   /** One of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
 
-  /** Carries out what the journal says, with the leaf of the entry's chunk; 0 when it has none. */
-  apply(heap: number, leaf: number): void;
+  /** Carries out again the commit that the journal tells of, whose fields have been put back. */
+  redo(heap: number): void;
 }
 
 /** A batch of operations (see layout.ts) that the engine carries out by itself as far as it can. */

@@ -1,8 +1,8 @@
 // The state of a heap, as bytes. This file is compiled into both engines and is the only place that knows an offset.
 //
 // A heap is one region of linear memory that starts with a header. After it come pieces, in the order in which they
-// were made and never moved: nodes of the radix tree, and records of pages that are away from the heap. A piece is
-// referred to by its *ref*, the byte offset from the start of the region; 0, the header's own place, stands for none.
+// were made and never moved: nodes of the radix tree, records of pages that are away from the heap, and indexes of the
+// page caches among them. A piece is referred to by its *ref*, the byte offset from the start of the region; 0, the header's own place, stands for none.
 // So a region can be moved, saved and restored as it is. All numbers are little-endian; `u32` unless said otherwise.
 //
 //   region  ┌────────┬───────────┬────────┬───────────┬───────────┬──────────┬─────┐
@@ -36,7 +36,9 @@ export const FANOUT_SHIFT = 3;
 //   ┌──────────────────┬──────────────────┐
 //   │ alloc, 8 × u64   │ scavenged, 8×u64 │
 //   └──────────────────┴──────────────────┘
-//     1 = in use         1 = released and not touched since; never set together with alloc
+//     1 = in use         1 = released and not touched since
+//
+// Both bits set: the page is a hole, never grown over, in a chunk that has other pages.
 
 /** Bytes of one bitmap. */
 export const BITMAP_BYTES = CHUNK_PAGES / 8;
@@ -57,10 +59,10 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 // Nodes of the radix tree. In a leaf the parts are chunks, and each one's summary is packed; above, the parts' summaries
 // are three columns.
 //
-//   0       4       8             12           16                            48                  64             1088
-//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────────────────┬──────────────┐
-//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │         -         │PallocData × 8│
-//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┬───────────┼──────────────┘
+//   0       4       8             12           16                            48      52      56  64             1088
+//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────┬───────┬───┬──────────────┐
+//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │blocks │partial│ - │PallocData × 8│
+//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┼───────┴───┼──────────────┘
 //   │       │       │             │            │ start×8 │ max×8  │ end×8  │ child×8 │     -     │
 //   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────────┘
 //                                              16        48       80       112       144         192
@@ -80,6 +82,10 @@ export const LEVEL_SHIFT = 8;
 export const NODE_CANDIDATES = 12;
 /** Packed summaries of the chunks, in a leaf. */
 export const LEAF_SUMS = 16;
+/** Ref of the index of page caches whose blocks lie in a leaf; 0 while there has been none. */
+export const LEAF_BLOCKS = 48;
+/** A bit for each chunk of a leaf that has both holes and pages that have been grown over. */
+export const LEAF_PARTIAL = 52;
 /** The bitmaps of the chunks, in a leaf. */
 export const LEAF_DATA = LINE_BYTES;
 /** Free pages at the start of each part, in a node of level 1 and up. */
@@ -97,13 +103,17 @@ export const NODE_BYTES = 3 * LINE_BYTES;
 /** Bytes of a leaf. */
 export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
 
+/** Bytes of an index of page caches: for each 64-page block of a leaf, the ref of the first of its caches. */
+export const BLOCKS_BYTES = FANOUT * (CHUNK_PAGES / 64) * 4;
+
 // Record of pages that the bitmaps show as in use but that nobody got from `alloc`: a page cache, or a hold while a
-// hook runs. Live records form a list in both directions; dead ones a list through RECORD_NEXT.
+// hook runs. Live caches form a list in both directions, and so do holds; dead records form a list through RECORD_NEXT.
+// The caches of one block form a list of their own, so that a free finds those that it must ask.
 //
-//   0    64     68     72     76      80      84      88      92      96      104     112  192
-//   ┌────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬───────┬────┐
-//   │ -  │ next │ prev │ kind │ owner │ chunk │ index │npages │ taken │ cache │ scav  │ -  │
-//   └────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴───────┴────┘
+//   0    64     68     72     76      80      84      88      92      96      104     112    116     120  192
+//   ┌────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬───────┬──────┬───────┬────┐
+//   │ -  │ next │ prev │ kind │ owner │ chunk │ index │npages │ taken │ cache │ scav  │ slot │beside │ -  │
+//   └────┴──────┴──────┴──────┴───────┴───────┴───────┴───────┴───────┴───────┴───────┴──────┴───────┴────┘
 //
 // Workers take pages from their caches without the lock, so a record has a cache line of its own, between two that are
 // empty: processors fetch lines in pairs, and two workers whose records are neighbours get half the rate.
@@ -120,7 +130,7 @@ export const RECORD_OWNER = 76;
 export const RECORD_CHUNK = 80;
 /** Index of the first page within its chunk; a multiple of 64 for a cache. */
 export const RECORD_INDEX = 84;
-/** Length of a hold in pages; 64 for a cache, 0 before it is first filled. */
+/** Length of a hold in pages; 64 for a cache. 0 before a record has any, and once a hold has ended. */
 export const RECORD_NPAGES = 88;
 /**
  * What is being taken from a cache: place in bits 0-7, pages from bit 8 on; else 0. For an engine that cannot store 64
@@ -131,6 +141,10 @@ export const RECORD_TAKEN = 92;
 export const RECORD_CACHE = 96;
 /** u64 of a cache: 1 = scavenged. */
 export const RECORD_SCAV = 104;
+/** Ref of the word of an index that begins the list of its block's caches; 0 while a cache is in none. */
+export const RECORD_SLOT = 112;
+/** Ref of the next cache of the same block. */
+export const RECORD_BESIDE = 116;
 /** Bytes of a record. */
 export const RECORD_BYTES = 3 * LINE_BYTES;
 
@@ -148,15 +162,16 @@ export const CACHE_PAGES = 64;
 
 // Header. *Counts* are what alloc and free change, searchAddr among it. Numbers of pages are u32; what only goes up is f64.
 //
-//   0                8      16       64       112          128      160         192       256          400 448
-//   ┌────────────────┬──────┬────────┬────────┬────────────┬────────┬───────────┬─────────┬────────────┬───┐
-//   │ magic, version │ lock │ counts │ fields │shared, room│ fields │ owners …  │ journal │saved fields│ - │
-//   └────────────────┴──────┴────────┴────────┴────────────┴────────┴───────────┴─────────┴────────────┴───┘
+//   0                8      16       64       116           128      176         192       256          416  448
+//   ┌────────────────┬──────┬────────┬────────┬─────────────┬────────┬───────────┬─────────┬────────────┬────┐
+//   │ magic, version │ lock │ counts │ fields │ shared, room│ fields │ owners …  │ journal │saved fields│ …  │
+//   └────────────────┴──────┴────────┴────────┴─────────────┴────────┴───────────┴─────────┴────────────┴────┘
 //
-// A call that changes the heap first saves the header's fields, or of the counts among them those that it may change, and
-// changes them. Then it writes down in the journal what it is about to do to the rest, and does it. So whoever finds a
-// journal that is not empty, because the worker has died, can put the fields back or finish the call. A heap of one thread
-// saves nothing.
+// A call that changes the heap does so in two steps, and says in the journal in which it is. First it *marks*: it brings
+// pages into use or frees them, and keeps the summaries. All that can be undone from the journal alone. Then it *commits*:
+// it changes the header's fields, the scavenged bits, and records. No commit calls a function, so that no stack overflow can
+// break it off; and in a shared heap, whose workers may die anywhere, it saves the fields first, so that it can be done
+// again. So a call that has been broken off has either happened or not.
 //
 // What a call writes has to come from the core that had the lock before, at some 200 ns for each line that is waited for in
 // turn. So the lock and the counts are one cache line, the journal and the saved counts one each, and what alloc and free
@@ -165,7 +180,7 @@ export const CACHE_PAGES = 64;
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 3;
+export const VERSION = 4;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
@@ -191,11 +206,11 @@ export const HEADER_SCAV_STRICT = 52;
 export const HEADER_ALLOCS = 56;
 /** Bytes of the region in use: where the next piece goes. */
 export const HEADER_USED = 64;
-/** Ref of the first live record. */
+/** Ref of the first live page cache. */
 export const HEADER_RECORDS = 68;
 /** Ref of the first dead record. */
 export const HEADER_DEAD_RECORDS = 72;
-/** Live records that are holds. */
+/** Ref of the first hold. */
 export const HEADER_HOLDS = 76;
 /** Ref of the tree's root; 0 before the first grow. */
 export const HEADER_ROOT = 80;
@@ -203,34 +218,40 @@ export const HEADER_ROOT = 80;
 export const HEADER_START = 84;
 /** Chunk after the last one that has been grown over. */
 export const HEADER_END = 88;
-/** Chunks that have been grown over. */
+/** Chunks that have been grown over, if only in part. */
 export const HEADER_CHUNKS = 92;
+/** Pages that have been grown over. */
+export const HEADER_PAGES = 96;
 /** log2 of the page size in bytes. */
-export const HEADER_PAGE_SHIFT = 96;
+export const HEADER_PAGE_SHIFT = 100;
 /** Addresses are below 2 to this power. */
-export const HEADER_ADDR_BITS = 100;
+export const HEADER_ADDR_BITS = 104;
 /** Pages that are released together at the least: physPageSize / pageSize, at least 1. */
-export const HEADER_MIN_PAGES = 104;
+export const HEADER_MIN_PAGES = 108;
 /** Pages per huge page, or 0 when there are none to keep whole. */
-export const HEADER_HUGE_PAGES = 108;
+export const HEADER_HUGE_PAGES = 112;
 /** 1 in a shared heap, whose calls save the fields; 0 in a heap of one thread, whose calls do not. */
-export const HEADER_SHARED = 112;
-/** Bytes that are set aside for a shared heap. */
-export const HEADER_ROOM = 116;
+export const HEADER_SHARED = 116;
+/** Bytes that are set aside for the heap. */
+export const HEADER_ROOM = 120;
 /** f64, page number: the scavenger looks at pages below it, so scavAddr is its address - 1, and -1 at the bottom. */
 export const HEADER_SCAV_END = 128;
 /** f64 */
 export const HEADER_SCAVENGES = 136;
 /** f64 */
 export const HEADER_SCAVENGED_TOTAL = 144;
-/** Goes up with every reset of scavAddr. */
-export const HEADER_SCAV_GENERATION = 152;
+/** f64, page number: the page after the last one that has been grown over. */
+export const HEADER_TOP = 152;
+/** Goes up whenever scavAddr is put to the top. */
+export const HEADER_SCAV_GENERATION = 160;
+/** 1 once scavAddr has been reset; before, each grow puts it to the top. */
+export const HEADER_SCAV_RESET = 164;
 /** Checksum of a snapshot; 0 in a heap. */
-export const HEADER_CHECKSUM = 156;
+export const HEADER_CHECKSUM = 168;
 /** How many heap objects have been attached so far: the number of the latest. */
-export const HEADER_OWNERS = 160;
+export const HEADER_OWNERS = 176;
 /** Goes up when the lock becomes free that others wait for: threads that may not block wait for that. */
-export const HEADER_FREED = 164;
+export const HEADER_FREED = 180;
 
 // The lock's word.
 /** Held. */
@@ -243,37 +264,49 @@ export const LOCK_OWNER_SHIFT = 2;
 export const MAX_OWNERS = -1 >>> LOCK_OWNER_SHIFT;
 
 // Journal: one entry.
-/** What is being done: JOURNAL_FREE, _COUNTS or _FIELDS until the entry is complete, then the sum of some other bits. */
+/** What is being done: the sum of some JOURNAL_ bits, 0 between calls. */
 export const JOURNAL_OP = 192;
 /** First page of the range. */
 export const JOURNAL_CHUNK = 196;
 export const JOURNAL_INDEX = 200;
-/** Length of the range; chunks for JOURNAL_MAP. */
+/** Length of the range. */
 export const JOURNAL_NPAGES = 204;
-/** u64, what a cache gets or gives back; 0 between calls. */
+/** u64, what a cache gets or gives back. */
 export const JOURNAL_CACHE = 208;
-/** u64 */
+/** u64, which of it is scavenged. */
 export const JOURNAL_SCAV = 216;
 /** Ref of the record that is made, filled or dropped. */
 export const JOURNAL_REF = 224;
-/** Refs of its neighbours in the list of live records; 0 where it has none. */
+/** Refs of the records before and after one that is dropped; 0 where there is none. */
 export const JOURNAL_NEXT = 228;
 export const JOURNAL_PREV = 232;
-/** Ref of the first dead record before one is dropped. */
+/** Ref of the first dead record once this one is made; UNMADE where it is none of those, or is dropped as if not made. */
 export const JOURNAL_DEAD = 236;
+/** No ref; signed, as the twin reads it. */
+export const UNMADE = -1;
 /** Kind and owner of a record that is made. */
 export const JOURNAL_KIND = 240;
 export const JOURNAL_OWNER = 244;
 /** Ref of the cache that gets back what a hold was of. */
 export const JOURNAL_TO = 248;
+/** Pages of the range that are scavenged, or become so. */
+export const JOURNAL_SCAVENGED = 252;
+/** f64, what HEADER_SCAV_END becomes. */
+export const JOURNAL_SCAV_END = 416;
+/** Runs that are released. */
+export const JOURNAL_RUNS = 424;
+/** f64, the page number that searchAddr goes to, or -1. */
+export const JOURNAL_SEARCH = 432;
 
-/** The counts that a free changes are being changed, and nothing else yet. */
+// The commit has begun, in a shared heap, and these fields are saved.
+/** The counts that a free changes. */
 export const JOURNAL_FREE = 1;
-/** Any counts are being changed, and nothing else yet. */
+/** All counts. */
 export const JOURNAL_COUNTS = 2;
-/** Any fields are being changed, and nothing else yet. */
+/** All fields. */
 export const JOURNAL_FIELDS = 4;
-/** Chunks are added. The one entry that is undone, not finished: its nodes are those beyond the saved HEADER_USED. */
+
+/** Pages are grown over. The one entry that is undone to its end, in any heap: its nodes lie beyond the saved HEADER_USED. */
 export const JOURNAL_MAP = 8;
 /** The range comes into use. */
 export const JOURNAL_CLAIM = 16;
@@ -283,9 +316,9 @@ export const JOURNAL_UNCLAIM = 32;
 export const JOURNAL_SCAVENGE = 64;
 /** The chunk has no candidate any more. */
 export const JOURNAL_CLEAR = 128;
-/** A record is made. */
+/** A record has been made for what comes next; by itself: is being made. */
 export const JOURNAL_NEW = 256;
-/** A record is dropped. */
+/** A record is dropped, after all else. */
 export const JOURNAL_DROP = 512;
 /** A cache gets the block at the start of the range. */
 export const JOURNAL_REFILL = 1024;
@@ -293,14 +326,22 @@ export const JOURNAL_REFILL = 1024;
 export const JOURNAL_FLUSH = 2048;
 /** A cache gets back what it gave for a hook to run on. */
 export const JOURNAL_RETURN = 4096;
-/** The entry is carried out again: its range may be marked in part. */
-export const JOURNAL_AGAIN = 8192;
+/** It is an allocation, or a free, by a caller: totals count it. */
+export const JOURNAL_COUNTED = 8192;
+/** What an allocation has counted is taken back. */
+export const JOURNAL_UNCOUNT = 16384;
+/** A hook has declined. */
+export const JOURNAL_DECLINED = 32768;
+/** scavAddr moves. */
+export const JOURNAL_MOVE = 65536;
+/** The heap could not be made whole. */
+export const JOURNAL_BROKEN = 131072;
 
 /** Where the header's fields begin: with the counts, which are what alloc and free change. */
 export const FIELDS = HEADER_FREES;
 /** Where those that a free changes end. */
 export const FREE_END = HEADER_RELEASED;
-/** Where the counts end. `open` and `openFree` copy them one by one, so both know what there is up to here. */
+/** Where the counts end. `saveCounts` and `saveFree` copy them one by one, so both know what there is up to here. */
 export const COUNTS_END = HEADER_USED;
 /** Where the fields end. */
 export const FIELDS_END = HEADER_OWNERS;

@@ -7,27 +7,38 @@ import {
   HEADER_LOCK,
   HEADER_USED,
   HEADER_WANTED,
+  JOURNAL_OP,
   LOCK_HELD,
   LOCK_OWNER_SHIFT,
   LOCK_WAITED,
 } from "./layout.ts";
 import type { Memory } from "./memory.ts";
 import type { Region } from "./regions.ts";
+import { disposed, type State } from "./state.ts";
+
+/** What has yet to be done with the lock held. */
+export interface Rest {
+  readonly work: () => void;
+  next: Rest | undefined;
+}
 
 /** What guards a heap's state. */
 export interface Lock {
+  /** What `finish` could not do, for lack of the lock or of stack: the next call that has the lock does it first. */
+  rest: Rest | undefined;
   /**
-   * Takes the lock. Throws PageAllocError ERR_LOCKED when another call of this heap object has it, or others have it for
-   * longer than this thread may wait, and ERR_DISPOSED when there is no heap any more.
+   * Takes the lock, and mends the heap if a call has been broken off. Throws PageAllocError ERR_LOCKED when another call of
+   * this heap object has it, or others have it for longer than this thread may wait, ERR_DISPOSED when there is no heap any
+   * more, and ERR_CORRUPT when it cannot be mended.
    */
   acquire(): void;
   /** Gives the lock back. */
   release(): void;
   /**
-   * Runs `work`, on which others rely, with the lock held, and tries for it as a thread that may block does. If it is not
-   * to be had, throws PageAllocError ERR_LOCKED, and the next call that has it first does `late`, or else `work`.
+   * Runs `work`, on which others rely, with the lock held, and tries for it as a thread that may block does. Throws as
+   * `acquire` does, and what `work` throws.
    */
-  finish(work: () => void, late?: () => void): void;
+  finish(work: () => void): void;
   /**
    * If a thread has had to wait for the lock, leaves it to others for 20 µs, busily: for who takes it over and over, and is
    * in no hurry. Does nothing where `whenFree` has the lock already.
@@ -39,24 +50,43 @@ export interface Lock {
   whenFree<T>(work: () => T): Promise<T>;
 }
 
+/** What a lock guards. */
+export interface Guarded extends State {
+  /** Mends what a call has left that was broken off, and does what `rest` says. The lock is held. */
+  catchUp(): void;
+}
+
 /** The lock of a heap that one thread uses: a word in the header, which moves with the heap's region. */
 export class LocalLock implements Lock {
+  rest: Rest | undefined;
+  readonly #state: Guarded;
   readonly #memory: Memory;
   readonly #region: Region;
 
-  constructor(memory: Memory, region: Region) {
-    this.#memory = memory;
-    this.#region = region;
+  constructor(state: Guarded) {
+    this.#state = state;
+    this.#memory = state.engine.memory;
+    this.#region = state.region;
   }
 
   acquire(): void {
-    if (!this.#region.at) throw disposed();
-    if (this.#swap(LOCK_HELD))
-      throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
+    const { at } = this.#region;
+    if (!at) throw disposed();
+    const { i32 } = this.#memory;
+    const word = (at + HEADER_LOCK) >>> 2;
+    if (i32[word]) throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
+    i32[word] = LOCK_HELD;
+    if (!i32[word + (JOURNAL_OP - HEADER_LOCK) / 4] && !this.rest) return;
+    try {
+      this.#state.catchUp();
+    } catch (error) {
+      this.#memory.i32[(at + HEADER_LOCK) >>> 2] = 0;
+      throw error;
+    }
   }
 
   release(): void {
-    this.#swap(0);
+    this.#memory.i32[(this.#region.at + HEADER_LOCK) >>> 2] = 0;
   }
 
   giveWay(): void {}
@@ -70,20 +100,12 @@ export class LocalLock implements Lock {
     try {
       work();
     } finally {
-      this.release();
+      this.#memory.i32[(this.#region.at + HEADER_LOCK) >>> 2] = 0;
     }
   }
 
   async whenFree<T>(work: () => T): Promise<T> {
     return work();
-  }
-
-  /** Writes the lock's word. Returns what it was. */
-  #swap(value: number): number {
-    const word = (this.#region.at + HEADER_LOCK) >>> 2;
-    const was = this.#memory.i32[word];
-    this.#memory.i32[word] = value;
-    return was;
   }
 }
 
@@ -105,6 +127,8 @@ const NAP_MS = 500;
  * there may be others.
  */
 export class SharedLock implements Lock {
+  rest: Rest | undefined;
+  readonly #state: Guarded;
   readonly #memory: Memory;
   readonly #region: Region;
   readonly #owner: number;
@@ -119,11 +143,11 @@ export class SharedLock implements Lock {
   readonly #freed: number;
   /** Whether the lock has been taken for the next call. */
   #granted = false;
-  /** What `finish` has had to leave. */
-  readonly #left: Array<() => void> = [];
 
-  constructor(memory: Memory, region: Region, owner: number, timeoutMs: number) {
-    this.#memory = memory;
+  constructor(state: Guarded, owner: number, timeoutMs: number) {
+    const { region } = state;
+    this.#state = state;
+    this.#memory = state.engine.memory;
     this.#region = region;
     this.#owner = owner;
     this.#held = (owner << LOCK_OWNER_SHIFT) | LOCK_HELD;
@@ -135,25 +159,30 @@ export class SharedLock implements Lock {
   }
 
   acquire(): void {
-    this.#take(false);
-    if (this.#left.length) this.#doLeft();
+    this.#acquire(false);
   }
 
   release(): void {
-    const { i32 } = this.#memory;
-    if (Atomics.exchange(i32, this.#word, 0) & LOCK_WAITED) this.#wake(1);
+    if (Atomics.exchange(this.#memory.i32, this.#word, 0) & LOCK_WAITED) {
+      try {
+        this.#wake(1);
+      } catch {
+        // No stack is left. Who waits looks again before long.
+      }
+    }
   }
 
-  finish(work: () => void, late = work): void {
+  finish(work: () => void): void {
+    this.#acquire(true);
     try {
-      this.#take(true);
-    } catch (error) {
-      this.#left.push(late);
-      throw error;
+      work();
+    } finally {
+      try {
+        this.release();
+      } catch {
+        Atomics.store(this.#memory.i32, this.#word, 0);
+      }
     }
-    this.#left.push(work);
-    this.#doLeft();
-    this.release();
   }
 
   giveWay(): void {
@@ -202,6 +231,19 @@ export class SharedLock implements Lock {
     }
   }
 
+  /** Takes the lock, and does what calls have left undone. */
+  #acquire(patient: boolean): void {
+    this.#take(patient);
+    const { i32 } = this.#memory;
+    if (!i32[this.#word + (JOURNAL_OP - HEADER_LOCK) / 4] && !this.rest) return;
+    try {
+      this.#state.catchUp();
+    } catch (error) {
+      Atomics.store(i32, this.#word, 0);
+      throw error;
+    }
+  }
+
   /** Takes the lock, and sees all of the heap. */
   #take(patient: boolean): void {
     const { at } = this.#region;
@@ -210,15 +252,10 @@ export class SharedLock implements Lock {
     if (this.#granted) this.#granted = false;
     else if (Atomics.compareExchange(memory.i32, this.#word, 0, this.#held)) this.#wait(patient);
     // Others may have grown the memory, and the heap into it.
-    if (at + memory.i32[(at + HEADER_USED) >>> 2] > memory.size) memory.refresh();
-  }
-
-  /** Does what `finish` has had to leave. */
-  #doLeft(): void {
     try {
-      while (this.#left.length) this.#left.shift()?.();
+      if (at + (memory.i32[(at + HEADER_USED) >>> 2] >>> 0) > memory.size) memory.refresh();
     } catch (error) {
-      this.release();
+      Atomics.store(memory.i32, this.#word, 0);
       throw error;
     }
   }
@@ -312,9 +349,4 @@ function inUse(): PageAllocError {
     "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or scavengeAsync, " +
     "or a worker";
   return new PageAllocError("ERR_LOCKED", message);
-}
-
-/** The error for any use of a heap after `dispose`. */
-export function disposed(): PageAllocError {
-  return new PageAllocError("ERR_DISPOSED", "the heap has been disposed of");
 }

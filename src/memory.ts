@@ -34,14 +34,7 @@ export class Memory {
 
   /** Adds pages of 64 KiB, zeroed. Returns false, with nothing changed, when there is no more to be had. */
   grow(pages: number): boolean {
-    if (this.size / MEMORY_PAGE + pages > MEMORY_PAGES_MAX) return false;
-    try {
-      this.#backing.grow(pages);
-    } catch {
-      return false;
-    }
-    this.refresh();
-    return true;
+    return this.size / MEMORY_PAGE + pages <= MEMORY_PAGES_MAX && this.refresh(pages);
   }
 
   /** Sees to it that there are at least that many bytes, also when another thread grows the memory meanwhile. */
@@ -59,8 +52,14 @@ export class Memory {
     return true;
   }
 
-  /** Makes the views anew, of all that there is now. */
-  refresh(): void {
+  /** Makes the views anew, of all that there is now, once it has grown by so many pages. Returns whether it could. */
+  refresh(pages = 0): boolean {
+    try {
+      if (pages) this.#backing.grow(pages);
+    } catch {
+      return false;
+    }
+    // No function of ours is called from here on: if the stack overflowed, old views would be left, of memory that is gone.
     const { buffer } = this.#backing;
     const bytes = buffer.byteLength;
     this.size = bytes;
@@ -69,5 +68,6 @@ export class Memory {
     this.f64 = new Float64Array(buffer, 0, bytes / 8);
     this.u8 = new Uint8Array(buffer, 0, bytes);
     this.u64 = new BigUint64Array(buffer, 0, bytes / 8);
+    return true;
   }
 }

@@ -4,17 +4,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "./args.ts";
 import { check } from "./check.ts";
-import {
-  Core,
-  coreOf,
-  type Instance,
-  leastAddrBits,
-  mostAddrBits,
-  type Place,
-  placeOf,
-  type Sys,
-  sharedCoreOf,
-} from "./core.ts";
+import { Core, coreOf, type Instance, type Sys, sharedCoreOf } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import { type Geometry, newHeader, roomToGrow } from "./header.ts";
 import {
@@ -26,15 +16,15 @@ import {
   HEADER_FREES,
   HEADER_IN_USE,
   HEADER_LAST_SCAVENGED,
+  HEADER_LOCK,
   HEADER_OWNERS,
+  HEADER_PAGES,
   HEADER_PEAK_IN_USE,
   HEADER_PEAK_RETAINED,
   HEADER_RELEASED,
   HEADER_SCAV_END,
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
-  HEADER_SEARCH_CHUNK,
-  HEADER_SEARCH_INDEX,
   HEADER_START,
   HEADER_USED,
   HOLD_UNDONE,
@@ -44,12 +34,15 @@ import {
 import { MEMORY_PAGE } from "./memory.ts";
 import { NEW, PageCache } from "./page-cache.ts";
 import { capHugePages, DataPlace, type PallocData } from "./palloc-data.ts";
+import { leastAddrBits, mostAddrBits, type Place, placeOf } from "./place.ts";
 import {
   type ChunkRanges,
   describe,
   fill,
+  type MappedRanges,
   mappedRanges,
   type PageRange,
+  readMapped,
   readRanges,
   runsOf,
 } from "./ranges.ts";
@@ -58,7 +51,7 @@ import { type RunOptions, run } from "./run.ts";
 import { scavengeOne, scavengeOneAsync, scavengePages } from "./scavenger.ts";
 import type { PageAllocHandle, SharedMemories } from "./shared.ts";
 import { seal, unseal } from "./snapshot.ts";
-import { giveBack, runUsed } from "./used.ts";
+import { Reuse } from "./used.ts";
 
 /** How a heap is made. */
 export interface PageAllocOptions {
@@ -169,11 +162,16 @@ export class PageAlloc {
 
   /**
    * A heap described by its chunks: first `scavenged` is applied (none if left out), then `alloc`, which clears scavenged
-   * bits. scavAddr is at the top, and the counts start at 0.
+   * bits. `mapped` are the address ranges that are part of the heap, ascending, in bytes; without it each chunk that is named
+   * is, whole. scavAddr is at the top, and the counts start at 0. Throws TypeError or RangeError, also for pages that are not
+   * in `mapped`; PageAllocError ERR_MISALIGNED, ERR_METADATA_FULL.
    */
-  static from(state: { alloc: ChunkRanges; scavenged?: ChunkRanges }, options?: PageAllocOptions): PageAlloc {
-    const { alloc, scavenged = {} } = readOptions("state", state, ["alloc", "scavenged"]);
-    return new this(options).#filled((heap) => heap.#describe(alloc, scavenged));
+  static from(
+    state: { alloc: ChunkRanges; scavenged?: ChunkRanges; mapped?: MappedRanges },
+    options?: PageAllocOptions,
+  ): PageAlloc {
+    const { alloc, scavenged = {}, mapped } = readOptions("state", state, ["alloc", "scavenged", "mapped"]);
+    return new this(options).#filled((heap) => heap.#describe(alloc, scavenged, mapped));
   }
 
   /**
@@ -230,29 +228,34 @@ export class PageAlloc {
   }
 
   /**
-   * Adds [base, base + nbytes), rounded outward to whole chunks, to the heap: free, and scavenged. Throws PageAllocError
-   * ERR_OVERLAP when part of it belongs to the heap already, ERR_METADATA_FULL when there is no linear memory for the
-   * bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
+   * Adds exactly [base, base + nbytes) to the heap: free, and scavenged. Both are multiples of the page size; what is left of
+   * a chunk stays a hole until it is grown over. Until the first reset, puts scavAddr to the top of the heap. Throws
+   * PageAllocError ERR_MISALIGNED, ERR_OVERLAP when part of it is mapped already, ERR_METADATA_FULL when there is no linear
+   * memory for the bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
    */
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
     integer("base", base, 0, core.limit - 1);
     integer("nbytes", nbytes, 1, core.limit - base);
-    const first = Math.floor(base / core.chunkBytes);
-    const nchunks = Math.ceil((base + nbytes) / core.chunkBytes) - first;
+    core.multiple("base", base);
+    core.multiple("nbytes", nbytes);
+    const { chunk, index } = placeOf(base / core.pageSize);
+    const npages = nbytes / core.pageSize;
+    const last = Math.ceil((base + nbytes) / core.chunkBytes) - 1;
     core.locked(() => {
       const nmapped = core.get(HEADER_CHUNKS);
-      if (nmapped + nchunks > MAX_CHUNKS) {
-        const message = `the heap can have ${MAX_CHUNKS} chunks, got ${nchunks} more than ${nmapped}`;
+      const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
+      if (nmapped + last - chunk + 1 - shared > MAX_CHUNKS) {
+        const message = `the heap can have ${MAX_CHUNKS} chunks, got ${last - chunk + 1 - shared} more than ${nmapped}`;
         throw new PageAllocError("ERR_METADATA_FULL", message);
       }
-      for (let chunk = first; chunk < first + nchunks; chunk++) {
-        if (!core.dataOf(chunk)) continue;
-        const message = `the heap has the chunk at ${chunk * core.chunkBytes} already; see mappedRanges()`;
+      const mapped = core.engine.mappedPage(core.at, chunk, index, npages);
+      if (mapped >= 0) {
+        const message = `the page at ${mapped * core.pageSize} is mapped already; see mappedRanges()`;
         throw new PageAllocError("ERR_OVERLAP", message);
       }
-      core.makeRoom(roomToGrow(first, nchunks, nmapped ? core.get(HEADER_START) : first));
-      core.engine.map(core.at, first, nchunks);
+      core.makeRoom(roomToGrow(chunk, last - chunk + 1, nmapped ? core.get(HEADER_START) : chunk));
+      core.engine.map(core.at, chunk, index, npages);
     });
   }
 
@@ -267,10 +270,16 @@ export class PageAlloc {
     core.lock.acquire();
     try {
       const page = core.engine.alloc(core.at, n);
-      this.#lastAllocScavenged = page < 0 ? 0 : core.get(HEADER_LAST_SCAVENGED) * core.pageSize;
+      // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
+      const scavenged = core.engine.memory.i32[(core.region.at + HEADER_LAST_SCAVENGED) >>> 2];
+      this.#lastAllocScavenged = page < 0 ? 0 : scavenged * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
     } finally {
-      core.lock.release();
+      try {
+        core.lock.release();
+      } catch {
+        core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+      }
     }
   }
 
@@ -304,7 +313,11 @@ export class PageAlloc {
     try {
       if (core.engine.free(core.at, place.chunk, place.index, n)) core.mustBe(true, place, n);
     } finally {
-      core.lock.release();
+      try {
+        core.lock.release();
+      } catch {
+        core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+      }
     }
   }
 
@@ -340,20 +353,21 @@ export class PageAlloc {
     this[CORE].locked((core) => core.engine.reset(core.at));
   }
 
-  /** Where the next scavenge starts, in bytes; -1 when the heap is exhausted, and before the first reset. */
+  /**
+   * Where the next scavenge starts, in bytes. Until the first reset each grow puts it to the top of the heap; after that
+   * nothing but a reset raises it. Once the heap is exhausted it lies below all mapped pages: at -1 after a walk, and just
+   * below the lowest page after a look there.
+   */
   get scavAddr(): number {
     const core = this[CORE];
     return core.locked(() => core.getF64(HEADER_SCAV_END) * core.pageSize - 1);
   }
 
-  /** Nothing below this address is free; 2**heapAddrBits when nothing is free at all. In bytes. */
+  /** Address of the first free page, in bytes; 2**heapAddrBits when nothing is free at all. */
   get searchAddr(): number {
     const core = this[CORE];
-    const place = core.locked(() => ({
-      chunk: core.get(HEADER_SEARCH_CHUNK),
-      index: core.get(HEADER_SEARCH_INDEX),
-    }));
-    return Math.min(core.address(place), core.limit);
+    const page = core.locked(() => core.engine.findFreePage(core.at, 1));
+    return page < 0 ? core.limit : page * core.pageSize;
   }
 
   /**
@@ -377,15 +391,15 @@ export class PageAlloc {
   }
 
   /**
-   * A live view of one mapped chunk. Writing to its bits bypasses the summaries: for tests and kernels only. Throws
-   * PageAllocError ERR_NOT_MAPPED.
+   * A live view of one chunk that is mapped, if only in part: a page of it that is a hole has both of its bits set. Writing
+   * to its bits bypasses the summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
    */
   chunk(index: number): PallocData {
     const core = this[CORE];
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
     const data = core.locked(() => core.dataOf(index));
     if (!data) {
-      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is none of the heap's; grow over it first`);
+      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is not mapped; grow over it first`);
     }
     const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
@@ -393,7 +407,11 @@ export class PageAlloc {
   }
 
   /** The whole state as ranges of pages by chunk index; the inverse of `from`. */
-  ranges(): { alloc: Record<number, PageRange[]>; scavenged: Record<number, PageRange[]> } {
+  ranges(): {
+    alloc: Record<number, PageRange[]>;
+    scavenged: Record<number, PageRange[]>;
+    mapped: Array<[base: number, limit: number]>;
+  } {
     return this[CORE].locked(describe);
   }
 
@@ -556,35 +574,49 @@ export class PageAlloc {
   /** `alloc` for a heap whose system wants to know. */
   #allocUsed(npages: number): number {
     const core = this[CORE];
-    const place = this.#take(npages, () => {
+    return this.#take(npages, () => {
       const page = core.engine.findFreePage(core.at, npages);
       return page < 0 ? undefined : placeOf(page);
     });
-    return place ? core.address(place) : -1;
   }
 
-  /** Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. */
-  #take(npages: number, choose: () => Place | undefined): Place | undefined {
+  /**
+   * Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. Returns their
+   * address, or -1.
+   */
+  #take(npages: number, choose: () => Place | undefined): number {
     const core = this[CORE];
-    let runs: PageRange[] = [];
-    let held = 0;
+    const reuse = new Reuse(core);
     let scavenged = 0;
-    const place = core.locked(() => {
-      const place = choose();
-      if (!place) return undefined;
-      const { chunk, index } = place;
-      if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
-      if (core.sys.used) runs = scavengedRuns(core, place, npages);
-      if (runs.length) held = core.hold(KIND_REUSING, place, npages, core.getF64(HEADER_SCAV_END));
-      else core.engine.allocRange(core.at, chunk, index, npages);
-      scavenged = core.get(HEADER_LAST_SCAVENGED);
-      return place;
-    });
-    if (place && held) {
-      runUsed(core, place, npages, held, () => giveBack(core, place, held, HOLD_UNDONE, runs));
+    let base = -1;
+    try {
+      core.locked(() => {
+        const place = choose();
+        if (!place) return;
+        const { chunk, index } = place;
+        if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
+        const runs = core.sys.used ? scavengedRuns(core, place, npages) : [];
+        const address = core.address(place);
+        if (runs.length) {
+          scavenged = runs.reduce((sum, [, count]) => sum + count, 0);
+          reuse.work = reuse.givingBack(place, HOLD_UNDONE, runs);
+          reuse.ref = core.hold(KIND_REUSING, place, npages, core.getF64(HEADER_SCAV_END));
+        } else {
+          core.engine.allocRange(core.at, chunk, index, npages);
+          scavenged = core.engine.memory.i32[(core.region.at + HEADER_LAST_SCAVENGED) >>> 2];
+        }
+        base = address;
+      });
+      if (reuse.ref) reuse.run(base, npages * core.pageSize);
+    } finally {
+      // Nobody gets the pages, and they are not held for ever: the next call frees them.
+      if (reuse.ref) {
+        reuse.next = core.lock.rest;
+        core.lock.rest = reuse;
+      }
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
-    return place;
+    return base;
   }
 
   /** Finishes a new heap, which is gone if that fails. */
@@ -599,14 +631,17 @@ export class PageAlloc {
   }
 
   /** Fills an empty heap as `from` says. */
-  #describe(allocRanges: ChunkRanges | undefined, scavengedRanges: ChunkRanges): void {
+  #describe(allocRanges: ChunkRanges | undefined, scavengedRanges: ChunkRanges, mapped?: MappedRanges): void {
     const core = this[CORE];
     const most = core.limit / core.chunkBytes - 1;
     const alloc = readRanges("state.alloc", allocRanges, most);
     const scavenged = readRanges("state.scavenged", scavengedRanges, most);
     const named = [...new Set([...alloc.keys(), ...scavenged.keys()])].sort((a, b) => a - b);
-    for (const chunk of named) this.grow(chunk * core.chunkBytes, core.chunkBytes);
-    core.locked(() => fill(core, named, alloc, scavenged));
+    const ranges = mapped
+      ? readMapped("state.mapped", mapped)
+      : named.map((chunk) => [chunk * core.chunkBytes, (chunk + 1) * core.chunkBytes] as const);
+    for (const [base, limit] of ranges) this.grow(base, limit - base);
+    core.locked(() => fill(core, alloc, scavenged));
   }
 }
 
@@ -655,7 +690,7 @@ function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): Pag
 /** Reads the counters of the header. The lock is held. */
 function readStats(core: Core): PageAllocStats {
   const bytes = (field: number) => core.get(field) * core.pageSize;
-  const sys = core.get(HEADER_CHUNKS) * core.chunkBytes;
+  const sys = bytes(HEADER_PAGES);
   const inUse = bytes(HEADER_IN_USE);
   const released = bytes(HEADER_RELEASED);
   return {

@@ -1,14 +1,12 @@
 // Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
 
 import { readOptions, refuse, word } from "./args.ts";
-import type { Core, Place } from "./core.ts";
+import type { Core } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
 import {
   CACHE_PAGES,
   CHUNK_PAGES,
   HOLD_PASSED,
-  JOURNAL_CACHE,
-  JOURNAL_SCAV,
   KIND_CACHE,
   KIND_REUSING,
   RECORD_CACHE,
@@ -20,8 +18,9 @@ import {
   RECORD_SCAV,
 } from "./layout.ts";
 import { CORE, type PageAlloc } from "./page-alloc.ts";
+import type { Place } from "./place.ts";
 import { runsOf } from "./ranges.ts";
-import { giveBack, runUsed } from "./used.ts";
+import { Reuse } from "./used.ts";
 
 /** Instead of a state: a cache that owns nothing yet. For this package alone. */
 export const NEW = Symbol("new");
@@ -111,40 +110,46 @@ export class PageCache {
     core.count(npages);
     const ref = this.#live();
     if (core.sys.used) return this.#allocUsed(npages);
+    // All that can throw comes before the pages are taken.
+    const first = ref && core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + core.get(ref + RECORD_INDEX);
     const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
-    if (hit < 0) {
-      this.#lastAllocScavenged = 0;
-      return -1;
-    }
-    this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
-    const page = core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + core.get(ref + RECORD_INDEX) + (hit & 0xffff);
-    return page * core.pageSize;
+    this.#lastAllocScavenged = hit < 0 ? 0 : (hit >>> 16) * core.pageSize;
+    return hit < 0 ? -1 : (first + (hit & 0xffff)) * core.pageSize;
   }
 
   /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */
   #allocUsed(npages: number): number {
     const core = this.#core;
-    let scav = 0n;
-    let held = 0;
-    let place: Place | undefined;
+    const reuse = new Reuse(core);
     let scavenged = 0;
-    core.locked(() => {
-      const ref = this.#live();
-      // First: a call that throws for want of room must not have taken pages.
-      core.makeRoomForRecords();
-      scav = this.scav;
-      const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
-      if (hit < 0) return;
-      place = this.#place(ref, hit & 0xffff);
-      scavenged = hit >>> 16;
-      if (scavenged) held = core.newRecord(KIND_REUSING, place, npages);
-    });
-    if (place && held) {
-      const taken = place;
-      runUsed(core, taken, npages, held, () => this.#putBack(taken, npages, held, scav));
+    let base = -1;
+    try {
+      core.locked(() => {
+        const ref = this.#live();
+        // First: a call that throws for want of room must not have taken pages.
+        core.makeRoomForRecords();
+        const block = this.#place(ref);
+        const address = core.address(block);
+        const { scav } = this;
+        const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
+        if (hit < 0) return;
+        scavenged = hit >>> 16;
+        base = address + (hit & 0xffff) * core.pageSize;
+        if (!scavenged) return;
+        const place = { chunk: block.chunk, index: block.index + (hit & 0xffff) };
+        reuse.work = this.#puttingBack(reuse, place, npages, scav);
+        reuse.ref = core.newRecord(KIND_REUSING, place, npages);
+      });
+      if (reuse.ref) reuse.run(base, npages * core.pageSize);
+    } finally {
+      // Nobody gets the pages, and they are not held for ever: the next call gives them back.
+      if (reuse.ref) {
+        reuse.next = core.lock.rest;
+        core.lock.rest = reuse;
+      }
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
-    return place ? core.address(place) : -1;
+    return base;
   }
 
   /**
@@ -172,7 +177,7 @@ export class PageCache {
     if (!this.empty) return true;
     return core.locked(() => {
       const live = this.#live();
-      if (!live) core.makeRoomForRecords();
+      core.makeRoomForBlock(live > 0);
       const ref = core.engine.refill(core.at, live, core.owner);
       this.#ref = live || ref;
       return ref > 0;
@@ -200,28 +205,24 @@ export class PageCache {
     return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
   }
 
-  /** Undoes an allocation: the pages are the cache's again, or the heap's when the cache has left their block meanwhile. */
-  #putBack(place: Place, npages: number, held: number, scav: bigint): void {
+  /**
+   * Gives the call, with the lock held, that undoes an allocation: the pages are the cache's again, or the heap's when the
+   * cache has left their block meanwhile.
+   */
+  #puttingBack(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
     const core = this.#core;
     const first = place.index % CACHE_PAGES;
+    const base = core.address({ chunk: place.chunk, index: place.index - first });
     const at = BigInt(first);
-    if (this.base !== core.address({ chunk: place.chunk, index: place.index - first })) {
-      const isScavenged = (i: number) => ((scav >> (at + BigInt(i))) & 1n) > 0n;
-      giveBack(core, place, held, HOLD_PASSED, runsOf(isScavenged, npages));
-      return;
-    }
-    if (!core.holdsStill(held)) return;
+    const isScavenged = (i: number) => ((scav >> (at + BigInt(i))) & 1n) > 0n;
+    const giveBack = reuse.givingBack(place, HOLD_PASSED, runsOf(isScavenged, npages));
     const run = (2n ** BigInt(npages) - 1n) << at;
-    setWords(core, this.cache | run, this.scav | (scav & run));
-    core.engine.returnHold(core.at, held, this.#ref);
+    return () => {
+      if (this.base !== base) giveBack();
+      else if (core.holdsStill(reuse.ref))
+        core.engine.returnHold(core.at, reuse.ref, this.#ref, run, scav & run);
+    };
   }
-}
-
-/** Writes into the journal what a cache is to own. */
-function setWords(core: Core, cache: bigint, scav: bigint): void {
-  const { u64 } = core.engine.memory;
-  u64[(core.at + JOURNAL_SCAV) >>> 3] = scav;
-  u64[(core.at + JOURNAL_CACHE) >>> 3] = cache;
 }
 
 /** Makes the record of a cache that takes over pages in use, and returns its ref. */
@@ -236,9 +237,7 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
     for (let i = 0; i < CACHE_PAGES; i++) {
       if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
-    // First: a call that throws for want of room must leave nothing in the journal.
-    core.makeRoomForRecords();
-    setWords(core, cache, scav);
-    return core.newRecord(KIND_CACHE, place, CACHE_PAGES);
+    core.makeRoomForBlock(false);
+    return core.engine.adopt(core.at, core.owner, chunk, index, cache, scav);
   });
 }

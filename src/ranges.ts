@@ -6,15 +6,17 @@ import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
   HEADER_ALLOCS,
-  HEADER_CHUNKS,
   HEADER_FREES,
   HEADER_IN_USE,
   HEADER_LAST_SCAVENGED,
+  HEADER_PAGES,
   HEADER_PEAK_IN_USE,
   HEADER_PEAK_RETAINED,
   HEADER_RELEASED,
+  HEADER_SCAV_END,
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
+  HEADER_TOP,
 } from "./layout.ts";
 import { chunksOf } from "./tree-view.ts";
 
@@ -22,6 +24,22 @@ import { chunksOf } from "./tree-view.ts";
 export type PageRange = readonly [first: number, count: number];
 /** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
 export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
+
+/** Address ranges `[base, limit)` that are part of a heap, ascending, in bytes. */
+export type MappedRanges = ReadonlyArray<readonly [base: number, limit: number]>;
+
+/** Copies address ranges that a caller gives, which must be ascending and hold something. Throws TypeError or RangeError. */
+export function readMapped(name: string, given: MappedRanges): Array<[base: number, limit: number]> {
+  if (!Array.isArray(given)) refuse(name, given, "an array of [base, limit]");
+  let end = 0;
+  return Array.from(given, (range: MappedRanges[number], i) => {
+    const place = `${name}[${i}]`;
+    if (!Array.isArray(range) || range.length !== 2) refuse(place, range, "an array of [base, limit]");
+    const base = integer(`base in ${place}`, range[0], end, Number.MAX_SAFE_INTEGER);
+    end = integer(`limit in ${place}`, range[1], base + 1, Number.MAX_SAFE_INTEGER);
+    return [base, end];
+  });
+}
 
 /** Checks ranges that a caller gives for chunks 0 to `most`; those of no pages are left out. Throws TypeError or RangeError. */
 export function readRanges(
@@ -66,59 +84,87 @@ export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Pa
   return runs;
 }
 
-/** Fills the chunks of a heap that has just been grown over them, and starts its counts. The lock is held. */
-export function fill(
-  core: Core,
-  named: readonly number[],
-  alloc: Map<number, PageRange[]>,
-  scavenged: Map<number, PageRange[]>,
-): void {
+/** Fills a heap that has just been grown over what it is to have, and starts its counts. The lock is held. */
+export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
   const { engine } = core;
-  for (const chunk of named) {
+  mustBeMapped(core, "state.alloc", alloc);
+  mustBeMapped(core, "state.scavenged", scavenged);
+  for (const chunk of chunksOf(core)) {
     // Ranges may overlap; pages are counted once.
     const inUse = new Uint8Array(CHUNK_PAGES);
     for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
-    engine.allocRange(core.at, chunk, 0, CHUNK_PAGES);
-    for (const run of runsOf((i) => !inUse[i], CHUNK_PAGES)) engine.free(core.at, chunk, ...run);
-    for (const run of scavenged.get(chunk) ?? []) engine.scavengeRange(core.at, chunk, ...run, 0);
+    for (const [first, count] of mappedRuns(core, chunk)) {
+      engine.allocRange(core.at, chunk, first, count);
+      for (const run of runsOf((i) => !inUse[first + i], count, first)) engine.free(core.at, chunk, ...run);
+    }
+    for (const [first, count] of scavenged.get(chunk) ?? [])
+      if (count) engine.scavengeRange(core.at, chunk, first, count, 0);
   }
   for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
     core.setF64(total, 0);
   core.set(HEADER_LAST_SCAVENGED, 0);
   core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
-  core.set(HEADER_PEAK_RETAINED, core.get(HEADER_CHUNKS) * CHUNK_PAGES - core.get(HEADER_RELEASED));
-  engine.reset(core.at);
+  core.set(HEADER_PEAK_RETAINED, core.get(HEADER_PAGES) - core.get(HEADER_RELEASED));
+  core.setF64(HEADER_SCAV_END, core.getF64(HEADER_TOP));
 }
 
-/** All chunks of a heap as ranges. The lock is held. */
+/** Throws RangeError unless all pages of the ranges are mapped. */
+function mustBeMapped(core: Core, name: string, ranges: Map<number, PageRange[]>): void {
+  for (const [chunk, list] of ranges) {
+    const mapped = new Set(mappedRuns(core, chunk).flatMap(([first, count]) => pagesOf(first, count)));
+    if (!mapped.size) refuse(`a key of ${name}`, chunk, "a chunk of which state.mapped has a page", "number");
+    for (const [first, count] of list) {
+      if (pagesOf(first, count).some((page) => !mapped.has(page)))
+        refuse(`${name}[${chunk}]`, `${first}, ${count}`, "ranges of pages that state.mapped has", "string");
+    }
+  }
+}
+
+/** The numbers of `count` pages from `first` on. */
+function pagesOf(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i);
+}
+
+/** All chunks of a heap as ranges, and the address ranges that are mapped. The lock is held. */
 export function describe(core: Core): {
   alloc: Record<number, PageRange[]>;
   scavenged: Record<number, PageRange[]>;
+  mapped: Array<[base: number, limit: number]>;
 } {
+  const { engine } = core;
   const alloc: Record<number, PageRange[]> = {};
   const scavenged: Record<number, PageRange[]> = {};
   for (const chunk of chunksOf(core)) {
     const data = core.dataOf(chunk);
-    alloc[chunk] = bitRanges(core, data);
-    scavenged[chunk] = bitRanges(core, data + DATA_SCAVENGED);
+    const inUse = (i: number) => engine.popcntRange(data, i, 1) > 0;
+    const released = (i: number) => engine.popcntRange(data + DATA_SCAVENGED, i, 1) > 0;
+    alloc[chunk] = runsOf((i) => inUse(i) && !released(i), CHUNK_PAGES);
+    scavenged[chunk] = runsOf((i) => released(i) && !inUse(i), CHUNK_PAGES);
   }
-  return { alloc, scavenged };
+  return { alloc, scavenged, mapped: mappedRanges(core) };
 }
 
-/** The runs of set bits of a bitmap. */
-function bitRanges(core: Core, bits: number): PageRange[] {
+/** The runs of pages of a chunk that are mapped. The lock is held. */
+function mappedRuns(core: Core, chunk: number): PageRange[] {
   const { engine } = core;
-  return runsOf((i) => engine.popcntRange(bits, i, 1) > 0, CHUNK_PAGES);
+  const data = core.dataOf(chunk);
+  if (!data) return [];
+  if (!core.isPartial(chunk)) return [[0, CHUNK_PAGES]];
+  const isHole = (i: number) =>
+    engine.popcntRange(data, i, 1) + engine.popcntRange(data + DATA_SCAVENGED, i, 1) > 1;
+  return runsOf((i) => !isHole(i), CHUNK_PAGES);
 }
 
 /** The mapped address ranges, ascending, neighbours merged. The lock is held. */
-export function mappedRanges(core: Core): Array<readonly [base: number, limit: number]> {
+export function mappedRanges(core: Core): Array<[base: number, limit: number]> {
   const ranges: Array<[number, number]> = [];
   for (const chunk of chunksOf(core)) {
-    const base = chunk * core.chunkBytes;
-    const last = ranges.at(-1);
-    if (last?.[1] === base) last[1] += core.chunkBytes;
-    else ranges.push([base, base + core.chunkBytes]);
+    for (const [first, count] of mappedRuns(core, chunk)) {
+      const base = core.address({ chunk, index: first });
+      const last = ranges.at(-1);
+      if (last?.[1] === base) last[1] += count * core.pageSize;
+      else ranges.push([base, base + count * core.pageSize]);
+    }
   }
   return ranges;
 }

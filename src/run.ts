@@ -5,6 +5,7 @@ import { integer, readOptions, refuse, viewOf } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
+  HEADER_TOP,
   OP_ALLOC,
   OP_ALLOC_RANGE,
   OP_FREE,
@@ -13,7 +14,7 @@ import {
   OP_SCAVENGE_RANGE,
   RESULT_NUMBERS,
 } from "./layout.ts";
-import type { PageAlloc } from "./page-alloc.ts";
+import { CORE, type PageAlloc } from "./page-alloc.ts";
 import { checkOwner, isLive, NEW, PageCache, refOf } from "./page-cache.ts";
 
 /** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
@@ -153,6 +154,9 @@ function allocFromCache(cache: PageCache, npages: number): number {
 function allocFromHeap(heap: PageAlloc, npages: number, grow: boolean): number {
   const base = heap.alloc(npages);
   if (base >= 0 || !grow) return base;
-  heap.grow(heap.bounds().end * heap.chunkBytes, npages * heap.pageSize);
+  const core = heap[CORE];
+  const { chunkBytes } = core;
+  const top = core.locked(() => core.getF64(HEADER_TOP)) * core.pageSize;
+  heap.grow(top, Math.ceil((npages * core.pageSize) / chunkBytes) * chunkBytes);
   return heap.alloc(npages);
 }

@@ -3,18 +3,21 @@
 // release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
 
 import { isInteger } from "./args.ts";
-import { type Core, type Place, placeOf } from "./core.ts";
+import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
-  HEADER_END,
+  HEADER_LOCK,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
   HEADER_START,
+  HEADER_TOP,
   HOLD_DECLINED,
   HOLD_PASSED,
   HOLD_RELEASED,
   KIND_RELEASING,
 } from "./layout.ts";
+import type { Rest } from "./lock.ts";
+import { type Place, placeOf } from "./place.ts";
 
 /** Pages that an engine scavenges in one call: it counts them in 32 bits. Only a heap that is mostly holes has more. */
 const MOST_AT_ONCE = 2 ** 31;
@@ -29,7 +32,15 @@ type Step = "look" | "walk" | "runHook" | "endHook" | "endWalk" | "done";
 export function scavengeOne(core: Core, maxPages: number): number {
   const pass = beginPass(core, maxPages);
   if (typeof pass === "number") return pass;
-  while (pass.next !== "done") pass.step();
+  try {
+    while (pass.next !== "done") pass.step();
+  } finally {
+    // Pages are not held for ever: the next call frees them.
+    if (pass.held) {
+      pass.rest.next = core.lock.rest;
+      core.lock.rest = pass.rest;
+    }
+  }
   return pass.released;
 }
 
@@ -45,7 +56,11 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
     pass.look();
     return pass;
   } finally {
-    core.lock.release();
+    try {
+      core.lock.release();
+    } catch {
+      core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+    }
   }
 }
 
@@ -53,10 +68,17 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
 export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
   const pass = await core.lock.whenFree(() => beginPass(core, maxPages));
   if (typeof pass === "number") return pass;
-  while (pass.next !== "done") {
-    // Steps without the lock, and the one that must be taken whatever happens.
-    if (pass.next === "walk" || pass.next === "runHook" || pass.next === "endHook") pass.step();
-    else await core.lock.whenFree(() => pass.step());
+  try {
+    while (pass.next !== "done") {
+      // Steps without the lock, and the one that must be taken whatever happens.
+      if (pass.next === "walk" || pass.next === "runHook" || pass.next === "endHook") pass.step();
+      else await core.lock.whenFree(() => pass.step());
+    }
+  } finally {
+    if (pass.held) {
+      pass.rest.next = core.lock.rest;
+      core.lock.rest = pass.rest;
+    }
   }
   return pass.released;
 }
@@ -64,7 +86,7 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
 /** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
 export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
   const first = chunk * CHUNK_PAGES + index;
-  const end = Math.min(first + npages, core.get(HEADER_END) * CHUNK_PAGES);
+  const end = Math.min(first + npages, core.getF64(HEADER_TOP));
   let released = 0;
   for (let page = first; page < end; page += MOST_AT_ONCE) {
     const at = placeOf(page);
@@ -87,10 +109,16 @@ export class Pass {
   #chunk = -1;
   /** Only pages of that chunk below this one count. */
   #ceiling = CHUNK_PAGES;
-  /** What the hook runs on, packed as by findScavengeCandidate, and the ref of its record. */
+  /** Ref of the record of what the hook runs on; 0 when there is none. */
+  held = 0;
+  /** How the hold ends; the lock is held. */
+  readonly rest: Rest = { work: () => this.#release(), next: undefined };
+  /** What the hook runs on, packed as by findScavengeCandidate. */
   #hit = 0;
-  #held = 0;
-  #declined = true;
+  /** What the hook has said; undefined before it has run. */
+  #declined: boolean | undefined;
+  /** HEADER_SCAV_END before and after the hold. */
+  #scavEnds = [0, 0];
   /** What the hook threw. */
   #thrown: { error: unknown } | undefined;
 
@@ -148,8 +176,9 @@ export class Pass {
       core.engine.pass(core.at, chunk, scavEnd);
       this.next = "walk";
     } else if (core.sys.unused) {
-      this.#held = core.hold(KIND_RELEASING, { chunk, index }, npages, scavEnd);
+      this.#scavEnds = [core.getF64(HEADER_SCAV_END), scavEnd];
       this.#hit = hit;
+      this.held = core.hold(KIND_RELEASING, { chunk, index }, npages, scavEnd);
       this.next = "runHook";
     } else {
       core.engine.scavengeRange(core.at, chunk, index, npages, scavEnd);
@@ -204,25 +233,33 @@ export class Pass {
   #runHook(): void {
     const core = this.#core;
     const place = { chunk: this.#chunk, index: this.#hit & 0xffff };
+    this.next = "endHook";
     try {
       this.#declined = core.sys.unused?.(core.address(place), (this.#hit >>> 16) * core.pageSize) === false;
     } catch (error) {
       this.#declined = true;
       this.#thrown = { error };
     }
-    this.next = "endHook";
   }
 
   /** Frees the pages again, and scavenges them unless the hook declined: then the pass goes on below them. */
   #endHook(): void {
-    const core = this.#core;
-    core.lock.finish(() => {
-      const declined = this.#isCurrent() ? HOLD_DECLINED : HOLD_PASSED;
-      core.endHold(this.#held, this.#declined ? declined : HOLD_RELEASED);
-    });
+    this.#core.lock.finish(this.rest.work);
+    this.held = 0;
     if (!this.#declined) this.released = this.#hit >>> 16;
     this.#ceiling = this.#hit & 0xffff;
     this.next = !this.#declined || this.#thrown ? "done" : this.#ceiling ? "look" : "walk";
     if (this.#thrown) throw this.#thrown.error;
+  }
+
+  /** Ends the hold: as the hook has said or, if it could not even be called, as if nothing had been found. */
+  #release(): void {
+    const core = this.#core;
+    const current = this.#isCurrent();
+    const [before, after] = this.#scavEnds;
+    const declined = this.#declined && current ? HOLD_DECLINED : HOLD_PASSED;
+    core.endHold(this.held, this.#declined === false ? HOLD_RELEASED : declined);
+    if (this.#declined === undefined && current && core.getF64(HEADER_SCAV_END) === after)
+      core.setF64(HEADER_SCAV_END, before);
   }
 }

@@ -2,5 +2,6 @@
 
 export { PageAllocError } from "./errors.ts";
 export type { PageTrace } from "./trace/format.ts";
-export { readPageTrace } from "./trace/read.ts";
+export { type ReadPageTraceOptions, readPageTrace } from "./trace/read.ts";
 export { type ReplayOptions, type ReplayReport, replay } from "./trace/replay.ts";
+export type { TraceSource } from "./trace/source.ts";

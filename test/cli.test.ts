@@ -1,11 +1,12 @@
 // The command: its output and exit status, run within this process; and dist/cli.js as a shell runs it.
-import { execFile, spawn } from "node:child_process";
+import { type SpawnOptions, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
+import { PassThrough, Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommand } from "../src/cli/command.ts";
 
@@ -22,17 +23,41 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs the command in this process. */
-async function palloc(...args: string[]): Promise<Outcome> {
-  return onStreams(false, args);
+/** What the command is run with, besides its arguments. */
+interface Surroundings {
+  isTTY?: boolean;
+  stdin?: Readable;
+  /** Instead of streams that keep what is written. */
+  stdout?: Writable;
+  stderr?: Writable;
 }
 
-async function onStreams(isTTY: boolean, args: string[]): Promise<Outcome> {
-  const [stdout, stderr] = [new PassThrough(), Object.assign(new PassThrough(), { isTTY })];
-  const status = await runCommand(args, { stdout, stderr, version: "1.2.3", carriedTrace: CARRIED });
-  const text = (stream: PassThrough) => String(stream.read() ?? "");
+/** Runs the command in this process. */
+async function palloc(...args: string[]): Promise<Outcome> {
+  return pallocIn({}, ...args);
+}
+
+async function pallocIn(given: Surroundings, ...args: string[]): Promise<Outcome> {
+  const stdout = given.stdout ?? new PassThrough({ highWaterMark: 2 ** 30 });
+  const stderr = Object.assign(given.stderr ?? new PassThrough(), { isTTY: given.isTTY ?? false });
+  const stdin = given.stdin ?? Readable.from([]);
+  const status = await runCommand(args, { stdin, stdout, stderr, version: "1.2.3", carriedTrace: CARRIED });
+  const text = (stream: Writable) => (stream instanceof PassThrough ? String(stream.read() ?? "") : "");
   return { status, stdout: text(stdout), stderr: text(stderr) };
 }
+
+/** A stream that takes nothing. */
+function failing(code: string): Writable {
+  const write = (_: unknown, __: unknown, done: (error: Error) => void) =>
+    done(Object.assign(new Error(`${code}: that is why, write`), { code }));
+  return new Writable({ write });
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "palloc-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
 
 describe("the command's table", () => {
   it("of the carried trace, when none is named", async () => {
@@ -101,18 +126,164 @@ describe("the command's output for programs", () => {
   });
 
   it("--csv of several traces: which one, last", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "palloc-"));
-    try {
-      const odd = join(folder, 'a,"b".pt');
-      await writeFile(odd, await readFile(LINK));
-      const { stdout } = await palloc("replay", "--csv", LINK, odd);
-      const lines = stdout.trimEnd().split("\n");
-      expect(lines.length).toBe(1 + 2 * 512);
-      expect(lines[0]).toBe(`${CSV_HEADER},trace`);
-      expect(lines[512].endsWith(`,${LINK}`)).toBe(true);
-      expect(lines[513].endsWith(`,"${folder}/a,""b"".pt"`)).toBe(true);
-    } finally {
-      await rm(folder, { recursive: true });
+    const odd = join(folder, 'a,"b".pt');
+    await writeFile(odd, await readFile(LINK));
+    const { stdout } = await palloc("replay", "--csv", LINK, odd);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.length).toBe(1 + 2 * 512);
+    expect(lines[0]).toBe(`${CSV_HEADER},trace`);
+    expect(lines[512].endsWith(`,${LINK}`)).toBe(true);
+    expect(lines[513].endsWith(`,"${folder}/a,""b"".pt"`)).toBe(true);
+  });
+
+  it("--csv: the header comes before the first row, so not at all when there is none", async () => {
+    const missing = join(folder, "none.pt");
+    for (const bad of [missing, fixture("go-vet-interleaved")]) {
+      expect(await palloc("replay", "--csv", bad)).toMatchObject({ status: 1, stdout: "" });
+      expect(await palloc("replay", "--csv", bad, missing)).toMatchObject({ status: 1, stdout: "" });
+      const { stdout } = await palloc("replay", "--csv", bad, LINK, bad, LINK);
+      expect(stdout.match(/^time_ns/gm)).toHaveLength(1);
+      expect(stdout.startsWith(`${CSV_HEADER},trace\n`)).toBe(true);
+    }
+  });
+});
+
+describe("the command on standard input", () => {
+  it("reads it for -, between the others", async () => {
+    const data = await readFile(LINK);
+    const stdin = Readable.from([data.subarray(0, 1), data.subarray(1, 5000), data.subarray(5000)]);
+    const { status, stdout, stderr } = await pallocIn({ stdin }, "replay", JSON_TRACE, "-", LINK);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout.match(/^\S.*/gm)).toEqual([JSON_TRACE, "standard input", LINK]);
+    expect(stdout.match(/(?<=events +)[\d,]+/g)).toEqual(["41,694", "4,193", "4,193"]);
+  });
+
+  it("names it so in other output, too", async () => {
+    const stdin = () => Readable.from([new Uint8Array(9)]);
+    const bad = await pallocIn({ stdin: stdin() }, "replay", "-");
+    expect(bad).toMatchObject({ status: 1, stdout: "" });
+    expect(bad.stderr).toMatch(/^palloc: standard input: event 0 at byte 0, .*\n$/);
+    const good = Readable.from([await readFile(LINK)]);
+    const { stdout } = await pallocIn({ stdin: good }, "replay", "--json", "-");
+    expect(JSON.parse(stdout)).toMatchObject({ trace: "standard input", events: 4193 });
+  });
+
+  it("says what the system says of it", async () => {
+    const failure = Object.assign(new Error("EISDIR: illegal operation on a directory, read"), {
+      code: "EISDIR",
+    });
+    const stdin = new Readable({ read: () => stdin.destroy(failure) });
+    expect(await pallocIn({ stdin }, "replay", "-")).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: `palloc: standard input: ${failure.message}\n`,
+    });
+  });
+
+  it("does not read it twice: wrong usage, and nothing is replayed", async () => {
+    const { status, stdout, stderr } = await palloc("replay", "-", LINK, "-");
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/'-' is invalid.*Standard input can be read only once\./);
+  });
+
+  it("lets go of it when its trace is bad", async () => {
+    const stdin = new PassThrough();
+    stdin.write(new Uint8Array(64));
+    expect((await pallocIn({ stdin }, "replay", "-")).status).toBe(1);
+    expect(stdin.destroyed).toBe(true);
+  });
+});
+
+describe("the command when it cannot write", () => {
+  const USES = ["replay", "replay --json", "replay --csv", "--help", "replay --help", "--version"];
+
+  it.each(USES)("says so in one line: %s", async (args) => {
+    const stdout = failing("ENOSPC");
+    expect(await pallocIn({ stdout }, ...args.split(" "))).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: "palloc: cannot write: ENOSPC: that is why, write\n",
+    });
+  });
+
+  it.each(USES)("ends as if by SIGPIPE when there is no reader: %s", async (args) => {
+    const stdout = failing("EPIPE");
+    expect(await pallocIn({ stdout }, ...args.split(" "))).toEqual({
+      status: 141,
+      stdout: "",
+      stderr: "",
+    });
+  });
+
+  it("does not go on with other traces", async () => {
+    const missing = join(folder, "none.pt");
+    const { stderr } = await pallocIn({ stdout: failing("EIO") }, "replay", LINK, missing);
+    expect(stderr).toBe("palloc: cannot write: EIO: that is why, write\n");
+  });
+
+  it.each(["EPIPE", "ENOSPC"])("goes on when it is stderr that fails: %s", async (code) => {
+    const missing = join(folder, "none.pt");
+    const bad = await pallocIn({ stderr: failing(code) }, "replay", missing, LINK);
+    expect(bad.status).toBe(1);
+    expect(bad.stdout).toContain("4,193");
+    const shown = await pallocIn({ stderr: failing(code), isTTY: true }, "replay", LINK);
+    expect(shown.status).toBe(0);
+    expect(shown.stdout).toContain("4,193");
+    expect((await pallocIn({ stderr: failing(code) }, "replay", "--fast")).status).toBe(2);
+    expect(
+      (await pallocIn({ stderr: failing(code), stdout: failing(code) }, "replay")).status,
+    ).toBeGreaterThan(0);
+  });
+});
+
+describe("the command on traces that are cut short", () => {
+  let cut: string;
+  beforeAll(async () => {
+    cut = join(folder, "cut.pt");
+    const whole = gunzipSync(await readFile(LINK));
+    await writeFile(cut, whole.subarray(0, 20_000));
+  });
+
+  it.each(["replay", "replay --json", "replay --csv", "replay --engine=ts"])(
+    "warns, and replays what there is: %s",
+    async (args) => {
+      const { status, stdout, stderr } = await palloc(...args.split(" "), cut, LINK);
+      expect(status).toBe(0);
+      expect(stderr).toMatch(/^palloc: .*\n$/);
+      expect(stderr.startsWith(`palloc: ${cut}: warning: the file seems to be cut short, or `)).toBe(true);
+      expect(stdout).toContain(cut);
+      expect(stdout).toContain(LINK);
+    },
+  );
+
+  it.each(["go-link", "go-compile-runtime", "go1-json", "gofmt-std", "go-compile-types2-2procs"])(
+    "does not warn of a whole one: %s",
+    async (name) => {
+      expect(await palloc("replay", fixture(name))).toMatchObject({ status: 0, stderr: "" });
+    },
+  );
+});
+
+describe("the command on long traces", () => {
+  it("reads a file that is too long to be held in one piece, as far as it is good", async () => {
+    const long = join(folder, "long.pt");
+    await writeFile(long, "");
+    await truncate(long, 2 ** 33);
+    const { status, stderr } = await palloc("replay", long);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^palloc: .*: event 0 at byte 0, before any page: this is not a page trace: .*\n$/,
+    );
+  });
+
+  it("--limit", async () => {
+    const { status, stdout, stderr } = await palloc("replay", "--limit", "1000", LINK);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(
+      /^palloc: .*: event \d+ at byte 1000, .* the limit of 1000 bytes; raise the option limit .*\n$/,
+    );
+    for (const limit of ["Infinity", "34472"]) {
+      expect((await palloc("replay", "--limit", limit, LINK)).status).toBe(0);
     }
   });
 });
@@ -141,25 +312,22 @@ describe("the command on bad traces", () => {
   );
 
   it("a page that a replay finds allocated twice", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "palloc-"));
-    try {
-      const bad = join(folder, "twice.pt");
-      // P 0, a time base, and the same page allocated twice.
-      const words = BigUint64Array.of(4n, 8n, 0xc00000000009n, 0xc00000000009n);
-      await writeFile(bad, new Uint8Array(words.buffer));
-      const { status, stderr } = await onStreams(true, ["replay", bad]);
-      expect(status).toBe(1);
-      expect(stderr).toContain(
-        `palloc: ${bad}: event 1 at byte 24, page 0xc00000000000: it is allocated twice`,
-      );
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    const bad = join(folder, "twice.pt");
+    // P 0, a time base, and the same page allocated twice.
+    const words = BigUint64Array.of(4n, 8n, 0xc00000000009n, 0xc00000000009n);
+    await writeFile(bad, new Uint8Array(words.buffer));
+    const { status, stderr } = await pallocIn({ isTTY: true }, "replay", bad);
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      `palloc: ${bad}: event 1 at byte 24, page 0xc00000000000: it is allocated twice`,
+    );
   });
 
   it.each([
     ["no such file", join(fileURLToPath(CARRIED), "..", "none.pt"), "no such file"],
     ["a folder", fileURLToPath(new URL(".", CARRIED)), "directory"],
+    ["a file that cannot be read", "/proc/self/mem", existsSync("/proc/self/mem") ? "EIO" : "no such file"],
+    ["a folder's file", join(fileURLToPath(CARRIED), "x.pt"), "not a directory"],
   ])("%s: one line, and status 1", async (_, path, reason) => {
     const { status, stdout, stderr } = await palloc("replay", path);
     expect([status, stdout]).toEqual([1, ""]);
@@ -187,6 +355,12 @@ describe("the command's usage", () => {
     { args: ["replay", "--engine", "c"], says: /'c' is invalid\. Allowed choices are wasm, ts\./ },
     { args: ["replay", "--engine"], says: /argument missing/ },
     { args: ["replay", "--scavenge", "all"], says: /Allowed choices are none, recorded\./ },
+    {
+      args: ["replay", "--limit", "-1"],
+      says: /'-1' is invalid\. It must be a whole number of bytes, or Infinity\./,
+    },
+    { args: ["replay", "--limit", "1e3"], says: /'1e3' is invalid/ },
+    { args: ["replay", "--limit", "9007199254740992"], says: /'9007199254740992' is invalid/ },
     { args: ["replay", "--json", "--csv"], says: /'--json' cannot be used with option '--csv'/ },
   ])("$args: on stderr, and status 2", async ({ args, says }) => {
     const { status, stdout, stderr } = await palloc(...args);
@@ -197,31 +371,47 @@ describe("the command's usage", () => {
 
 describe("the command's progress bar", () => {
   it("on a terminal, and gone at the end", async () => {
-    const { status, stdout, stderr } = await onStreams(true, ["replay", LINK]);
+    const { status, stdout, stderr } = await pallocIn({ isTTY: true }, "replay", LINK);
     expect(status).toBe(0);
     expect(stderr).toContain("0 of 4,193 events");
     // The last thing is to erase the line.
     expect(stderr.endsWith("\u001b[2K")).toBe(true);
     expect(stdout).toContain("4,193");
   });
+
+  it("changes no mode of the terminal, which a signal would leave changed", async () => {
+    const { stderr } = await pallocIn({ isTTY: true }, "replay", LINK);
+    expect(stderr).toContain("\u001b[2K");
+    expect(stderr).not.toContain("\u001b[?");
+  });
 });
 
 const COMMAND = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
+const POSIX = process.platform !== "win32";
 
 describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "palloc-"));
-  });
-  afterAll(() => rm(folder, { recursive: true }));
+  /** How a run of the built command ended. */
+  interface End extends Outcome {
+    signal: NodeJS.Signals | null;
+  }
 
-  /** Runs the built command from a folder that has nothing to do with it. */
-  const run = (...args: string[]) =>
-    new Promise<Outcome>((resolve) => {
-      execFile(process.execPath, [COMMAND, ...args], { cwd: folder }, (error, stdout, stderr) =>
-        resolve({ status: error ? Number(error.code) : 0, stdout, stderr }),
-      );
+  /** Runs a program from a folder that has nothing to do with it. */
+  const start = (program: string, args: string[], options: SpawnOptions = {}) => {
+    const child = spawn(program, args, { cwd: folder, ...options });
+    const said = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]?.on("data", (text) => {
+        said[name] += text;
+      });
+    }
+    const end = new Promise<End>((resolve) => {
+      child.on("close", (code, signal) => resolve({ status: code ?? -1, signal, ...said }));
     });
+    return { child, end };
+  };
+  const run = (...args: string[]) => start(process.execPath, [COMMAND, ...args]).end;
+  /** Runs it by a line of shell, in which "$@" is the command. */
+  const shell = (line: string) => start("sh", ["-c", line, "sh", process.execPath, COMMAND]).end;
 
   it("replays the carried trace", async () => {
     const { status, stdout, stderr } = await run("replay");
@@ -240,15 +430,85 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     expect((await run("--version")).stdout).toBe(`${version}\n`);
   });
 
-  it("ends quietly when its reader does", async () => {
+  it("ends quietly when its reader does, but not as if all was well", async () => {
     const traces = Array.from({ length: 40 }, () => LINK);
-    const child = spawn(process.execPath, [COMMAND, "replay", "--json", ...traces], { cwd: folder });
-    child.stdout.once("data", () => child.stdout.destroy());
-    let stderr = "";
-    child.stderr.on("data", (text) => {
-      stderr += text;
-    });
-    const status = await new Promise((resolve) => child.on("close", resolve));
-    expect([status, stderr]).toEqual([0, ""]);
+    const { child, end } = start(process.execPath, [COMMAND, "replay", "--json", ...traces]);
+    child.stdout?.once("data", () => child.stdout?.destroy());
+    expect(await end).toMatchObject({ status: 141, stderr: "" });
   });
+
+  it.runIf(POSIX)("writes to a file all that it says", async () => {
+    const { status } = await shell(`"$@" replay --json > all.json && "$@" replay --json >> all.json`);
+    expect(status).toBe(0);
+    const lines = (await readFile(join(folder, "all.json"), "utf8")).trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line).events)).toEqual([44311, 44311]);
+  });
+
+  it.runIf(existsSync("/dev/full")).each(["replay", "replay --json", "replay --csv", "--help", "--version"])(
+    "says that the disk is full: %s",
+    async (args) => {
+      expect(await shell(`"$@" ${args} > /dev/full`)).toMatchObject({
+        status: 1,
+        stderr: "palloc: cannot write: ENOSPC: no space left on device, write\n",
+      });
+    },
+  );
+
+  it.runIf(POSIX)("says so when only a part could be written", async () => {
+    // A file may have 4 or 8 KiB, as blocks have 512 or 1,024 bytes, and the report has more.
+    const { status, stderr } = await shell(`trap "" XFSZ; ulimit -f 8; "$@" replay --json > part.json`);
+    expect(stderr).toBe("palloc: cannot write: EFBIG: file too large, write\n");
+    expect(status).toBe(1);
+  });
+
+  it.runIf(existsSync("/dev/full"))("goes on without stderr", async () => {
+    const { status, stdout } = await shell(`"$@" replay none.pt '${LINK}' 2> /dev/full`);
+    expect(status).toBe(1);
+    expect(stdout).toContain("4,193");
+  });
+
+  it.runIf(POSIX)("reads a pipe, a file and a folder as standard input", async () => {
+    for (const line of [`cat '${LINK}' | "$@" replay -`, `"$@" replay - < '${LINK}'`]) {
+      const { status, stdout, stderr } = await shell(line);
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout).toMatch(/^standard input\n.* 4,193\n/);
+    }
+    expect(await shell(`"$@" replay - < .`)).toMatchObject({
+      status: 1,
+      stderr: "palloc: standard input: EISDIR: illegal operation on a directory, read\n",
+    });
+  });
+
+  it.each([
+    ["plain", new Uint8Array(2 ** 16)],
+    ["gzipped", gzipSync(new Uint8Array(2 ** 16))],
+  ])("does not wait for the end of standard input that is bad: %s", async (_, data) => {
+    const { child, end } = start(process.execPath, [COMMAND, "replay", "-"]);
+    child.stdin?.write(data);
+    const { status, stdout, stderr } = await end;
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^palloc: standard input: event 0 at byte 0, /);
+  });
+
+  it.runIf(POSIX).each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "dies of %s while it shows a bar",
+    async (signal) => {
+      const long = join(folder, "long-replay.pt");
+      const pairs = new BigUint64Array(2 ** 23);
+      // P 0, a time base, and a page that is allocated and freed over and over.
+      pairs.forEach((_, i) => {
+        pairs[i] = i % 2 === 0 ? 0xc00000000009n : 0xc0000000000an;
+      });
+      pairs.set([4n, 8n]);
+      await writeFile(long, pairs);
+      const terminal = "data:text/javascript,process.stderr.isTTY = true";
+      const { child, end } = start(process.execPath, ["--import", terminal, COMMAND, "replay", long]);
+      child.stderr?.on("data", (text) => {
+        if (String(text).includes("of 8,388,606 events")) child.kill(signal);
+      });
+      const ended = await end;
+      expect([ended.signal, ended.stdout]).toEqual([signal, ""]);
+      expect(ended.stderr).not.toContain("\u001b[?");
+    },
+  );
 });

@@ -29,11 +29,14 @@ const FULL = [[0, PAGES]] as const;
 /** How a heap is made. */
 type Make = (palloc: Palloc) => PageAlloc;
 
-/** A shared heap of these pages in use, all others unscavenged. */
+/** A shared heap of these pages in use, all others unscavenged; scavAddr has been reset, so that no growth raises it. */
 const heapOf =
   (alloc: Ranges, physPageSize = PAGE): Make =>
-  ({ PageAlloc }) =>
-    PageAlloc.from({ alloc }, { shared: true, metadataLimit: 2 ** 16, physPageSize });
+  ({ PageAlloc }) => {
+    const heap = PageAlloc.from({ alloc }, { shared: true, metadataLimit: 2 ** 16, physPageSize });
+    heap.resetScavengeAddr();
+    return heap;
+  };
 
 const heaps: Record<string, Make> = {
   "three chunks": heapOf({ 0: PIECE, 1: PIECE, 2: PIECE }),

@@ -3,6 +3,8 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { KIND_CACHE } from "../src/layout.ts";
+import { CORE } from "../src/page-alloc.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
 import type { PageAlloc, Palloc, PallocData } from "./support/subject.ts";
 
@@ -32,6 +34,10 @@ function takeAll({ PallocData }: Palloc): PallocData[] {
 function fillRecords(heap: PageAlloc): void {
   expect(() => {
     while (!heap.allocToCache().empty);
+  }).toThrow(full);
+  // A cache takes a record, and an index beside it: there may be room for a record alone.
+  expect(() => {
+    for (;;) heap[CORE].newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
   }).toThrow(full);
 }
 

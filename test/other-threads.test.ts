@@ -38,7 +38,7 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
     heap.alloc(3);
     const cache = heap.allocToCache();
     const calls: Record<string, () => unknown> = {
-      grow: () => heap.grow(5 * CHUNK, 1),
+      grow: () => heap.grow(5 * CHUNK, CHUNK),
       alloc: () => heap.alloc(1),
       allocRange: () => heap.allocRange(CHUNK + 100 * heap.pageSize, 1),
       free: () => heap.free(CHUNK, 1),

@@ -88,7 +88,7 @@ describe("with WebAssembly", () => {
 
   it("all heaps share one instance", async () => {
     const { PageAlloc, PallocData } = await freshPalloc();
-    for (let k = 0; k < 100; k++) new PageAlloc().grow(k * 2 ** 22, 1);
+    for (let k = 0; k < 100; k++) new PageAlloc().grow(k * 2 ** 22, 8192);
     new PallocData();
     expect(made.instances).toBe(1);
   });
@@ -141,7 +141,7 @@ describe("with WebAssembly", () => {
     await init(undefined, shared);
     const modules = made.modules;
     const heap = new PageAlloc({ shared: true });
-    heap.grow(0, 1);
+    heap.grow(0, 8192);
     expect(heap.alloc(1)).toBe(0);
     expect(made).toMatchObject({ modules, instances: 2 });
   });
@@ -154,7 +154,7 @@ describe("with WebAssembly", () => {
   it("init after first use changes nothing", async () => {
     const { PageAlloc, init } = await freshPalloc();
     const heap = new PageAlloc();
-    heap.grow(0, 1);
+    heap.grow(0, 8192);
     await init();
     expect(new PageAlloc().engine).toBe("wasm");
     expect(heap.alloc(1)).toBe(0);

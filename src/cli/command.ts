@@ -1,53 +1,90 @@
 // The command line: what can be asked for, and what is wrong usage.
 
-import { Argument, Command, CommanderError, Option } from "commander";
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { complain, OutputError, print } from "./output.ts";
 import { type Output, type ReplayRequest, replayTraces } from "./replay.ts";
 
 /** What the command gets from the process that runs it. */
 export interface Host extends Output {
+  /** Read when a trace is named "-". */
+  readonly stdin: Readable;
   /** The package's. */
   readonly version: string;
   /** What is replayed when no trace is named. */
   readonly carriedTrace: URL;
 }
 
+const FAILED = 1;
 const WRONG_USAGE = 2;
+/** What a shell reports of a command that SIGPIPE ended, as it does to most when their reader stops early. */
+const NO_READER = 128 + 13;
+
+const STDIN = "-";
+/** Bytes read from a file at a time. */
+const READ_BYTES = 2 ** 18;
 
 const EXAMPLES = `
 Examples:
   $ palloc replay                                    the carried trace, on WebAssembly
   $ palloc replay --engine ts --scavenge none a.pt   pure TypeScript, no page released
   $ palloc replay --csv a.pt > a.csv                 memory over time, to plot
+  $ zstd -dc a.pt.zst | palloc replay -              a trace from standard input
 
-Exit status: 0, 1 when a trace is bad or cannot be read, 2 for wrong usage.`;
+Exit status: 0, 1 when a trace is bad or cannot be read or the output cannot be written, 2 for wrong usage, 141 when
+the reader of the output has gone.`;
 
 /** Runs the command with the arguments that follow its name. Returns the exit status. */
 export async function runCommand(args: readonly string[], host: Host): Promise<number> {
+  // Each write hears of its own failure. Without a listener the stream's word on it would be an uncaught exception.
+  for (const stream of [host.stdout, host.stderr]) stream.on("error", () => {});
+  try {
+    return await runProgram(args, host);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    if (error.code === "EPIPE") return NO_READER;
+    await complain(host.stderr, `cannot write: ${error.message}`);
+    return FAILED;
+  }
+}
+
+async function runProgram(args: readonly string[], host: Host): Promise<number> {
   let status = 0;
+  let said = "";
   const program = new Command("palloc")
     .description(
       "A page allocator and scavenger, the Go runtime's design: replays what real programs did with it.",
     )
     .version(host.version)
     .configureOutput({
-      writeOut: (text) => host.stdout.write(text),
+      writeOut: (text) => {
+        said += text;
+      },
       writeErr: (text) => host.stderr.write(text),
     })
     .showHelpAfterError("Try palloc --help.")
     .exitOverride();
-  addReplay(program).action(async (traces: string[], options: Omit<ReplayRequest, "traces">) => {
-    const named = traces.map((path) => ({ name: path, path }));
-    const carried = { name: host.carriedTrace.pathname.replace(/^.*\//, ""), path: host.carriedTrace };
+  addReplay(program).action(async (names: string[], options: Omit<ReplayRequest, "traces">) => {
+    const named = names.map((name) =>
+      name === STDIN ? { name: "standard input", open: () => host.stdin } : file(name, name),
+    );
+    const carried = file(host.carriedTrace.pathname.replace(/^.*\//, ""), host.carriedTrace);
     status = await replayTraces({ ...options, traces: named.length > 0 ? named : [carried] }, host);
   });
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    // Commander has said what there is to say. It ends --help and --version this way too, with status 0.
     if (!(error instanceof CommanderError)) throw error;
+    // Commander has said what there is to say. It ends --help and --version this way too, with status 0.
+    if (said) await print(host.stdout, said);
     return error.exitCode === 0 ? 0 : WRONG_USAGE;
   }
   return status;
+}
+
+function file(name: string, path: string | URL) {
+  return { name, open: () => createReadStream(path, { highWaterMark: READ_BYTES }) };
 }
 
 function addReplay(program: Command): Command {
@@ -55,7 +92,9 @@ function addReplay(program: Command): Command {
     .command("replay")
     .description("Replay page traces of Go programs on a heap, and tell how much memory they took.")
     .addArgument(
-      new Argument("[trace...]", "page traces, plain or gzipped").default([], "one of a Go compile"),
+      new Argument("[trace...]", "page traces, plain or gzipped; - is standard input")
+        .default([], "one of a Go compile")
+        .argParser(addTrace),
     )
     .addOption(new Option("--engine <engine>", "what to run on").choices(["wasm", "ts"]).default("wasm"))
     .addOption(
@@ -63,7 +102,26 @@ function addReplay(program: Command): Command {
         .choices(["none", "recorded"])
         .default("recorded"),
     )
+    .addOption(
+      new Option(
+        "--limit <bytes>",
+        "most bytes that a trace may unpack to, or Infinity (default: 4 GiB)",
+      ).argParser(parseLimit),
+    )
     .addOption(new Option("--json", "print the report and the series, one line a trace").conflicts("csv"))
     .addOption(new Option("--csv", "print the series"))
     .addHelpText("after", EXAMPLES);
+}
+
+function addTrace(name: string, others: readonly string[]): string[] {
+  if (name === STDIN && others.includes(STDIN)) {
+    throw new InvalidArgumentError("Standard input can be read only once.");
+  }
+  return [...others, name];
+}
+
+function parseLimit(text: string): number {
+  const limit = text === "Infinity" || /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (limit === Infinity || Number.isSafeInteger(limit)) return limit;
+  throw new InvalidArgumentError("It must be a whole number of bytes, or Infinity.");
 }

@@ -1,21 +1,22 @@
 // `palloc replay`: reads each trace, replays it and prints what was found. A bad trace is one line on stderr, and the
 // others are replayed all the same.
 
-import { readFile } from "node:fs/promises";
-import { type ReplayOptions, type ReplayReport, readPageTrace, replay } from "palloc/trace";
+import type { Readable, Writable } from "node:stream";
+import { type PageTrace, type ReplayOptions, type ReplayReport, readPageTrace, replay } from "palloc/trace";
 import { csvHeader, csvRows, jsonLine, table } from "./format.ts";
+import { complain, print } from "./output.ts";
 import { startProgress } from "./progress.ts";
 
 /** Where the command writes. */
 export interface Output {
-  readonly stdout: NodeJS.WritableStream;
+  readonly stdout: Writable;
   /** A progress bar is shown where this is a terminal. */
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
 }
 
 interface NamedTrace {
   readonly name: string;
-  readonly path: string | URL;
+  open(): Readable;
 }
 
 /** What was asked for. */
@@ -25,32 +26,69 @@ export interface ReplayRequest {
   readonly scavenge: NonNullable<ReplayOptions["scavenge"]>;
   readonly json?: boolean;
   readonly csv?: boolean;
+  /** Most bytes to unpack from a trace; the library's default when left out. */
+  readonly limit?: number;
 }
 
-/** Replays the traces one after the other. Returns the exit status: 1 when any was bad or could not be read. */
+/**
+ * Replays the traces one after the other. Returns the exit status: 1 when any was bad or could not be read. Rejects with
+ * OutputError when stdout can't be written to.
+ */
 export async function replayTraces(request: ReplayRequest, output: Output): Promise<number> {
   let status = 0;
   const several = request.traces.length > 1;
-  if (request.csv) output.stdout.write(csvHeader(several));
+  let header = request.csv ? csvHeader(several) : "";
   for (const trace of request.traces) {
-    try {
-      const report = await replayTrace(trace, request, output);
-      if (request.json) output.stdout.write(jsonLine(trace.name, request.engine, report));
-      else if (request.csv) output.stdout.write(csvRows(several ? trace.name : undefined, report));
-      else output.stdout.write(table(trace.name, request.engine, report));
-    } catch (error) {
-      if (!isExpected(error)) throw error;
-      output.stderr.write(`palloc: ${trace.name}: ${error.message}\n`);
+    const report = await tryReplay(trace, request, output);
+    if (!report) {
       status = 1;
+      continue;
     }
+    let text: string;
+    if (request.json) text = jsonLine(trace.name, request.engine, report);
+    else if (request.csv) text = header + csvRows(several ? trace.name : undefined, report);
+    else text = table(trace.name, request.engine, report);
+    await print(output.stdout, text);
+    header = "";
   }
   return status;
 }
 
-async function replayTrace(trace: NamedTrace, request: ReplayRequest, output: Output): Promise<ReplayReport> {
+/** Replays one trace, or says what is wrong with it and returns undefined. */
+async function tryReplay(
+  trace: NamedTrace,
+  request: ReplayRequest,
+  output: Output,
+): Promise<ReplayReport | undefined> {
+  try {
+    const events = await readTrace(trace, request.limit);
+    if (events.cutShort) await complain(output.stderr, `${trace.name}: warning: ${events.cutShort}`);
+    return await replayTrace(trace.name, events, request, output);
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    await complain(output.stderr, `${trace.name}: ${error.message}`);
+    return undefined;
+  }
+}
+
+async function readTrace(trace: NamedTrace, limit: number | undefined): Promise<PageTrace> {
+  const stream = trace.open();
+  try {
+    return await readPageTrace(stream, { limit });
+  } finally {
+    // A pipe that is still open would keep the command from ending.
+    stream.destroy();
+  }
+}
+
+async function replayTrace(
+  name: string,
+  events: PageTrace,
+  request: ReplayRequest,
+  output: Output,
+): Promise<ReplayReport> {
   const { PageAlloc } = request.engine === "ts" ? await import("palloc/ts") : await import("palloc");
-  const events = await readPageTrace(await readFile(trace.path));
-  const progress = output.stderr.isTTY ? startProgress(output.stderr, trace.name, events.length) : undefined;
+  const progress = output.stderr.isTTY ? startProgress(output.stderr, name, events.length) : undefined;
   try {
     return replay(PageAlloc, events, { scavenge: request.scavenge, onProgress: progress?.update });
   } finally {

@@ -1,99 +1,212 @@
-// The columns of a trace while it is read: made, cut to length, put in order.
+// The columns of a trace while it is read: they grow, and are put in order at the end.
+//
+// They grow by parts, each as long as all before it, so that nothing is copied for it; and each column is put together by
+// itself and its parts are given up before the next one's turn. So there is never much more in memory than the columns
+// themselves. Parts of one small size would stay with the C library when they are given up.
 
 import type { PageTrace } from "./format.ts";
 
-/** A trace as it is read from a file: every column is there. */
-export type Columns = Required<PageTrace>;
+/** The columns of a trace that was read from a file: all are there. */
+export type Columns = Required<Omit<PageTrace, "cutShort">>;
 
-/** Columns of zeros. */
-export function makeColumns(length: number): Columns {
-  return {
-    length,
-    time: new Float64Array(length),
-    proc: new Int32Array(length),
-    kind: new Uint8Array(length),
-    base: new Float64Array(length),
-    npages: new Uint32Array(length),
-    offset: new Float64Array(length),
-  };
-}
+/** Events of the first part and of the second; the later ones double. */
+const FIRST_EVENTS = 2 ** 13;
 
-/** The first `length` events, in the same memory. */
-export function firstEvents(columns: Columns, length: number): Columns {
-  return {
-    length,
-    time: columns.time.subarray(0, length),
-    proc: columns.proc.subarray(0, length),
-    kind: columns.kind.subarray(0, length),
-    base: columns.base.subarray(0, length),
-    npages: columns.npages.subarray(0, length),
-    offset: columns.offset.subarray(0, length),
-  };
-}
+/** Columns that grow. */
+export class GrowingColumns {
+  /** How many events there is room for. */
+  #capacity = 0;
+  readonly #time: Float64Array[] = [];
+  readonly #proc: Int32Array[] = [];
+  readonly #kind: Uint8Array[] = [];
+  readonly #base: Float64Array[] = [];
+  readonly #npages: Uint32Array[] = [];
+  readonly #offset: Float64Array[] = [];
 
-/** The events by time, those of the same time in the order they have. */
-export function orderByTime(columns: Columns): Columns {
-  const runs = ascendingRuns(columns.time);
-  if (runs.length === 2) return columns;
-  const order = mergeRuns(columns.time, runs);
-  const ordered = makeColumns(columns.length);
-  for (let i = 0; i < order.length; i++) {
-    const event = order[i];
-    ordered.time[i] = columns.time[event];
-    ordered.proc[i] = columns.proc[event];
-    ordered.kind[i] = columns.kind[event];
-    ordered.base[i] = columns.base[event];
-    ordered.npages[i] = columns.npages[event];
-    ordered.offset[i] = columns.offset[event];
+  /** Adds room for more events, which are zeros. Throws RangeError when there is no memory. */
+  grow(): Columns {
+    const length = this.#capacity || FIRST_EVENTS;
+    // Events are numbered in 32 bits, here and in a replay.
+    if (length === 2 ** 32) throw new RangeError("2 ** 32 events are the most");
+    const part = {
+      length,
+      time: new Float64Array(length),
+      proc: new Int32Array(length),
+      kind: new Uint8Array(length),
+      base: new Float64Array(length),
+      npages: new Uint32Array(length),
+      offset: new Float64Array(length),
+    };
+    this.#capacity += length;
+    this.#time.push(part.time);
+    this.#proc.push(part.proc);
+    this.#kind.push(part.kind);
+    this.#base.push(part.base);
+    this.#npages.push(part.npages);
+    this.#offset.push(part.offset);
+    return part;
   }
-  return ordered;
+
+  /** Address of an event's first page. */
+  baseOf(event: number): number {
+    const part = partOf(event);
+    return this.#base[part][event - startOf(part)];
+  }
+
+  /**
+   * The first `length` events by time, those of the same time in the order they were added. Nothing is left here. Throws
+   * RangeError when there is no memory.
+   */
+  takeByTime(length: number): Columns {
+    const time = join(this.#time, length);
+    const order = orderByTime(time);
+    return {
+      length,
+      time: arrange(this.#time, time, order),
+      kind: arrange(this.#kind, new Uint8Array(length), order),
+      proc: arrange(this.#proc, new Int32Array(length), order),
+      npages: arrange(this.#npages, new Uint32Array(length), order),
+      base: arrange(this.#base, new Float64Array(length), order),
+      offset: arrange(this.#offset, new Float64Array(length), order),
+    };
+  }
 }
 
-/** Where the runs of ascending times start, and after the last one where it ends. */
-function ascendingRuns(time: Float64Array): number[] {
-  const runs = [0];
-  for (let i = 1; i < time.length; i++) if (time[i] < time[i - 1]) runs.push(i);
-  runs.push(time.length);
-  return runs;
+/** Which part an event is in. */
+function partOf(event: number): number {
+  return event < FIRST_EVENTS ? 0 : Math.clz32(FIRST_EVENTS) + 1 - Math.clz32(event);
+}
+
+/** How many events come before a part. */
+function startOf(part: number): number {
+  return part === 0 ? 0 : FIRST_EVENTS * 2 ** (part - 1);
+}
+
+type Column = Float64Array | Int32Array | Uint8Array | Uint32Array;
+
+/** A column out of its parts, in the order they have. */
+function join(parts: readonly Float64Array[], length: number): Float64Array {
+  const column = new Float64Array(length);
+  parts.forEach((part, i) => {
+    column.set(part.subarray(0, length - startOf(i)), startOf(i));
+  });
+  return column;
+}
+
+/** Fills a column in the given order out of its parts, which are given up. */
+function arrange<T extends Column>(parts: T[], column: T, { count, first, last }: Stretches): T {
+  let to = 0;
+  // The part that was looked up last, and its events.
+  let part = column;
+  let start = 0;
+  let end = 0;
+  for (let stretch = 0; stretch < count; stretch++) {
+    for (let event = first[stretch]; event < last[stretch]; ) {
+      if (event < start || event >= end) {
+        const number = partOf(event);
+        part = parts[number];
+        start = startOf(number);
+        end = start + part.length;
+      }
+      const length = Math.min(last[stretch], end) - event;
+      copy(part, event - start, column, to, length);
+      event += length;
+      to += length;
+    }
+  }
+  parts.length = 0;
+  return column;
+}
+
+function copy(source: Column, from: number, target: Column, to: number, length: number): void {
+  // To set them at once takes as long as a loop over about so many.
+  if (length > 64) target.set(source.subarray(from, from + length), to);
+  else for (let i = 0; i < length; i++) target[to + i] = source[from + i];
+}
+
+/** Stretches of events that follow each other in the file, in any order. */
+class Stretches {
+  count = 0;
+  /** The number of each stretch's first event, and of the one after its last. */
+  first = new Uint32Array(64);
+  last = new Uint32Array(64);
+
+  add(first: number, last: number): void {
+    if (this.count === this.first.length) {
+      this.first = twiceAsLong(this.first);
+      this.last = twiceAsLong(this.last);
+    }
+    this.first[this.count] = first;
+    this.last[this.count++] = last;
+  }
+}
+
+function twiceAsLong(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const longer = new Uint32Array(2 * array.length);
+  longer.set(array);
+  return longer;
 }
 
 /**
- * The events' numbers by time, with neighbouring runs merged two at a time until one is left. There are few runs, a few
- * for each buffer that a P filled, so that takes a handful of passes. Only neighbours meet, the earlier first: ties
- * stay in file order.
+ * The events by time: runs of ascending times, with neighbouring ones merged two at a time until one is left. There are
+ * few runs, a few for each buffer that a P filled, and they rarely take turns, so that most events are passed over as
+ * parts of a stretch. Only neighbours meet, the earlier first: ties stay in file order.
  */
-function mergeRuns(time: Float64Array, runs: readonly number[]): Uint32Array {
-  let from = new Uint32Array(time.length);
-  for (let i = 0; i < from.length; i++) from[i] = i;
-  let to = new Uint32Array(time.length);
-  let starts = runs;
+function orderByTime(time: Float64Array): Stretches {
+  let from = ascendingRuns(time);
+  // Where the runs start among the stretches, and after the last one where it ends.
+  let starts = Uint32Array.from({ length: from.count + 1 }, (_, i) => i);
   while (starts.length > 2) {
-    const merged: number[] = [];
-    for (let r = 0; r < starts.length - 1; r += 2) {
-      merged.push(starts[r]);
-      const middle = starts[r + 1];
-      mergePair(time, from, to, starts[r], middle, starts[r + 2] ?? middle);
+    const to = new Stretches();
+    const merged = new Uint32Array(Math.ceil((starts.length - 1) / 2) + 1);
+    for (let i = 1; i < merged.length; i++) {
+      const middle = starts[2 * i - 1];
+      mergePair(time, from, starts[2 * i - 2], middle, starts[2 * i] ?? middle, to);
+      merged[i] = to.count;
     }
-    merged.push(time.length);
+    from = to;
     starts = merged;
-    [from, to] = [to, from];
   }
   return from;
 }
 
-/** Merges from[start, middle) and from[middle, end) into to[start, end). */
+function ascendingRuns(time: Float64Array): Stretches {
+  const runs = new Stretches();
+  let first = 0;
+  for (let i = 1; i < time.length; i++) {
+    if (time[i] >= time[i - 1]) continue;
+    runs.add(first, i);
+    first = i;
+  }
+  runs.add(first, time.length);
+  return runs;
+}
+
+/** Merges the run of stretches [start, middle) and that of [middle, end), and adds what comes out to `to`. */
 function mergePair(
   time: Float64Array,
-  from: Uint32Array,
-  to: Uint32Array,
+  { first, last }: Stretches,
   start: number,
   middle: number,
   end: number,
+  to: Stretches,
 ): void {
   let left = start;
   let right = middle;
-  for (let at = start; at < end; at++) {
-    const takeLeft = right === end || (left < middle && time[from[left]] <= time[from[right]]);
-    to[at] = takeLeft ? from[left++] : from[right++];
+  let i = first[left];
+  let j = first[right];
+  while (left < middle && right < end) {
+    const passed = i;
+    while (i < last[left] && time[i] <= time[j]) i++;
+    if (i > passed) to.add(passed, i);
+    if (i === last[left]) i = first[++left];
+    else {
+      const passed = j;
+      while (j < last[right] && time[j] < time[i]) j++;
+      to.add(passed, j);
+      if (j === last[right]) j = first[++right];
+    }
   }
+  for (; left < middle; i = first[++left]) to.add(i, last[left]);
+  for (; right < end; j = first[++right]) to.add(j, last[right]);
 }

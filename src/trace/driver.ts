@@ -14,7 +14,7 @@ import type { PageCache } from "../page-cache.ts";
 import { Op } from "../run.ts";
 import { eventError } from "./error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "./format.ts";
-import { CHUNK_BYTES, type Plan } from "./plan.ts";
+import { CHUNK_BYTES, makeTable, type Plan } from "./plan.ts";
 import type { Series } from "./series.ts";
 
 /** Requests of fewer pages are served from the P's page cache. */
@@ -43,6 +43,14 @@ export class Counters {
   mismatchAddress = -1;
 }
 
+/** A P that small requests come from. */
+interface Proc {
+  /** Its page cache, once it has one. */
+  cache: PageCache | undefined;
+  /** The cache's number in the batch; -1 while the batch does not use it. */
+  slot: number;
+}
+
 /** Replays one trace on one heap, from the first event to the last. */
 export class Driver {
   readonly counters = new Counters();
@@ -51,10 +59,11 @@ export class Driver {
   readonly #trace: PageTrace;
   readonly #scavenge: boolean;
   readonly #series: Series;
-  /** The page caches of the Ps, and which P has which. */
-  readonly #caches: Array<PageCache | undefined> = [];
-  readonly #slots = new Map<number, number>();
-  /** The P that was asked for last, and its cache's number. */
+  readonly #procs = new Map<number, Proc>();
+  /** The Ps whose page caches the batch uses: an operation numbers a cache by its P's place here. */
+  readonly #used = new Array<Proc>(BATCH);
+  #usedCount = 0;
+  /** The P of the batch that was asked for last, -1 when there is none, and its place. */
   #proc = -1;
   #slot = -1;
   /** For each cell the number of the event that allocated it, counted from 1, or BEFORE; 0 when it is not in use. */
@@ -88,8 +97,8 @@ export class Driver {
     this.#trace = plan.trace;
     this.#scavenge = scavenge;
     this.#series = series;
-    this.#own = new Int32Array(plan.cellCount);
-    this.#placed = new Int32Array(plan.trace.length);
+    this.#own = makeTable(plan.cellCount);
+    this.#placed = makeTable(plan.trace.length);
     this.#sampleAt = new Uint32Array(series.time.length);
     this.#limit = plan.heapBase;
     this.#takePrefix();
@@ -181,17 +190,23 @@ export class Driver {
     this.#grow(npages, event);
   }
 
-  /** The number of a P's page cache. */
-  #slotOf(proc: number): number {
-    if (proc === this.#proc) return this.#slot;
-    let slot = this.#slots.get(proc);
-    if (slot === undefined) {
-      slot = this.#caches.push(undefined) - 1;
-      this.#slots.set(proc, slot);
+  /** The number of a P's page cache in the batch. */
+  #slotOf(id: number): number {
+    if (id === this.#proc) return this.#slot;
+    const proc = this.#procs.get(id) ?? this.#newProc(id);
+    if (proc.slot < 0) {
+      proc.slot = this.#usedCount++;
+      this.#used[proc.slot] = proc;
     }
-    this.#proc = proc;
-    this.#slot = slot;
-    return slot;
+    this.#proc = id;
+    this.#slot = proc.slot;
+    return proc.slot;
+  }
+
+  #newProc(id: number): Proc {
+    const proc = { cache: undefined, slot: -1 };
+    this.#procs.set(id, proc);
+    return proc;
   }
 
   /** Writes the operations of a free event: one for each run of pages that came from one allocation. */
@@ -226,16 +241,37 @@ export class Driver {
 
   /** Carries the batch out, the results to be accounted for. */
   #runBatch(): void {
+    if (this.#count === 0) return;
     const ops = this.#ops.subarray(0, this.#count * OP_NUMBERS);
     this.#results.fill(Number.NaN);
+    const caches = this.#takeCaches();
     try {
-      this.#heap.run(ops, this.#results, { caches: this.#caches, grow: true });
+      this.#heap.run(ops, this.#results, { caches, grow: true });
     } catch (error) {
       const failed = this.#results.findIndex(Number.isNaN) / RESULT_NUMBERS;
       this.#account(0, failed);
       this.#checkRoom(this.#trace.npages[this.#events[failed]], this.#events[failed]);
       throw error;
     }
+    this.#keepCaches(caches);
+  }
+
+  /** The page caches of the Ps that the batch uses. */
+  #takeCaches(): Array<PageCache | undefined> {
+    const caches = new Array<PageCache | undefined>(this.#usedCount);
+    for (let slot = 0; slot < caches.length; slot++) caches[slot] = this.#used[slot].cache;
+    return caches;
+  }
+
+  /** Gives the Ps those of the batch that was run, some of which are new. */
+  #keepCaches(caches: ReadonlyArray<PageCache | undefined>): void {
+    for (let slot = 0; slot < caches.length; slot++) {
+      const proc = this.#used[slot];
+      if (!proc.cache) proc.cache = caches[slot];
+      proc.slot = -1;
+    }
+    this.#usedCount = 0;
+    this.#proc = -1;
   }
 
   /** Goes over the results of the operations [from, to). */

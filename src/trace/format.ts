@@ -17,8 +17,10 @@
 //   │ which = 0: the time base of what follows, in ticks             │    │       │
 //   └────────────────────────────────────────────────────────────────┴────┴───────┘
 //
-// A P fills a buffer of its own, and appends it to the file when it is full. So the events of one P are in order, but
-// the file as a whole is not.
+// A P fills a buffer of its own of 4,096 words, and appends it to the file when it is full: at the latest when one word
+// is left, as an event of two needs both. So the events of one P are in order, but the file as a whole is not. When the
+// program exits, each P appends what it has, and last comes the buffer of those that have no P: it holds the very first
+// pages of the program, so there always is one. A program that is killed leaves all this out.
 
 /** The kinds of events, as the file has them. */
 export const ALLOC = 1;
@@ -48,4 +50,9 @@ export interface PageTrace {
   readonly npages: Uint32Array;
   /** Where the event stands in the file (when gzipped: in what it unpacks to), in bytes. For messages; may be left out. */
   readonly offset?: Float64Array;
+  /**
+   * What makes it likely that the end of the file is missing, in words; left out when nothing does. A file may have been
+   * cut all the same: within the last buffer of all nothing tells it.
+   */
+  readonly cutShort?: string;
 }

@@ -5,7 +5,7 @@
 // Pages that are neighbours in the trace have neighbouring cells, and a run of pages is a run of cells.
 
 import { integer, show } from "../args.ts";
-import type { PageAllocError } from "../errors.ts";
+import { PageAllocError } from "../errors.ts";
 import { CHUNK_PAGES } from "../layout.ts";
 import { eventError } from "./error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace, SCAVENGE } from "./format.ts";
@@ -126,7 +126,7 @@ function tooLarge(trace: PageTrace, event: number): PageAllocError {
 
 /** The cell of each event's first page. */
 function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
-  const cells = new Int32Array(length);
+  const cells = makeTable(length);
   let low = 0;
   let high = -1;
   let firstCell = 0;
@@ -141,4 +141,14 @@ function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number
     cells[event] = firstCell + (base - low) / PAGE_BYTES;
   }
   return cells;
+}
+
+/** A table of zeros for a replay. Throws PageAllocError ERR_TRACE when there is no memory for it. */
+export function makeTable(length: number): Int32Array {
+  try {
+    return new Int32Array(length);
+  } catch (cause) {
+    const reason = `the trace is too long to replay: there is no memory for a table of ${length} numbers`;
+    throw new PageAllocError("ERR_TRACE", reason, { cause });
+  }
 }

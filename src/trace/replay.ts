@@ -1,9 +1,10 @@
 // Replays a trace on a new heap of either engine, and reports where its pages went and how much memory it took.
 
-import { integer, optionalObject, refuse, show } from "../args.ts";
+import { integer, refuse, show } from "../args.ts";
 import type { PageAlloc } from "../page-alloc.ts";
 import { Driver } from "./driver.ts";
 import { PAGE_BYTES, type PageTrace } from "./format.ts";
+import { readOptions } from "./options.ts";
 import { type Plan, planReplay } from "./plan.ts";
 import { makeSeries, type Series } from "./series.ts";
 
@@ -44,6 +45,11 @@ export interface ReplayReport {
   series: Series;
 }
 
+const OPTIONS = ["scavenge", "samples", "onProgress"] as const;
+/** Options that a heap has. A replay that passed over them would answer another question than it was asked. */
+const NOT_YET = ["pageSize", "physPageSize", "physHugePageSize"] as const;
+type KnownOptions = ReplayOptions & { [name in (typeof NOT_YET)[number]]?: unknown };
+
 const SAMPLES = 512;
 const SAMPLES_MAX = 2 ** 20;
 const PROGRESS_STEPS = 100;
@@ -73,7 +79,14 @@ export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: Rep
 }
 
 function checkOptions(options: ReplayOptions | undefined) {
-  const { scavenge = "recorded", samples = SAMPLES, onProgress } = optionalObject("options", options);
+  const given = readOptions<KnownOptions, keyof KnownOptions>("options", options, [...OPTIONS, ...NOT_YET]);
+  for (const name of NOT_YET) {
+    if (given[name] === undefined) continue;
+    throw new TypeError(
+      `options.${name} must be left out: replay does not honour it yet, got ${show(given[name])}; it replays pages of ${PAGE_BYTES} bytes`,
+    );
+  }
+  const { scavenge = "recorded", samples = SAMPLES, onProgress } = given;
   if (scavenge !== "none" && scavenge !== "recorded") {
     refuse("options.scavenge", scavenge, '"none" or "recorded"', "string");
   }

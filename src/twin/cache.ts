@@ -4,11 +4,8 @@ import {
   CACHE_PAGES,
   CHUNK_PAGES,
   DATA_SCAVENGED,
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_RELEASED,
   JOURNAL_CACHE,
+  JOURNAL_COUNTED,
   JOURNAL_DROP,
   JOURNAL_FLUSH,
   JOURNAL_NEW,
@@ -26,105 +23,111 @@ import {
   RECORD_TAKEN,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { apply } from "./apply.ts";
-import { clearRange, popcnt, popcntRange } from "./bits.ts";
-import { count, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
+import { popcntRange } from "./bits.ts";
+import { commitFlush, commitRefill } from "./commit.ts";
 import { findBitRange64 } from "./find.ts";
-import { findFree } from "./heap.ts";
-import { close, open, openWhole, write } from "./journal.ts";
-import { planDrop, planRecord } from "./record.ts";
+import { findFree, moveSearch } from "./heap.ts";
+import { write } from "./journal.ts";
+import { markBlock } from "./mark.ts";
+import { dropRecord, makeRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
 /**
  * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free page.
- * Returns its ref; 0, with no cache made, when there is no free page.
+ * Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an index.
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
-  if (ref) open(memory, heap);
-  else openWhole(memory, heap);
   const page = findFree(memory, heap, 1);
   if (page < 0) {
-    close(memory, heap);
+    moveSearch(memory, heap);
     return 0;
   }
   const chunk = Math.floor(page / CHUNK_PAGES);
   const index = (page % CHUNK_PAGES) & -CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  let cached = 0;
-  let scavenged = 0;
+  const filled = ref || makeRecord(memory, heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
+  const op = JOURNAL_REFILL | JOURNAL_COUNTED | (ref ? 0 : JOURNAL_NEW);
+  i32[(heap + JOURNAL_REF) >>> 2] = filled;
   for (let half = 0; half < 2; half++) {
     const cache = ~i32[word + half];
-    const scav = i32[word + half + DATA_SCAVENGED / 4];
     i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
-    i32[((heap + JOURNAL_SCAV) >>> 2) + half] = scav;
-    cached += popcnt(cache);
-    scavenged += popcnt(scav);
+    i32[((heap + JOURNAL_SCAV) >>> 2) + half] = i32[word + half + DATA_SCAVENGED / 4] & cache;
   }
-  setSearch(memory, heap, chunk, index + CACHE_PAGES - 1);
-  countTaken(memory, heap, cached, scavenged);
-  total(memory, heap, 1, HEADER_ALLOCS);
-  if (ref) i32[(heap + JOURNAL_REF) >>> 2] = ref;
-  const filled = ref || planRecord(memory, heap, KIND_CACHE, owner);
-  write(memory, heap, ref ? JOURNAL_REFILL : JOURNAL_REFILL | JOURNAL_NEW, chunk, index, CACHE_PAGES);
-  apply(memory, heap, leaf);
+  write(memory, heap, op, chunk, index, CACHE_PAGES);
+  markBlock(memory, heap, leaf, chunk, index, true);
+  commitRefill(memory, heap, leaf, op, chunk, index, chunk * CHUNK_PAGES + index + CACHE_PAGES - 1);
   return filled;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
 export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
   const { i32 } = memory;
-  const cache = heap + ref + RECORD_CACHE;
-  const scav = heap + ref + RECORD_SCAV;
-  const at = findBitRange64(i32[cache >>> 2], i32[(cache >>> 2) + 1], npages);
+  const cache = (heap + ref + RECORD_CACHE) >>> 2;
+  const scav = (heap + ref + RECORD_SCAV) >>> 2;
+  const at = findBitRange64(i32[cache], i32[cache + 1], npages);
   if (at === CACHE_PAGES) return -1;
-  const scavenged = popcntRange(memory, scav, at, npages);
-  // One store takes the run, unless it crosses from one half to the other.
-  const crosses = at < 32 && at + npages > 32;
-  if (crosses) i32[(heap + ref + RECORD_TAKEN) >>> 2] = at | (npages << 8);
-  clearRange(memory, cache, at, npages);
-  if (crosses) i32[(heap + ref + RECORD_TAKEN) >>> 2] = 0;
-  clearRange(memory, scav, at, npages);
+  const scavenged = popcntRange(memory, heap + ref + RECORD_SCAV, at, npages);
+  const end = at + npages;
+  const lower = at < 32 ? (-1 << at) & (end < 32 ? ~(-1 << end) : -1) : 0;
+  const upper = end > 32 ? (at > 32 ? -1 << at : -1) & (-1 >>> (64 - end)) : 0;
+  // One store takes the run, unless it crosses from one half to the other. Nothing is called until it is done.
+  const taken = (heap + ref + RECORD_TAKEN) >>> 2;
+  if (lower && upper) i32[taken] = at | (npages << 8);
+  if (lower) i32[cache] &= ~lower;
+  if (upper) i32[cache + 1] &= ~upper;
+  if (lower && upper) i32[taken] = 0;
+  if (lower) i32[scav] &= ~lower;
+  if (upper) i32[scav + 1] &= ~upper;
   return at | (scavenged << 16);
 }
 
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(memory: Memory, heap: number, ref: number): number {
   const { i32 } = memory;
-  const record = heap + ref;
-  const cacheAt = (record + RECORD_CACHE) >>> 2;
-  const chunk = i32[(record + RECORD_CHUNK) >>> 2];
-  const index = i32[(record + RECORD_INDEX) >>> 2];
-  const isEmpty = !(i32[cacheAt] | i32[cacheAt + 1]);
-  let op = JOURNAL_DROP;
-  let leaf = 0;
-  if (!isEmpty) {
-    leaf = mappedLeafOf(memory, heap, chunk);
+  const record = (heap + ref) >>> 2;
+  const lower = i32[record + RECORD_CACHE / 4];
+  const upper = i32[record + RECORD_CACHE / 4 + 1];
+  if (lower | upper) {
+    const chunk = i32[record + RECORD_CHUNK / 4];
+    const index = i32[record + RECORD_INDEX / 4];
+    const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
     const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-    if ((~i32[word] & i32[cacheAt]) | (~i32[word + 1] & i32[cacheAt + 1])) return RANGE_MISMATCH;
-  }
-  openWhole(memory, heap);
-  if (!isEmpty) {
-    op |= JOURNAL_FLUSH;
-    let cached = 0;
-    let scavenged = 0;
+    if ((~i32[word] & lower) | (~i32[word + 1] & upper)) return RANGE_MISMATCH;
+    i32[(heap + JOURNAL_REF) >>> 2] = ref;
     for (let half = 0; half < 2; half++) {
-      const cache = i32[cacheAt + half];
-      const scav = i32[((record + RECORD_SCAV) >>> 2) + half] & cache;
+      const cache = i32[record + RECORD_CACHE / 4 + half];
       i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
-      i32[((heap + JOURNAL_SCAV) >>> 2) + half] = scav;
-      cached += popcnt(cache);
-      scavenged += popcnt(scav);
+      i32[((heap + JOURNAL_SCAV) >>> 2) + half] = i32[record + RECORD_SCAV / 4 + half] & cache;
     }
-    lowerSearch(memory, heap, chunk, index + findBitRange64(i32[cacheAt], i32[cacheAt + 1], 1));
-    count(memory, heap, -cached, HEADER_IN_USE);
-    count(memory, heap, scavenged, HEADER_RELEASED);
-    total(memory, heap, 1, HEADER_FREES);
+    const op = JOURNAL_FLUSH | JOURNAL_DROP;
+    write(memory, heap, op, chunk, index, CACHE_PAGES);
+    markBlock(memory, heap, leaf, chunk, index, false);
+    commitFlush(memory, heap, leaf, op, chunk, index);
   }
-  planDrop(memory, heap, ref);
-  write(memory, heap, op, chunk, index, CACHE_PAGES);
-  apply(memory, heap, leaf);
+  dropRecord(memory, heap, ref, false);
   return RANGE_DONE;
+}
+
+/**
+ * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged. The
+ * region has room for a record and an index. Returns its ref.
+ */
+export function adopt(
+  memory: Memory,
+  heap: number,
+  owner: number,
+  chunk: number,
+  index: number,
+  cache: bigint,
+  scav: bigint,
+): number {
+  const leaf = leafOf(memory, heap, chunk);
+  const ref = makeRecord(memory, heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
+  memory.u64[(heap + JOURNAL_CACHE) >>> 3] = cache;
+  memory.u64[(heap + JOURNAL_SCAV) >>> 3] = scav;
+  commitRefill(memory, heap, leaf, JOURNAL_REFILL, chunk, index, -1);
+  return ref;
 }

@@ -3,9 +3,8 @@
 import type { Engine, Kernels } from "../engine.ts";
 import { type Backing, MEMORY_PAGE, Memory } from "../memory.ts";
 import type { SharedMemory } from "../shared.ts";
-import { apply } from "./apply.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
-import { cacheAlloc, flush, refill } from "./cache.ts";
+import { adopt, cacheAlloc, flush, refill } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { fillAligned } from "./fill-aligned.ts";
 import { find } from "./find.ts";
@@ -17,6 +16,7 @@ import {
   inspect,
   look,
   map,
+  mappedPage,
   pass,
   release,
   rescavenge,
@@ -24,7 +24,8 @@ import {
   scavengeRange,
   scavengeTop,
 } from "./heap.ts";
-import { endHold, hold, newRecord, owned, returnHold } from "./record.ts";
+import { dropRecord, endHold, hold, newRecord, returnHold } from "./record.ts";
+import { redo } from "./redo.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf } from "./tree.ts";
 import { walk } from "./walk.ts";
@@ -44,6 +45,7 @@ const calls = {
   free,
   inspect,
   map,
+  mappedPage,
   mappedLeafOf,
   scavengeTop,
   look,
@@ -54,14 +56,15 @@ const calls = {
   reset,
   walk,
   newRecord,
+  dropRecord,
   hold,
   endHold,
   returnHold,
-  owned,
   cacheAlloc,
   flush,
   refill,
-  apply,
+  adopt,
+  redo,
 };
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */

@@ -5,28 +5,36 @@ import {
   BITMAP_BYTES,
   CACHE_PAGES,
   CHUNK_PAGES,
+  DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
-  HEADER_ALLOCS,
   HEADER_CHUNKS,
   HEADER_END,
-  HEADER_FREES,
+  HEADER_HOLDS,
   HEADER_HUGE_PAGES,
-  HEADER_IN_USE,
-  HEADER_LAST_SCAVENGED,
   HEADER_MIN_PAGES,
+  HEADER_PAGES,
   HEADER_RELEASED,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
+  HEADER_SCAV_RESET,
   HEADER_SCAV_STRICT,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
+  HEADER_SHARED,
   HEADER_START,
+  HEADER_TOP,
   JOURNAL_CLAIM,
   JOURNAL_CLEAR,
+  JOURNAL_COUNTED,
+  JOURNAL_FIELDS,
   JOURNAL_MAP,
+  JOURNAL_MOVE,
+  JOURNAL_OP,
   JOURNAL_SCAVENGE,
   JOURNAL_UNCLAIM,
+  LEAF_BLOCKS,
+  LEAF_PARTIAL,
   NO_CHUNK,
   NODE_SHAPE,
   RANGE_DONE,
@@ -36,20 +44,22 @@ import {
   SUM_FREE,
 } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { apply } from "./apply.ts";
-import { popcnt, popcntRange } from "./bits.ts";
+import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
-import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields.ts";
+import { commitPassed, commitRange } from "./commit.ts";
+import { count, lowerSearch } from "./fields.ts";
 import { find } from "./find.ts";
-import { close, open, openFree, openWhole, write } from "./journal.ts";
-import { owned } from "./record.ts";
-import { maxOf, setChunkSummary } from "./summary.ts";
+import { close, saveCounts, saveFields, write } from "./journal.ts";
+import { markRange } from "./mark.ts";
+import { isCached, isHeld } from "./record.ts";
+import { maxOf, setChunkSummary, summarize } from "./summary.ts";
 import {
   countScavenged,
   dataOf,
   descend,
   firstFree,
   growLeaf,
+  isPartial,
   leafOf,
   mappedLeafOf,
   sumOf,
@@ -57,40 +67,50 @@ import {
 } from "./tree.ts";
 import { isMarked } from "./walk.ts";
 
-/**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
- * the first free page seen.
- */
+/** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
+let search = 0;
+
+/** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
 export function findFree(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
   const chunk = i32[(heap + HEADER_SEARCH_CHUNK) >>> 2];
+  search = chunk * CHUNK_PAGES;
   if (chunk === NO_CHUNK) return -1;
   const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
   if (CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
     if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
-      i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
-      return chunk * CHUNK_PAGES + (hit & 0xffff);
+      const page = search + (hit & 0xffff);
+      search += hit >>> 16;
+      return page;
     }
   }
+  search += index;
   const page = descend(memory, heap, npages);
-  if (page < 0 && npages === 1) setSearch(memory, heap, NO_CHUNK, 0);
-  else if (firstFree > chunk * CHUNK_PAGES + index) {
-    setSearch(memory, heap, Math.floor(firstFree / CHUNK_PAGES), firstFree % CHUNK_PAGES);
-  }
+  if (page < 0 && npages === 1) search = NO_CHUNK * CHUNK_PAGES;
+  else if (firstFree > search) search = firstFree;
   return page;
+}
+
+/** Moves searchAddr to where the latest `findFree` has seen that it may go. */
+export function moveSearch(memory: Memory, heap: number): void {
+  const { i32 } = memory;
+  if (i32[(heap + HEADER_SHARED) >>> 2]) saveCounts(memory, heap, 0);
+  const chunk = Math.floor(search / CHUNK_PAGES);
+  i32[(heap + HEADER_SEARCH_CHUNK) >>> 2] = chunk;
+  i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = search - chunk * CHUNK_PAGES;
+  i32[(heap + JOURNAL_OP) >>> 2] = 0;
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(memory: Memory, heap: number, npages: number): number {
-  open(memory, heap);
   const page = findFree(memory, heap, npages);
-  close(memory, heap);
+  moveSearch(memory, heap);
   return page;
 }
 
-/** Takes pages that are free. */
+/** Takes pages that are free, and moves searchAddr to page `to` unless that is -1. */
 function take(
   memory: Memory,
   heap: number,
@@ -98,54 +118,83 @@ function take(
   chunk: number,
   index: number,
   npages: number,
+  to: number,
 ): void {
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
-  countTaken(memory, heap, npages, scavenged);
-  memory.i32[(heap + HEADER_LAST_SCAVENGED) >>> 2] = scavenged;
-  total(memory, heap, 1, HEADER_ALLOCS);
-  write(memory, heap, JOURNAL_CLAIM, chunk, index, npages);
-  apply(memory, heap, leaf);
+  const op = JOURNAL_CLAIM | JOURNAL_COUNTED;
+  write(memory, heap, op, chunk, index, npages);
+  markRange(memory, heap, leaf, chunk, index, npages, true);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
 }
 
 /** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
 let firstLeaf = 0;
 
-/** Whether all pages of the range are mapped and, as wanted, all in use or all free: one of the RANGE_ answers. */
+/**
+ * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
+ * the RANGE_ answers.
+ */
 export function inspect(
   memory: Memory,
   heap: number,
-  chunk: number,
-  index: number,
+  first: number,
+  from: number,
   npages: number,
   inUse: boolean,
 ): number {
+  const { i32 } = memory;
   let answer = RANGE_DONE;
+  let chunk = first;
+  let index = from;
   firstLeaf = 0;
+  if (inUse && i32[(heap + HEADER_HOLDS) >>> 2] && isHeld(memory, heap, first, from, npages))
+    answer = RANGE_OWNED;
   for (let left = npages; left; chunk++) {
     const n = Math.min(left, CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return RANGE_NOT_MAPPED;
-    firstLeaf ||= leaf;
+    if (!firstLeaf) firstLeaf = leaf;
+    if (isPartial(memory, leaf, chunk) && hasHole(memory, dataOf(leaf, chunk), index, n))
+      return RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
     const whole = sumOf(memory, leaf, chunk) === (inUse ? 0 : SUM_FREE);
     if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
       answer = RANGE_MISMATCH;
+    else if (
+      inUse &&
+      i32[(leaf + LEAF_BLOCKS) >>> 2] &&
+      !answer &&
+      isCached(memory, heap, leaf, chunk, index, n)
+    ) {
+      answer = RANGE_OWNED;
+    }
     left -= n;
     index = 0;
   }
   return answer;
 }
 
+/** Whether any page of a range within a chunk is a hole. */
+function hasHole({ i32 }: Memory, data: number, first: number, npages: number): boolean {
+  const end = first + npages;
+  for (let index = first; index < end; ) {
+    const word = (data >>> 2) + (index >>> 5);
+    const n = Math.min(32 - (index & 31), end - index);
+    if (i32[word] & i32[word + DATA_SCAVENGED / 4] & ((-1 >>> (32 - n)) << index)) return true;
+    index += n;
+  }
+  return false;
+}
+
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(memory: Memory, heap: number, npages: number): number {
-  open(memory, heap);
   const page = findFree(memory, heap, npages);
   if (page < 0) {
-    close(memory, heap);
+    moveSearch(memory, heap);
     return -1;
   }
   const chunk = Math.floor(page / CHUNK_PAGES);
-  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % CHUNK_PAGES, npages);
+  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % CHUNK_PAGES, npages, search);
   return page;
 }
 
@@ -159,8 +208,7 @@ export function allocRange(
 ): number {
   const answer = inspect(memory, heap, chunk, index, npages, false);
   if (answer !== RANGE_DONE) return answer;
-  open(memory, heap);
-  take(memory, heap, firstLeaf, chunk, index, npages);
+  take(memory, heap, firstLeaf, chunk, index, npages, -1);
   return RANGE_DONE;
 }
 
@@ -168,13 +216,11 @@ export function allocRange(
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const answer = inspect(memory, heap, chunk, index, npages, true);
   if (answer !== RANGE_DONE) return answer;
-  if (owned(memory, heap, chunk, index, npages)) return RANGE_OWNED;
-  openFree(memory, heap);
-  lowerSearch(memory, heap, chunk, index);
-  count(memory, heap, -npages, HEADER_IN_USE);
-  total(memory, heap, 1, HEADER_FREES);
-  write(memory, heap, JOURNAL_UNCLAIM, chunk, index, npages);
-  apply(memory, heap, firstLeaf);
+  const leaf = firstLeaf;
+  const op = JOURNAL_UNCLAIM | JOURNAL_COUNTED;
+  write(memory, heap, op, chunk, index, npages);
+  markRange(memory, heap, leaf, chunk, index, npages, false);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, 0, 0, -1, 0);
   return RANGE_DONE;
 }
 
@@ -194,22 +240,21 @@ export function scavengeRange(
   let unscavenged = 0;
   let runs = 0;
   let chunk = first;
-  for (let left = npages; left; chunk++) {
+  firstLeaf = mappedLeafOf(memory, heap, first);
+  let leaf = firstLeaf;
+  for (let left = npages; ; ) {
     const n = Math.min(left, CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(memory, heap, chunk);
-    if (chunk === first) firstLeaf = leaf;
     const found = leaf ? countUnscavenged(memory, dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
     left -= n;
+    if (!left) break;
     index = 0;
+    leaf = mappedLeafOf(memory, heap, ++chunk);
   }
   if (!unscavenged) return 0;
-  openWhole(memory, heap);
-  countReleased(memory, heap, unscavenged, runs);
-  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
-  write(memory, heap, JOURNAL_SCAVENGE, first, from, npages);
-  apply(memory, heap, firstLeaf);
+  const op = JOURNAL_SCAVENGE | JOURNAL_MOVE;
+  commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
   return unscavenged;
 }
 
@@ -234,12 +279,11 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   return scavengeRange(memory, heap, chunk, index, hit >>> 16, chunk * CHUNK_PAGES + index);
 }
 
-/** Marks free and unscavenged pages as scavenged again, without counting that they were released. */
+/** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
-  openWhole(memory, heap);
-  count(memory, heap, npages, HEADER_RELEASED);
-  write(memory, heap, JOURNAL_SCAVENGE, chunk, index, npages);
-  apply(memory, heap, mappedLeafOf(memory, heap, chunk));
+  const leaf = mappedLeafOf(memory, heap, chunk);
+  const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
+  commitRange(memory, heap, leaf, JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -274,49 +318,105 @@ export function pass(memory: Memory, heap: number, chunk: number, scavEnd: numbe
   const leaf = mappedLeafOf(memory, heap, chunk);
   const none =
     leaf && isMarked(memory, leaf, chunk) && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
-  openWhole(memory, heap);
-  memory.f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
-  if (!none) {
-    close(memory, heap);
-    return;
-  }
-  write(memory, heap, JOURNAL_CLEAR, chunk, 0, 0);
-  apply(memory, heap, leaf);
+  commitPassed(memory, heap, leaf, none ? JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(memory: Memory, heap: number): void {
   const { i32, f64 } = memory;
-  openWhole(memory, heap);
-  f64[(heap + HEADER_SCAV_END) >>> 3] = i32[(heap + HEADER_END) >>> 2] * CHUNK_PAGES;
+  if (i32[(heap + HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
+  f64[(heap + HEADER_SCAV_END) >>> 3] = f64[(heap + HEADER_TOP) >>> 3];
   i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 0;
-  count(memory, heap, 1, HEADER_SCAV_GENERATION);
-  close(memory, heap);
+  i32[(heap + HEADER_SCAV_GENERATION) >>> 2]++;
+  i32[(heap + HEADER_SCAV_RESET) >>> 2] = 1;
+  i32[(heap + JOURNAL_OP) >>> 2] = 0;
 }
 
-/** Adds the chunks [first, first + nchunks), which are holes: all free, and scavenged. */
-export function map(memory: Memory, heap: number, first: number, nchunks: number): void {
-  const { i32, u8 } = memory;
-  openWhole(memory, heap);
-  const end = first + nchunks;
+/** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+export function mappedPage(
+  memory: Memory,
+  heap: number,
+  first: number,
+  from: number,
+  npages: number,
+): number {
+  let index = from;
+  let chunk = first;
+  for (let left = npages; left; chunk++) {
+    const n = Math.min(left, CHUNK_PAGES - index);
+    const leaf = mappedLeafOf(memory, heap, chunk);
+    if (leaf) {
+      for (const end = index + n; index < end; index++) {
+        if (!hasHole(memory, dataOf(leaf, chunk), index, 1)) return chunk * CHUNK_PAGES + index;
+      }
+    }
+    left -= n;
+    index = 0;
+  }
+  return -1;
+}
+
+/** Adds the pages of a range, which are holes: all free, and scavenged. */
+export function map(memory: Memory, heap: number, first: number, from: number, npages: number): void {
+  const { i32, f64 } = memory;
+  saveFields(memory, heap, 0);
+  write(memory, heap, JOURNAL_MAP | JOURNAL_FIELDS, first, from, npages);
+  const endPage = first * CHUNK_PAGES + from + npages;
+  const end = Math.ceil(endPage / CHUNK_PAGES);
   const empty = !i32[(heap + HEADER_CHUNKS) >>> 2];
   if (empty || first < i32[(heap + HEADER_START) >>> 2]) i32[(heap + HEADER_START) >>> 2] = first;
   if (empty || end > i32[(heap + HEADER_END) >>> 2]) i32[(heap + HEADER_END) >>> 2] = end;
-  count(memory, heap, nchunks, HEADER_CHUNKS);
-  count(memory, heap, nchunks * CHUNK_PAGES, HEADER_RELEASED);
-  lowerSearch(memory, heap, first, 0);
-  write(memory, heap, JOURNAL_MAP, first, 0, nchunks);
-  for (let chunk = first; chunk < end; ) {
+  if (endPage > f64[(heap + HEADER_TOP) >>> 3]) f64[(heap + HEADER_TOP) >>> 3] = endPage;
+  count(memory, heap, npages, HEADER_PAGES);
+  count(memory, heap, npages, HEADER_RELEASED);
+  lowerSearch(memory, heap, first, from);
+  if (!i32[(heap + HEADER_SCAV_RESET) >>> 2]) {
+    f64[(heap + HEADER_SCAV_END) >>> 3] = f64[(heap + HEADER_TOP) >>> 3];
+    i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 0;
+    count(memory, heap, 1, HEADER_SCAV_GENERATION);
+  }
+  let left = npages;
+  let index = from;
+  for (let chunk = first; left; ) {
     const leaf = growLeaf(memory, heap, chunk);
     do {
-      const slot = chunk & (FANOUT - 1);
-      const scavenged = dataOf(leaf, chunk) + DATA_SCAVENGED;
-      i32[(leaf + NODE_SHAPE) >>> 2] |= 1 << slot;
-      u8.fill(0xff, scavenged, scavenged + BITMAP_BYTES);
-      setChunkSummary(memory, leaf, slot, SUM_FREE);
+      const n = Math.min(left, CHUNK_PAGES - index);
+      mapIn(memory, heap, leaf, chunk, index, n);
+      left -= n;
+      index = 0;
       chunk++;
-    } while (chunk < end && chunk & (FANOUT - 1));
+    } while (left && chunk & (FANOUT - 1));
     updateAbove(memory, heap, leaf);
   }
   close(memory, heap);
+}
+
+/** Adds pages of a chunk, one of the leaf's. */
+function mapIn(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  index: number,
+  npages: number,
+): void {
+  const { i32 } = memory;
+  const slot = chunk & (FANOUT - 1);
+  const bit = 1 << slot;
+  const data = dataOf(leaf, chunk);
+  const words = data >>> 2;
+  if (!(i32[(leaf + NODE_SHAPE) >>> 2] & bit)) {
+    count(memory, heap, 1, HEADER_CHUNKS);
+    i32.fill(npages === CHUNK_PAGES ? 0 : -1, words, words + BITMAP_BYTES / 4);
+    i32.fill(-1, words + DATA_SCAVENGED / 4, words + DATA_BYTES / 4);
+    i32[(leaf + NODE_SHAPE) >>> 2] |= bit;
+  }
+  if (npages === CHUNK_PAGES) {
+    setChunkSummary(memory, leaf, slot, SUM_FREE);
+    return;
+  }
+  clearRange(memory, data, index, npages);
+  const partial = i32[(leaf + LEAF_PARTIAL) >>> 2] & ~bit;
+  i32[(leaf + LEAF_PARTIAL) >>> 2] = hasHole(memory, data, 0, CHUNK_PAGES) ? partial | bit : partial;
+  setChunkSummary(memory, leaf, slot, summarize(memory, data));
 }

@@ -13,6 +13,7 @@ import {
   HEADER_USED,
   LEAF_BYTES,
   LEAF_DATA,
+  LEAF_PARTIAL,
   LEAF_SUMS,
   LEVEL_SHIFT,
   NODE_BYTES,
@@ -67,6 +68,11 @@ export function mappedLeafOf(memory: Memory, heap: number, chunk: number): numbe
   const leaf = leafOf(memory, heap, chunk);
   if (!leaf) return 0;
   return (memory.i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+}
+
+/** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
+export function isPartial({ i32 }: Memory, leaf: number, chunk: number): boolean {
+  return ((i32[(leaf + LEAF_PARTIAL) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) !== 0;
 }
 
 /** Packed summary of the chunk, which is one of the leaf's. */

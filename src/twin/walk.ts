@@ -7,37 +7,9 @@
 // or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
 // what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_FIRST, NODE_PARENT } from "../layout.ts";
+import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_CHILDREN, NODE_FIRST } from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { childOf, levelOf, slotOf } from "./tree.ts";
-
-/** Says that `chunk`, one of the leaf's, may have a candidate. */
-export function markCandidate({ i32 }: Memory, heap: number, leaf: number, chunk: number): void {
-  let node = leaf;
-  let slot = chunk & (FANOUT - 1);
-  for (let level = 1; ; level++) {
-    const marks = i32[(node + NODE_CANDIDATES) >>> 2];
-    i32[(node + NODE_CANDIDATES) >>> 2] = marks | (1 << slot);
-    const parent = i32[(node + NODE_PARENT) >>> 2];
-    if (marks || !parent) return;
-    node = heap + parent;
-    slot = slotOf(chunk, level);
-  }
-}
-
-/** Says that `chunk`, one of the leaf's, has no candidate. */
-export function clearCandidate({ i32 }: Memory, heap: number, leaf: number, chunk: number): void {
-  let node = leaf;
-  let slot = chunk & (FANOUT - 1);
-  for (let level = 1; ; level++) {
-    const marks = i32[(node + NODE_CANDIDATES) >>> 2] & ~(1 << slot);
-    i32[(node + NODE_CANDIDATES) >>> 2] = marks;
-    const parent = i32[(node + NODE_PARENT) >>> 2];
-    if (marks || !parent) return;
-    node = heap + parent;
-    slot = slotOf(chunk, level);
-  }
-}
+import { levelOf, slotOf } from "./tree.ts";
 
 /** Whether `chunk`, one of the leaf's, may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
@@ -81,7 +53,7 @@ function highest(memory: Memory, heap: number, node: number, marks: number): num
 }
 
 /** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
-function seenBelow(memory: Memory, heap: number, node: number, slot: number): number {
-  const child = childOf(memory, heap, node, slot);
-  return child > heap && child < heap + memory.i32[(heap + HEADER_USED) >>> 2] ? child : 0;
+function seenBelow({ i32 }: Memory, heap: number, node: number, slot: number): number {
+  const ref = i32[((node + NODE_CHILDREN) >>> 2) + slot] >>> 0;
+  return ref && ref < i32[(heap + HEADER_USED) >>> 2] >>> 0 ? heap + ref : 0;
 }

@@ -65,16 +65,24 @@ export function batchesOf(
 
     run(from: number, to: number): number {
       const core = this.#core;
-      const done = core.locked(() =>
-        runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
-      );
+      const results = this.#results;
       const first = this.#resultsAt >>> 3;
-      const found = core.engine.memory.f64.subarray(
-        first + from * RESULT_NUMBERS,
-        first + done * RESULT_NUMBERS,
-      );
-      this.#results.set(found, from * RESULT_NUMBERS);
-      return done;
+      const end = to * RESULT_NUMBERS;
+      core.engine.memory.f64.fill(Number.NaN, first + from * RESULT_NUMBERS, first + end);
+      try {
+        return core.locked(() =>
+          runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
+        );
+      } finally {
+        // Also where the module has trapped, as when the stack overflows: what was carried out before has its results.
+        const { f64 } = core.engine.memory;
+        for (let i = from * RESULT_NUMBERS; i < end; i += RESULT_NUMBERS) {
+          const value = f64[first + i];
+          if (Number.isNaN(value)) break;
+          results[i] = value;
+          results[i + 1] = f64[first + i + 1];
+        }
+      }
     }
 
     note(i: number): void {

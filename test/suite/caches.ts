@@ -1,6 +1,6 @@
 // Page caches: what they take, how they serve, what they give back.
 import { describe, expect, it } from "vitest";
-import { CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
+import { bitsOf, CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import type { Subject } from "../support/subject.ts";
 
@@ -38,7 +38,7 @@ function serveTests({ palloc }: Subject): void {
     expect(cache.cache).toBe(ALL & ~0b11n & ~(0x3ffn << 12n));
     expect(cache.scav).toBe((0b11n << 7n) | (0x7fn << 57n));
     expect(cache.empty).toBe(false);
-    expect(heap.ranges()).toEqual({ alloc: { 1: [[0, 192]] }, scavenged: { 1: [[192, 13]] } });
+    expect(bitsOf(heap)).toEqual({ alloc: { 1: [[0, 192]] }, scavenged: { 1: [[192, 13]] } });
     expect(heap.alloc(1)).toBe(CHUNK + 192 * PAGE);
     heap.check();
   });
@@ -96,7 +96,7 @@ function flushTests({ palloc }: Subject): void {
     const cache = heap.allocToCache();
     expect(cache.alloc(3)).toBe(CHUNK + 70 * PAGE);
     cache.flush();
-    expect(heap.ranges()).toEqual({ alloc: { 1: [[0, 73]] }, scavenged: { 1: [[73, 99]] } });
+    expect(bitsOf(heap)).toEqual({ alloc: { 1: [[0, 73]] }, scavenged: { 1: [[73, 99]] } });
     expect([cache.empty, cache.cache, cache.scav, cache.alloc(1)]).toEqual([true, 0n, 0n, -1]);
     expect(heap.searchAddr).toBe(CHUNK + 73 * PAGE);
     expect(heap.alloc(1)).toBe(CHUNK + 73 * PAGE);
@@ -193,7 +193,7 @@ function ownershipTests({ palloc }: Subject): void {
     expect(cache.alloc(2)).toBe(CHUNK + 65 * PAGE);
     expect(cache.lastAllocScavenged).toBe(PAGE);
     cache.flush();
-    expect(heap.ranges()).toEqual({
+    expect(bitsOf(heap)).toEqual({
       alloc: {
         1: [
           [0, 68],

@@ -66,18 +66,23 @@ function growthTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
   it.each([
-    ["starts within a chunk", 300 * PAGE, CHUNK, 2],
-    ["ends within a chunk", 0, CHUNK + 1, 2],
-    ["is a byte on each side of a border", CHUNK - 1, 2, 2],
-    ["is one byte", 17, 1, 1],
-    ["starts and ends within chunks", 511 * PAGE + 5, 3 * CHUNK, 4],
-  ])("all of the rounded range is free after a growth that %s", (_, first, nbytes, count) => {
+    ["starts within a chunk", 300, 212],
+    ["ends within a chunk", 0, 1192],
+    ["is a page on each side of a border", 511, 2],
+    ["is one page", 17, 1],
+    ["starts and ends within chunks", 511, 3 * PAGES],
+    ["is the last page of a chunk", 511, 1],
+  ])("exactly the range is there after a growth that %s", (_, first, npages) => {
     const heap = new PageAlloc();
-    heap.grow(10 * CHUNK + first, nbytes);
+    const base = 10 * CHUNK + first * PAGE;
+    heap.grow(base, npages * PAGE);
     heap.check();
-    expect(heap.mappedRanges()).toEqual([[10 * CHUNK, (10 + count) * CHUNK]]);
-    expect(heap.stats()).toMatchObject({ sys: count * CHUNK, released: count * CHUNK });
-    expect(heap.alloc(count * PAGES)).toBe(10 * CHUNK);
+    expect(heap.mappedRanges()).toEqual([[base, base + npages * PAGE]]);
+    expect(heap.stats()).toMatchObject({ sys: npages * PAGE, released: npages * PAGE });
+    expect(heap.scavAddr).toBe(base + npages * PAGE - 1);
+    expect(heap.searchAddr).toBe(base);
+    expect(heap.alloc(npages + 1)).toBe(-1);
+    expect(heap.alloc(npages)).toBe(base);
     expect(heap.alloc(1)).toBe(-1);
     heap.check();
   });
@@ -92,7 +97,9 @@ function refusalTests({ palloc }: Subject): void {
     ["a double free", (heap) => heap.free(5 * CHUNK + 8 * PAGE, 1), { code: "ERR_NOT_ALLOCATED" }],
     ["a free that is half a double free", (heap) => heap.free(5 * CHUNK, 11), { code: "ERR_NOT_ALLOCATED" }],
     ["overlapping growth", (heap) => heap.grow(5 * CHUNK, CHUNK), { code: "ERR_OVERLAP" }],
-    ["growth that overlaps once rounded", (heap) => heap.grow(6 * CHUNK - 1, 2), { code: "ERR_OVERLAP" }],
+    ["growth over a last page", (heap) => heap.grow(6 * CHUNK - PAGE, 2 * PAGE), { code: "ERR_OVERLAP" }],
+    ["growth from within a page", (heap) => heap.grow(6 * CHUNK + 1, PAGE), { code: "ERR_MISALIGNED" }],
+    ["growth by parts of a page", (heap) => heap.grow(6 * CHUNK, PAGE + 1), { code: "ERR_MISALIGNED" }],
   ])("%s throws and changes nothing", (_, call, error) => {
     const heap = grownHeap(palloc, [5]);
     heap.alloc(10);

@@ -1,6 +1,7 @@
 // The heap by its public calls: where pages come from, how it grows, what the scavenger takes, what is counted.
 import { describe, expect, it } from "vitest";
-import { CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
+import { CORE } from "../../src/page-alloc.ts";
+import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import type { Subject } from "../support/subject.ts";
 
@@ -27,7 +28,7 @@ function newTests({ label, palloc }: Subject): void {
     expect(heap.chunkBytes).toBe(palloc.CHUNK_PAGES * 8192);
     expect(palloc.CHUNK_PAGES).toBe(512);
     expect([heap.scavAddr, heap.searchAddr, heap.lastAllocScavenged]).toEqual([-1, SPACE, 0]);
-    expect(heap.ranges()).toEqual({ alloc: {}, scavenged: {} });
+    expect(bitsOf(heap)).toEqual({ alloc: {}, scavenged: {} });
     expect(heap.mappedRanges()).toEqual([]);
     expect(heap.bounds().end).toBe(heap.bounds().start);
     heap.check();
@@ -128,7 +129,7 @@ function searchTests({ palloc }: Subject): void {
     const heap = PageAlloc.from({ alloc: { 1: [[0, 2]], 2: [] }, scavenged: { 1: [[500, 12]] } });
     expect(heap.allocRange(CHUNK + 498 * PAGE, 20)).toBe(12 * PAGE);
     expect(heap.lastAllocScavenged).toBe(12 * PAGE);
-    expect(heap.ranges()).toEqual({
+    expect(bitsOf(heap)).toEqual({
       alloc: {
         1: [
           [0, 2],
@@ -171,7 +172,7 @@ function growTests({ palloc }: Subject): void {
 
   it("what has grown is free and scavenged", () => {
     const heap = grownHeap(palloc, [1]);
-    expect(heap.ranges()).toEqual({ alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } });
+    expect(bitsOf(heap)).toEqual({ alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } });
     heap.alloc(3);
     expect(heap.lastAllocScavenged).toBe(3 * PAGE);
   });
@@ -251,24 +252,55 @@ function scavengeTests({ palloc }: Subject): void {
     expect(heap.scavenge()).toBe(64 * PAGE);
     heap.free(3 * CHUNK + 64 * PAGE, 448);
     expect(heap.scavenge()).toBe(0);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge()).toBe(448 * PAGE);
+    heap.allocRange(3 * CHUNK, 9);
+    heap.free(3 * CHUNK, 9);
     heap.grow(4 * CHUNK, CHUNK);
     expect(heap.scavenge()).toBe(0);
     heap.resetScavengeAddr();
     expect(heap.scavAddr).toBe(5 * CHUNK - 1);
-    expect(heap.scavenge()).toBe(448 * PAGE);
+    expect(heap.scavenge()).toBe(9 * PAGE);
   });
 }
 
 function releaseTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("a new heap's scavenger waits for its first reset", () => {
+  it("each grow puts scavAddr to the top, until the first reset", () => {
     const heap = grownHeap(palloc, [3]);
+    expect(heap.scavAddr).toBe(4 * CHUNK - 1);
     heap.alloc(10);
     heap.free(3 * CHUNK, 10);
+    expect(heap.scavenge()).toBe(10 * PAGE);
+    expect(heap.scavenge()).toBe(0);
+    heap.grow(5 * CHUNK, 7 * PAGE);
+    expect(heap.scavAddr).toBe(5 * CHUNK + 7 * PAGE - 1);
+    heap.grow(CHUNK, CHUNK);
+    expect(heap.scavAddr).toBe(5 * CHUNK + 7 * PAGE - 1);
     expect(heap.scavenge()).toBe(0);
     heap.resetScavengeAddr();
-    expect(heap.scavenge()).toBe(10 * PAGE);
+    expect(heap.scavenge()).toBe(0);
+    const { scavAddr } = heap;
+    heap.grow(9 * CHUNK, CHUNK);
+    expect(heap.scavAddr).toBe(scavAddr);
+  });
+
+  it("a grow before the first reset, in a hook, wins over the pass that runs it", () => {
+    const heap = touchedNew();
+    heap[CORE].sys.unused = () => {
+      heap.grow(9 * CHUNK, CHUNK);
+      heap[CORE].sys.unused = undefined;
+    };
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(10 * CHUNK - 1);
+
+    function touchedNew() {
+      const heap = grownHeap(palloc, [3], { sys: {} });
+      heap.allocRange(3 * CHUNK, PAGES);
+      heap.free(3 * CHUNK, PAGES);
+      return heap;
+    }
   });
 
   it("whole pages of the system only", () => {
@@ -340,7 +372,7 @@ function stateTests({ palloc }: Subject): void {
       },
       scavenged: { 5: [[1, 2]], 7: [[2, 2]] },
     });
-    expect(heap.ranges()).toEqual({ alloc: { 5: [], 7: [[0, 3]] }, scavenged: { 5: [[1, 2]], 7: [[3, 1]] } });
+    expect(bitsOf(heap)).toEqual({ alloc: { 5: [], 7: [[0, 3]] }, scavenged: { 5: [[1, 2]], 7: [[3, 1]] } });
     expect(heap.mappedRanges()).toEqual([
       [5 * CHUNK, 6 * CHUNK],
       [7 * CHUNK, 8 * CHUNK],

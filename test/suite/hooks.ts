@@ -1,6 +1,6 @@
 // The sys hooks: what they are told, what they may do, and that every way out of them leaves a sound heap.
 import { describe, expect, it } from "vitest";
-import { CHUNK, grownHeap, PAGE, SPACE, touchedHeap, visible } from "../support/heaps.ts";
+import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap, visible } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import type { PageAlloc, Palloc, Subject } from "../support/subject.ts";
 
@@ -467,7 +467,7 @@ function entangledTests({ palloc }: Subject): void {
     expect([cache.base, cache.cache, cache.scav]).toEqual([CHUNK + 64 * PAGE, rest, rest]);
     expectSound(heap);
     cache.flush();
-    expect(heap.ranges()).toEqual({
+    expect(bitsOf(heap)).toEqual({
       alloc: {
         1: [
           [0, 63],

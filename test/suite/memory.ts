@@ -117,7 +117,7 @@ function disposeTests({ palloc }: Subject): void {
     const chunk = heap.chunk(1);
     heap.dispose();
     const calls: Record<string, () => unknown> = {
-      grow: () => heap.grow(0, 1),
+      grow: () => heap.grow(0, PAGE),
       alloc: () => heap.alloc(1),
       allocRange: () => heap.allocRange(CHUNK, 1),
       free: () => heap.free(CHUNK, 1),

@@ -1,6 +1,6 @@
 // Replaying traces: the numbers that recorded programs gave, the calls that a replay makes on its heap, and what it
 // does where the heap places pages elsewhere or a trace contradicts itself.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { loadFixture } from "../support/fixtures.ts";
 import { CHUNK, PAGE } from "../support/heaps.ts";
 import { Random } from "../support/random.ts";
@@ -38,12 +38,14 @@ export function replaySuite(subject: Subject): void {
     recordedTests(subject);
     callTests(subject);
     batchTests(subject);
+    procTests(subject);
     bookkeepingTests(subject);
     elsewhereTests(subject);
     scavengeTests(subject);
     seriesTests(subject);
     progressTests(subject);
     badTraceTests(subject);
+    optionTests(subject);
     columnTests(subject);
     interleavedTests(subject);
   });
@@ -307,6 +309,67 @@ function batchTests(subject: Subject): void {
     expect(() => subject.trace.replay(subject.palloc.PageAlloc, trace)).toThrow(
       /^event 1 at byte 24, page 0x0: the heap cannot grow any further/,
     );
+  });
+}
+
+function procTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+
+  /** An engine that notes how many operations and caches each batch has. */
+  function counted() {
+    const batches: Array<{ operations: number; caches: number; slots: number }> = [];
+    class Counted extends subject.palloc.PageAlloc {
+      override run(...[ops, results, options]: Parameters<PageAlloc["run"]>): void {
+        const slots = new Set<number>();
+        for (let at = 0; at < ops.length; at += 4) {
+          if (ops[at] === subject.palloc.Op.alloc && ops[at + 2] >= 0) slots.add(ops[at + 2]);
+        }
+        const caches = options?.caches?.length ?? 0;
+        batches.push({ operations: ops.length / 4, caches, slots: slots.size });
+        super.run(ops, results, options);
+      }
+    }
+    return { engine: Counted, batches };
+  }
+
+  it("passes the heap the caches that a batch uses, and no others", async () => {
+    const procs = 3000;
+    const events = Array.from({ length: 3 * procs }, (_, i) => [
+      ...[proc(i % procs), timeBase(1000 + i)],
+      ...alloc(goPage(i), 1),
+    ]);
+    const { engine, batches } = counted();
+    const report = replay(engine, await readPageTrace(file(...events)));
+    expect(report.allocs).toBe(3 * procs);
+    expect(batches.length).toBeGreaterThan(8);
+    for (const { operations, caches, slots } of batches) {
+      expect(caches).toBe(slots);
+      expect(caches).toBeLessThanOrEqual(operations);
+    }
+  });
+
+  it("serves each P from its own cache from batch to batch", async () => {
+    // P 1's pages, two at a time, stay together though P 0 fills more than a batch between any two.
+    const events = Array.from({ length: 10 }, (_, round) => [
+      ...[proc(1), timeBase(2 * round + 1), ...alloc(goPage(64 + 2 * round), 2)],
+      ...[proc(0), timeBase(2 * round + 2)],
+      ...Array.from({ length: 600 }, () => [...alloc(goPage(0), 1), ...free(goPage(0), 1)]).flat(),
+    ]);
+    const first = [proc(0), timeBase(0), ...alloc(goPage(200), 16)];
+    const { calls } = await replayOf(subject, file(first, ...events), { samples: 0 });
+    const placed = calls.filter(([name, npages]) => name === "alloc" && npages === 2);
+    expect(placed.length).toBe(10);
+    const bases = placed.map(([, , , base]) => base as number);
+    expect(bases).toEqual(bases.map((_, round) => bases[0] + 2 * round * PAGE));
+  });
+
+  it("asks nothing of the heap when there is nothing to ask", async () => {
+    const trace = await readPageTrace(
+      traceOf(alloc(goPage(0), 1), scavenge(goPage(100), 1), scavenge(goPage(100), 1), free(goPage(0), 1)),
+    );
+    const { engine, batches } = counted();
+    replay(engine, trace, { scavenge: "none", onProgress: () => {} });
+    expect(batches.map(({ operations }) => operations)).toEqual([1, 1]);
   });
 }
 
@@ -598,6 +661,109 @@ function badTraceTests(subject: Subject): void {
     const wanted = expect.objectContaining({ code: "ERR_TRACE", message: expect.stringContaining(reason) });
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(wanted);
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(/^event 1 at byte 24, page /);
+  });
+}
+
+function optionTests(subject: Subject): void {
+  const { readPageTrace, replay } = subject.trace;
+  const { PageAlloc, PageAllocError } = subject.palloc;
+  const trace = () => readPageTrace(traceOf(alloc(goPage(0), 1)));
+
+  it.each(["pageSize", "physPageSize", "physHugePageSize"])(
+    "refuses %s, which it does not honour",
+    async (name) => {
+      const events = await trace();
+      for (const value of [4096, 8192, 0, null, "4096"]) {
+        const call = () => replay(PageAlloc, events, { [name]: value });
+        expect(call).toThrow(TypeError);
+        expect(call).toThrow(`options.${name} must be left out: replay does not honour it yet, got `);
+      }
+      expect(replay(PageAlloc, events, { [name]: undefined }).events).toBe(1);
+    },
+  );
+
+  it.each([
+    ["sample", "samples"],
+    ["Samples", "samples"],
+    ["smaples", "samples"],
+    ["scavange", "scavenge"],
+    ["progress", "onProgress"],
+    ["pagesize", "pageSize"],
+    ["physPage", "physPageSize"],
+  ])("refuses %s, and names %s", async (name, known) => {
+    const events = await trace();
+    for (const value of [1, undefined]) {
+      const call = () => replay(PageAlloc, events, { [name]: value });
+      expect(call).toThrow(TypeError);
+      expect(call).toThrow(`options.${name} is unknown; did you mean ${known}?`);
+    }
+  });
+
+  it("reads each option once, and none that it refuses", async () => {
+    const read: string[] = [];
+    const values = { scavenge: "none", samples: 1, onProgress: () => {} };
+    const options: object = {};
+    for (const [name, value] of Object.entries(values)) {
+      const get = () => {
+        read.push(name);
+        return value;
+      };
+      Object.defineProperty(options, name, { get, enumerable: true });
+    }
+    replay(PageAlloc, await trace(), options);
+    expect(read.sort()).toEqual(["onProgress", "samples", "scavenge"]);
+    const events = await trace();
+    const odd = {
+      get sample(): number {
+        return expect.unreachable();
+      },
+    };
+    expect(() => replay(PageAlloc, events, odd as never)).toThrow("options.sample is unknown");
+  });
+
+  it("takes options from a prototype", async () => {
+    const options = Object.create({ samples: 0 });
+    expect(replay(PageAlloc, await trace(), options).series.time.length).toBe(0);
+  });
+
+  it("makes no heap when it refuses", async () => {
+    let made = 0;
+    class Made extends PageAlloc {
+      constructor(...args: ConstructorParameters<typeof PageAlloc>) {
+        super(...args);
+        made++;
+      }
+    }
+    const events = await trace();
+    expect(() => replay(Made, events, { pageSize: 4096 } as never)).toThrow(TypeError);
+    expect(made).toBe(0);
+  });
+
+  it("a trace for whose tables there is no memory", async () => {
+    const events = await readPageTrace(
+      traceOf(...Array.from({ length: 600 }, (_, i) => alloc(goPage(i), 1))),
+    );
+    const failure = new RangeError("Array buffer allocation failed");
+    // One table has a number for each event, the other for each page of the chunks.
+    for (const missing of [600, 1024]) {
+      const Scarce = new Proxy(Int32Array, {
+        construct(type, args, newTarget) {
+          if (args[0] === missing) throw failure;
+          return Reflect.construct(type, args, newTarget);
+        },
+      });
+      vi.stubGlobal("Int32Array", Scarce);
+      try {
+        const message = expect.stringMatching(
+          /^the trace is too long to replay: there is no memory for a table of /,
+        );
+        const wanted = expect.objectContaining({ code: "ERR_TRACE", message, cause: failure });
+        expect(() => replay(PageAlloc, events)).toThrow(wanted);
+        expect(() => replay(PageAlloc, events)).toThrow(PageAllocError);
+      } finally {
+        vi.unstubAllGlobals();
+      }
+    }
   });
 }
 

@@ -772,7 +772,7 @@ class Pair {
       base = heap.alloc(npages);
     }
     if (base < 0 && grow) {
-      heap.grow(heap.bounds().end * CHUNK, npages * PAGE);
+      heap.grow(heap.bounds().end * CHUNK, Math.ceil((npages * PAGE) / CHUNK) * CHUNK);
       base = heap.alloc(npages);
     }
     if (base >= 0) this.#live.push([base, npages]);

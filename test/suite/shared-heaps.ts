@@ -77,7 +77,7 @@ function setOwners({ handle: { memory, at } }: PageAlloc, count: number): void {
 /** Calls that leave nothing of a heap as it was made. */
 function use(heap: PageAlloc): void {
   heap.grow(3 * CHUNK, 2 * CHUNK);
-  heap.grow(1000 * CHUNK, 1);
+  heap.grow(1000 * CHUNK, CHUNK);
   const base = heap.alloc(100);
   heap.alloc(700);
   heap.free(base, 60);
@@ -222,7 +222,14 @@ export function sharedHeapsSuite(crew: Crew): void {
         const options = { handle, signals: signals.words.buffer, hook: "unused", spins: false } as const;
         const released = slow.run("stayInHook", theirs, options);
         await signals.reached(0, 1);
-        await other.call(theirs, { handle }, ["alloc", 5], ["grow", 9 * CHUNK, 1], ["scavenge"], ["check"]);
+        await other.call(
+          theirs,
+          { handle },
+          ["alloc", 5],
+          ["grow", 9 * CHUNK, CHUNK],
+          ["scavenge"],
+          ["check"],
+        );
         heap.free(0, 5);
         signals.set(0, 2);
         expect(await released).toBe(CHUNK);
@@ -298,7 +305,7 @@ export function sharedHeapsSuite(crew: Crew): void {
         await whileHeld(hand, heap, async (_, letGo) => {
           const settled: string[] = [];
           const note = (name: string) => () => void settled.push(name);
-          const grown = heap.callAsync((heap) => heap.grow(CHUNK, 1));
+          const grown = heap.callAsync((heap) => heap.grow(CHUNK, CHUNK));
           const calls = [heap.allocAsync(2), heap.freeAsync(0, 1), heap.scavengeAsync(), grown] as const;
           calls.forEach((call, i) => void call.then(note(`call ${i}`)));
           await sleep(20);
@@ -329,7 +336,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(await heap.callAsync((heap) => heap.allocAsync(2))).toBe(3 * PAGE);
       expect(await heap.callAsync((heap) => heap.callAsync((heap) => heap.alloc(1)))).toBe(5 * PAGE);
       await heap.callAsync((heap) => heap.freeAsync(0, 1));
-      expect(await heap.callAsync((heap) => heap.scavengeAsync())).toBe(0);
+      expect(await heap.callAsync((heap) => heap.scavengeAsync())).toBe(PAGE);
       expect(heap.stats().inUse).toBe(5 * PAGE);
       heap.check();
     });
@@ -342,7 +349,7 @@ export function sharedHeapsSuite(crew: Crew): void {
           await rejected(() => heap.allocAsync(1), refusal, "allocAsync");
           await rejected(() => heap.freeAsync(0, 1), refusal, "freeAsync");
           await rejected(() => heap.scavengeAsync(), refusal, "scavengeAsync");
-          await rejected(() => heap.callAsync(() => heap.grow(CHUNK, 1)), refusal, "callAsync");
+          await rejected(() => heap.callAsync(() => heap.grow(CHUNK, CHUNK)), refusal, "callAsync");
         });
       });
       expect(heap.stats().inUse).toBe(3 * PAGE);

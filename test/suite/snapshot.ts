@@ -1,7 +1,7 @@
 // Snapshots: the whole state as bytes, and back.
 import { describe, expect, it } from "vitest";
 import { HEADER_BYTES, HEADER_VERSION, VERSION } from "../../src/layout.ts";
-import { CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
+import { bitsOf, CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
 import { refused } from "../support/refusals.ts";
 import { same, sameBytes } from "../support/same.ts";
 import type { PageAlloc, Palloc, Subject } from "../support/subject.ts";
@@ -54,7 +54,7 @@ function restoreTests({ palloc }: Subject): void {
 
   it("of an empty heap", () => {
     const copy = PageAlloc.restore(new PageAlloc().snapshot());
-    expect(copy.ranges()).toEqual({ alloc: {}, scavenged: {} });
+    expect(bitsOf(copy)).toEqual({ alloc: {}, scavenged: {} });
     copy.grow(0, CHUNK);
     expect(copy.alloc(1)).toBe(0);
   });

@@ -6,6 +6,7 @@ import type { Subject } from "../support/subject.ts";
 import {
   ALLOC,
   alloc,
+  buffersOf,
   event,
   FREE,
   file,
@@ -22,6 +23,7 @@ import {
   unpackedTrace,
   WORD,
 } from "../support/trace-words.ts";
+import { traceSourceSuite } from "./trace-sources.ts";
 
 type Trace = Awaited<ReturnType<Subject["trace"]["readPageTrace"]>>;
 
@@ -37,6 +39,8 @@ export function traceSuite(subject: Subject): void {
     dataTests(subject);
     cutTests(subject);
     badTests(subject);
+    cutShortTests(subject);
+    traceSourceSuite(subject);
   });
 }
 
@@ -309,5 +313,77 @@ function badTests(subject: Subject): void {
   it("interleaved: a recorded one", async () => {
     const place = "event 4694 at byte 38272, after page 0xc000026000: ";
     await expectBad(subject, await loadFixture("traces/go-vet-interleaved.pt.gz"), place, INTERLEAVED);
+  });
+}
+
+/** Files that end with an event, but not as Go ends them: what tells it. */
+function cutShortTests({ trace: { readPageTrace } }: Subject): void {
+  const cutShort = async (data: Uint8Array) => (await readPageTrace(data)).cutShort;
+  const SEEMS_CUT = /^the file seems to be cut short, or its program was killed: /;
+  const NOT_NO_P = /: it ends with events of P \d+, and a whole one with those that have no P$/;
+  const NO_ENDS = /: no P has added what it had when the program ended$/;
+
+  /** A buffer of so many words, whose events are of one. */
+  const buffer = (id: number, words: number, ticks = 1000) => [
+    ...[proc(id), timeBase(ticks)],
+    ...Array.from({ length: words - 2 }, (_, i) => alloc(goPage(i), 1, i)).flat(),
+  ];
+  const noP = buffer(-1, 20, 1);
+
+  it.each(RECORDED)("%s: not when whole, but wherever a P's buffer is the last", async (name) => {
+    const data = await unpackedTrace(name);
+    expect(await cutShort(data)).toBeUndefined();
+    expect("cutShort" in (await readPageTrace(data))).toBe(false);
+    const buffers = buffersOf(data);
+    let end = 0;
+    for (const { length } of buffers.slice(0, -1)) {
+      // After the buffer's first event, in the middle, before its last, and after it: no event here has two words.
+      for (const words of [3, Math.floor(length / WORD / 2), length / WORD - 1, length / WORD]) {
+        const cut = data.subarray(0, end + words * WORD);
+        const seen = await cutShort(cut).catch(() => "a time base is the last word");
+        expect(seen, `${words} words of ${length / WORD} at ${end}`).toMatch(
+          /a time base|seems to be cut short/,
+        );
+      }
+      end += length;
+    }
+  });
+
+  it("not within the very last buffer, which nothing tells from a whole one", async () => {
+    const data = await unpackedTrace("go-link");
+    expect(await cutShort(data.subarray(0, -WORD))).toBeUndefined();
+  });
+
+  it("names the P", async () => {
+    const cut = await cutShort(file(buffer(0, 4096), noP, buffer(7, 12)));
+    expect(cut).toMatch(SEEMS_CUT);
+    expect(cut).toMatch(NOT_NO_P);
+    expect(cut).toContain(" P 7,");
+  });
+
+  it.each([4096, 4095])("when no P has more than full buffers, of %i words", async (words) => {
+    const cut = await cutShort(file(buffer(0, words), buffer(3, words), noP));
+    expect(cut).toMatch(SEEMS_CUT);
+    expect(cut).toMatch(NO_ENDS);
+  });
+
+  it("when there is no P at all", async () => {
+    expect(await cutShort(file(noP))).toMatch(NO_ENDS);
+  });
+
+  it("not when a P has, be it of 4,094 words or after full ones", async () => {
+    expect(await cutShort(file(buffer(0, 4094), noP))).toBeUndefined();
+    expect(await cutShort(file(buffer(0, 4096), buffer(0, 3, 9000), buffer(1, 4096), noP))).toBeUndefined();
+  });
+
+  it("counts the words of an event of two", async () => {
+    const large = alloc(goPage(9000), 2000, 5000);
+    expect(await cutShort(file(buffer(0, 4093), large, noP))).toMatch(NO_ENDS);
+    expect(await cutShort(file(buffer(0, 4092), large, noP))).toBeUndefined();
+  });
+
+  it("is the same from blocks", async () => {
+    const data = file(buffer(0, 4096), noP);
+    expect((await readPageTrace(new Blob([data as BlobPart]))).cutShort).toMatch(NO_ENDS);
   });
 }

@@ -22,6 +22,12 @@ export function touchedHeap({ PageAlloc }: Palloc, chunks: readonly number[], op
   return PageAlloc.from({ alloc: Object.fromEntries(chunks.map((chunk) => [chunk, []])) }, options);
 }
 
+/** The bitmaps of a heap as ranges by chunk. */
+export function bitsOf(heap: PageAlloc): Pick<ReturnType<PageAlloc["ranges"]>, "alloc" | "scavenged"> {
+  const { alloc, scavenged } = heap.ranges();
+  return { alloc, scavenged };
+}
+
 /** Bitmaps and counters: what a call that is undone must leave as they were. */
 export function visible(heap: PageAlloc) {
   const { metadata: _, peakInUse: __, peakRetained: ___, ...stats } = heap.stats();

@@ -80,20 +80,30 @@ export class Lockstep {
   }
 
   grow(): void {
-    const { chunkBytes } = this.#model;
+    const { chunkBytes, pageSize } = this.#model;
     const random = this.#random;
     const chunk = random.pick(this.#areas) + random.below(MAX_CHUNKS);
-    const ragged = random.oneIn(2) ? random.below(chunkBytes - 1) : 0;
-    const base = chunk * chunkBytes + ragged;
-    const nbytes =
-      random.pick([1, chunkBytes, random.between(1, 3) * chunkBytes]) - (ragged ? random.below(2) : 0);
-    const [start, end] = this.#model.rounded(base, nbytes);
-    const mapped = this.#model.chunks.filter(({ index }) => index >= start && index < end).length > 0;
-    const beyond = base + nbytes > 2 ** ADDRESS_BITS;
-    if (nbytes === 0 || this.#model.chunks.length + end - start > MAX_CHUNKS) return;
+    // Often by the pages after, or before, those that are mapped.
+    const next = random.pick([...this.#model.mappedRanges().flat(), chunk * chunkBytes]);
+    const ragged = random.oneIn(2) ? random.below(PAGES) * pageSize : 0;
+    const npages = random.pick([1, 70, PAGES, random.between(1, 3) * PAGES, random.below(3 * PAGES)]);
+    const nbytes = npages * pageSize + (random.oneIn(20) ? 1 : 0);
+    const base = random.pick([next, next - npages * pageSize, chunk * chunkBytes + ragged]);
+    const [start, end] = this.#model.touched(base, nbytes);
+    const mapped = this.#model.count(base, npages, () => true) > 0;
+    const beyond = base < 0 || nbytes === 0 || base + nbytes > 2 ** ADDRESS_BITS;
+    if (this.#model.chunks.length + end - start > MAX_CHUNKS) return;
     const got = this.#each(`grow(${base}, ${nbytes})`, (heap) => heap.grow(base, nbytes));
-    same(got, beyond ? "RangeError" : mapped ? "ERR_OVERLAP" : undefined, "result");
-    if (!beyond && !mapped) this.#model.grow(base, nbytes);
+    const misaligned = nbytes % pageSize > 0;
+    const refused = beyond
+      ? "RangeError"
+      : misaligned
+        ? "ERR_MISALIGNED"
+        : mapped
+          ? "ERR_OVERLAP"
+          : undefined;
+    same(got, refused, "result");
+    if (!refused) this.#model.grow(base, nbytes);
   }
 
   alloc(): void {
@@ -325,7 +335,7 @@ export class Lockstep {
       const scavenged = this.#model.lastAllocScavenged;
       if (scavenged !== undefined) same(heap.lastAllocScavenged, scavenged, "lastAllocScavenged");
       same(heap.searchAddr, this.#heaps[0].searchAddr, "searchAddr of one engine against the other");
-      same(firstFree === -1 || heap.searchAddr <= firstFree, true, "nothing is free below searchAddr");
+      same(heap.searchAddr, firstFree === -1 ? 2 ** ADDRESS_BITS : firstFree, "searchAddr");
       same(metadata, this.#heaps[0].stats().metadata, "metadata of one engine against the other");
       for (const [key, value] of Object.entries(want)) same(stats[key as keyof typeof stats], value, key);
     }
@@ -337,6 +347,7 @@ export class Lockstep {
     const want = {
       alloc: Object.fromEntries(chunks.map(({ index, alloc }) => [index, rangesOf(alloc)])),
       scavenged: Object.fromEntries(chunks.map(({ index, scavenged }) => [index, rangesOf(scavenged)])),
+      mapped: this.#model.mappedRanges(),
     };
     for (const heap of this.#heaps) {
       heap.check();

@@ -7,6 +7,8 @@ const CACHE_PAGES = 64;
 type Ranges = Readonly<Record<number, readonly (readonly [first: number, count: number])[]>>;
 interface Chunk {
   readonly index: number;
+  /** What is not is a hole. */
+  readonly mapped: Bits;
   readonly alloc: Bits;
   readonly scavenged: Bits;
 }
@@ -29,6 +31,8 @@ export class Model {
   /** Mapped chunks, ascending. */
   readonly chunks: Chunk[] = [];
   scavAddr = -1;
+  /** Whether scavAddr has been reset. */
+  wasReset = false;
   /** Bytes of what alloc or allocRange took last that had been scavenged; undefined after a batch, which leaves it open. */
   lastAllocScavenged: number | undefined = 0;
   allocs = 0;
@@ -47,7 +51,8 @@ export class Model {
   /** As `PageAlloc.from`. */
   static from(state: { alloc: Ranges; scavenged: Ranges }, options: ModelOptions): Model {
     const model = new Model(options);
-    for (const index of Object.keys(state.alloc)) model.grow(Number(index) * model.chunkBytes, 1);
+    for (const index of Object.keys(state.alloc))
+      model.grow(Number(index) * model.chunkBytes, model.chunkBytes);
     for (const { index, alloc, scavenged } of model.chunks) {
       scavenged.fill(false);
       for (const [first, count] of state.scavenged[index] ?? []) scavenged.fill(true, first, first + count);
@@ -56,7 +61,6 @@ export class Model {
         scavenged.fill(false, first, first + count);
       }
     }
-    model.resetScavengeAddr();
     return model;
   }
 
@@ -65,28 +69,53 @@ export class Model {
   }
 
   /** The chunks that [base, base + nbytes) touches: first, and the one after the last. */
-  rounded(base: number, nbytes: number): [start: number, end: number] {
+  touched(base: number, nbytes: number): [start: number, end: number] {
     return [Math.floor(base / this.chunkBytes), Math.ceil((base + nbytes) / this.chunkBytes)];
   }
 
   grow(base: number, nbytes: number): void {
-    const [start, end] = this.rounded(base, nbytes);
+    const [start, end] = this.touched(base, nbytes);
     for (let index = start; index < end; index++) {
-      this.chunks.push({ index, alloc: noBits(), scavenged: noBits().fill(true) });
+      if (this.chunks.some((chunk) => chunk.index === index)) continue;
+      this.chunks.push({ index, mapped: noBits(), alloc: noBits(), scavenged: noBits() });
     }
     this.chunks.sort((a, b) => a.index - b.index);
+    for (const chunk of this.chunks) {
+      const first = base / this.pageSize - chunk.index * PAGES;
+      const last = first + nbytes / this.pageSize;
+      if (last > 0 && first < PAGES) {
+        chunk.mapped.fill(true, Math.max(0, first), Math.min(PAGES, last));
+        chunk.scavenged.fill(true, Math.max(0, first), Math.min(PAGES, last));
+      }
+    }
+    if (!this.wasReset) this.#toTop();
     this.#peaks();
+  }
+
+  /** The mapped address ranges, ascending, neighbours merged. */
+  mappedRanges(): [base: number, limit: number][] {
+    const ranges: [number, number][] = [];
+    for (const { index, mapped } of this.chunks) {
+      for (let i = 0; i < PAGES; i++) {
+        if (!mapped[i]) continue;
+        const base = index * this.chunkBytes + i * this.pageSize;
+        const last = ranges.at(-1);
+        if (last?.[1] === base) last[1] += this.pageSize;
+        else ranges.push([base, base + this.pageSize]);
+      }
+    }
+    return ranges;
   }
 
   /** Where npages free pages in a row are, lowest first; -1 for nowhere. */
   findRun(npages: number): number {
     let run = 0;
     let neighbour = -1;
-    for (const { index, alloc } of this.chunks) {
+    for (const { index, mapped, alloc } of this.chunks) {
       if (index !== neighbour) run = 0;
       neighbour = index + 1;
       for (let i = 0; i < PAGES; i++) {
-        run = alloc[i] ? 0 : run + 1;
+        run = alloc[i] || !mapped[i] ? 0 : run + 1;
         if (run === npages) return index * this.chunkBytes + (i + 1 - npages) * this.pageSize;
       }
     }
@@ -121,19 +150,30 @@ export class Model {
   }
 
   resetScavengeAddr(): void {
-    const top = this.chunks.at(-1);
-    this.scavAddr = top ? (top.index + 1) * this.chunkBytes - 1 : -1;
+    this.#toTop();
+    this.wasReset = true;
+  }
+
+  #toTop(): void {
+    this.scavAddr = (this.mappedRanges().at(-1)?.[1] ?? 0) - 1;
   }
 
   scavengeOne(maxBytes: number): number {
     if (this.chunks.length === 0 || this.scavAddr < this.chunks[0].index * this.chunkBytes) return 0;
     const top = Math.floor(this.scavAddr / this.chunkBytes);
-    for (const { index, alloc, scavenged } of this.chunks.toReversed()) {
+    for (const { index, mapped, alloc, scavenged } of this.chunks.toReversed()) {
       if (index > top) continue;
       const searchIdx =
         index === top ? Math.floor((this.scavAddr % this.chunkBytes) / this.pageSize) : PAGES - 1;
       const max = Math.ceil(maxBytes / this.pageSize);
-      const run = findScavengeCandidate(alloc, scavenged, searchIdx, this.minPages, max, this.hugePages);
+      const run = findScavengeCandidate(
+        alloc.map((used, i) => used || !mapped[i]),
+        scavenged,
+        searchIdx,
+        this.minPages,
+        max,
+        this.hugePages,
+      );
       if (run.npages === 0) continue;
       scavenged.fill(true, run.start, run.start + run.npages);
       this.scavAddr = index * this.chunkBytes + run.start * this.pageSize - 1;
@@ -176,11 +216,11 @@ export class Model {
     const page = this.findRun(1);
     if (page === -1) return { base: -1, cache: [], scav: [] };
     const base = page - (page % (CACHE_PAGES * this.pageSize));
-    const cache: boolean[] = [];
-    const scav: boolean[] = [];
+    const cache: boolean[] = new Array(CACHE_PAGES).fill(false);
+    const scav: boolean[] = new Array(CACHE_PAGES).fill(false);
     this.#eachPage(base, CACHE_PAGES, (chunk, i) => {
-      cache.push(!chunk.alloc[i]);
-      scav.push(chunk.scavenged[i]);
+      cache[i % CACHE_PAGES] = !chunk.alloc[i];
+      scav[i % CACHE_PAGES] = chunk.scavenged[i];
       chunk.alloc[i] = true;
       chunk.scavenged[i] = false;
     });
@@ -215,7 +255,7 @@ export class Model {
   stats() {
     const pages = (test: (chunk: Chunk, i: number) => boolean) =>
       this.chunks.reduce((sum, { index }) => sum + this.count(index * this.chunkBytes, PAGES, test), 0);
-    const sys = this.chunks.length * this.chunkBytes;
+    const sys = pages(() => true) * this.pageSize;
     const inUse = pages(({ alloc }, i) => alloc[i]) * this.pageSize;
     const released = pages(({ scavenged }, i) => scavenged[i]) * this.pageSize;
     const { allocs, frees, scavenges, scavengedTotal, peakInUse, peakRetained } = this;
@@ -237,7 +277,7 @@ export class Model {
     for (const chunk of this.chunks) {
       const start = Math.max(0, first - chunk.index * PAGES);
       const end = Math.min(PAGES, first + npages - chunk.index * PAGES);
-      for (let i = start; i < end; i++) visit(chunk, i);
+      for (let i = start; i < end; i++) if (chunk.mapped[i]) visit(chunk, i);
     }
   }
 

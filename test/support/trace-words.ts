@@ -56,6 +56,29 @@ export function gzip(data: Uint8Array): Promise<Uint8Array> {
   return transform(data, new CompressionStream("gzip"));
 }
 
+/**
+ * The bytes in blocks of that many, all in the same memory, which holds something else as soon as the next is asked for.
+ */
+export async function* inBlocks(data: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  const memory = new Uint8Array(size);
+  for (let at = 0; at < data.length; at += size) {
+    const part = data.subarray(at, at + size);
+    memory.set(part);
+    yield memory.subarray(0, part.length);
+    memory.fill(0xff);
+  }
+}
+
+/** Gzip data without an end, which unpacks to these bytes over and over: header, then blocks that are not compressed. */
+export async function* endlessGzip(data: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
+  const [low, high] = [data.length & 0xff, data.length >> 8];
+  for (;;) {
+    yield Uint8Array.of(0, low, high, low ^ 0xff, high ^ 0xff);
+    yield data.slice();
+  }
+}
+
 async function transform(data: Uint8Array, stream: GenericTransformStream): Promise<Uint8Array> {
   const out = new Blob([data as BlobPart]).stream().pipeThrough(stream as ReadableWritablePair);
   return new Uint8Array(await new Response(out).arrayBuffer());

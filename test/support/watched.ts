@@ -38,9 +38,9 @@ export function attachWatched(handle: PageAlloc["handle"], options?: Options): P
   const { lock } = heap[CORE];
   const { acquire, finish, release } = lock;
   lock.acquire = () => told("acquire", () => acquire.call(lock));
-  lock.finish = (work, late) => {
+  lock.finish = (work) => {
     told("acquire", () => {});
-    finish.call(lock, work, late);
+    finish.call(lock, work);
   };
   lock.release = () => told("release", () => release.call(lock));
   return heap;
@@ -55,12 +55,13 @@ function told(deed: Deed, work: () => void): void {
 
 /** Memory whose views tell of each element that is stored. Atomics take none of them: for those there is `bare`. */
 class WatchedMemory extends Memory {
-  override refresh(): void {
-    super.refresh();
+  override refresh(pages?: number): boolean {
+    const done = super.refresh(pages);
     this.i32 = watched(this.i32);
     this.f64 = watched(this.f64);
     this.u8 = watched(this.u8);
     this.u64 = watched(this.u64);
+    return done;
   }
 }
 
@@ -68,9 +69,10 @@ class WatchedMemory extends Memory {
 class BareMemory extends Memory {
   declare watched?: WatchedMemory;
 
-  override refresh(): void {
-    super.refresh();
+  override refresh(pages?: number): boolean {
+    const done = super.refresh(pages);
     this.watched?.refresh();
+    return done;
   }
 }
 

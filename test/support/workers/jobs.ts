@@ -133,7 +133,7 @@ export const jobs = {
     Reflect.deleteProperty(globalThis, "WebAssembly");
     const { PageAlloc } = await load();
     const heap = new PageAlloc({ shared: true });
-    heap.grow(0, 1);
+    heap.grow(0, heap.chunkBytes);
     heap.alloc(3);
     return heap.handle;
   },
