@@ -178,7 +178,10 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
   store<u32>(heap, JOURNAL_DROP, JOURNAL_OP);
 }
 
-/** Puts a cache into the list of the caches of a block, and out of the one that it is in. The region has room for an index. */
+/**
+ * Puts a cache into the list of the caches of a block, and out of the one that it is in. Caches of the block that have become
+ * empty leave it, so that no free has to go over them. The region has room for an index.
+ */
 // @ts-ignore: decorator
 @inline
 export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, index: u32): void {
@@ -191,6 +194,15 @@ export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, inde
   }
   unplaceRecord(heap, ref);
   const slot = blocks + (((chunk & (FANOUT - 1)) << 5) | ((index >> 6) << 2));
+  let link = heap + slot;
+  for (let other = load<u32>(link); other; other = load<u32>(link)) {
+    if (load<u64>(heap + other, RECORD_CACHE)) {
+      link = heap + other + RECORD_BESIDE;
+    } else {
+      store<u32>(heap + other, 0, RECORD_SLOT);
+      store<u32>(link, load<u32>(heap + other, RECORD_BESIDE));
+    }
+  }
   store<u32>(heap + ref, load<u32>(heap + slot), RECORD_BESIDE);
   store<u32>(heap + ref, slot, RECORD_SLOT);
   store<u32>(heap + slot, ref);

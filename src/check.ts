@@ -43,7 +43,6 @@ import {
   HEADER_VERSION,
   JOURNAL_OP,
   KIND_CACHE,
-  KIND_DEAD,
   KIND_RELEASING,
   KIND_REUSING,
   LEAF_BLOCKS,
@@ -261,7 +260,7 @@ class Checker {
     this.#apart();
     for (let ref = core.get(HEADER_DEAD_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
       this.#goTo("dead record", ref, RECORD_BYTES);
-      this.#field(RECORD_KIND, KIND_DEAD);
+      for (let at = RECORD_PREV; at < RECORD_NEXT + LINE_BYTES; at += 4) this.#field(at, 0);
     }
     this.#name = "index";
     for (const ref of this.#indexes) {

@@ -163,7 +163,7 @@ describe.each<[string, Palloc]>([
     const damage: string[] = [];
     for (let turn = 0; throws < THROWS && turn < 200_000; turn++) {
       if (turn % 20 === 0) full = depth();
-      const name = turn % 40 === 0 && world.next < 2000 * CHUNK ? "grow" : random.pick(names);
+      const name = turn % 40 === 0 && world.next < 150 * CHUNK ? "grow" : random.pick(names);
       const call = ACTS[name](world, random);
       const before = visible(heap);
       try {

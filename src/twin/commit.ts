@@ -255,7 +255,7 @@ export function commitRefill(
     i32[word] &= ~i32[header + JOURNAL_CACHE / 4];
     i32[word + 1] &= ~i32[header + JOURNAL_CACHE / 4 + 1];
   }
-  // Into the list of the block's caches, and out of the one that it is in.
+  // Into the list of the block's caches, which those leave that have become empty, and out of the one that it is in.
   const ref = i32[header + JOURNAL_REF / 4];
   const record = (heap + ref) >>> 2;
   if (!i32[(leaf + LEAF_BLOCKS) >>> 2]) {
@@ -272,6 +272,16 @@ export function commitRefill(
     i32[record + RECORD_SLOT / 4] = 0;
   }
   const slot = i32[(leaf + LEAF_BLOCKS) >>> 2] + (((chunk & (FANOUT - 1)) << 5) | ((index >>> 6) << 2));
+  let link = (heap + slot) >>> 2;
+  for (let other = i32[link]; other; other = i32[link]) {
+    const words = (heap + other) >>> 2;
+    if (i32[words + RECORD_CACHE / 4] | i32[words + RECORD_CACHE / 4 + 1]) {
+      link = words + RECORD_BESIDE / 4;
+    } else {
+      i32[words + RECORD_SLOT / 4] = 0;
+      i32[link] = i32[words + RECORD_BESIDE / 4];
+    }
+  }
   i32[record + RECORD_BESIDE / 4] = i32[(heap + slot) >>> 2];
   i32[record + RECORD_SLOT / 4] = slot;
   i32[(heap + slot) >>> 2] = ref;
