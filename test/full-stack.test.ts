@@ -167,7 +167,7 @@ describe.each<[string, Palloc]>([
       const call = ACTS[name](world, random);
       const before = visible(heap);
       try {
-        atDepth(Math.max(0, full - random.below(90)), call);
+        atDepth(Math.max(0, full - random.below(random.pick([9, 20, 40, 90]))), call);
       } catch (error) {
         if ((error as Error).message.includes("call stack")) {
           throws++;

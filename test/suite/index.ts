@@ -5,6 +5,7 @@ import { cachesSuite } from "./caches.ts";
 import { correctionsSuite } from "./corrections.ts";
 import { goldenSuite } from "./golden.ts";
 import { heapSuite } from "./heap.ts";
+import { holesSuite } from "./holes.ts";
 import { hooksSuite } from "./hooks.ts";
 import { kernelsSuite } from "./kernels.ts";
 import { memorySuite } from "./memory.ts";
@@ -19,6 +20,7 @@ export function everySuite(subject: Subject): void {
   tablesSuite(subject);
   kernelsSuite(subject);
   heapSuite(subject);
+  holesSuite(subject);
   correctionsSuite(subject);
   cachesSuite(subject);
   hooksSuite(subject);
