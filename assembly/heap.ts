@@ -225,10 +225,14 @@ export function release(heap: usize, maxPages: u32): u32 {
   const last = <i64>scavengeTop(heap) - 1;
   if (last < 0) return 0;
   const chunk = <u32>(last >> CHUNK_SHIFT);
-  const hit = look(heap, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);
+  const leaf = mappedLeafOf(heap, chunk);
+  const hit = lookIn(heap, leaf, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
-  return scavengeRange(heap, chunk, index, hit >> 16, <f64>(((<i64>chunk) << CHUNK_SHIFT) + index));
+  const npages = hit >> 16;
+  const scavEnd = <f64>(((<i64>chunk) << CHUNK_SHIFT) + index);
+  commitRange(heap, leaf, JOURNAL_SCAVENGE | JOURNAL_MOVE, chunk, index, npages, npages, 1, -1, scavEnd);
+  return npages;
 }
 
 /** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
@@ -257,7 +261,11 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
  * A hole has none, whatever its memory holds.
  */
 export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
-  const leaf = mappedLeafOf(heap, chunk);
+  return lookIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
+}
+
+/** The same with the leaf of the chunk; 0 for a hole. */
+function lookIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   if (!leaf || !isMarked(leaf, chunk)) return 0;
   const minPages = load<u32>(heap, HEADER_MIN_PAGES);
   return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));

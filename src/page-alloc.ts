@@ -737,7 +737,8 @@ function readSharing({ shared = false, metadataLimit = 2 ** 26, lockTimeoutMs = 
 }
 
 /** Checks the hooks. What an object has beside them is its own affair, unless it is a hook misspelt. */
-function readSys(sys: Sys = {}): Sys {
+function readSys(sys: Sys | undefined): Sys {
+  if (sys === undefined) return {};
   for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {
     if (hook !== undefined && typeof hook !== "function")
       refuse(`options.sys.${name}`, hook, "a function or undefined");

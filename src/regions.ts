@@ -54,10 +54,10 @@ export class Regions {
 
   /** A region of at least that many bytes, of any content. Throws PageAllocError ERR_METADATA_FULL. */
   alloc(bytes: number): Region {
-    const region = { at: 0, bytes: grains(bytes) * GRAIN };
-    region.at = this.#place(region.bytes);
-    if (region.at < 0) throw memoryFull(bytes);
-    return region;
+    const whole = grains(bytes) * GRAIN;
+    const at = this.#place(whole);
+    if (at < 0) throw memoryFull(bytes);
+    return { at, bytes: whole };
   }
 
   /** Gives a region back when `owner` is collected, if that has not been done by then. */

@@ -273,10 +273,15 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const last = scavengeTop(memory, heap) - 1;
   if (last < 0) return 0;
   const chunk = Math.floor(last / CHUNK_PAGES);
-  const hit = look(memory, heap, chunk, (last % CHUNK_PAGES) + 1, maxPages);
+  const leaf = mappedLeafOf(memory, heap, chunk);
+  const hit = lookIn(memory, heap, leaf, chunk, (last % CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
-  return scavengeRange(memory, heap, chunk, index, hit >>> 16, chunk * CHUNK_PAGES + index);
+  const npages = hit >>> 16;
+  const op = JOURNAL_SCAVENGE | JOURNAL_MOVE;
+  const scavEnd = chunk * CHUNK_PAGES + index;
+  commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, -1, scavEnd);
+  return npages;
 }
 
 /** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
@@ -304,8 +309,19 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
  * A hole has none, whatever its memory holds.
  */
 export function look(memory: Memory, heap: number, chunk: number, ceiling: number, maxPages: number): number {
+  return lookIn(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, ceiling, maxPages);
+}
+
+/** The same with the leaf of the chunk; 0 for a hole. */
+function lookIn(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  ceiling: number,
+  maxPages: number,
+): number {
   const { i32 } = memory;
-  const leaf = mappedLeafOf(memory, heap, chunk);
   if (!leaf || !isMarked(memory, leaf, chunk)) return 0;
   const minPages = i32[(heap + HEADER_MIN_PAGES) >>> 2];
   const hugePages = i32[(heap + HEADER_HUGE_PAGES) >>> 2];

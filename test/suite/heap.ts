@@ -1,6 +1,5 @@
 // The heap by its public calls: where pages come from, how it grows, what the scavenger takes, what is counted.
 import { describe, expect, it } from "vitest";
-import { CORE } from "../../src/page-alloc.ts";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import type { Subject } from "../support/subject.ts";
@@ -287,20 +286,16 @@ function releaseTests({ palloc }: Subject): void {
   });
 
   it("a grow before the first reset, in a hook, wins over the pass that runs it", () => {
-    const heap = touchedNew();
-    heap[CORE].sys.unused = () => {
+    const sys: { unused?: () => void } = {};
+    const heap = grownHeap(palloc, [3], { sys });
+    heap.allocRange(3 * CHUNK, PAGES);
+    heap.free(3 * CHUNK, PAGES);
+    sys.unused = () => {
       heap.grow(9 * CHUNK, CHUNK);
-      heap[CORE].sys.unused = undefined;
+      sys.unused = undefined;
     };
     expect(heap.scavengeOne()).toBe(CHUNK);
     expect(heap.scavAddr).toBe(10 * CHUNK - 1);
-
-    function touchedNew() {
-      const heap = grownHeap(palloc, [3], { sys: {} });
-      heap.allocRange(3 * CHUNK, PAGES);
-      heap.free(3 * CHUNK, PAGES);
-      return heap;
-    }
   });
 
   it("whole pages of the system only", () => {
