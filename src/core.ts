@@ -227,7 +227,7 @@ export class Core extends State {
 
   /** Whether a hook of this object is running. The lock is held. */
   holds(): boolean {
-    return this.#listed(HEADER_HOLDS, this.owner).length > 0;
+    return this.get(HEADER_HOLDS) > 0 && this.#listed(HEADER_HOLDS, this.owner).length > 0;
   }
 
   /** Ends this object's use of the heap, which is gone unless others can have it. */

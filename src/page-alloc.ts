@@ -269,9 +269,10 @@ export class PageAlloc {
     if (core.sys.used) return this.#allocUsed(n);
     core.lock.acquire();
     try {
+      const last = (core.at + HEADER_LAST_SCAVENGED) >>> 2;
       const page = core.engine.alloc(core.at, n);
       // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
-      const scavenged = core.engine.memory.i32[(core.region.at + HEADER_LAST_SCAVENGED) >>> 2];
+      const scavenged = core.engine.memory.i32[last];
       this.#lastAllocScavenged = page < 0 ? 0 : scavenged * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
     } finally {
@@ -602,8 +603,9 @@ export class PageAlloc {
           reuse.work = reuse.givingBack(place, HOLD_UNDONE, runs);
           reuse.ref = core.hold(KIND_REUSING, place, npages, core.getF64(HEADER_SCAV_END));
         } else {
+          const last = (core.at + HEADER_LAST_SCAVENGED) >>> 2;
           core.engine.allocRange(core.at, chunk, index, npages);
-          scavenged = core.engine.memory.i32[(core.region.at + HEADER_LAST_SCAVENGED) >>> 2];
+          scavenged = core.engine.memory.i32[last];
         }
         base = address;
       });

@@ -110,11 +110,16 @@ export class PageCache {
     core.count(npages);
     const ref = this.#live();
     if (core.sys.used) return this.#allocUsed(npages);
-    // All that can throw comes before the pages are taken.
-    const first = ref && core.get(ref + RECORD_CHUNK) * CHUNK_PAGES + core.get(ref + RECORD_INDEX);
-    const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
-    this.#lastAllocScavenged = hit < 0 ? 0 : (hit >>> 16) * core.pageSize;
-    return hit < 0 ? -1 : (first + (hit & 0xffff)) * core.pageSize;
+    const { at, engine } = core;
+    const { i32 } = engine.memory;
+    const record = (at + ref) >>> 2;
+    const first = i32[record + RECORD_CHUNK / 4] * CHUNK_PAGES + i32[record + RECORD_INDEX / 4];
+    const hit = ref && npages <= CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
+    // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
+    this.#lastAllocScavenged = 0;
+    if (hit < 0) return -1;
+    this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
+    return (first + (hit & 0xffff)) * core.pageSize;
   }
 
   /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */

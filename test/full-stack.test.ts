@@ -37,16 +37,31 @@ interface World {
   readonly live: Array<[base: number, npages: number]>;
   readonly caches: PageCache[];
   next: number;
+  /** The cache that the latest call has made. */
+  made?: PageCache;
+}
+
+/** A place for what an allocation gives, made while there is stack. */
+function reserve(live: World["live"], npages: number): [base: number, npages: number] {
+  const entry: [number, number] = [-1, npages];
+  live.push(entry);
+  return entry;
+}
+
+/** Takes note of what a call has given. */
+function settle(world: World): void {
+  for (let i = world.live.length; i-- > 0; ) if (world.live[i][0] < 0) world.live.splice(i, 1);
+  if (world.made) world.caches.push(world.made);
+  world.made = undefined;
 }
 
 type Act = (world: World, random: Random) => () => void;
 
 const ACTS: Record<string, Act> = {
   alloc: ({ heap, live }, random) => {
-    const npages = random.pick([1, 1, 3, 70, 600, 1200]);
+    const entry = reserve(live, random.pick([1, 1, 3, 70, 600, 1200]));
     return () => {
-      const base = heap.alloc(npages);
-      if (base >= 0) live[live.length] = [base, npages];
+      entry[0] = heap.alloc(entry[1]);
     };
   },
   free: ({ heap, live }, random) => {
@@ -61,9 +76,10 @@ const ACTS: Record<string, Act> = {
   },
   allocRange: ({ heap, live }, random) => {
     const base = random.below(3000) * PAGE;
+    const entry = reserve(live, 5);
     return () => {
       heap.allocRange(base, 5);
-      live[live.length] = [base, 5];
+      entry[0] = base;
     };
   },
   grow: (world, random) => {
@@ -85,18 +101,17 @@ const ACTS: Record<string, Act> = {
   reset: ({ heap }) => {
     return () => heap.resetScavengeAddr();
   },
-  allocToCache: ({ heap, caches }) => {
+  allocToCache: (world) => {
     return () => {
-      caches[caches.length] = heap.allocToCache();
+      world.made = world.heap.allocToCache();
     };
   },
   cacheAlloc: ({ caches, live }, random) => {
     if (!caches.length) return () => {};
     const cache = random.pick(caches);
-    const npages = random.pick([1, 2, 40]);
+    const entry = reserve(live, random.pick([1, 2, 40]));
     return () => {
-      const base = cache.alloc(npages);
-      if (base >= 0) live[live.length] = [base, npages];
+      entry[0] = cache.alloc(entry[1]);
     };
   },
   refill: ({ caches }, random) => {
@@ -118,13 +133,13 @@ const ACTS: Record<string, Act> = {
     const npages = random.pick([1, 3, 70]);
     const ops = Float64Array.of(0, npages, -1, 0, 0, 2, -1, 0, 0, 1, -1, 0);
     const results = new Float64Array(6).fill(-1);
+    const entries = [npages, 2, 1].map((count) => reserve(live, count));
     return () => {
       try {
         heap.run(ops, results);
       } finally {
         // Those before the one that threw stand.
-        for (let i = 0; i < 3; i++)
-          if (results[2 * i] >= 0) live[live.length] = [results[2 * i], ops[4 * i + 1]];
+        for (let i = 0; i < 3; i++) entries[i][0] = results[2 * i];
       }
     };
   },
@@ -157,6 +172,7 @@ describe.each<[string, Palloc]>([
     const heap = new PageAlloc({ shared, sys: hooked ? hooks(random) : undefined });
     const world: World = { heap, live: [], caches: [], next: 0 };
     ACTS.grow(world, random)();
+    settle(world);
     let full = depth();
     let throws = 0;
     const names = Object.keys(ACTS);
@@ -168,7 +184,9 @@ describe.each<[string, Palloc]>([
       const before = visible(heap);
       try {
         atDepth(Math.max(0, full - random.below(random.pick([9, 20, 40, 90]))), call);
+        settle(world);
       } catch (error) {
+        settle(world);
         if ((error as Error).message.includes("call stack")) {
           throws++;
           const fault = faultOf(world, name, before);
