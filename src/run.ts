@@ -59,10 +59,10 @@ export function run(
   if (room.length < least) refuse("results.length", room.length, `${least} or more`, "number");
   const made = given.map((cache) => cache ?? new PageCache(heap, NEW));
   const refs = core.locked(() => {
-    core.makeRoomForRecords(made.filter((cache) => !isLive(cache)).length);
-    made.forEach((cache, i) => {
-      if (!given[i]) caches[i] = cache;
-    });
+    let missing = 0;
+    for (const cache of made) if (!isLive(cache)) missing++;
+    core.makeRoomForRecords(missing);
+    for (let i = 0; i < made.length; i++) if (!given[i]) caches[i] = made[i];
     return made.map((cache) => refOf(cache, core));
   });
   const { used } = core.sys;
@@ -91,8 +91,13 @@ export function run(
 function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<PageCache | undefined> {
   core.at;
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
-  const given = Array.from({ length: caches.length }, (_, i) => caches[i]);
-  for (const cache of given) if (cache !== undefined) checkOwner(cache, core);
+  const given: Array<PageCache | undefined> = [];
+  const { length } = caches;
+  for (let i = 0; i < length; i++) {
+    const cache = caches[i];
+    if (cache !== undefined) checkOwner(cache, core);
+    given.push(cache);
+  }
   return given;
 }
 

@@ -5,6 +5,7 @@
 //                        promises a number of `unit`, ns by default
 //   native               what the C program is asked for: arguments, and a function that gives its input
 import { kernelInputs } from "../inputs.mjs";
+import { cacheCases } from "./caches.mjs";
 import { heapCases, sizeCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
@@ -25,6 +26,7 @@ export async function allCases(environment) {
     ...heapCases(),
     ...sizeCases(),
     ...manyCases(environment),
+    ...cacheCases(replay),
     ...replayCases(traces, replay),
     ...workerCases(environment),
   ].map((each) => ({ ...each, id: [each.group, each.name, each.input].filter(Boolean).join(" | ") }));

@@ -61,6 +61,9 @@ export function batchesOf(
       this.#resultsAt = this.#at + resultsOffset;
       memory.i32.set(refs, this.#at >>> 2);
       memory.f64.set(ops, this.#opsAt >>> 3);
+      // What is still so has not been carried out.
+      const first = this.#resultsAt >>> 3;
+      memory.f64.fill(Number.NaN, first, first + (ops.length / OP_NUMBERS) * RESULT_NUMBERS);
     }
 
     run(from: number, to: number): number {
@@ -68,7 +71,6 @@ export function batchesOf(
       const results = this.#results;
       const first = this.#resultsAt >>> 3;
       const end = to * RESULT_NUMBERS;
-      core.engine.memory.f64.fill(Number.NaN, first + from * RESULT_NUMBERS, first + end);
       try {
         return core.locked(() =>
           runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),

@@ -1,0 +1,87 @@
+// Many page caches at once: what they cost calls that have nothing to do with them.
+import { middle } from "../middle.mjs";
+
+const CHUNK_BYTES = 2 ** 22;
+const CACHES = 100_000;
+const PROCS = 40_000;
+const EVENTS = 200_000;
+const PAIRS = 100_000;
+const ROUNDS = 5;
+
+/** Time of alloc + free pairs beside so many page caches, in ms. */
+function pairsBeside(PageAlloc, caches) {
+  const heap = new PageAlloc();
+  heap.grow(0, (CACHES / 8 + 64) * CHUNK_BYTES);
+  const held = Array.from({ length: caches }, () => heap.allocToCache());
+  let start = 0;
+  for (let i = -PAIRS / 4; i < PAIRS; i++) {
+    if (i === 0) start = performance.now();
+    heap.free(heap.alloc(1), 1);
+  }
+  const elapsed = performance.now() - start;
+  for (const cache of held) cache.flush();
+  heap.dispose();
+  return elapsed;
+}
+
+/** A trace of one-page allocations and frees by Ps in turn. */
+function traceOf(procs) {
+  const trace = {
+    length: EVENTS,
+    time: Float64Array.from({ length: EVENTS }, (_, i) => i * 128),
+    proc: Int32Array.from({ length: EVENTS }, (_, i) => i % procs),
+    kind: new Uint8Array(EVENTS),
+    base: new Float64Array(EVENTS),
+    npages: new Uint32Array(EVENTS).fill(1),
+  };
+  // Each page is freed 500 events after it is allocated.
+  let allocated = 0;
+  let freed = 0;
+  for (let i = 0; i < EVENTS; i++) {
+    const frees = allocated - freed >= 500;
+    trace.kind[i] = frees ? 2 : 1;
+    trace.base[i] = (frees ? freed++ : allocated++) * 8192;
+  }
+  return trace;
+}
+
+/** The middle of some ratios of one time to another, taken in turn. */
+function ratio(measure, baseline) {
+  measure();
+  baseline();
+  return middle(Array.from({ length: ROUNDS }, () => measure() / baseline()));
+}
+
+/** The cases on many page caches. */
+export function cacheCases(replay) {
+  const few = traceOf(1);
+  const many = traceOf(PROCS);
+  const timed = (PageAlloc, trace) => {
+    const start = performance.now();
+    replay(PageAlloc, trace, { samples: 0 });
+    return performance.now() - start;
+  };
+  const about = { group: "many page caches", unit: "ratio", columns: ["ts", "wasm"] };
+  return [
+    {
+      ...about,
+      name: "alloc + free, to that beside 1",
+      input: `beside ${CACHES.toLocaleString("en")}`,
+      value: ({ PageAlloc }) =>
+        ratio(
+          () => pairsBeside(PageAlloc, CACHES),
+          () => pairsBeside(PageAlloc, 1),
+        ),
+    },
+    {
+      ...about,
+      name: "replay, to that of 1 P",
+      input: `${PROCS.toLocaleString("en")} Ps, ${EVENTS.toLocaleString("en")} events`,
+      value: ({ PageAlloc }) =>
+        ratio(
+          () => timed(PageAlloc, many),
+          () => timed(PageAlloc, few),
+        ),
+    },
+  ];
+}
