@@ -40,13 +40,6 @@ export function word(name: string, value: bigint | undefined): bigint {
   return refuse(name, value, "a bigint from 0n to 2n ** 64n - 1n", "bigint");
 }
 
-/** An object that is neither null nor an array, or undefined. Throws TypeError. */
-export function optionalObject<T extends object>(name: string, value: T | undefined): Partial<T> {
-  if (value === undefined) return {};
-  if (typeof value === "object" && value && !Array.isArray(value)) return value;
-  return refuse(name, value, "an object or undefined");
-}
-
 /**
  * The properties of an object that are known, each read once; none of them for undefined. Throws TypeError for what is no
  * object, and for one with an enumerable property of its own that is not known; where `open`, only for a function whose

@@ -1,10 +1,9 @@
 // Reads a page trace: gunzip, decode, order by time, all but the last as the bytes arrive.
 
-import { countOrInfinity } from "../args.ts";
+import { countOrInfinity, readOptions } from "../args.ts";
 import { Decoder } from "./decode.ts";
 import type { PageTrace } from "./format.ts";
 import { GunzipError, isGzip, unpacked } from "./inflate.ts";
-import { readOptions } from "./options.ts";
 import { type Blocks, blockOfBytes, blocksOf, bytesNow, isBytes, type TraceSource } from "./source.ts";
 
 /** How a trace is read. */

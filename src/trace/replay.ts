@@ -1,10 +1,9 @@
 // Replays a trace on a new heap of either engine, and reports where its pages went and how much memory it took.
 
-import { integer, refuse, show } from "../args.ts";
+import { integer, readOptions, refuse, show } from "../args.ts";
 import type { PageAlloc } from "../page-alloc.ts";
 import { Driver } from "./driver.ts";
 import { PAGE_BYTES, type PageTrace } from "./format.ts";
-import { readOptions } from "./options.ts";
 import { type Plan, planReplay } from "./plan.ts";
 import { makeSeries, type Series } from "./series.ts";
 
@@ -79,7 +78,7 @@ export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: Rep
 }
 
 function checkOptions(options: ReplayOptions | undefined) {
-  const given = readOptions<KnownOptions, keyof KnownOptions>("options", options, [...OPTIONS, ...NOT_YET]);
+  const given = readOptions<KnownOptions>("options", options, [...OPTIONS, ...NOT_YET]);
   for (const name of NOT_YET) {
     if (given[name] === undefined) continue;
     throw new TypeError(

@@ -689,13 +689,13 @@ function optionTests(subject: Subject): void {
     ["scavange", "scavenge"],
     ["progress", "onProgress"],
     ["pagesize", "pageSize"],
-    ["physPage", "physPageSize"],
+    ["physPageSiz", "physPageSize"],
   ])("refuses %s, and names %s", async (name, known) => {
     const events = await trace();
     for (const value of [1, undefined]) {
       const call = () => replay(PageAlloc, events, { [name]: value });
       expect(call).toThrow(TypeError);
-      expect(call).toThrow(`options.${name} is unknown; did you mean ${known}?`);
+      expect(call).toThrow(`options.${name} is unknown; did you mean options.${known}?`);
     }
   });
 

@@ -410,8 +410,8 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
 
   it("refuses options that there are not", async () => {
     for (const [options, message] of [
-      [{ limits: 1 }, "options.limits is unknown; did you mean limit?"],
-      [null, "options must be an object or undefined, got null"],
+      [{ limits: 1 }, "options.limits is unknown; did you mean options.limit?"],
+      [null, "options must be an object, got null"],
       [5, "options must be an object or undefined, got 5"],
     ] as const) {
       const error = await read(TRACE, options as never).catch((error) => error);
