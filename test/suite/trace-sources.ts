@@ -412,7 +412,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     for (const [options, message] of [
       [{ limits: 1 }, "options.limits is unknown; did you mean options.limit?"],
       [null, "options must be an object, got null"],
-      [5, "options must be an object or undefined, got 5"],
+      [5, "options must be an object, got 5"],
     ] as const) {
       const error = await read(TRACE, options as never).catch((error) => error);
       expect(error).toBeInstanceOf(TypeError);
