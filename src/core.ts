@@ -5,6 +5,7 @@ import { integer } from "./args.ts";
 import { check } from "./check.ts";
 import type { Engine } from "./engine.ts";
 import { PageAllocError, type PageAllocErrorCode } from "./errors.ts";
+import { bytesOf, type Geometry, writeState } from "./header.ts";
 import {
   BLOCKS_BYTES,
   CACHE_PAGES,
@@ -304,9 +305,9 @@ export class Core extends State {
 }
 
 /** Puts a heap's state in a region of its own, which is given back when the core is collected. */
-export function coreOf({ engine, regions }: Instance, state: Int32Array, sys: Sys): Core {
-  const region = regions.alloc(state.byteLength);
-  engine.memory.i32.set(state, region.at >>> 2);
+export function coreOf({ engine, regions }: Instance, state: Int32Array | Geometry, sys: Sys): Core {
+  const region = regions.alloc(bytesOf(state));
+  writeState(engine.memory.i32, region.at, state);
   engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   const core = new Core({ engine, regions, region }, sys, 0);
   regions.freeWith(core, region);
@@ -314,13 +315,19 @@ export function coreOf({ engine, regions }: Instance, state: Int32Array, sys: Sy
 }
 
 /** Puts a heap's state where `place` is set aside in shared memory. Throws PageAllocError ERR_METADATA_FULL. */
-export function sharedCoreOf(place: SharedPlace, state: Int32Array, sys: Sys, lockTimeoutMs: number): Core {
+export function sharedCoreOf(
+  place: SharedPlace,
+  state: Int32Array | Geometry,
+  sys: Sys,
+  lockTimeoutMs: number,
+): Core {
   const { engine, region } = place;
-  if (state.byteLength > region.bytes || !engine.memory.reach(region.at + state.byteLength)) {
+  const bytes = bytesOf(state);
+  if (bytes > region.bytes || !engine.memory.reach(region.at + bytes)) {
     region.giveBack?.();
-    throw memoryFull(state.byteLength);
+    throw memoryFull(bytes);
   }
-  engine.memory.i32.set(state, region.at >>> 2);
+  writeState(engine.memory.i32, region.at, state);
   engine.memory.i32[(region.at + HEADER_SHARED) >>> 2] = 1;
   engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);

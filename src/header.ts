@@ -30,21 +30,27 @@ export interface Geometry {
   hugePages: number;
 }
 
-/** The state of a heap without chunks: a header. */
-export function newHeader(geometry: Geometry): Int32Array {
-  const state = new Int32Array(HEADER_BYTES / 4);
-  const set = (field: number, value: number) => {
-    state[field >>> 2] = value;
-  };
-  set(HEADER_MAGIC, MAGIC);
-  set(HEADER_VERSION, VERSION);
-  set(HEADER_USED, HEADER_BYTES);
-  set(HEADER_PAGE_SHIFT, geometry.pageShift);
-  set(HEADER_ADDR_BITS, geometry.addrBits);
-  set(HEADER_MIN_PAGES, geometry.minPages);
-  set(HEADER_HUGE_PAGES, geometry.hugePages);
-  set(HEADER_SEARCH_CHUNK, NO_CHUNK);
-  return state;
+/** Bytes that a state takes: a given one, or that of a heap without chunks, which is a header. */
+export function bytesOf(state: Int32Array | Geometry): number {
+  return state instanceof Int32Array ? state.byteLength : HEADER_BYTES;
+}
+
+/** Writes a state to an address in linear memory. */
+export function writeState(i32: Int32Array, at: number, state: Int32Array | Geometry): void {
+  const header = at >>> 2;
+  if (state instanceof Int32Array) {
+    i32.set(state, header);
+    return;
+  }
+  i32.fill(0, header, header + HEADER_BYTES / 4);
+  i32[header + HEADER_MAGIC / 4] = MAGIC;
+  i32[header + HEADER_VERSION / 4] = VERSION;
+  i32[header + HEADER_USED / 4] = HEADER_BYTES;
+  i32[header + HEADER_PAGE_SHIFT / 4] = state.pageShift;
+  i32[header + HEADER_ADDR_BITS / 4] = state.addrBits;
+  i32[header + HEADER_MIN_PAGES / 4] = state.minPages;
+  i32[header + HEADER_HUGE_PAGES / 4] = state.hugePages;
+  i32[header + HEADER_SEARCH_CHUNK / 4] = NO_CHUNK;
 }
 
 /**

@@ -6,7 +6,7 @@ import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "./arg
 import { check } from "./check.ts";
 import { Core, coreOf, type Instance, type Sys, sharedCoreOf } from "./core.ts";
 import { PageAllocError } from "./errors.ts";
-import { type Geometry, newHeader, roomToGrow } from "./header.ts";
+import { type Geometry, roomToGrow } from "./header.ts";
 import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
@@ -663,9 +663,9 @@ function makeCore(
   const given = readOptions("options", options, state ? SHARING : [...GEOMETRY, ...SHARING]);
   const sys = readSys(given.sys);
   const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
-  const words = state ?? newHeader(readGeometry(given));
-  if (!shared) return coreOf(instance(), words, sys);
-  return sharedCoreOf(sharedMemories.place(metadataLimit), words, sys, lockTimeoutMs);
+  const first = state ?? readGeometry(given);
+  if (!shared) return coreOf(instance(), first, sys);
+  return sharedCoreOf(sharedMemories.place(metadataLimit), first, sys, lockTimeoutMs);
 }
 
 /** Pages that a scavenge of that many bytes releases at a time, at the most. */

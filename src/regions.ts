@@ -4,7 +4,7 @@
 
 import type { Engine } from "./engine.ts";
 import { PageAllocError } from "./errors.ts";
-import { newHeader, roomToGrow } from "./header.ts";
+import { roomToGrow, writeState } from "./header.ts";
 import { CHUNK_PAGES, HEADER_BYTES, HEADER_END, JOURNAL_OP, RANGE_DONE, RANGE_NOT_MAPPED } from "./layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "./memory.ts";
 import { mend } from "./mend.ts";
@@ -45,8 +45,8 @@ export class Regions {
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    const header = newHeader({ pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 });
-    engine.memory.i32.set(header, GROUND / 4);
+    const geometry = { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 };
+    writeState(engine.memory.i32, GROUND, geometry);
     this.#ground = new State(engine, { at: GROUND, bytes: FIRST - GROUND });
     engine.map(GROUND, 0, 0, (FIRST_PAGES / STEP) * CHUNK_PAGES);
     this.#take(0, FIRST);
