@@ -131,19 +131,31 @@ export class Core extends State {
     }
   }
 
-  /** Mends what a call has left that was broken off, and does what the lock has to be held for yet. The lock is held. */
+  /**
+   * Mends what a call has left that was broken off, and does what the lock has to be held for yet. The lock is held; a call
+   * that throws has given it back.
+   */
   catchUp(): void {
-    if (this.get(JOURNAL_OP)) {
-      mend(this);
-      try {
-        check(this);
-      } catch (cause) {
-        if (!(cause instanceof PageAllocError)) throw cause;
-        this.set(JOURNAL_OP, JOURNAL_BROKEN);
-        throw broken(cause);
-      }
+    const { lock } = this;
+    try {
+      if (this.get(JOURNAL_OP)) this.#mend();
+      for (; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
+    } catch (error) {
+      Atomics.store(this.engine.memory.i32, (this.region.at + HEADER_LOCK) >>> 2, 0);
+      throw error;
     }
-    for (const { lock } = this; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
+  }
+
+  /** Mends the heap. If the result is not whole, the heap says so from then on. */
+  #mend(): void {
+    mend(this);
+    try {
+      check(this);
+    } catch (cause) {
+      if (!(cause instanceof PageAllocError)) throw cause;
+      this.set(JOURNAL_OP, JOURNAL_BROKEN);
+      throw broken(cause);
+    }
   }
 
   /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */

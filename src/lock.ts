@@ -52,7 +52,10 @@ export interface Lock {
 
 /** What a lock guards. */
 export interface Guarded extends State {
-  /** Mends what a call has left that was broken off, and does what `rest` says. The lock is held. */
+  /**
+   * Mends what a call has left that was broken off, and does what `rest` says. The lock is held; a call that throws has
+   * given it back.
+   */
   catchUp(): void;
 }
 
@@ -76,13 +79,7 @@ export class LocalLock implements Lock {
     const word = (at + HEADER_LOCK) >>> 2;
     if (i32[word]) throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
     i32[word] = LOCK_HELD;
-    if (!i32[word + (JOURNAL_OP - HEADER_LOCK) / 4] && !this.rest) return;
-    try {
-      this.#state.catchUp();
-    } catch (error) {
-      this.#memory.i32[(at + HEADER_LOCK) >>> 2] = 0;
-      throw error;
-    }
+    if (i32[word + (JOURNAL_OP - HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }
 
   release(): void {
@@ -235,13 +232,7 @@ export class SharedLock implements Lock {
   #acquire(patient: boolean): void {
     this.#take(patient);
     const { i32 } = this.#memory;
-    if (!i32[this.#word + (JOURNAL_OP - HEADER_LOCK) / 4] && !this.rest) return;
-    try {
-      this.#state.catchUp();
-    } catch (error) {
-      Atomics.store(i32, this.#word, 0);
-      throw error;
-    }
+    if (i32[this.#word + (JOURNAL_OP - HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }
 
   /** Takes the lock, and sees all of the heap. */
