@@ -43,14 +43,6 @@ export class Counters {
   mismatchAddress = -1;
 }
 
-/** A P that small requests come from. */
-interface Proc {
-  /** Its page cache, once it has one. */
-  cache: PageCache | undefined;
-  /** The cache's number in the batch; -1 while the batch does not use it. */
-  slot: number;
-}
-
 /** Replays one trace on one heap, from the first event to the last. */
 export class Driver {
   readonly counters = new Counters();
@@ -59,9 +51,12 @@ export class Driver {
   readonly #trace: PageTrace;
   readonly #scavenge: boolean;
   readonly #series: Series;
-  readonly #procs = new Map<number, Proc>();
-  /** The Ps whose page caches the batch uses: an operation numbers a cache by its P's place here. */
-  readonly #used = new Array<Proc>(BATCH);
+  /** The page cache of each P that has one. */
+  readonly #caches: PageCache[] = [];
+  /** The number of each P's page cache in the batch, counted from 1; 0 or nothing while the batch does not use it. */
+  readonly #slots: number[] = [];
+  /** The Ps whose page caches the batch uses, by that number. */
+  readonly #used = new Uint32Array(BATCH);
   #usedCount = 0;
   /** The P of the batch that was asked for last, -1 when there is none, and its place. */
   #proc = -1;
@@ -191,22 +186,15 @@ export class Driver {
   }
 
   /** The number of a P's page cache in the batch. */
-  #slotOf(id: number): number {
-    if (id === this.#proc) return this.#slot;
-    const proc = this.#procs.get(id) ?? this.#newProc(id);
-    if (proc.slot < 0) {
-      proc.slot = this.#usedCount++;
-      this.#used[proc.slot] = proc;
+  #slotOf(proc: number): number {
+    if (proc === this.#proc) return this.#slot;
+    if (!this.#slots[proc]) {
+      this.#used[this.#usedCount] = proc;
+      this.#slots[proc] = ++this.#usedCount;
     }
-    this.#proc = id;
-    this.#slot = proc.slot;
-    return proc.slot;
-  }
-
-  #newProc(id: number): Proc {
-    const proc = { cache: undefined, slot: -1 };
-    this.#procs.set(id, proc);
-    return proc;
+    this.#proc = proc;
+    this.#slot = this.#slots[proc] - 1;
+    return this.#slot;
   }
 
   /** Writes the operations of a free event: one for each run of pages that came from one allocation. */
@@ -259,7 +247,7 @@ export class Driver {
   /** The page caches of the Ps that the batch uses. */
   #takeCaches(): Array<PageCache | undefined> {
     const caches = new Array<PageCache | undefined>(this.#usedCount);
-    for (let slot = 0; slot < caches.length; slot++) caches[slot] = this.#used[slot].cache;
+    for (let slot = 0; slot < caches.length; slot++) caches[slot] = this.#caches[this.#used[slot]];
     return caches;
   }
 
@@ -267,8 +255,8 @@ export class Driver {
   #keepCaches(caches: ReadonlyArray<PageCache | undefined>): void {
     for (let slot = 0; slot < caches.length; slot++) {
       const proc = this.#used[slot];
-      if (!proc.cache) proc.cache = caches[slot];
-      proc.slot = -1;
+      this.#caches[proc] ??= caches[slot] as PageCache;
+      this.#slots[proc] = 0;
     }
     this.#usedCount = 0;
     this.#proc = -1;
