@@ -220,10 +220,13 @@ export function scavengeTop(heap: usize): f64 {
   return load<u32>(heap, HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (CACHE_PAGES - 1)) & -CACHE_PAGES);
 }
 
-/** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
-export function release(heap: usize, maxPages: u32): u32 {
+/**
+ * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the look
+ * finds nothing, -1 when nothing is left below scavAddr to look at.
+ */
+export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
-  if (last < 0) return 0;
+  if (last < 0) return -1;
   const chunk = <u32>(last >> CHUNK_SHIFT);
   const leaf = mappedLeafOf(heap, chunk);
   const hit = lookIn(heap, leaf, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);

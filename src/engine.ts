@@ -47,7 +47,10 @@ export interface Kernels {
   scavengeTop(heap: number): number;
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
-  /** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
+  /**
+   * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
+   * look finds nothing, -1 when nothing is left below scavAddr to look at.
+   */
   release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
   pass(heap: number, chunk: number, scavEnd: number): void;

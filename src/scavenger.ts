@@ -51,7 +51,7 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
   try {
     // Where no hook has to run, most passes end here, in one call of the engine.
     const released = core.sys.unused ? 0 : core.engine.release(core.at, maxPages);
-    if (released) return released;
+    if (released) return Math.max(released, 0);
     const pass = new Pass(core, maxPages);
     pass.look();
     return pass;

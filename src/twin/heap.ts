@@ -268,10 +268,13 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
   return i32[(heap + HEADER_SCAV_STRICT) >>> 2] ? end : Math.ceil(end / CACHE_PAGES) * CACHE_PAGES;
 }
 
-/** Releases what a first look finds, and moves scavAddr just below it. Returns pages; 0 if none, and nothing changes. */
+/**
+ * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the look
+ * finds nothing, -1 when nothing is left below scavAddr to look at.
+ */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
-  if (last < 0) return 0;
+  if (last < 0) return -1;
   const chunk = Math.floor(last / CHUNK_PAGES);
   const leaf = mappedLeafOf(memory, heap, chunk);
   const hit = lookIn(memory, heap, leaf, chunk, (last % CHUNK_PAGES) + 1, maxPages);
