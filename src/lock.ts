@@ -346,7 +346,6 @@ async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number
 /** The error for a lock that is not to be had, in a thread that may not block. */
 function inUse(): PageAllocError {
   const message =
-    "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or scavengeAsync, " +
-    "or a worker";
+    "the heap is in use elsewhere, and this thread may not block; use callAsync, scavengeAsync, or a worker";
   return new PageAllocError("ERR_LOCKED", message);
 }

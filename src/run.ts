@@ -137,7 +137,7 @@ function step(
     value = heap.scavengeRange(where, npages);
   }
   if (!results.length) {
-    const lost = `the value ${value}, scavenged ${scavenged}, of an operation that has been carried out is lost`;
+    const lost = `value ${value}, scavenged ${scavenged}, of what has been done is lost`;
     throw new TypeError(`results must keep its bytes, but a hook has detached or shrunk its buffer: ${lost}`);
   }
   results[i * RESULT_NUMBERS] = value;
