@@ -127,8 +127,8 @@ export function check(state: State): void {
   let inUse = 0;
   let released = 0;
   let firstFree = NO_CHUNK * CHUNK_PAGES;
-  /** Refs of the leaves' indexes of page caches. */
-  const indexes: number[] = [];
+  /** Refs of the leaves' indexes of page caches, and the number of the first block of each. */
+  const indexes: Array<[ref: number, block: number]> = [];
   sumUp(state, {
     node(ref, parent, first, level) {
       const shape = level << LEVEL_SHIFT;
@@ -140,26 +140,25 @@ export function check(state: State): void {
       for (let slot = 0; slot < FANOUT; slot++) below ||= get(ref + NODE_CHILDREN + 4 * slot);
       must(below, "there is no chunk below it");
       const index = level ? 0 : get(ref + LEAF_BLOCKS);
-      if (index) indexes.push(index);
+      if (index) indexes.push([index, (first * CHUNK_PAGES) / CACHE_PAGES]);
     },
     chunk(leaf, bit, chunk, data) {
       const isMapped = get(leaf + NODE_SHAPE) & bit;
-      const isPartial = get(leaf + LEAF_PARTIAL) & bit;
       const runs = isMapped ? mappedRuns(state, data) : [];
       const npages = runs.reduce((sum, [, count]) => sum + count, 0);
       const holes = isMapped ? CHUNK_PAGES - npages : 0;
+      // Of its pages: a hole has both bits.
       const nused = engine.popcntRange(data, 0, CHUNK_PAGES) - holes;
       const nreleased = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - holes;
-      must(
-        isMapped ? npages && !isPartial === !holes : !(isPartial || nused || nreleased),
-        `chunk ${chunk} has pages both in use and scavenged, or in a hole`,
-      );
-      if (!isMapped) return;
       const isMarked = get(leaf + NODE_CANDIDATES) & bit;
       must(
-        isMarked || !engine.hasScavengeCandidate(data, minPages),
-        `chunk ${chunk} has a scavenge candidate, but no mark`,
+        !(get(leaf + LEAF_PARTIAL) & bit) === !holes &&
+          (isMapped
+            ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
+            : !(nused || nreleased)),
+        `the bits of chunk ${chunk} are not what it says of them`,
       );
+      if (!isMapped) return;
       if (!chunks++) start = chunk;
       end = chunk + 1;
       const [last, count] = runs[runs.length - 1];
@@ -178,8 +177,8 @@ export function check(state: State): void {
 
   // The live records, and the pages that they own.
   const owned: Array<{ ref: number; first: number; end: number }> = [];
-  /** Where page caches say that an index has them, by ref. */
-  const placed = new Map<number, number>();
+  /** Numbers of the blocks of page caches that an index must have, by ref. */
+  const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
     let prev = 0;
     for (let ref = get(list); ref; ref = get(ref + RECORD_NEXT)) {
@@ -187,18 +186,17 @@ export function check(state: State): void {
       field(RECORD_PREV, prev);
       prev = ref;
       const index = field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-      const chunk = get(ref + RECORD_CHUNK);
-      const slot = get(ref + RECORD_SLOT);
+      const base = get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
       let runs: PageRange[];
       if (isCache) {
         field(RECORD_KIND, KIND_CACHE);
         field(RECORD_INDEX, index & -CACHE_PAGES);
         const taken = get(ref + RECORD_TAKEN);
         const isRun = taken >>> 8 && (taken & 0xff) + (taken >>> 8) <= CACHE_PAGES;
-        must(!taken || isRun, "what is being taken from it is no run of its pages");
+        must(!taken || isRun, "what is being taken of it is no run");
         runs = runsOf((i) => engine.popcntRange(heap + ref + RECORD_CACHE, i, 1) > 0, CACHE_PAGES);
         field(RECORD_NPAGES, runs.length ? CACHE_PAGES : 0, CACHE_PAGES);
-        if (slot) placed.set(ref, slot);
+        if (runs.length || get(ref + RECORD_SLOT)) blocks.set(ref, base / CACHE_PAGES);
       } else {
         field(RECORD_KIND, KIND_RELEASING, KIND_REUSING);
         field(RECORD_TAKEN, 0);
@@ -206,20 +204,12 @@ export function check(state: State): void {
         runs = [[0, field(RECORD_NPAGES, 1, Infinity)]];
       }
       for (const [from, count] of runs) {
-        const first = chunk * CHUNK_PAGES + index + from;
+        const first = base + from;
         owned.push({ ref, first, end: first + count });
         eachPart(state, first, first + count, (data, i, n) => {
           const areUsed = data && engine.popcntRange(data, i, n) === n;
-          must(
-            areUsed && !engine.popcntRange(data + DATA_SCAVENGED, i, n),
-            `one of its ${count} pages from page ${from} on is free`,
-          );
+          must(areUsed && !engine.popcntRange(data + DATA_SCAVENGED, i, n), "one of its pages is free");
         });
-      }
-      if (isCache && runs.length) {
-        const leaf = (engine.mappedLeafOf(heap, chunk) >>> 0) - heap;
-        const block = ((chunk % FANOUT) * CHUNK_PAGES + index) / CACHE_PAGES;
-        must(slot === get(leaf + LEAF_BLOCKS) + 4 * block, "the index of its leaf does not have it");
       }
     }
   };
@@ -237,16 +227,17 @@ export function check(state: State): void {
     for (let offset = RECORD_PREV; offset < RECORD_NEXT + LINE_BYTES; offset += 4) field(offset, 0);
   }
 
-  for (const index of indexes) {
+  for (const [index, first] of indexes) {
     goTo("index", index, BLOCKS_BYTES);
-    for (let slot = index; slot < index + BLOCKS_BYTES; slot += 4) {
-      for (let ref = get(slot); ref; ref = get(ref + RECORD_BESIDE)) {
-        must(placed.get(ref) === slot, `what is at ${ref} is no cache of its, or comes twice`);
-        placed.delete(ref);
+    for (let at = 0; at < BLOCKS_BYTES; at += 4) {
+      for (let ref = get(index + at); ref; ref = get(ref + RECORD_BESIDE)) {
+        const isRight = blocks.get(ref) === first + at / 4 && get(ref + RECORD_SLOT) === index + at;
+        must(isRight, `record ${ref} is not of that block, or comes twice`);
+        blocks.delete(ref);
       }
     }
   }
-  must(!placed.size, "a page cache is missing in the index of its leaf");
+  must(!blocks.size, "a page cache is not in the index of its leaf");
 
   // The header, against what the pieces add up to. They lie one after another from it on.
   name = "header";
