@@ -101,10 +101,15 @@ export function viewOf<T>(
     typedArray.keys.call(value);
     return new View(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
   } catch {
-    throw new TypeError(
-      `${name} must have its bytes, but its buffer has been detached, or shrunk below its end`,
-    );
+    throw bytesLost(name);
   }
+}
+
+/** The error for a typed array, and more to say, whose bytes are gone. */
+export function bytesLost(name: string, more = ""): TypeError {
+  return new TypeError(
+    `${name} must keep its bytes, but its buffer has been detached, or shrunk below its end${more}`,
+  );
 }
 
 /** The bytes that somebody has given, in a buffer of their own. Throws TypeError. */

@@ -105,8 +105,7 @@ export class SharedMemories {
     const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
     const isHeap = word(HEADER_MAGIC) === MAGIC;
     const version = word(HEADER_VERSION);
-    if (isHeap && version !== VERSION)
-      throw new TypeError(`handle ${ofVersion(version)}; use the same palloc in all threads`);
+    if (isHeap && version !== VERSION) throw new TypeError(ofVersion("handle", version));
     if (!isHeap || word(HEADER_ROOM) !== bytes) refuse("handle", handle, "what heap.handle gives");
     return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
   }

@@ -36,8 +36,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
   const words = new Int32Array(buffer, 0, length >>> 2);
   const version = words[HEADER_VERSION >>> 2];
   if (words[HEADER_MAGIC >>> 2] === MAGIC && version !== VERSION) {
-    const message = `snapshot ${ofVersion(version)}; restore it with the palloc that made it`;
-    throw new PageAllocError("ERR_CORRUPT", message);
+    throw new PageAllocError("ERR_CORRUPT", ofVersion("snapshot", version));
   }
   if (length >= HEADER_BYTES && length % 4 === 0 && words[HEADER_USED >>> 2] === length) {
     // Sealing it again changes nothing.
@@ -52,8 +51,8 @@ export function unseal(snapshot: Uint8Array): Int32Array {
 }
 
 /** Says that a state is of another version than this. */
-export function ofVersion(version: number): string {
-  return `has layout version ${version >>> 0}; this palloc reads version ${VERSION}`;
+export function ofVersion(name: string, version: number): string {
+  return `${name} has layout version ${version >>> 0}; this palloc reads version ${VERSION}: use the one that made it`;
 }
 
 /**
