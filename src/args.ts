@@ -65,29 +65,19 @@ export function readOptions<T extends object>(
   return given;
 }
 
-/** Which name somebody has probably meant, if any: the fewest letters to change, one and a third of them at the most. */
+/** Which name somebody has probably meant, if any: that with the most letters in common, nearly all of them, in any order. */
 function nearest(key: string, names: readonly string[]): string | undefined {
-  let least = 1 + key.length / 3;
+  let least = 1.1 + key.length / 8;
   let near: string | undefined;
   for (const name of names) {
-    const edits = distance(key.toLowerCase(), name.toLowerCase());
-    if (edits > least || (near && edits === least)) continue;
+    let missing = name.toLowerCase();
+    for (const letter of key.toLowerCase()) missing = missing.replace(letter, "");
+    const edits = missing.length + Math.max(0, key.length - name.length);
+    if (edits >= least) continue;
     least = edits;
     near = name;
   }
   return near;
-}
-
-/** Letters to add, drop or replace to make one word of another. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
-  for (const letter of from) {
-    const next = [row[0] + 1];
-    for (let j = 0; j < to.length; j++)
-      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + (letter === to[j] ? 0 : 1)));
-    row = next;
-  }
-  return row[to.length];
 }
 
 /** What all typed arrays have, whatever a subclass says instead. */
@@ -111,10 +101,15 @@ export function viewOf<T>(
     typedArray.keys.call(value);
     return new View(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
   } catch {
-    throw new TypeError(
-      `${name} must have its bytes, but its buffer has been detached, or shrunk below its end`,
-    );
+    throw bytesLost(name);
   }
+}
+
+/** The error for a typed array, and more to say, whose bytes are gone. */
+export function bytesLost(name: string, more = ""): TypeError {
+  return new TypeError(
+    `${name} must keep its bytes, but its buffer has been detached, or shrunk below its end${more}`,
+  );
 }
 
 /** The bytes that somebody has given, in a buffer of their own. Throws TypeError. */

@@ -3,12 +3,10 @@
 import { isInteger } from "./args.ts";
 import { PageAllocError } from "./errors.ts";
 import {
-  BITMAP_BYTES,
   BLOCKS_BYTES,
   CACHE_PAGES,
   CHUNK_PAGES,
   CHUNK_SHIFT,
-  DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
   HEADER_ADDR_BITS,
@@ -29,7 +27,6 @@ import {
   HEADER_PEAK_RETAINED,
   HEADER_RECORDS,
   HEADER_RELEASED,
-  HEADER_ROOT,
   HEADER_SCAV_END,
   HEADER_SCAV_RESET,
   HEADER_SCAV_STRICT,
@@ -47,11 +44,8 @@ import {
   KIND_REUSING,
   LEAF_BLOCKS,
   LEAF_BYTES,
-  LEAF_DATA,
   LEAF_PARTIAL,
-  LEAF_SUMS,
   LEVEL_SHIFT,
-  LEVELS,
   LINE_BYTES,
   MAGIC,
   MAX_CHUNKS,
@@ -59,12 +53,9 @@ import {
   NODE_BYTES,
   NODE_CANDIDATES,
   NODE_CHILDREN,
-  NODE_END,
   NODE_FIRST,
-  NODE_MAX,
   NODE_PARENT,
   NODE_SHAPE,
-  NODE_START,
   RECORD_BESIDE,
   RECORD_BYTES,
   RECORD_CACHE,
@@ -78,325 +69,202 @@ import {
   RECORD_TAKEN,
   VERSION,
 } from "./layout.ts";
-import { pack, unpack } from "./palloc-data.ts";
-import { leastAddrBits, mostAddrBits, placeOf } from "./place.ts";
-import { runsOf } from "./ranges.ts";
+import { leastAddrBits, mostAddrBits } from "./place.ts";
+import { mappedRuns, type PageRange, runsOf } from "./ranges.ts";
 import type { State } from "./state.ts";
-import { addPart, NOTHING, type Sum } from "./sums.ts";
+import { sumUp } from "./sums.ts";
+import { eachPart } from "./tree-view.ts";
 
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
-export function check(core: State): void {
-  const checker = new Checker(core);
-  checker.options();
-  checker.tree();
-  checker.records();
-  checker.header();
-}
+export function check(state: State): void {
+  const { at: heap, engine } = state;
+  const get = (offset: number) => state.get(offset);
 
-/** One look at a heap: the piece it is at, and what the pieces seen so far add up to. */
-class Checker {
-  readonly #core: State;
-  #piece = 0;
-  #name = "header";
-  /** Runs of pages that records own. */
-  readonly #taken: Array<{ ref: number; first: number; end: number }> = [];
-  /** Refs of the leaves' indexes of page caches. */
-  readonly #indexes: number[] = [];
-  /** Where page caches say that an index has them, by ref. */
-  readonly #placed = new Map<number, number>();
+  // The piece that is looked at.
+  let name = "header";
+  let piece = 0;
   /** Bytes of the pieces seen, by ref. */
-  readonly #pieces = new Map<number, number>();
-  #chunks = 0;
-  #inUse = 0;
-  #released = 0;
-  #pages = 0;
-  #top = 0;
-  #first = 0;
-  #end = 0;
-  #firstFree = NO_CHUNK * CHUNK_PAGES;
-
-  constructor(core: State) {
-    this.#core = core;
-  }
+  const pieces = new Map<number, number>();
 
   /** Throws unless `holds`. */
-  #must(holds: boolean, what: string): void {
-    if (holds) return;
-    throw new PageAllocError("ERR_CORRUPT", `the ${this.#name} at ${this.#piece} is damaged: ${what}`);
-  }
-
+  const must = (holds: unknown, what: string) => {
+    if (!holds) throw new PageAllocError("ERR_CORRUPT", `the ${name} at ${piece} is damaged: ${what}`);
+  };
   /** A field of the piece, which must be an integer from `min` to `max`. */
-  #field(offset: number, min: number, max = min, value = this.#core.get(this.#piece + offset)): number {
-    this.#must(
-      isInteger(value, min, max),
-      `byte ${offset} must begin an integer from ${min} to ${max}, got ${value}`,
-    );
+  const field = (offset: number, min: number, max = min, value = get(piece + offset)) => {
+    if (!isInteger(value, min, max))
+      must(false, `byte ${offset} must begin an integer from ${min} to ${max}, got ${value}`);
     return value;
-  }
-
-  /** A field of the header that counts without an end. */
-  #total(offset: number, max = Number.MAX_VALUE): void {
-    this.#field(offset, 0, max, this.#core.getF64(offset));
-  }
-
+  };
   /** Goes on to the next piece, which must not come twice. */
-  #goTo(name: string, ref: number, bytes: number): void {
-    this.#name = name;
-    this.#piece = ref;
-    const inside =
-      ref >= HEADER_BYTES && ref % LINE_BYTES === 0 && ref + bytes <= this.#core.get(HEADER_USED);
-    this.#must(inside && !this.#pieces.has(ref), "it lies elsewhere");
-    this.#pieces.set(ref, bytes);
-  }
+  const goTo = (kind: string, ref: number, bytes: number) => {
+    name = kind;
+    piece = ref;
+    const inside = ref >= HEADER_BYTES && ref % LINE_BYTES === 0 && ref + bytes <= get(HEADER_USED);
+    must(inside && !pieces.has(ref), "it lies elsewhere");
+    pieces.set(ref, bytes);
+  };
 
-  /** What the heap was made with. */
-  options(): void {
-    this.#field(HEADER_MAGIC, MAGIC);
-    this.#field(HEADER_VERSION, VERSION);
-    const pageShift = this.#field(HEADER_PAGE_SHIFT, 0, 39);
-    this.#field(HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
-    const minPages = this.#field(HEADER_MIN_PAGES, 1, 64);
-    const hugePages = this.#field(HEADER_HUGE_PAGES, 0, 2 * CHUNK_PAGES);
-    // Powers of two are their own lowest bit.
-    this.#field(HEADER_MIN_PAGES, minPages & -minPages);
-    this.#field(HEADER_HUGE_PAGES, hugePages & -hugePages);
-    this.#field(HEADER_USED, HEADER_BYTES, this.#core.region.bytes);
-    this.#field(JOURNAL_OP, 0);
-  }
+  // What the heap was made with.
+  field(HEADER_MAGIC, MAGIC);
+  field(HEADER_VERSION, VERSION);
+  const pageShift = field(HEADER_PAGE_SHIFT, 0, 39);
+  const addrBits = field(HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
+  const minPages = field(HEADER_MIN_PAGES, 1, 64);
+  const hugePages = field(HEADER_HUGE_PAGES, 0, 2 * CHUNK_PAGES);
+  // Powers of two are their own lowest bit.
+  field(HEADER_MIN_PAGES, minPages & -minPages);
+  field(HEADER_HUGE_PAGES, hugePages & -hugePages);
+  field(HEADER_USED, HEADER_BYTES, state.region.bytes);
+  field(JOURNAL_OP, 0);
 
-  /** The tree from its root down. */
-  tree(): void {
-    const core = this.#core;
-    const root = core.get(HEADER_ROOT);
-    if (!root) return;
-    const level = Math.min(core.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, LEVELS - 1);
-    const first = Math.max(core.get(root + NODE_FIRST), 0);
-    this.#node(root, 0, first - (first % FANOUT ** (level + 1)), level);
-  }
-
-  /** A node and all below it. Returns what it sums up to. */
-  #node(ref: number, parent: number, first: number, level: number): Sum {
-    this.#goTo("node", ref, level ? NODE_BYTES : LEAF_BYTES);
-    this.#field(NODE_PARENT, parent);
-    this.#field(NODE_FIRST, first);
-    const shape = level << LEVEL_SHIFT;
-    const mapped = this.#field(NODE_SHAPE, shape + (level ? 0 : 1), shape + (level ? 0 : 255));
-    const candidates = this.#core.get(ref + NODE_CANDIDATES);
-    const span = FANOUT ** level;
-    const chunks = this.#chunks;
-    const whole = { ...NOTHING, candidates: candidates !== 0 };
-    let wanted = 0;
-    for (let slot = 0; slot < FANOUT; slot++) {
-      const at = 4 * slot;
-      const chunk = first + slot * span;
-      const child = level && this.#core.get(ref + NODE_CHILDREN + at);
-      let sum = NOTHING;
-      if (child) sum = this.#node(child, ref, chunk, level - 1);
-      else if (!level) sum = this.#chunk(ref, slot, chunk);
-      const { start, max, end } = sum;
-      if (sum.candidates) wanted |= 1 << slot;
-      this.#piece = ref;
-      if (level) {
-        this.#field(NODE_START + at, start);
-        this.#field(NODE_MAX + at, max);
-        this.#field(NODE_END + at, end);
-      } else {
-        this.#field(LEAF_SUMS + at, pack(sum));
-      }
-      addPart(whole, sum, slot * span * CHUNK_PAGES, span * CHUNK_PAGES);
-    }
-    this.#must(this.#chunks > chunks, "there is no chunk below it");
-    const blocks = level ? 0 : this.#core.get(ref + LEAF_BLOCKS);
-    if (blocks) {
-      this.#goTo("index", blocks, BLOCKS_BYTES);
-      this.#indexes.push(blocks);
-      this.#name = "node";
-      this.#piece = ref;
-    }
-    // A chunk that is marked may have lost its candidate; one that is not marked must have none.
-    this.#field(NODE_CANDIDATES, wanted | (level ? 0 : candidates & mapped));
-    return whole;
-  }
-
-  /** The chunk with its bitmaps at an offset of the region. Returns what it sums up to. */
-  #chunk(leaf: number, slot: number, chunk: number): Sum {
-    const core = this.#core;
-    const { engine } = core;
-    const offset = leaf + LEAF_DATA + slot * DATA_BYTES;
-    const data = core.at + offset;
-    const mapped = (core.get(leaf + NODE_SHAPE) >>> slot) & 1;
-    const partial = (core.get(leaf + LEAF_PARTIAL) >>> slot) & 1;
-    const words = Array.from({ length: BITMAP_BYTES / 4 }, (_, i) => offset + 4 * i);
-    const isHole = (i: number) =>
-      engine.popcntRange(data, i, 1) + engine.popcntRange(data + DATA_SCAVENGED, i, 1) > 1;
-    const none = words.every((at) => !(core.get(at) & core.get(at + DATA_SCAVENGED)));
-    const holes = none ? [] : runsOf(isHole, CHUNK_PAGES);
-    const nholes = holes.reduce((sum, [, count]) => sum + count, 0);
-    const inUse = engine.popcntRange(data, 0, CHUNK_PAGES) - nholes;
-    const released = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - nholes;
-    const right = mapped
-      ? partial === Number(nholes > 0) && nholes < CHUNK_PAGES
-      : !(partial || nholes || inUse || released);
-    this.#must(right, `chunk ${chunk} has pages both in use and scavenged, or in a hole`);
-    if (!mapped) return NOTHING;
-    if (!this.#chunks++) this.#first = chunk;
-    this.#end = chunk + 1;
-    this.#pages += CHUNK_PAGES - nholes;
-    const [last, count] = holes.at(-1) ?? [0, 0];
-    this.#top = chunk * CHUNK_PAGES + (last + count === CHUNK_PAGES ? last : CHUNK_PAGES);
-    this.#inUse += inUse;
-    this.#released += released;
-    const free = engine.find(data, 1, 0) & 0xffff;
-    if (free < CHUNK_PAGES) this.#firstFree = Math.min(this.#firstFree, chunk * CHUNK_PAGES + free);
-    const candidates = Boolean(engine.hasScavengeCandidate(data, core.get(HEADER_MIN_PAGES)));
-    return { ...unpack(engine.summarize(data)), candidates };
-  }
-
-  /** The lists of records, live and dead, and the pages that live ones own. */
-  records(): void {
-    const core = this.#core;
-    this.#list(HEADER_HOLDS, KIND_RELEASING, KIND_REUSING);
-    this.#list(HEADER_RECORDS, KIND_CACHE, KIND_CACHE);
-    this.#apart();
-    for (let ref = core.get(HEADER_DEAD_RECORDS); ref; ref = core.get(ref + RECORD_NEXT)) {
-      this.#goTo("dead record", ref, RECORD_BYTES);
-      for (let at = RECORD_PREV; at < RECORD_NEXT + LINE_BYTES; at += 4) this.#field(at, 0);
-    }
-    this.#name = "index";
-    for (const ref of this.#indexes) {
-      this.#piece = ref;
-      for (let slot = ref; slot < ref + BLOCKS_BYTES; slot += 4) {
-        for (let at = core.get(slot); at; at = core.get(at + RECORD_BESIDE)) {
-          this.#must(this.#placed.get(at) === slot, `what is at ${at} is no cache of its, or comes twice`);
-          this.#placed.delete(at);
-        }
-      }
-    }
-    this.#must(!this.#placed.size, "a page cache is missing in the index of its leaf");
-  }
-
-  /** The live records of some kinds. */
-  #list(list: number, least: number, most: number): void {
-    const core = this.#core;
-    let prev = 0;
-    for (let ref = core.get(list); ref; ref = core.get(ref + RECORD_NEXT)) {
-      this.#goTo("record", ref, RECORD_BYTES);
-      this.#field(RECORD_PREV, prev);
-      this.#field(RECORD_KIND, least, most);
-      this.#owned(ref);
-      const slot = this.#field(RECORD_SLOT, 0, least === KIND_CACHE ? Infinity : 0);
-      if (slot) this.#placed.set(ref, slot);
-      if (least === KIND_CACHE && (core.get(ref + RECORD_CACHE) || core.get(ref + RECORD_CACHE + 4)))
-        this.#must(slot === this.#slotOf(ref), "the index of its leaf does not have it");
-      prev = ref;
-    }
-  }
-
-  /** Where the index of a leaf has the caches of a cache's block. */
-  #slotOf(ref: number): number {
-    const { engine, at } = this.#core;
-    const chunk = this.#core.get(ref + RECORD_CHUNK);
-    const leaf = (engine.mappedLeafOf(at, chunk) >>> 0) - at;
-    return (
-      this.#core.get(leaf + LEAF_BLOCKS) +
-      4 * ((chunk % FANOUT) * (CHUNK_PAGES / CACHE_PAGES) + this.#core.get(ref + RECORD_INDEX) / CACHE_PAGES)
-    );
-  }
-
-  /** The pages that a record owns: in use. */
-  #owned(ref: number): void {
-    const { engine, at } = this.#core;
-    const isCache = this.#core.get(ref + RECORD_KIND) === KIND_CACHE;
-    const index = this.#field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-    const cached = isCache && engine.popcntRange(at + ref + RECORD_CACHE, 0, CACHE_PAGES);
-    const least = cached ? CACHE_PAGES : isCache ? 0 : 1;
-    const npages = this.#field(RECORD_NPAGES, least, isCache ? CACHE_PAGES : Infinity);
-    if (isCache) this.#field(RECORD_INDEX, index & -CACHE_PAGES);
-    const taken = this.#field(RECORD_TAKEN, 0, isCache ? Infinity : 0);
-    const isRun = taken >>> 8 > 0 && (taken & 0xff) + (taken >>> 8) <= CACHE_PAGES;
-    this.#must(!taken || isRun, "what is being taken from it is no run of its pages");
-    const chunk = this.#core.get(ref + RECORD_CHUNK);
-    const first = chunk * CHUNK_PAGES + index;
-    const isCached = (i: number) => engine.popcntRange(at + ref + RECORD_CACHE, i, 1) > 0;
-    for (const [from, count] of isCache ? runsOf(isCached, CACHE_PAGES) : [[0, npages]]) {
-      this.#must(
-        this.#inUseAll(first + from, count),
-        `one of its ${count} pages from page ${from} on is free`,
+  // The tree, and what its chunks add up to.
+  let chunks = 0;
+  let start = 0;
+  let end = 0;
+  let top = 0;
+  let pages = 0;
+  let inUse = 0;
+  let released = 0;
+  let firstFree = NO_CHUNK * CHUNK_PAGES;
+  /** Refs of the leaves' indexes of page caches, and the number of the first block of each. */
+  const indexes: Array<[ref: number, block: number]> = [];
+  sumUp(state, {
+    node(ref, parent, first, level) {
+      const shape = level << LEVEL_SHIFT;
+      goTo("node", ref, level ? NODE_BYTES : LEAF_BYTES);
+      field(NODE_PARENT, parent);
+      field(NODE_FIRST, first);
+      field(NODE_SHAPE, level ? shape : 1, level ? shape : 255);
+      let below = level ? 0 : 1;
+      for (let slot = 0; slot < FANOUT; slot++) below ||= get(ref + NODE_CHILDREN + 4 * slot);
+      must(below, "there is no chunk below it");
+      const index = level ? 0 : get(ref + LEAF_BLOCKS);
+      if (index) indexes.push([index, (first * CHUNK_PAGES) / CACHE_PAGES]);
+    },
+    chunk(leaf, bit, chunk, data) {
+      const isMapped = get(leaf + NODE_SHAPE) & bit;
+      const runs = isMapped ? mappedRuns(state, data) : [];
+      const npages = runs.reduce((sum, [, count]) => sum + count, 0);
+      const holes = isMapped ? CHUNK_PAGES - npages : 0;
+      // Of its pages: a hole has both bits.
+      const nused = engine.popcntRange(data, 0, CHUNK_PAGES) - holes;
+      const nreleased = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - holes;
+      const isMarked = get(leaf + NODE_CANDIDATES) & bit;
+      must(
+        !(get(leaf + LEAF_PARTIAL) & bit) === !holes &&
+          (isMapped
+            ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
+            : !(nused || nreleased)),
+        `the bits of chunk ${chunk} are not what it says of them`,
       );
-      this.#taken.push({ ref, first: first + from, end: first + from + count });
+      if (!isMapped) return;
+      if (!chunks++) start = chunk;
+      end = chunk + 1;
+      const [last, count] = runs[runs.length - 1];
+      top = chunk * CHUNK_PAGES + last + count;
+      pages += npages;
+      inUse += nused;
+      released += nreleased;
+      const free = engine.find(data, 1, 0) & 0xffff;
+      if (free < CHUNK_PAGES) firstFree = Math.min(firstFree, chunk * CHUNK_PAGES + free);
+    },
+    derived(ref, offset, value) {
+      piece = ref;
+      field(offset, value);
+    },
+  });
+
+  // The live records, and the pages that they own.
+  const owned: Array<{ ref: number; first: number; end: number }> = [];
+  /** Numbers of the blocks of page caches that an index must have, by ref. */
+  const blocks = new Map<number, number>();
+  const records = (list: number, isCache: boolean) => {
+    let prev = 0;
+    for (let ref = get(list); ref; ref = get(ref + RECORD_NEXT)) {
+      goTo("record", ref, RECORD_BYTES);
+      field(RECORD_PREV, prev);
+      prev = ref;
+      const index = field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
+      const base = get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
+      let runs: PageRange[];
+      if (isCache) {
+        field(RECORD_KIND, KIND_CACHE);
+        field(RECORD_INDEX, index & -CACHE_PAGES);
+        const taken = get(ref + RECORD_TAKEN);
+        const isRun = taken >>> 8 && (taken & 0xff) + (taken >>> 8) <= CACHE_PAGES;
+        must(!taken || isRun, "what is being taken of it is no run");
+        runs = runsOf((i) => engine.popcntRange(heap + ref + RECORD_CACHE, i, 1) > 0, CACHE_PAGES);
+        field(RECORD_NPAGES, runs.length ? CACHE_PAGES : 0, CACHE_PAGES);
+        if (runs.length || get(ref + RECORD_SLOT)) blocks.set(ref, base / CACHE_PAGES);
+      } else {
+        field(RECORD_KIND, KIND_RELEASING, KIND_REUSING);
+        field(RECORD_TAKEN, 0);
+        field(RECORD_SLOT, 0);
+        runs = [[0, field(RECORD_NPAGES, 1, Infinity)]];
+      }
+      for (const [from, count] of runs) {
+        const first = base + from;
+        owned.push({ ref, first, end: first + count });
+        eachPart(state, first, first + count, (data, i, n) => {
+          const areUsed = data && engine.popcntRange(data, i, n) === n;
+          must(areUsed && !engine.popcntRange(data + DATA_SCAVENGED, i, n), "one of its pages is free");
+        });
+      }
     }
+  };
+  records(HEADER_HOLDS, false);
+  records(HEADER_RECORDS, true);
+  let free = 0;
+  for (const run of owned.sort((a, b) => a.first - b.first)) {
+    piece = run.ref;
+    must(run.first >= free, "one of its pages is another record's too");
+    free = run.end;
   }
 
-  /** Whether all pages of a range are in use. */
-  #inUseAll(first: number, npages: number): boolean {
-    const { engine, at } = this.#core;
-    for (let page = first; page < first + npages; ) {
-      const { chunk, index } = placeOf(page);
-      const n = Math.min(first + npages - page, CHUNK_PAGES - index);
-      const leaf = engine.mappedLeafOf(at, chunk) >>> 0;
-      const data = leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
-      if (
-        !leaf ||
-        engine.popcntRange(data, index, n) < n ||
-        engine.popcntRange(data + DATA_SCAVENGED, index, n)
-      )
-        return false;
-      page += n;
-    }
-    return true;
+  for (let ref = get(HEADER_DEAD_RECORDS); ref; ref = get(ref + RECORD_NEXT)) {
+    goTo("dead record", ref, RECORD_BYTES);
+    for (let offset = RECORD_PREV; offset < RECORD_NEXT + LINE_BYTES; offset += 4) field(offset, 0);
   }
 
-  /** That no page has two records. */
-  #apart(): void {
-    this.#taken.sort((a, b) => a.first - b.first);
-    let end = -1;
-    for (const run of this.#taken) {
-      this.#piece = run.ref;
-      this.#must(run.first >= end, "one of its pages is another record's too");
-      end = run.end;
+  for (const [index, first] of indexes) {
+    goTo("index", index, BLOCKS_BYTES);
+    for (let at = 0; at < BLOCKS_BYTES; at += 4) {
+      for (let ref = get(index + at); ref; ref = get(ref + RECORD_BESIDE)) {
+        const isRight = blocks.get(ref) === first + at / 4 && get(ref + RECORD_SLOT) === index + at;
+        must(isRight, `record ${ref} is not of that block, or comes twice`);
+        blocks.delete(ref);
+      }
     }
   }
+  must(!blocks.size, "a page cache is not in the index of its leaf");
 
-  /** Where the last piece ends, when they lie one after another from the header on. */
-  #endOfPieces(): number {
-    let end = HEADER_BYTES;
-    let count = 0;
-    for (let bytes = this.#pieces.get(end); bytes; bytes = this.#pieces.get(end)) {
-      end += bytes;
-      count++;
-    }
-    this.#must(count === this.#pieces.size, `what lies at ${end} is no piece`);
-    return end;
+  // The header, against what the pieces add up to. They lie one after another from it on.
+  name = "header";
+  piece = 0;
+  let used = HEADER_BYTES;
+  for (let count = pieces.size; count; count--) {
+    const bytes = pieces.get(used) ?? 0;
+    must(bytes, `what lies at ${used} is no piece`);
+    used += bytes;
   }
-
-  /** The numbers of the header against what the pieces add up to. */
-  header(): void {
-    const core = this.#core;
-    const pages = this.#pages;
-    this.#name = "header";
-    this.#piece = 0;
-    this.#field(HEADER_USED, this.#endOfPieces());
-    this.#field(HEADER_CHUNKS, Math.min(this.#chunks, MAX_CHUNKS));
-    this.#field(HEADER_PAGES, pages);
-    this.#field(HEADER_START, this.#first);
-    this.#field(
-      HEADER_END,
-      Math.min(this.#end, 2 ** (core.get(HEADER_ADDR_BITS) - core.get(HEADER_PAGE_SHIFT) - CHUNK_SHIFT)),
-    );
-    this.#field(HEADER_TOP, this.#top, this.#top, core.getF64(HEADER_TOP));
-    this.#field(HEADER_IN_USE, this.#inUse);
-    this.#field(HEADER_RELEASED, this.#released);
-    this.#field(HEADER_PEAK_IN_USE, this.#inUse, pages);
-    this.#field(HEADER_PEAK_RETAINED, pages - this.#released, pages);
-    this.#field(HEADER_SCAV_STRICT, 0, 1);
-    this.#field(HEADER_SCAV_RESET, 0, 1);
-    this.#total(HEADER_SCAV_END, this.#end * CHUNK_PAGES);
-    for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
-      this.#total(total);
-    const index = this.#field(HEADER_SEARCH_INDEX, 0, CHUNK_PAGES - 1);
-    const search = core.get(HEADER_SEARCH_CHUNK) * CHUNK_PAGES + index;
-    // Compared as a page, which searchAddr is: at the first free page, or at any of the heap's below it.
-    const most = search === this.#firstFree ? search : Math.min(this.#firstFree, this.#top) - 1;
-    this.#field(HEADER_SEARCH_CHUNK, 0, most, search);
-  }
+  field(HEADER_USED, used);
+  field(HEADER_CHUNKS, Math.min(chunks, MAX_CHUNKS));
+  field(HEADER_PAGES, pages);
+  field(HEADER_START, start);
+  field(HEADER_END, Math.min(end, 2 ** (addrBits - pageShift - CHUNK_SHIFT)));
+  field(HEADER_TOP, top, top, state.getF64(HEADER_TOP));
+  field(HEADER_IN_USE, inUse);
+  field(HEADER_RELEASED, released);
+  field(HEADER_PEAK_IN_USE, inUse, pages);
+  field(HEADER_PEAK_RETAINED, pages - released, pages);
+  field(HEADER_SCAV_STRICT, 0, 1);
+  field(HEADER_SCAV_RESET, 0, 1);
+  field(HEADER_SCAV_END, 0, end * CHUNK_PAGES, state.getF64(HEADER_SCAV_END));
+  for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+    field(total, 0, Number.MAX_VALUE, state.getF64(total));
+  const search = get(HEADER_SEARCH_CHUNK) * CHUNK_PAGES + field(HEADER_SEARCH_INDEX, 0, CHUNK_PAGES - 1);
+  // Compared as a page, which searchAddr is: at the first free page, or at any of the heap's below it.
+  const most = search === firstFree ? search : Math.min(firstFree, top) - 1;
+  field(HEADER_SEARCH_CHUNK, 0, most, search);
 }

@@ -28,7 +28,6 @@ import {
   KIND_CACHE,
   KIND_DEAD,
   LEAF_DATA,
-  LEAF_PARTIAL,
   MAX_CHUNKS,
   MAX_OWNERS,
   RANGE_MISMATCH,
@@ -281,12 +280,6 @@ export class Core extends State {
   dataOf(chunk: number): number {
     const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
     return leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
-  }
-
-  /** Whether a chunk has both holes and pages that are mapped. */
-  isPartial(chunk: number): boolean {
-    const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
-    return leaf > 0 && ((this.get(leaf - this.at + LEAF_PARTIAL) >>> (chunk % FANOUT)) & 1) === 1;
   }
 
   /** Address of a page, in bytes. */

@@ -118,6 +118,10 @@ const SPIN_MS = 2;
 /** How long a thread waits before it looks again, in ms: whoever should have woken it may have died. */
 const NAP_MS = 500;
 
+/** What to say, in a thread that may not block, of a lock that is not to be had. */
+const MAY_NOT_BLOCK =
+  "the heap is in use elsewhere, and this thread may not block; use callAsync, scavengeAsync, or a worker";
+
 /**
  * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
  * the word, so that one compare-exchange takes the lock and says who has it. Whoever has waited takes it as waited for, as
@@ -268,11 +272,11 @@ export class SharedLock implements Lock {
       if (free && !Atomics.compareExchange(i32, this.#word, 0, this.#held)) return;
     }
     const start = performance.now();
-    const blocks = mayBlock();
+    const blocks = this.#mayBlock();
     const most = blocks || patient ? this.#timeoutMs : Math.min(SPIN_MS, this.#timeoutMs);
     for (let seen = this.#try(); seen; seen = this.#try()) {
       const left = start + most - performance.now();
-      if (left <= 0) throw blocks ? this.#tooLong(seen) : inUse();
+      if (left <= 0) throw blocks ? this.#tooLong(seen) : new PageAllocError("ERR_LOCKED", MAY_NOT_BLOCK);
       if (blocks) Atomics.wait(i32, this.#word, seen, Math.min(left, NAP_MS));
     }
   }
@@ -292,6 +296,17 @@ export class SharedLock implements Lock {
     }
   }
 
+  /** Whether this thread may block: a page's main thread may not. */
+  #mayBlock(): boolean {
+    try {
+      // Waits for nothing, as that is nobody's.
+      Atomics.wait(this.#memory.i32, this.#word, -1, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #tooLong(seen: number): PageAllocError {
     const owner = ownerIn(seen);
     const message =
@@ -306,38 +321,14 @@ function ownerIn(word: number): number {
   return word >>> LOCK_OWNER_SHIFT;
 }
 
-/** What `mayBlock` has found out. */
-let blocking: boolean | undefined;
-
-/** Whether this thread may block: a page's main thread may not. */
-function mayBlock(): boolean {
-  if (blocking === undefined) {
-    try {
-      // Waits for nothing, as the word is not 1.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
-      blocking = true;
-    } catch {
-      blocking = false;
-    }
-  }
-  return blocking;
-}
-
 /** Waits until the word is woken, or is not `seen` any more, or for that many ms. */
 async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number): Promise<void> {
-  // Node ends a process in which only an Atomics.waitAsync is left, but not one with a timer. Some runtimes lack it.
+  // Some runtimes lack it. Node ends a process in which nothing else is left, but not one with a timer.
+  const woken = Atomics.waitAsync?.(i32, word, seen, ms).value;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const nap = new Promise((resolve) => {
-    timer = setTimeout(resolve, "waitAsync" in Atomics ? ms : 1);
+    timer = setTimeout(resolve, woken ? ms : 1);
   });
-  await Promise.race([nap, "waitAsync" in Atomics ? Atomics.waitAsync(i32, word, seen, ms).value : nap]);
+  await Promise.race([nap, woken ?? nap]);
   clearTimeout(timer);
-}
-
-/** The error for a lock that is not to be had, in a thread that may not block. */
-function inUse(): PageAllocError {
-  const message =
-    "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or scavengeAsync, " +
-    "or a worker";
-  return new PageAllocError("ERR_LOCKED", message);
 }

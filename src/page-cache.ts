@@ -218,10 +218,9 @@ export class PageCache {
     const core = this.#core;
     const first = place.index % CACHE_PAGES;
     const base = core.address({ chunk: place.chunk, index: place.index - first });
-    const at = BigInt(first);
-    const isScavenged = (i: number) => ((scav >> (at + BigInt(i))) & 1n) > 0n;
+    const isScavenged = (i: number) => ((scav >> BigInt(first + i)) & 1n) > 0n;
     const giveBack = reuse.givingBack(place, HOLD_PASSED, runsOf(isScavenged, npages));
-    const run = (2n ** BigInt(npages) - 1n) << at;
+    const run = (2n ** BigInt(npages) - 1n) << BigInt(first);
     return () => {
       if (this.base !== base) giveBack();
       else if (core.holdsStill(reuse.ref))

@@ -1,7 +1,7 @@
 // A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
 // batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
 
-import { integer, readOptions, refuse, viewOf } from "./args.ts";
+import { bytesLost, integer, readOptions, refuse, viewOf } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CACHE_PAGES,
@@ -137,8 +137,7 @@ function step(
     value = heap.scavengeRange(where, npages);
   }
   if (!results.length) {
-    const lost = `the value ${value}, scavenged ${scavenged}, of an operation that has been carried out is lost`;
-    throw new TypeError(`results must keep its bytes, but a hook has detached or shrunk its buffer: ${lost}`);
+    throw bytesLost("results", `; value ${value}, scavenged ${scavenged} have no place`);
   }
   results[i * RESULT_NUMBERS] = value;
   results[i * RESULT_NUMBERS + 1] = scavenged;

@@ -105,8 +105,7 @@ export class SharedMemories {
     const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
     const isHeap = word(HEADER_MAGIC) === MAGIC;
     const version = word(HEADER_VERSION);
-    if (isHeap && version !== VERSION)
-      throw new TypeError(`handle ${ofVersion(version)}; use the same palloc in all threads`);
+    if (isHeap && version !== VERSION) throw new TypeError(ofVersion("handle", version));
     if (!isHeap || word(HEADER_ROOM) !== bytes) refuse("handle", handle, "what heap.handle gives");
     return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
   }
@@ -147,7 +146,7 @@ function isShared(memory: unknown): memory is SharedMemory {
 function mustBeIsolated(): void {
   if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return;
   const message =
-    "shared heaps need a cross-origin isolated page: serve it, and its workers' scripts, with the headers " +
+    "shared heaps need a cross-origin isolated page: serve it, and its workers' scripts, with " +
     '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"';
   throw new PageAllocError("ERR_NOT_ISOLATED", message);
 }

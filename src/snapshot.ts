@@ -20,18 +20,11 @@ import {
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
-  for (const part of passing(words)) part.fill(0);
+  words.fill(0, HEADER_LOCK >>> 2, FIELDS >>> 2);
+  words.fill(0, HEADER_SHARED >>> 2, HEADER_SCAV_END >>> 2);
+  words.fill(0, FIELDS_END >>> 2, HEADER_BYTES >>> 2);
   words[HEADER_CHECKSUM >>> 2] = 0;
   words[HEADER_CHECKSUM >>> 2] = checksum(words);
-}
-
-/** The parts of a header that no snapshot has. */
-function passing(words: Int32Array): Int32Array[] {
-  return [
-    words.subarray(HEADER_LOCK >>> 2, FIELDS >>> 2),
-    words.subarray(HEADER_SHARED >>> 2, HEADER_SCAV_END >>> 2),
-    words.subarray(FIELDS_END >>> 2, HEADER_BYTES >>> 2),
-  ];
 }
 
 /**
@@ -43,21 +36,23 @@ export function unseal(snapshot: Uint8Array): Int32Array {
   const words = new Int32Array(buffer, 0, length >>> 2);
   const version = words[HEADER_VERSION >>> 2];
   if (words[HEADER_MAGIC >>> 2] === MAGIC && version !== VERSION) {
-    const message = `snapshot ${ofVersion(version)}; restore it with the palloc that made it`;
-    throw new PageAllocError("ERR_CORRUPT", message);
+    throw new PageAllocError("ERR_CORRUPT", ofVersion("snapshot", version));
   }
-  if (length >= HEADER_BYTES && length % 4 === 0) {
-    const wanted = words[HEADER_CHECKSUM >>> 2];
-    words[HEADER_CHECKSUM >>> 2] = 0;
-    const empty = passing(words).every((part) => part.every((word) => word === 0));
-    if (empty && words[HEADER_USED >>> 2] === length && checksum(words) === wanted) return words;
+  if (length >= HEADER_BYTES && length % 4 === 0 && words[HEADER_USED >>> 2] === length) {
+    // Sealing it again changes nothing.
+    const header = words.slice(0, HEADER_BYTES >>> 2);
+    seal(words);
+    if (header.every((word, i) => word === words[i])) {
+      words[HEADER_CHECKSUM >>> 2] = 0;
+      return words;
+    }
   }
   throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${length} bytes, is none of a heap, or damaged`);
 }
 
 /** Says that a state is of another version than this. */
-export function ofVersion(version: number): string {
-  return `has layout version ${version >>> 0}; this palloc reads version ${VERSION}`;
+export function ofVersion(name: string, version: number): string {
+  return `${name} has layout version ${version >>> 0}; this palloc reads version ${VERSION}: use the one that made it`;
 }
 
 /**

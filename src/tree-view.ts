@@ -1,7 +1,19 @@
 // Going over the chunks of a heap, from JavaScript, by following the tree.
 
 import type { Core } from "./core.ts";
-import { FANOUT, HEADER_ROOT, LEVEL_SHIFT, NODE_CHILDREN, NODE_FIRST, NODE_SHAPE } from "./layout.ts";
+import {
+  CHUNK_PAGES,
+  DATA_BYTES,
+  FANOUT,
+  HEADER_ROOT,
+  LEAF_DATA,
+  LEVEL_SHIFT,
+  NODE_CHILDREN,
+  NODE_FIRST,
+  NODE_SHAPE,
+} from "./layout.ts";
+import { placeOf } from "./place.ts";
+import type { State } from "./state.ts";
 
 /** The chunks that have been grown over, ascending. The lock is held. */
 export function chunksOf(core: Core, ref = core.get(HEADER_ROOT), found: number[] = []): number[] {
@@ -12,4 +24,23 @@ export function chunksOf(core: Core, ref = core.get(HEADER_ROOT), found: number[
     else if ((shape >>> slot) & 1) found.push(core.get(ref + NODE_FIRST) + slot);
   }
   return found;
+}
+
+/**
+ * Visits the pages from `first` to `end`, chunk by chunk: where the chunk's bitmaps are in linear memory, 0 for a hole, and
+ * which of its pages are meant. The lock is held.
+ */
+export function eachPart(
+  state: State,
+  first: number,
+  end: number,
+  visit: (data: number, index: number, npages: number) => void,
+): void {
+  for (let page = first; page < end; ) {
+    const { chunk, index } = placeOf(page);
+    const npages = Math.min(end - page, CHUNK_PAGES - index);
+    const leaf = state.engine.mappedLeafOf(state.at, chunk) >>> 0;
+    visit(leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES, index, npages);
+    page += npages;
+  }
 }

@@ -30,14 +30,16 @@ function growFull(heap: PageAlloc, chunk: number): void {
 /** A pass of a heap object that has found nothing in its first chunk, and is about to walk. */
 function walking(heap: PageAlloc): Pass {
   const pass = beginPass(heap[CORE], PAGES) as Pass;
-  expect(pass.next).toBe("walk");
+  expect(pass).toMatchObject({ held: 0 });
   return pass;
 }
 
 /** Ends a pass. Returns the pages that it has released. */
 function finish(pass: Pass): number {
-  while (pass.next !== "done") pass.step();
-  return pass.released;
+  for (;;) {
+    const { done, value } = pass.steps.next();
+    if (done) return value;
+  }
 }
 
 describe.each<[string, Palloc]>([
@@ -55,7 +57,7 @@ describe.each<[string, Palloc]>([
     const other = attachWatched(heap.handle)[CORE];
     let steps = 0;
     const after = () => {
-      if (!marksOver80() && !steps++) pass.step();
+      if (!marksOver80() && !steps++) pass.steps.next();
     };
     watch({ after }, () => other.locked(() => other.engine.pass(other.at, 80, core.getF64(HEADER_SCAV_END))));
     expect(steps).toBeGreaterThan(0);

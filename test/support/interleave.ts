@@ -329,17 +329,27 @@ export function scavenger(passes = Infinity, maxPages = PAGES, hook?: Hook): Rol
   const start = (heap: PageAlloc, stage: Stage, id: number): Actor => {
     const core = heap[CORE];
     let left = passes;
-    let pass: Pass | number | undefined;
+    let pass: Pass | undefined;
+    /** What the pass has released once it is done. */
+    const advance = (): number | undefined => {
+      if (!pass) {
+        const begun = beginPass(core, maxPages);
+        if (typeof begun === "number") return begun;
+        pass = begun;
+        return undefined;
+      }
+      const { done, value } = pass.steps.next();
+      return done ? value : undefined;
+    };
     const step = () => {
+      let released: number | undefined = 0;
       try {
-        if (typeof pass === "object") pass.step();
-        else pass = beginPass(core, maxPages);
+        released = advance();
       } catch (error) {
         if (error !== WHIM) throw error;
       }
       stage.ledger.step(id);
-      if (typeof pass === "object" && pass.next !== "done") return;
-      const released = typeof pass === "object" ? pass.released : pass;
+      if (released === undefined) return;
       pass = undefined;
       left--;
       if (released || hook === "throws") return;
