@@ -127,14 +127,14 @@ function step(
     }
   } else if (code === OP_ALLOC_RANGE) {
     scavenged = heap.allocRange(where, npages);
-  } else if (code === OP_FREE) {
-    heap.free(where, npages);
-  } else if (code === OP_FREE_RESULT) {
-    integer("where", where, 0, i - 1);
-    value = results[where * RESULT_NUMBERS] + ops[at + 3];
-    heap.free(value, npages);
-  } else {
+  } else if (code === OP_SCAVENGE_RANGE) {
     value = heap.scavengeRange(where, npages);
+  } else {
+    if (code === OP_FREE_RESULT) {
+      integer("where", where, 0, i - 1);
+      value = results[where * RESULT_NUMBERS] + ops[at + 3];
+    }
+    heap.free(value, npages);
   }
   if (!results.length) {
     throw bytesLost("results", `; value ${value}, scavenged ${scavenged} have no place`);

@@ -6,7 +6,6 @@ import { isInteger } from "./args.ts";
 import type { Core } from "./core.ts";
 import {
   CHUNK_PAGES,
-  HEADER_LOCK,
   HEADER_SCAV_END,
   HEADER_SCAV_GENERATION,
   HEADER_START,
@@ -56,18 +55,11 @@ export function scavengeOne(core: Core, maxPages: number): number {
 /** Makes the first look of a pass. Returns the pages that it has released, or else the pass that is to go on. */
 export function beginPass(core: Core, maxPages: number): number | Pass {
   core.lock.giveWay();
-  core.lock.acquire();
-  try {
+  return core.locked(() => {
     // Where no hook has to run, most passes end here, in one call of the engine.
     const released = core.sys.unused ? 0 : core.engine.release(core.at, maxPages);
     return released || newPass(core, maxPages);
-  } finally {
-    try {
-      core.lock.release();
-    } catch {
-      core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
-    }
-  }
+  });
 }
 
 /** `scavengeOne` for a thread that may not wait for the lock. */
