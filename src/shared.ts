@@ -147,7 +147,7 @@ function isShared(memory: unknown): memory is SharedMemory {
 function mustBeIsolated(): void {
   if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return;
   const message =
-    "shared heaps need a cross-origin isolated page: serve it, and its workers' scripts, with " +
+    "shared heaps need a page that is served, as its workers' scripts are, with " +
     '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"';
   throw new PageAllocError("ERR_NOT_ISOLATED", message);
 }
