@@ -144,9 +144,9 @@ export function check(state: State): void {
     },
     chunk(leaf, bit, chunk, data) {
       const isMapped = get(leaf + NODE_SHAPE) & bit;
-      const runs = isMapped ? mappedRuns(state, data) : [];
+      const runs = mappedRuns(state, data);
       const npages = runs.reduce((sum, [, count]) => sum + count, 0);
-      const holes = isMapped ? CHUNK_PAGES - npages : 0;
+      const holes = CHUNK_PAGES - npages;
       // Of its pages: a hole has both bits.
       const nused = engine.popcntRange(data, 0, CHUNK_PAGES) - holes;
       const nreleased = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - holes;
@@ -155,7 +155,7 @@ export function check(state: State): void {
         !(get(leaf + LEAF_PARTIAL) & bit) === !holes &&
           (isMapped
             ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
-            : !(nused || nreleased)),
+            : !(nused || nreleased || holes)),
         `the bits of chunk ${chunk} are not what it says of them`,
       );
       if (!isMapped) return;
