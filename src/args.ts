@@ -80,12 +80,6 @@ function nearest(key: string, names: readonly string[]): string | undefined {
   return near;
 }
 
-/** What all typed arrays have, whatever a subclass says instead. */
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const [tagOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, "buffer", "byteOffset", "length"].map(
-  (name) => Object.getOwnPropertyDescriptor(typedArray, name)?.get as () => never,
-);
-
 /**
  * A view of a typed array, of the fixed length that it has now, whatever a subclass makes of its getters and methods; it is
  * of length 0 once its buffer has been detached, or shrunk below its end. Throws TypeError.
@@ -95,11 +89,12 @@ export function viewOf<T>(
   value: T,
   View: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => T,
 ): T {
-  if (tagOf.call(value) !== View.name) refuse(name, value, `a ${View.name}`);
+  const own = (property: string | symbol) => Reflect.get(View.prototype, property, value);
+  if (own(Symbol.toStringTag) !== View.name) refuse(name, value, `a ${View.name}`);
   try {
     // Does nothing but throw where the bytes are gone.
-    typedArray.keys.call(value);
-    return new View(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
+    View.prototype.keys.call(value);
+    return new View(own("buffer"), own("byteOffset"), own("length"));
   } catch {
     throw bytesLost(name);
   }

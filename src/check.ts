@@ -144,9 +144,9 @@ export function check(state: State): void {
     },
     chunk(leaf, bit, chunk, data) {
       const isMapped = get(leaf + NODE_SHAPE) & bit;
-      const runs = isMapped ? mappedRuns(state, data) : [];
+      const runs = mappedRuns(state, data);
       const npages = runs.reduce((sum, [, count]) => sum + count, 0);
-      const holes = isMapped ? CHUNK_PAGES - npages : 0;
+      const holes = CHUNK_PAGES - npages;
       // Of its pages: a hole has both bits.
       const nused = engine.popcntRange(data, 0, CHUNK_PAGES) - holes;
       const nreleased = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - holes;
@@ -155,7 +155,7 @@ export function check(state: State): void {
         !(get(leaf + LEAF_PARTIAL) & bit) === !holes &&
           (isMapped
             ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
-            : !(nused || nreleased)),
+            : !(nused || nreleased || holes)),
         `the bits of chunk ${chunk} are not what it says of them`,
       );
       if (!isMapped) return;
@@ -176,7 +176,7 @@ export function check(state: State): void {
   });
 
   // The live records, and the pages that they own.
-  const owned: Array<{ ref: number; first: number; end: number }> = [];
+  const owned: Array<[first: number, end: number, ref: number]> = [];
   /** Numbers of the blocks of page caches that an index must have, by ref. */
   const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
@@ -205,7 +205,7 @@ export function check(state: State): void {
       }
       for (const [from, count] of runs) {
         const first = base + from;
-        owned.push({ ref, first, end: first + count });
+        owned.push([first, first + count, ref]);
         eachPart(state, first, first + count, (data, i, n) => {
           const areUsed = data && engine.popcntRange(data, i, n) === n;
           must(areUsed && !engine.popcntRange(data + DATA_SCAVENGED, i, n), "one of its pages is free");
@@ -216,10 +216,10 @@ export function check(state: State): void {
   records(HEADER_HOLDS, false);
   records(HEADER_RECORDS, true);
   let free = 0;
-  for (const run of owned.sort((a, b) => a.first - b.first)) {
-    piece = run.ref;
-    must(run.first >= free, "one of its pages is another record's too");
-    free = run.end;
+  for (const [first, end, ref] of owned.sort((a, b) => a[0] - b[0])) {
+    piece = ref;
+    must(first >= free, "one of its pages is another record's too");
+    free = end;
   }
 
   for (let ref = get(HEADER_DEAD_RECORDS); ref; ref = get(ref + RECORD_NEXT)) {

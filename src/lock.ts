@@ -77,7 +77,8 @@ export class LocalLock implements Lock {
     if (!at) throw disposed();
     const { i32 } = this.#memory;
     const word = (at + HEADER_LOCK) >>> 2;
-    if (i32[word]) throw new PageAllocError("ERR_LOCKED", "another call is in the heap; let it return first");
+    if (i32[word])
+      throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
     i32[word] = LOCK_HELD;
     if (i32[word + (JOURNAL_OP - HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }

@@ -82,8 +82,7 @@ export function mend(state: State): void {
 
 /** The error for a heap that could not be made whole. */
 export function broken(cause?: unknown): PageAllocError {
-  const message =
-    "a call was broken off and the heap could not be made whole; go on with a snapshot from before";
+  const message = "a call was broken off and the heap cannot be made whole; restore a snapshot from before";
   return new PageAllocError("ERR_CORRUPT", message, { cause });
 }
 
@@ -97,18 +96,15 @@ function savedEnd(op: number): number {
 /** Puts alloc bits back that were being marked. */
 function unmark(state: State, op: number, first: number, end: number): void {
   const { engine } = state;
-  const { i32 } = engine.memory;
+  const { u64 } = engine.memory;
   eachPart(state, first, end, (data, index, npages) => {
     if (!data) throw broken();
     if (op & JOURNAL_CLAIM) engine.clearRange(data, index, npages);
     if (op & JOURNAL_UNCLAIM) engine.setRange(data, index, npages);
     if (!(op & (JOURNAL_REFILL | JOURNAL_FLUSH))) return;
-    const word = (data >>> 2) + (index >>> 5);
-    for (let half = 0; half < 2; half++) {
-      const pages = state.get(JOURNAL_CACHE + 4 * half);
-      if (op & JOURNAL_REFILL) i32[word + half] &= ~pages;
-      else i32[word + half] |= pages;
-    }
+    const word = (data + (index >>> 3)) >>> 3;
+    const pages = u64[(state.at + JOURNAL_CACHE) >>> 3];
+    u64[word] = op & JOURNAL_REFILL ? u64[word] & ~pages : u64[word] | pages;
   });
 }
 

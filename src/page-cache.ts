@@ -90,8 +90,7 @@ export class PageCache {
 
   /** Whether there is no page left. */
   get empty(): boolean {
-    const ref = this.#live();
-    return !ref || !(this.#core.get(ref + RECORD_CACHE) | this.#core.get(ref + RECORD_CACHE + 4));
+    return !this.cache;
   }
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
@@ -199,9 +198,9 @@ export class PageCache {
       : 0;
   }
 
-  /** A page of the block. */
-  #place(ref: number, at = 0): Place {
-    return { chunk: this.#core.get(ref + RECORD_CHUNK), index: this.#core.get(ref + RECORD_INDEX) + at };
+  /** The first page of the block. */
+  #place(ref: number): Place {
+    return { chunk: this.#core.get(ref + RECORD_CHUNK), index: this.#core.get(ref + RECORD_INDEX) };
   }
 
   /** A 64-bit word of the record. */

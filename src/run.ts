@@ -59,9 +59,7 @@ export function run(
   if (room.length < least) refuse("results.length", room.length, `${least} or more`, "number");
   const made = given.map((cache) => cache ?? new PageCache(heap, NEW));
   const refs = core.locked(() => {
-    let missing = 0;
-    for (const cache of made) if (!isLive(cache)) missing++;
-    core.makeRoomForRecords(missing);
+    core.makeRoomForRecords(made.filter((cache) => !isLive(cache)).length);
     for (let i = 0; i < made.length; i++) if (!given[i]) caches[i] = made[i];
     return made.map((cache) => refOf(cache, core));
   });
@@ -91,14 +89,11 @@ export function run(
 function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<PageCache | undefined> {
   core.at;
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
-  const given: Array<PageCache | undefined> = [];
-  const { length } = caches;
-  for (let i = 0; i < length; i++) {
+  return Array.from({ length: caches.length }, (_, i) => {
     const cache = caches[i];
     if (cache !== undefined) checkOwner(cache, core);
-    given.push(cache);
-  }
-  return given;
+    return cache;
+  });
 }
 
 /** Carries out one operation by public calls. */
@@ -127,14 +122,14 @@ function step(
     }
   } else if (code === OP_ALLOC_RANGE) {
     scavenged = heap.allocRange(where, npages);
-  } else if (code === OP_FREE) {
-    heap.free(where, npages);
-  } else if (code === OP_FREE_RESULT) {
-    integer("where", where, 0, i - 1);
-    value = results[where * RESULT_NUMBERS] + ops[at + 3];
-    heap.free(value, npages);
-  } else {
+  } else if (code === OP_SCAVENGE_RANGE) {
     value = heap.scavengeRange(where, npages);
+  } else {
+    if (code === OP_FREE_RESULT) {
+      integer("where", where, 0, i - 1);
+      value = results[where * RESULT_NUMBERS] + ops[at + 3];
+    }
+    heap.free(value, npages);
   }
   if (!results.length) {
     throw bytesLost("results", `; value ${value}, scavenged ${scavenged} have no place`);

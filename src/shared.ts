@@ -93,21 +93,22 @@ export class SharedMemories {
   /** The place that a handle shows. Throws TypeError when it is none. */
   find(handle: PageAllocHandle): SharedPlace {
     const { memory, at, bytes } = Object(handle) as PageAllocHandle;
-    if (
-      !isShared(memory) ||
-      !isInteger(at, MEMORY_PAGE, MEMORY_PAGES_MAX * MEMORY_PAGE - 1) ||
-      at % MEMORY_PAGE !== 0
-    ) {
-      refuse("handle", handle, "what heap.handle gives");
+    const isPlace =
+      isShared(memory) &&
+      isInteger(at, MEMORY_PAGE, MEMORY_PAGES_MAX * MEMORY_PAGE - 1) &&
+      at % MEMORY_PAGE === 0;
+    if (isPlace) {
+      const engine = this.#engine(memory);
+      engine.memory.refresh();
+      const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
+      if (word(HEADER_MAGIC) === MAGIC) {
+        const version = word(HEADER_VERSION);
+        if (version !== VERSION) throw new TypeError(ofVersion("handle", version));
+        if (word(HEADER_ROOM) === bytes)
+          return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
+      }
     }
-    const engine = this.#engine(memory);
-    engine.memory.refresh();
-    const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
-    const isHeap = word(HEADER_MAGIC) === MAGIC;
-    const version = word(HEADER_VERSION);
-    if (isHeap && version !== VERSION) throw new TypeError(ofVersion("handle", version));
-    if (!isHeap || word(HEADER_ROOM) !== bytes) refuse("handle", handle, "what heap.handle gives");
-    return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
+    return refuse("handle", handle, "what heap.handle gives");
   }
 
   #engine(memory: SharedMemory): Engine {
@@ -146,7 +147,7 @@ function isShared(memory: unknown): memory is SharedMemory {
 function mustBeIsolated(): void {
   if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return;
   const message =
-    "shared heaps need a cross-origin isolated page: serve it, and its workers' scripts, with " +
+    "shared heaps need a page that is served, as its workers' scripts are, with " +
     '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"';
   throw new PageAllocError("ERR_NOT_ISOLATED", message);
 }
