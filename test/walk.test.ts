@@ -37,8 +37,8 @@ function walking(heap: PageAlloc): Pass {
 /** Ends a pass. Returns the pages that it has released. */
 function finish(pass: Pass): number {
   for (;;) {
-    const { done, value } = pass.steps.next();
-    if (done) return value;
+    const released = pass.step();
+    if (released !== undefined) return released;
   }
 }
 
@@ -57,7 +57,7 @@ describe.each<[string, Palloc]>([
     const other = attachWatched(heap.handle)[CORE];
     let steps = 0;
     const after = () => {
-      if (!marksOver80() && !steps++) pass.steps.next();
+      if (!marksOver80() && !steps++) pass.step();
     };
     watch({ after }, () => other.locked(() => other.engine.pass(other.at, 80, core.getF64(HEADER_SCAV_END))));
     expect(steps).toBeGreaterThan(0);

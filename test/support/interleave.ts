@@ -338,8 +338,7 @@ export function scavenger(passes = Infinity, maxPages = PAGES, hook?: Hook): Rol
         pass = begun;
         return undefined;
       }
-      const { done, value } = pass.steps.next();
-      return done ? value : undefined;
+      return pass.step();
     };
     const step = () => {
       let released: number | undefined = 0;
