@@ -353,7 +353,8 @@ function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): v
   const shape = load<u32>(leaf, NODE_SHAPE);
   if (!(shape & bit)) {
     count(heap, 1, HEADER_CHUNKS);
-    memory.fill(data, npages == CHUNK_PAGES ? 0 : 0xff, BITMAP_BYTES);
+    // A chunk that is a hole has no bit set.
+    if (npages < <u32>CHUNK_PAGES) memory.fill(data, 0xff, BITMAP_BYTES);
     memory.fill(data + DATA_SCAVENGED, 0xff, BITMAP_BYTES);
     store<u32>(leaf, shape | bit, NODE_SHAPE);
   }

@@ -5,7 +5,6 @@ import {
   BITMAP_BYTES,
   CACHE_PAGES,
   CHUNK_PAGES,
-  DATA_BYTES,
   DATA_SCAVENGED,
   FANOUT,
   HEADER_CHUNKS,
@@ -419,15 +418,15 @@ function mapIn(
   index: number,
   npages: number,
 ): void {
-  const { i32 } = memory;
+  const { i32, u8 } = memory;
   const slot = chunk & (FANOUT - 1);
   const bit = 1 << slot;
   const data = dataOf(leaf, chunk);
-  const words = data >>> 2;
   if (!(i32[(leaf + NODE_SHAPE) >>> 2] & bit)) {
     count(memory, heap, 1, HEADER_CHUNKS);
-    i32.fill(npages === CHUNK_PAGES ? 0 : -1, words, words + BITMAP_BYTES / 4);
-    i32.fill(-1, words + DATA_SCAVENGED / 4, words + DATA_BYTES / 4);
+    // A chunk that is a hole has no bit set.
+    if (npages < CHUNK_PAGES) u8.fill(0xff, data, data + BITMAP_BYTES);
+    u8.fill(0xff, data + DATA_SCAVENGED, data + DATA_SCAVENGED + BITMAP_BYTES);
     i32[(leaf + NODE_SHAPE) >>> 2] |= bit;
   }
   if (npages === CHUNK_PAGES) {
