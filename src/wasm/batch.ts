@@ -70,15 +70,20 @@ export function batchesOf(
       const core = this.#core;
       const results = this.#results;
       const first = this.#resultsAt >>> 3;
-      const end = to * RESULT_NUMBERS;
+      const begin = from * RESULT_NUMBERS;
+      let copied = false;
       try {
-        return core.locked(() =>
+        const done = core.locked(() =>
           runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
         );
+        const end = done * RESULT_NUMBERS;
+        results.set(core.engine.memory.f64.subarray(first + begin, first + end), begin);
+        copied = true;
+        return done;
       } finally {
-        // Also where the module has trapped, as when the stack overflows: what was carried out before has its results.
+        // Where the module has trapped, or the stack has overflowed: what was carried out before has its results.
         const { f64 } = core.engine.memory;
-        for (let i = from * RESULT_NUMBERS; i < end; i += RESULT_NUMBERS) {
+        for (let i = begin; !copied && i < to * RESULT_NUMBERS; i += RESULT_NUMBERS) {
           const value = f64[first + i];
           if (Number.isNaN(value)) break;
           results[i] = value;
