@@ -1,7 +1,7 @@
 // PageBits: one bitmap of 512 pages as eight 64-bit words, and what is done to a range of its bits. A range is at least
 // one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
-import { CHUNK_PAGES } from "../src/layout";
+import { CHUNK_PAGES } from "../src/engine/layout";
 
 /** Bits of the first word of a range from page `i` on. */
 function headMask(i: u32): u64 {

@@ -21,7 +21,7 @@ import {
   RECORD_CHUNK,
   RECORD_INDEX,
   RECORD_SCAV,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./find";
 import { findFree, moveSearch } from "./heap";

@@ -1,6 +1,6 @@
 // Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
 
-import { BITMAP_BYTES, CHUNK_PAGES } from "../src/layout";
+import { BITMAP_BYTES, CHUNK_PAGES } from "../src/engine/layout";
 import { fillGroups, lowBits } from "./fill-aligned";
 
 /** Two words of each bitmap, or-ed: 0 = free and unscavenged. */

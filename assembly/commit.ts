@@ -49,7 +49,7 @@ import {
   RECORD_NPAGES,
   RECORD_SCAV,
   RECORD_SLOT,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt } from "./tree";

@@ -10,7 +10,7 @@ import {
   HEADER_SCAVENGES,
   HEADER_SEARCH_CHUNK,
   HEADER_SEARCH_INDEX,
-} from "../src/layout";
+} from "../src/engine/layout";
 
 /** Adds to a u32 of the header; what is negative takes away. */
 // @ts-ignore: decorator

@@ -1,6 +1,6 @@
 // Finding room within a chunk: the first run of npages free pages, and the first free page seen on the way.
 
-import { CHUNK_PAGES } from "../src/layout";
+import { CHUNK_PAGES } from "../src/engine/layout";
 
 /** What a packed result holds where there is nothing. */
 const NONE: u32 = 0xffff;

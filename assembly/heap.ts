@@ -40,7 +40,7 @@ import {
   RANGE_NOT_MAPPED,
   RANGE_OWNED,
   SUM_FREE,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { clearRange, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange } from "./commit";

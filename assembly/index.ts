@@ -1,4 +1,4 @@
-// What the WebAssembly engine exports. `src/engine.ts` describes each call; the TypeScript twin has the same.
+// What the WebAssembly engine exports. `src/engine/contract.ts` describes each call; the TypeScript twin has the same.
 
 export { clearRange, popcntRange, setRange } from "./bits";
 export { adopt, cacheAlloc, flush, refill } from "./cache";

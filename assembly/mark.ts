@@ -1,6 +1,6 @@
 // Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
 
-import { CHUNK_PAGES, FANOUT } from "../src/layout";
+import { CHUNK_PAGES, FANOUT } from "../src/engine/layout";
 import { clearRange, setRange } from "./bits";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary } from "./tree";
 

@@ -52,7 +52,7 @@ import {
   RECORD_PREV,
   RECORD_SCAV,
   UNMADE,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { commitRange, unplaceRecord } from "./commit";
 import { close, saveFields, write } from "./journal";
 import { markRange } from "./mark";

@@ -22,7 +22,7 @@ import {
   JOURNAL_SCAV_END,
   JOURNAL_SEARCH,
   JOURNAL_UNCLAIM,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit";
 import { close } from "./journal";
 import { commitReturn, linkRecord, unlinkRecord } from "./record";

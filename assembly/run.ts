@@ -24,7 +24,7 @@ import {
   RECORD_CHUNK,
   RECORD_INDEX,
   RESULT_NUMBERS,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { cacheAlloc, refill } from "./cache";
 import { alloc, allocRange, free, scavengeRange } from "./heap";
 

@@ -12,7 +12,7 @@ import {
   SUM_BITS,
   SUM_FREE,
   SUM_MASK,
-} from "../src/layout";
+} from "../src/engine/layout";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: u32, max: u32, end: u32): u32 {

@@ -26,7 +26,7 @@ import {
   NODE_PARENT,
   NODE_SHAPE,
   NODE_START,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";

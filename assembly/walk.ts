@@ -16,7 +16,7 @@ import {
   NODE_CHILDREN,
   NODE_FIRST,
   NODE_PARENT,
-} from "../src/layout";
+} from "../src/engine/layout";
 import { levelOf, slotOf } from "./tree";
 
 /** Says that `chunk`, one of the leaf's, may have a candidate. */

@@ -7,7 +7,13 @@ import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import { root, upToDate, writeWhole } from "./files.mjs";
 
-const INPUTS = ["assembly", "src/layout.ts", "asconfig.json", "scripts/build-wasm.mjs", "scripts/files.mjs"];
+const INPUTS = [
+  "assembly",
+  "src/engine/layout.ts",
+  "asconfig.json",
+  "scripts/build-wasm.mjs",
+  "scripts/files.mjs",
+];
 const STAMP = "build/palloc.wasm.js";
 
 const DECLARATION = `/** The bytes of palloc.wasm, each a character whose code is the byte exclusive-or 52. */

@@ -1,13 +1,20 @@
 // palloc: the page allocator and scavenger on WebAssembly, whose bytes are inlined.
 
-import { powerOfTwo, word } from "./args.ts";
-import { once } from "./instance.ts";
-import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
-import { PallocData as BasePallocData } from "./palloc-data.ts";
-import { SharedMemories } from "./shared.ts";
-import { checkModule, compile, compileAsync, compileShared, createWasm, wasmOn } from "./wasm/engine.ts";
+import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
+import { PallocData as BasePallocData } from "./api/palloc-data.ts";
+import { powerOfTwo, word } from "./base/arguments.ts";
+import {
+  checkModule,
+  compile,
+  compileAsync,
+  compileShared,
+  createWasm,
+  wasmOn,
+} from "./engine/wasm/engine.ts";
+import { once } from "./store/instance.ts";
+import { SharedMemories } from "./store/shared-memories.ts";
 
-export * from "./api.ts";
+export * from "./api/exports.ts";
 
 let prepared: WebAssembly.Module | undefined;
 let preparedShared: WebAssembly.Module | undefined;

@@ -1,7 +1,7 @@
 // `palloc/trace`: reads page traces of Go programs and replays them on a heap of either engine.
 
-export { PageAllocError } from "./errors.ts";
-export type { PageTrace } from "./trace/format.ts";
-export { type ReadPageTraceOptions, readPageTrace } from "./trace/read.ts";
-export { type ReplayOptions, type ReplayReport, replay } from "./trace/replay.ts";
-export type { TraceSource } from "./trace/source.ts";
+export { PageAllocError } from "./base/errors.ts";
+export type { PageTrace } from "./trace/events.ts";
+export { type ReadPageTraceOptions, readPageTrace } from "./trace/formats/go-page-trace/read.ts";
+export type { TraceSource } from "./trace/formats/source.ts";
+export { type ReplayOptions, type ReplayReport, replay } from "./trace/replay/replay.ts";

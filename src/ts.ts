@@ -1,14 +1,14 @@
 // palloc/ts: the same package on the pure-TypeScript twin, for where WebAssembly or `wasm-unsafe-eval` is not.
 
-import { powerOfTwo, word } from "./args.ts";
-import { once } from "./instance.ts";
-import { PageAlloc as BasePageAlloc } from "./page-alloc.ts";
-import { PallocData as BasePallocData } from "./palloc-data.ts";
-import { SharedMemories } from "./shared.ts";
-import { createTwin, twinOn } from "./twin/engine.ts";
-import { fillAligned as fill } from "./twin/fill-aligned.ts";
+import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
+import { PallocData as BasePallocData } from "./api/palloc-data.ts";
+import { powerOfTwo, word } from "./base/arguments.ts";
+import { createTwin, twinOn } from "./engine/ts/engine.ts";
+import { fillAligned as fill } from "./engine/ts/fill-aligned.ts";
+import { once } from "./store/instance.ts";
+import { SharedMemories } from "./store/shared-memories.ts";
 
-export * from "./api.ts";
+export * from "./api/exports.ts";
 
 const instance = once(createTwin);
 const sharedMemories = new SharedMemories(twinOn);

@@ -3,8 +3,8 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { HEADER_USED, JOURNAL_OP, LEAF_BYTES, NODE_CHILDREN } from "../src/layout.ts";
-import { CORE } from "../src/page-alloc.ts";
+import { CORE } from "../src/api/page-alloc.ts";
+import { HEADER_USED, JOURNAL_OP, LEAF_BYTES, NODE_CHILDREN } from "../src/engine/layout.ts";
 import { CHUNK, grownHeap, PAGE } from "./support/heaps.ts";
 import type { Palloc } from "./support/subject.ts";
 

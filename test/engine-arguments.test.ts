@@ -3,7 +3,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Engine } from "../src/engine.ts";
+import type { Engine } from "../src/engine/contract.ts";
 import { Lockstep } from "./support/lockstep.ts";
 import { PAGES } from "./support/naive.ts";
 import type { Palloc } from "./support/subject.ts";

@@ -3,8 +3,8 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import * as layout from "../src/layout.ts";
-import { checksum, seal } from "../src/snapshot.ts";
+import * as layout from "../src/engine/layout.ts";
+import { checksum, seal } from "../src/store/snapshot.ts";
 import { PAGE } from "./support/heaps.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";
 

@@ -3,8 +3,8 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { KIND_CACHE } from "../src/layout.ts";
-import { CORE } from "../src/page-alloc.ts";
+import { CORE } from "../src/api/page-alloc.ts";
+import { KIND_CACHE } from "../src/engine/layout.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
 import type { PageAlloc, Palloc, PallocData } from "./support/subject.ts";
 

@@ -3,7 +3,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CORE } from "../src/page-alloc.ts";
+import { CORE } from "../src/api/page-alloc.ts";
 import { CHUNK, grownHeap } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";

@@ -4,9 +4,9 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { JOURNAL_OP, LEAF_BYTES, NODE_BYTES, RECORD_BYTES } from "../src/layout.ts";
-import { MEMORY_PAGE } from "../src/memory.ts";
-import { CORE } from "../src/page-alloc.ts";
+import { CORE } from "../src/api/page-alloc.ts";
+import { JOURNAL_OP, LEAF_BYTES, NODE_BYTES, RECORD_BYTES } from "../src/engine/layout.ts";
+import { MEMORY_PAGE } from "../src/engine/memory.ts";
 import {
   type Call,
   grow,

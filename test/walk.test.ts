@@ -3,9 +3,9 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { HEADER_ROOT, HEADER_SCAV_END, NODE_CANDIDATES, NODE_CHILDREN } from "../src/layout.ts";
-import { CORE } from "../src/page-alloc.ts";
-import { beginPass, type Pass } from "../src/scavenger.ts";
+import { CORE } from "../src/api/page-alloc.ts";
+import { HEADER_ROOT, HEADER_SCAV_END, NODE_CANDIDATES, NODE_CHILDREN } from "../src/engine/layout.ts";
+import { beginPass, type Pass } from "../src/heap/scavenger.ts";
 import { CHUNK, PAGE } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";

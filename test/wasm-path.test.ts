@@ -2,7 +2,7 @@
 // there is none.
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { wasmBytes, withSharedMemory } from "../src/wasm/bytes.ts";
+import { wasmBytes, withSharedMemory } from "../src/engine/wasm/bytes.ts";
 import type { Palloc } from "./support/subject.ts";
 
 const unavailable = expect.objectContaining({

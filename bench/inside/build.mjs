@@ -6,7 +6,14 @@ import { build } from "esbuild";
 import { root, upToDate, writeWhole } from "../../scripts/files.mjs";
 
 const OUT = "build/bench";
-const INPUTS = ["bench/inside", "assembly", "src/twin", "src/layout.ts", "src/memory.ts", "asconfig.json"];
+const INPUTS = [
+  "bench/inside",
+  "assembly",
+  "src/engine/ts",
+  "src/engine/layout.ts",
+  "src/engine/memory.ts",
+  "asconfig.json",
+];
 
 /** Compiles the loops with the options of the engine itself. */
 async function buildLoops() {

@@ -1,13 +1,13 @@
 // Loops over the kernels of the twin, as assembly/loops.ts has them for the WebAssembly engine: without the checks of
 // the public calls.
 
-import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../src/layout.ts";
-import { Memory } from "../../src/memory.ts";
-import * as bits from "../../src/twin/bits.ts";
-import * as candidate from "../../src/twin/candidate.ts";
-import * as fill from "../../src/twin/fill-aligned.ts";
-import * as room from "../../src/twin/find.ts";
-import * as summary from "../../src/twin/summary.ts";
+import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../src/engine/layout.ts";
+import { Memory } from "../../src/engine/memory.ts";
+import * as bits from "../../src/engine/ts/bits.ts";
+import * as candidate from "../../src/engine/ts/candidate.ts";
+import * as fill from "../../src/engine/ts/fill-aligned.ts";
+import * as room from "../../src/engine/ts/find.ts";
+import * as summary from "../../src/engine/ts/summary.ts";
 
 /** Memory of `nbytes` that stays as large as it is. */
 export const fixedMemory = (nbytes: number) => new Memory({ buffer: new ArrayBuffer(nbytes), grow() {} });

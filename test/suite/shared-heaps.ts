@@ -9,7 +9,7 @@ import {
   LEAF_DATA,
   MAX_OWNERS,
   VERSION,
-} from "../../src/layout.ts";
+} from "../../src/engine/layout.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";

@@ -1,6 +1,6 @@
 // Snapshots: the whole state as bytes, and back.
 import { describe, expect, it } from "vitest";
-import { HEADER_BYTES, HEADER_VERSION, VERSION } from "../../src/layout.ts";
+import { HEADER_BYTES, HEADER_VERSION, VERSION } from "../../src/engine/layout.ts";
 import { bitsOf, CHUNK, grownHeap, PAGE, touchedHeap } from "../support/heaps.ts";
 import { refused } from "../support/refusals.ts";
 import { same, sameBytes } from "../support/same.ts";

@@ -1,14 +1,14 @@
 // Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or from
 // another thread.
 import * as ts from "palloc/ts";
+import { CORE } from "../../src/api/page-alloc.ts";
 import {
   HEADER_ALLOCS,
   HEADER_FREES,
   HEADER_SCAV_STRICT,
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
-} from "../../src/layout.ts";
-import { CORE } from "../../src/page-alloc.ts";
+} from "../../src/engine/layout.ts";
 import { CHUNK, PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";
 import type { PageAlloc, PageCache } from "./subject.ts";

@@ -7,7 +7,7 @@ import * as candidate from "../../../assembly/candidate";
 import * as fill from "../../../assembly/fill-aligned";
 import * as room from "../../../assembly/find";
 import * as summary from "../../../assembly/summary";
-import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../../src/layout";
+import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../../src/engine/layout";
 
 /** A call from JavaScript that does nothing: the crossing itself. */
 export function crossing(x: u32): u32 {

@@ -6,7 +6,7 @@ import {
   LOCK_HELD,
   LOCK_OWNER_SHIFT,
   LOCK_WAITED,
-} from "../../../src/layout.ts";
+} from "../../../src/engine/layout.ts";
 import type { PageAlloc } from "../subject.ts";
 
 /** A shared heap's lock. */

@@ -1,0 +1,246 @@
+// Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
+
+import { readOptions, refuse, word } from "../base/arguments.ts";
+import { PageAllocError } from "../base/errors.ts";
+import {
+  CACHE_PAGES,
+  CHUNK_PAGES,
+  HOLD_PASSED,
+  KIND_CACHE,
+  KIND_REUSING,
+  RECORD_CACHE,
+  RECORD_CHUNK,
+  RECORD_INDEX,
+  RECORD_KIND,
+  RECORD_NPAGES,
+  RECORD_OWNER,
+  RECORD_SCAV,
+} from "../engine/layout.ts";
+import type { Place } from "../engine/pages.ts";
+import type { Core } from "../heap/core.ts";
+import { Reuse } from "../heap/hooks.ts";
+import { runsOf } from "../heap/ranges.ts";
+import { CORE, type PageAlloc } from "./page-alloc.ts";
+
+/** Instead of a state: a cache that owns nothing yet. For this package alone. */
+export const NEW = Symbol("new");
+
+/** Throws TypeError unless a cache is of this heap. */
+export let checkOwner: (cache: PageCache, core: Core) => void;
+/** Whether a cache has a record. */
+export let isLive: (cache: PageCache) => boolean;
+/** Ref of a cache's record, made when it has none. The lock is held. */
+export let refOf: (cache: PageCache, core: Core) => number;
+
+/**
+ * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`. A
+ * cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes it.
+ */
+export class PageCache {
+  readonly #core: Core;
+  /** Ref of the cache's record; 0 once it owns nothing any more. */
+  #ref: number;
+  #lastAllocScavenged = 0;
+
+  static {
+    checkOwner = (cache, core) => {
+      if (!(cache instanceof PageCache && #core in cache && cache.#core === core)) {
+        refuse("a page cache", cache, "one of this heap");
+      }
+    };
+    isLive = (cache) => cache.#live() > 0;
+    refOf = (cache, core) => {
+      cache.#ref = cache.#live() || core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
+      return cache.#ref;
+    };
+  }
+
+  /**
+   * Takes over pages that are in use already. `heap.allocToCache()` is how to get free ones.
+   * @param state.base address of the block, in bytes: a multiple of 64 pages
+   * @param state.cache 1 = owned by this cache; the heap must have these pages in use. Bit 0 is the page at base
+   * @param state.scav 1 = scavenged; counts for owned pages only
+   * Throws TypeError, RangeError, or PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
+   */
+  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint });
+  /** @internal */
+  constructor(heap: PageAlloc, state: typeof NEW);
+  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint } | typeof NEW) {
+    const core = (heap as PageAlloc | undefined)?.[CORE];
+    if (!core) refuse("heap", heap, "a PageAlloc");
+    this.#core = core;
+    this.#ref = state === NEW ? 0 : adopt(core, state);
+  }
+
+  /** Address of the block, in bytes; -1 when the cache has none. */
+  get base(): number {
+    const ref = this.#live();
+    return ref && this.#core.get(ref + RECORD_NPAGES) ? this.#core.address(this.#place(ref)) : -1;
+  }
+
+  /** 1 = free, owned by this cache. Bit 0 is the page at base. */
+  get cache(): bigint {
+    return this.#word(RECORD_CACHE);
+  }
+
+  /** 1 = scavenged. */
+  get scav(): bigint {
+    return this.#word(RECORD_SCAV);
+  }
+
+  /** Whether there is no page left. */
+  get empty(): boolean {
+    return !this.cache;
+  }
+
+  /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
+  get lastAllocScavenged(): number {
+    this.#live();
+    return this.#lastAllocScavenged;
+  }
+
+  /**
+   * First fit among the cache's own pages: the base address of npages (1 or more) pages in bytes, or -1 when the cache
+   * has no such run. Takes no lock, unless there is a `sys.used` to run. Throws TypeError or RangeError, or what
+   * `sys.used` throws.
+   */
+  alloc(npages: number): number {
+    const core = this.#core;
+    core.count(npages);
+    const ref = this.#live();
+    if (core.sys.used) return this.#allocUsed(npages);
+    const { at, engine } = core;
+    const { i32 } = engine.memory;
+    const record = (at + ref) >>> 2;
+    const first = i32[record + RECORD_CHUNK / 4] * CHUNK_PAGES + i32[record + RECORD_INDEX / 4];
+    const hit = ref && npages <= CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
+    // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
+    this.#lastAllocScavenged = 0;
+    if (hit < 0) return -1;
+    this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
+    return (first + (hit & 0xffff)) * core.pageSize;
+  }
+
+  /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */
+  #allocUsed(npages: number): number {
+    const core = this.#core;
+    const reuse = new Reuse(core);
+    let scavenged = 0;
+    let base = -1;
+    try {
+      core.locked(() => {
+        const ref = this.#live();
+        // First: a call that throws for want of room must not have taken pages.
+        core.makeRoomForRecords();
+        const block = this.#place(ref);
+        const address = core.address(block);
+        const { scav } = this;
+        const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
+        if (hit < 0) return;
+        scavenged = hit >>> 16;
+        base = address + (hit & 0xffff) * core.pageSize;
+        if (!scavenged) return;
+        const place = { chunk: block.chunk, index: block.index + (hit & 0xffff) };
+        reuse.work = this.#puttingBack(reuse, place, npages, scav);
+        reuse.ref = core.newRecord(KIND_REUSING, place, npages);
+      });
+      if (reuse.ref) reuse.run(base, npages * core.pageSize);
+    } finally {
+      // Nobody gets the pages, and they are not held for ever: the next call gives them back.
+      if (reuse.ref) {
+        reuse.next = core.lock.rest;
+        core.lock.rest = reuse;
+      }
+    }
+    this.#lastAllocScavenged = scavenged * core.pageSize;
+    return base;
+  }
+
+  /**
+   * Gives back what is left, and its scavenged bits with it; the cache is empty then, for good. Throws PageAllocError
+   * ERR_NOT_ALLOCATED when somebody has freed a page that this cache owns.
+   */
+  flush(): void {
+    const core = this.#core;
+    core.locked(() => {
+      const ref = this.#live();
+      if (!ref) return;
+      if (core.engine.flush(core.at, ref)) {
+        throw new PageAllocError("ERR_NOT_ALLOCATED", `a page of the cache at ${this.base} is free already`);
+      }
+      this.#ref = 0;
+    });
+  }
+
+  /**
+   * Takes the free pages of the next block, as `heap.allocToCache()` does, if the cache is empty. Returns whether it has
+   * any now. Throws PageAllocError ERR_METADATA_FULL.
+   */
+  refill(): boolean {
+    const core = this.#core;
+    if (!this.empty) return true;
+    return core.locked(() => {
+      const live = this.#live();
+      core.makeRoomForBlock(live > 0);
+      const ref = core.engine.refill(core.at, live, core.owner);
+      this.#ref = live || ref;
+      return ref > 0;
+    });
+  }
+
+  /** Ref of the record, while it is there: not any more when somebody has recovered this cache's heap object. */
+  #live(): number {
+    const core = this.#core;
+    core.at;
+    const ref = this.#ref;
+    return core.get(ref + RECORD_KIND) === KIND_CACHE && core.get(ref + RECORD_OWNER) === core.owner
+      ? ref
+      : 0;
+  }
+
+  /** The first page of the block. */
+  #place(ref: number): Place {
+    return { chunk: this.#core.get(ref + RECORD_CHUNK), index: this.#core.get(ref + RECORD_INDEX) };
+  }
+
+  /** A 64-bit word of the record. */
+  #word(field: number): bigint {
+    const ref = this.#live();
+    return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
+  }
+
+  /**
+   * Gives the call, with the lock held, that undoes an allocation: the pages are the cache's again, or the heap's when the
+   * cache has left their block meanwhile.
+   */
+  #puttingBack(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
+    const core = this.#core;
+    const first = place.index % CACHE_PAGES;
+    const base = core.address({ chunk: place.chunk, index: place.index - first });
+    const isScavenged = (i: number) => ((scav >> BigInt(first + i)) & 1n) > 0n;
+    const giveBack = reuse.givingBack(place, HOLD_PASSED, runsOf(isScavenged, npages));
+    const run = (2n ** BigInt(npages) - 1n) << BigInt(first);
+    return () => {
+      if (this.base !== base) giveBack();
+      else if (core.holdsStill(reuse.ref))
+        core.engine.returnHold(core.at, reuse.ref, this.#ref, run, scav & run);
+    };
+  }
+}
+
+/** Makes the record of a cache that takes over pages in use, and returns its ref. */
+function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint }): number {
+  const given = readOptions("state", state, ["base", "cache", "scav"]);
+  const cache = word("state.cache", given.cache);
+  const scav = word("state.scav", given.scav);
+  const place = core.range(given.base as number, 1, "state.base", CACHE_PAGES);
+  return core.locked(() => {
+    const { chunk, index } = place;
+    if (!core.dataOf(chunk)) core.mustBe(true, place, 1);
+    for (let i = 0; i < CACHE_PAGES; i++) {
+      if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
+    }
+    core.makeRoomForBlock(false);
+    return core.engine.adopt(core.at, core.owner, chunk, index, cache, scav);
+  });
+}

@@ -1,0 +1,101 @@
+// The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over a buffer.
+
+import type { SharedMemory } from "../../store/shared-memories.ts";
+import type { Engine, Kernels } from "../contract.ts";
+import { type Backing, MEMORY_PAGE, Memory } from "../memory.ts";
+import { clearRange, popcntRange, setRange } from "./bits.ts";
+import { adopt, cacheAlloc, flush, refill } from "./cache.ts";
+import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
+import { fillAligned } from "./fill-aligned.ts";
+import { find } from "./find.ts";
+import {
+  alloc,
+  allocRange,
+  findFreePage,
+  free,
+  inspect,
+  look,
+  map,
+  mappedPage,
+  pass,
+  release,
+  rescavenge,
+  reset,
+  scavengeRange,
+  scavengeTop,
+} from "./heap.ts";
+import { dropRecord, endHold, hold, newRecord, returnHold } from "./record.ts";
+import { redo } from "./redo.ts";
+import { summarize } from "./summary.ts";
+import { mappedLeafOf } from "./tree.ts";
+import { walk } from "./walk.ts";
+
+/** The calls of the engine, each with the memory that it works on before its own arguments. */
+const calls = {
+  setRange,
+  clearRange,
+  popcntRange,
+  find,
+  summarize,
+  hasScavengeCandidate,
+  findScavengeCandidate,
+  alloc,
+  findFreePage,
+  allocRange,
+  free,
+  inspect,
+  map,
+  mappedPage,
+  mappedLeafOf,
+  scavengeTop,
+  look,
+  pass,
+  release,
+  scavengeRange,
+  rescavenge,
+  reset,
+  walk,
+  newRecord,
+  dropRecord,
+  hold,
+  endHold,
+  returnHold,
+  cacheAlloc,
+  flush,
+  refill,
+  adopt,
+  redo,
+};
+
+/** Makes an engine with memory of its own, `pages` of 64 KiB at first. */
+export function createTwin(pages: number): Engine {
+  const memory = new Memory({
+    buffer: new ArrayBuffer(pages * MEMORY_PAGE),
+    grow(more) {
+      const larger = new ArrayBuffer(memory.size + more * MEMORY_PAGE);
+      new Uint8Array(larger).set(memory.u8);
+      this.buffer = larger;
+    },
+  } as { buffer: ArrayBuffer; grow(pages: number): void });
+  return twinOver(memory);
+}
+
+/** Makes an engine on shared memory. */
+export function twinOn(memory: SharedMemory): Engine {
+  return twinOver(new Memory("buffer" in memory ? memory : growing(memory)));
+}
+
+/** A SharedArrayBuffer as what linear memory is made of. */
+function growing(buffer: SharedArrayBuffer): Backing {
+  return { buffer, grow: (pages) => buffer.grow(buffer.byteLength + pages * MEMORY_PAGE) };
+}
+
+/** Makes an engine of any memory. */
+export function twinOver(memory: Memory): Engine {
+  const bound: Record<string, unknown> = {};
+  for (const [name, call] of Object.entries<(memory: Memory, ...args: never[]) => unknown>(calls)) {
+    bound[name] = call.bind(null, memory);
+  }
+  // A copy has a fixed shape, through which calls can be inlined; an object that was filled in a loop has none.
+  return { ...(bound as unknown as Kernels), fillAligned, name: "ts", memory };
+}

@@ -1,0 +1,100 @@
+// A batch of operations in linear memory, so that WebAssembly carries out many in one call: a call costs 4 to 10 ns, an
+// operation of a batch a few more bytes to copy.
+
+import type { Core } from "../../heap/core.ts";
+import type { Region, Regions } from "../../store/regions.ts";
+import type { Batch } from "../contract.ts";
+import { OP_NUMBERS, RESULT_NUMBERS } from "../layout.ts";
+
+/** What the module's `run` does: operations [from, to) at those addresses. */
+export type Run = (
+  heap: number,
+  ops: number,
+  results: number,
+  from: number,
+  to: number,
+  caches: number,
+  ncaches: number,
+) => number;
+
+/** Makes the class of an engine's batches. They share memory, since one is over before the next begins. */
+export function batchesOf(
+  runAt: Run,
+): new (
+  core: Core,
+  ops: Float64Array,
+  results: Float64Array,
+  refs: number[],
+) => Batch {
+  let shared: Region | undefined;
+
+  /** Memory of at least that many bytes. */
+  function scratch(regions: Regions, bytes: number): number {
+    if (shared && shared.bytes < bytes) {
+      regions.free(shared);
+      shared = undefined;
+    }
+    shared ??= regions.alloc(bytes);
+    return shared.at;
+  }
+
+  return class WasmBatch implements Batch {
+    readonly #core: Core;
+    readonly #results: Float64Array;
+    readonly #refs: number[];
+    readonly #at: number;
+    readonly #opsAt: number;
+    readonly #resultsAt: number;
+
+    constructor(core: Core, ops: Float64Array, results: Float64Array, refs: number[]) {
+      const opsOffset = 8 * refs.length;
+      const resultsOffset = opsOffset + ops.byteLength;
+      const { memory } = core.engine;
+      this.#core = core;
+      this.#results = results;
+      this.#refs = refs;
+      this.#at = scratch(
+        core.regions as Regions,
+        resultsOffset + (ops.length / OP_NUMBERS) * RESULT_NUMBERS * 8,
+      );
+      this.#opsAt = this.#at + opsOffset;
+      this.#resultsAt = this.#at + resultsOffset;
+      memory.i32.set(refs, this.#at >>> 2);
+      memory.f64.set(ops, this.#opsAt >>> 3);
+      // What is still so has not been carried out.
+      const first = this.#resultsAt >>> 3;
+      memory.f64.fill(Number.NaN, first, first + (ops.length / OP_NUMBERS) * RESULT_NUMBERS);
+    }
+
+    run(from: number, to: number): number {
+      const core = this.#core;
+      const results = this.#results;
+      const first = this.#resultsAt >>> 3;
+      const begin = from * RESULT_NUMBERS;
+      let copied = false;
+      try {
+        const done = core.locked(() =>
+          runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
+        );
+        const end = done * RESULT_NUMBERS;
+        results.set(core.engine.memory.f64.subarray(first + begin, first + end), begin);
+        copied = true;
+        return done;
+      } finally {
+        // Where the module has trapped, or the stack has overflowed: what was carried out before has its results.
+        const { f64 } = core.engine.memory;
+        for (let i = begin; !copied && i < to * RESULT_NUMBERS; i += RESULT_NUMBERS) {
+          const value = f64[first + i];
+          if (Number.isNaN(value)) break;
+          results[i] = value;
+          results[i + 1] = f64[first + i + 1];
+        }
+      }
+    }
+
+    note(i: number): void {
+      const result = this.#results.subarray(i * RESULT_NUMBERS, (i + 1) * RESULT_NUMBERS);
+      this.#core.engine.memory.f64.set(result, (this.#resultsAt >>> 3) + i * RESULT_NUMBERS);
+    }
+  };
+}

@@ -1,0 +1,84 @@
+// The engine in WebAssembly: an instance of palloc.wasm over memory of its own, or over shared memory.
+
+import { refuse } from "../../base/arguments.ts";
+import { PageAllocError } from "../../base/errors.ts";
+import type { SharedMemory } from "../../store/shared-memories.ts";
+import type { Engine, Kernels } from "../contract.ts";
+import { Memory } from "../memory.ts";
+import { batchesOf, type Run } from "./batch.ts";
+import { wasmBytes, withSharedMemory } from "./bytes.ts";
+
+/** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
+export function compile(): WebAssembly.Module {
+  return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
+}
+
+/** The same for the module that works on shared memory. */
+export function compileShared(): WebAssembly.Module {
+  return orUnavailable(() => new WebAssembly.Module(withSharedMemory(wasmBytes())));
+}
+
+/** Compiles the inlined bytes without blocking. Rejects as `compile` throws. */
+export async function compileAsync(): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(wasmBytes());
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+/** Throws TypeError unless an argument is palloc.wasm, of either kind, compiled. It may come from another realm. */
+export function checkModule(module: WebAssembly.Module, name: string): void {
+  const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
+  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) return;
+  refuse(name, module, "palloc.wasm, compiled to a WebAssembly.Module, or undefined");
+}
+
+/**
+ * Makes an engine with memory of its own, `pages` of 64 KiB at first. Throws PageAllocError ERR_WASM_UNAVAILABLE where
+ * that is not possible.
+ */
+export function createWasm(module: WebAssembly.Module, pages: number): Engine {
+  return orUnavailable(() => wasmOver(module, new WebAssembly.Memory({ initial: pages }), batchesOf));
+}
+
+/**
+ * Makes an engine on shared memory. A batch has to be in its memory, where nobody has set a place aside for this thread's:
+ * so there are none. Throws TypeError for memory that is not WebAssembly's, PageAllocError ERR_WASM_UNAVAILABLE.
+ */
+export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine {
+  if (memory instanceof SharedArrayBuffer) {
+    throw new TypeError('handle is of a heap made without WebAssembly; import "palloc/ts" to attach to it');
+  }
+  return orUnavailable(() => wasmOver(module, memory));
+}
+
+/** Makes an engine of an instance of the module on that memory. */
+function wasmOver(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  batches?: typeof batchesOf,
+): Engine {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const { run, ...kernels } = exports as unknown as Kernels & { run: Run };
+  return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batches?.(run) };
+}
+
+/** Runs what needs WebAssembly, and says what to do where there is none. */
+function orUnavailable<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+/** The error for a runtime that has no WebAssembly, or none that may be used so. */
+function unavailable(cause: unknown): PageAllocError {
+  const why = typeof WebAssembly === "undefined" ? "this runtime has no WebAssembly" : String(cause);
+  const message =
+    `palloc cannot run its WebAssembly engine: ${why}. Import "palloc/ts" instead, which needs none; or, where bytes ` +
+    'must not be compiled, pass modules made from "palloc/palloc.wasm" and, for shared heaps, from ' +
+    '"palloc/palloc.shared.wasm" to init().';
+  return new PageAllocError("ERR_WASM_UNAVAILABLE", message, { cause });
+}

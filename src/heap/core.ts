@@ -1,0 +1,368 @@
+// What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than one
+// of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
+
+import { integer } from "../base/arguments.ts";
+import { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
+import type { Engine } from "../engine/contract.ts";
+import {
+  BLOCKS_BYTES,
+  CACHE_PAGES,
+  CHUNK_PAGES,
+  DATA_BYTES,
+  FANOUT,
+  HEADER_ADDR_BITS,
+  HEADER_DEAD_RECORDS,
+  HEADER_HOLDS,
+  HEADER_LOCK,
+  HEADER_OWNERS,
+  HEADER_PAGE_SHIFT,
+  HEADER_RECORDS,
+  HEADER_ROOM,
+  HEADER_SHARED,
+  HEADER_USED,
+  HOLD_PASSED,
+  JOURNAL_BROKEN,
+  JOURNAL_OP,
+  KIND_CACHE,
+  KIND_DEAD,
+  LEAF_DATA,
+  MAX_CHUNKS,
+  MAX_OWNERS,
+  RANGE_MISMATCH,
+  RANGE_NOT_MAPPED,
+  RANGE_OWNED,
+  RECORD_BYTES,
+  RECORD_CACHE,
+  RECORD_KIND,
+  RECORD_NEXT,
+  RECORD_OWNER,
+  RECORD_TAKEN,
+} from "../engine/layout.ts";
+import { type Place, placeOf } from "../engine/pages.ts";
+import { bytesOf, type Geometry, writeState } from "../store/header.ts";
+import { broken, mend } from "../store/mend.ts";
+import { memoryFull, type Region, type Regions } from "../store/regions.ts";
+import type { PageAllocHandle, SharedPlace } from "../store/shared-memories.ts";
+import { State } from "../store/state.ts";
+import { check } from "./check.ts";
+import { LocalLock, type Lock, SharedLock } from "./lock.ts";
+
+/**
+ * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. No
+ * promise that one returns is waited for. They are looked up in this object when they are to run, and it is their `this`;
+ * it may be an instance of a class, and have other properties, but no function with nearly the name of a hook.
+ */
+export interface Sys {
+  /**
+   * The pages' contents are not needed any more: release them. Until it returns the pages are held as in use. Return
+   * false to decline: they stay unscavenged, and are passed over until the next reset. A hook that throws declines, and
+   * the exception reaches the caller of `scavenge`.
+   * @param base address of the first page, in bytes
+   * @param nbytes length of the run, in bytes
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most hooks return nothing, and need not say so
+  unused?(base: number, nbytes: number): boolean | void;
+  /**
+   * The pages, some of which were released, are about to be used again. If it throws, they are free again, scavenged as
+   * they were, and the exception reaches the caller of `alloc`.
+   * @param base address of the first page, in bytes
+   * @param nbytes length of the run, in bytes
+   */
+  used?(base: number, nbytes: number): void;
+}
+
+/** An engine at work: with the regions of its memory. */
+export interface Instance {
+  readonly engine: Engine;
+  readonly regions: Regions;
+}
+
+/** Where a heap is: in a region of an engine's own memory, or in memory that is shared. */
+interface Home {
+  readonly engine: Engine;
+  readonly region: Region;
+  readonly regions?: Regions;
+  readonly handle?: PageAllocHandle;
+}
+
+/** The inside of a heap. */
+export class Core extends State {
+  readonly regions: Regions | undefined;
+  readonly lock: Lock;
+  readonly sys: Sys;
+  readonly pageSize: number;
+  readonly chunkBytes: number;
+  /** Addresses are below this. */
+  readonly limit: number;
+  /** Pages that there are addresses for. */
+  readonly #pages: number;
+  /** This object's number among all that are or were attached to the heap. */
+  readonly owner: number;
+  /** What another thread can attach with, if the heap is shared. */
+  readonly handle: PageAllocHandle | undefined;
+
+  /**
+   * Throws PageAllocError ERR_METADATA_FULL when a shared heap has no number left for its owner.
+   * @param lockTimeoutMs for a shared heap: how long calls wait for the lock
+   */
+  constructor({ engine, region, regions, handle }: Home, sys: Sys, lockTimeoutMs: number) {
+    super(engine, region);
+    this.regions = regions;
+    this.handle = handle;
+    this.sys = sys;
+    this.owner = handle ? nextOwner(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2) : 1;
+    this.lock = handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
+    this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
+    this.chunkBytes = this.pageSize * CHUNK_PAGES;
+    this.limit = 2 ** this.get(HEADER_ADDR_BITS);
+    this.#pages = this.limit / this.pageSize;
+  }
+
+  /** Runs `work` with the lock held. */
+  locked<T>(work: (core: Core) => T): T {
+    this.lock.acquire();
+    try {
+      return work(this);
+    } finally {
+      // What was done stands: the call must return, also when there is no stack left for another.
+      try {
+        this.lock.release();
+      } catch {
+        this.engine.memory.i32[(this.region.at + HEADER_LOCK) >>> 2] = 0;
+      }
+    }
+  }
+
+  /**
+   * Mends what a call has left that was broken off, and does what the lock has to be held for yet. The lock is held; a call
+   * that throws has given it back.
+   */
+  catchUp(): void {
+    const { lock } = this;
+    try {
+      if (this.get(JOURNAL_OP)) this.#mend();
+      for (; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
+    } catch (error) {
+      Atomics.store(this.engine.memory.i32, (this.region.at + HEADER_LOCK) >>> 2, 0);
+      throw error;
+    }
+  }
+
+  /** Mends the heap. If the result is not whole, the heap says so from then on. */
+  #mend(): void {
+    mend(this);
+    try {
+      check(this);
+    } catch (cause) {
+      if (!(cause instanceof PageAllocError)) throw cause;
+      this.set(JOURNAL_OP, JOURNAL_BROKEN);
+      throw broken(cause);
+    }
+  }
+
+  /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
+  makeRoom(bytes: number): void {
+    const { region, regions } = this;
+    const used = this.get(HEADER_USED);
+    const end = used + bytes;
+    if (end <= region.bytes && this.engine.memory.reach(region.at + end)) return;
+    // A little more, so that a heap that grows chunk by chunk is not moved each time.
+    if (!regions?.resize(region, end + (used >>> 6)) && !regions?.resize(region, end))
+      throw memoryFull(bytes);
+    this.set(HEADER_ROOM, region.bytes);
+  }
+
+  /** Makes room for that many records. */
+  makeRoomForRecords(count = 1): void {
+    let missing = count;
+    for (let ref = this.get(HEADER_DEAD_RECORDS); ref && missing; ref = this.get(ref + RECORD_NEXT))
+      missing--;
+    if (missing) this.makeRoom(missing * RECORD_BYTES);
+  }
+
+  /** Makes room for a cache that gets a block: for a record, if it has none yet, and an index. */
+  makeRoomForBlock(hasRecord: boolean): void {
+    this.makeRoom((hasRecord || this.get(HEADER_DEAD_RECORDS) ? 0 : RECORD_BYTES) + BLOCKS_BYTES);
+  }
+
+  /** Makes a record of pages that are in use, or of none, and room for it. Returns its ref. */
+  newRecord(kind: number, { chunk, index }: Place, npages: number): number {
+    this.makeRoomForRecords();
+    return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
+  }
+
+  /** Takes free pages for a hook to run on, and makes room for their record. Returns its ref. */
+  hold(kind: number, { chunk, index }: Place, npages: number, scavEnd: number): number {
+    this.makeRoomForRecords();
+    return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
+  }
+
+  /** Ends a hold as one of the HOLD_ numbers says, if it is still there. Returns whether it was. The lock is held. */
+  endHold(ref: number, outcome: number): boolean {
+    const held = this.holdsStill(ref);
+    if (held) this.engine.endHold(this.at, ref, outcome);
+    return held;
+  }
+
+  /**
+   * Whether a hold of this object is still there: not when somebody has recovered it, whose hook was running. The lock is
+   * held.
+   */
+  holdsStill(ref: number): boolean {
+    const kind = this.get(ref + RECORD_KIND);
+    return kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
+  }
+
+  /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
+  recordsOf(owner?: number): number[] {
+    return [...this.#listed(HEADER_HOLDS, owner), ...this.#listed(HEADER_RECORDS, owner)];
+  }
+
+  /** Those of them that are in the list which begins in that field. */
+  #listed(list: number, owner?: number): number[] {
+    const refs: number[] = [];
+    for (let ref = this.get(list); ref; ref = this.get(ref + RECORD_NEXT)) {
+      if (owner === undefined || this.get(ref + RECORD_OWNER) === owner) refs.push(ref);
+    }
+    return refs;
+  }
+
+  /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
+  dropRecords(owner?: number): void {
+    for (const ref of this.recordsOf(owner)) {
+      if (this.get(ref + RECORD_KIND) !== KIND_CACHE) {
+        this.engine.endHold(this.at, ref, HOLD_PASSED);
+        continue;
+      }
+      const taken = this.get(ref + RECORD_TAKEN);
+      if (taken) this.engine.clearRange(this.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
+      this.engine.flush(this.at, ref);
+    }
+  }
+
+  /** Whether a hook of this object is running. The lock is held. */
+  holds(): boolean {
+    return this.get(HEADER_HOLDS) > 0 && this.#listed(HEADER_HOLDS, this.owner).length > 0;
+  }
+
+  /** Ends this object's use of the heap, which is gone unless others can have it. */
+  close(): void {
+    const { region, regions } = this;
+    if (!region.at) return;
+    regions?.free(region);
+    region.giveBack?.();
+    region.at = 0;
+  }
+
+  /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
+  range(base: number, npages: number, name = "base", align = 1): Place {
+    integer(name, base, 0, this.limit - 1);
+    this.count(npages);
+    this.multiple(name, base, align);
+    return placeOf(base / this.pageSize);
+  }
+
+  /** Throws PageAllocError ERR_MISALIGNED unless a number of bytes is a multiple of `align` pages. */
+  multiple(name: string, nbytes: number, align = 1): void {
+    // Sizes of pages are powers of two, so this is exact; a remainder of numbers beyond 32 bits takes 20 ns.
+    const times = nbytes / (align * this.pageSize);
+    if (times === Math.floor(times)) return;
+    const message = `${name} must be a multiple of ${align * this.pageSize} bytes, got ${nbytes}`;
+    throw new PageAllocError("ERR_MISALIGNED", message);
+  }
+
+  /** Checks a number of pages. More than any heap has are as good as one more, and engines count them in 32 bits. */
+  count(npages: number): number {
+    return Math.min(integer("npages", npages, 1, this.#pages), CHUNK_PAGES * (MAX_CHUNKS + 1));
+  }
+
+  /** Where a chunk's bitmaps are in linear memory; 0 for a hole. */
+  dataOf(chunk: number): number {
+    const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
+    return leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+  }
+
+  /** Address of a page, in bytes. */
+  address({ chunk, index }: Place): number {
+    return (chunk * CHUNK_PAGES + index) * this.pageSize;
+  }
+
+  /** Throws PageAllocError, naming the first page in the way, unless all pages may be freed or, as wanted, are free. */
+  mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
+    const first = chunk * CHUNK_PAGES + index;
+    const end = first + npages;
+    for (let page = first; page < end; ) {
+      // A chunk without a page in the way needs no look at each.
+      const rest = Math.min(end - page, CHUNK_PAGES - (page % CHUNK_PAGES));
+      if (!this.#inTheWay(inUse, page, rest)) {
+        page += rest;
+        continue;
+      }
+      const answer = this.#inTheWay(inUse, page, 1);
+      if (answer) {
+        const [code, why] = inUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
+        throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
+      }
+      page++;
+    }
+  }
+
+  /** Why the pages from `page` on, of one chunk, may not be freed or are not free: one of the RANGE_ answers. */
+  #inTheWay(inUse: boolean, page: number, npages: number): number {
+    const { chunk, index } = placeOf(page);
+    return this.engine.inspect(this.at, chunk, index, npages, inUse);
+  }
+}
+
+/** Puts a heap's state in a region of its own, which is given back when the core is collected. */
+export function coreOf({ engine, regions }: Instance, state: Int32Array | Geometry, sys: Sys): Core {
+  const region = regions.alloc(bytesOf(state));
+  writeState(engine.memory.i32, region.at, state);
+  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
+  const core = new Core({ engine, regions, region }, sys, 0);
+  regions.freeWith(core, region);
+  return core;
+}
+
+/** Puts a heap's state where `place` is set aside in shared memory. Throws PageAllocError ERR_METADATA_FULL. */
+export function sharedCoreOf(
+  place: SharedPlace,
+  state: Int32Array | Geometry,
+  sys: Sys,
+  lockTimeoutMs: number,
+): Core {
+  const { engine, region } = place;
+  const bytes = bytesOf(state);
+  if (bytes > region.bytes || !engine.memory.reach(region.at + bytes)) {
+    region.giveBack?.();
+    throw memoryFull(bytes);
+  }
+  writeState(engine.memory.i32, region.at, state);
+  engine.memory.i32[(region.at + HEADER_SHARED) >>> 2] = 1;
+  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
+  return new Core(place, sys, lockTimeoutMs);
+}
+
+/** Takes the next owner's number; never one that is taken, however many threads ask at once. */
+function nextOwner(i32: Int32Array, word: number): number {
+  for (let last = Atomics.load(i32, word); ; ) {
+    if (last >>> 0 >= MAX_OWNERS) {
+      const message =
+        `${MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its snapshot as a ` +
+        "new one";
+      throw new PageAllocError("ERR_METADATA_FULL", message);
+    }
+    const seen = Atomics.compareExchange(i32, word, last, last + 1);
+    if (seen === last) return last + 1;
+    last = seen;
+  }
+}
+
+/** What to say of a page that cannot be freed, by the engine's answer. */
+const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
+  [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; grow over it first"],
+  [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
+  [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is in a page cache or a sys hook; flush, or let it return first"],
+};
+/** What to say of a page that cannot be allocated. */
+const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];

@@ -1,0 +1,52 @@
+// The hook that runs when released pages are about to be used again, and what it takes to undo the allocation.
+
+import { CHUNK_PAGES, HOLD_USED } from "../engine/layout.ts";
+import { type Place, placeOf } from "../engine/pages.ts";
+import type { Core } from "./core.ts";
+import type { Rest } from "./lock.ts";
+import type { PageRange } from "./ranges.ts";
+
+/** An allocation that `sys.used` is told of: its pages are held meanwhile, so that nobody can free them. */
+export class Reuse implements Rest {
+  /** Ref of the record that holds the pages; 0 before, and after. */
+  ref = 0;
+  /** Undoes the allocation. The lock is held. */
+  work: () => void = () => {};
+  next: Rest | undefined;
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Runs `sys.used`, and ends the hold; undoes the allocation when it throws, and throws that. */
+  run(base: number, nbytes: number): void {
+    const { lock, sys } = this.#core;
+    let { work } = this;
+    try {
+      sys.used?.(base, nbytes);
+      work = () => void this.#core.endHold(this.ref, HOLD_USED);
+    } finally {
+      lock.finish(work);
+      this.ref = 0;
+    }
+  }
+
+  /**
+   * Gives what makes the pages free, those of `runs` scavenged, as if they had never been taken. If it is broken off, it
+   * goes on where it was.
+   */
+  givingBack(place: Place, outcome: number, runs: PageRange[]): () => void {
+    const core = this.#core;
+    let held = true;
+    return () => {
+      if (held && !core.endHold(this.ref, outcome)) runs.length = 0;
+      held = false;
+      for (; runs.length; runs.pop()) {
+        const [first, count] = runs[runs.length - 1];
+        const run = placeOf(place.chunk * CHUNK_PAGES + place.index + first);
+        core.engine.rescavenge(core.at, run.chunk, run.index, count);
+      }
+    };
+  }
+}

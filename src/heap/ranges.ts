@@ -1,0 +1,176 @@
+// A heap as ranges of pages by chunk: reading such a description, filling a heap from it, and giving one of a heap.
+
+import { integer, isInteger, refuse } from "../base/arguments.ts";
+import {
+  BITMAP_BYTES,
+  CHUNK_PAGES,
+  DATA_SCAVENGED,
+  HEADER_ALLOCS,
+  HEADER_FREES,
+  HEADER_IN_USE,
+  HEADER_LAST_SCAVENGED,
+  HEADER_PAGES,
+  HEADER_PEAK_IN_USE,
+  HEADER_PEAK_RETAINED,
+  HEADER_RELEASED,
+  HEADER_SCAV_END,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+  HEADER_TOP,
+} from "../engine/layout.ts";
+import type { State } from "../store/state.ts";
+import { chunksOf } from "../store/tree.ts";
+import type { Core } from "./core.ts";
+
+/** `[first, count]`: pages within a chunk. */
+export type PageRange = readonly [first: number, count: number];
+/** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
+export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
+
+/** Address ranges `[base, limit)` that are part of a heap, ascending, in bytes. */
+export type MappedRanges = ReadonlyArray<readonly [base: number, limit: number]>;
+
+/** Copies address ranges that a caller gives, which must be ascending and hold something. Throws TypeError or RangeError. */
+export function readMapped(name: string, given: MappedRanges): Array<[base: number, limit: number]> {
+  let end = 0;
+  return readPairs(name, given, "[base, limit]", (place, range) => {
+    const base = integer(`base in ${place}`, range[0], end, Number.MAX_SAFE_INTEGER);
+    end = integer(`limit in ${place}`, range[1], base + 1, Number.MAX_SAFE_INTEGER);
+    return [base, end];
+  });
+}
+
+/** Copies ranges that a caller gives for chunks 0 to `most`. Throws TypeError or RangeError. */
+export function readRanges(
+  name: string,
+  given: ChunkRanges | undefined,
+  most: number,
+): Map<number, PageRange[]> {
+  if (typeof given !== "object" || !given) refuse(name, given, "an object of ranges by chunk index");
+  const ranges = new Map<number, PageRange[]>();
+  for (const [key, list] of Object.entries(given)) {
+    const chunk = Number(key);
+    if (String(chunk) !== key || !isInteger(chunk, 0, most)) {
+      refuse(`a key of ${name}`, key, `an integer from 0 to ${most}, in decimal digits`, "string");
+    }
+    const copy = readPairs(`${name}[${key}]`, list, "[first, count]", (place, range): PageRange => {
+      const first = integer(`first in ${place}`, range[0], 0, CHUNK_PAGES - 1);
+      return [first, integer(`count in ${place}`, range[1], 0, CHUNK_PAGES - first)];
+    });
+    ranges.set(chunk, copy);
+  }
+  return ranges;
+}
+
+type Pair = readonly [number, number];
+
+/** Copies a list of pairs by what `read` makes of each at its place. Throws TypeError when it is none, or what `read` does. */
+function readPairs<T>(
+  name: string,
+  list: readonly Pair[],
+  pair: string,
+  read: (place: string, range: Pair) => T,
+): T[] {
+  if (!Array.isArray(list)) refuse(name, list, `an array of ${pair}`);
+  // Holes in the list are not passed over.
+  return Array.from(list, (range, i) => {
+    const place = `${name}[${i}]`;
+    if (!Array.isArray(range) || range.length !== 2) refuse(place, range, pair);
+    return read(place, range as unknown as Pair);
+  });
+}
+
+/** The runs of n pages for which `isSet` holds, `offset` added to each. */
+export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
+  const runs: PageRange[] = [];
+  for (let i = 0; i < n; i++) {
+    if (!isSet(i)) continue;
+    const first = i;
+    while (i < n && isSet(i)) i++;
+    runs.push([offset + first, i - first]);
+  }
+  return runs;
+}
+
+/** Fills a heap that has just been grown over what it is to have, and starts its counts. The lock is held. */
+export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
+  const { engine } = core;
+  mustBeMapped(core, "state.alloc", alloc);
+  mustBeMapped(core, "state.scavenged", scavenged);
+  for (const chunk of chunksOf(core)) {
+    // Ranges may overlap; pages are counted once.
+    const inUse = new Uint8Array(CHUNK_PAGES);
+    for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
+    for (const [first, count] of mappedRuns(core, core.dataOf(chunk))) {
+      engine.allocRange(core.at, chunk, first, count);
+      for (const run of runsOf((i) => !inUse[first + i], count, first)) engine.free(core.at, chunk, ...run);
+    }
+    for (const [first, count] of scavenged.get(chunk) ?? [])
+      if (count) engine.scavengeRange(core.at, chunk, first, count, 0);
+  }
+  for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+    core.setF64(total, 0);
+  core.set(HEADER_LAST_SCAVENGED, 0);
+  core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
+  core.set(HEADER_PEAK_RETAINED, core.get(HEADER_PAGES) - core.get(HEADER_RELEASED));
+  core.setF64(HEADER_SCAV_END, core.getF64(HEADER_TOP));
+}
+
+/** Throws RangeError unless all pages of the ranges are mapped, in a heap whose pages are all free. */
+function mustBeMapped(core: Core, name: string, ranges: Map<number, PageRange[]>): void {
+  for (const [chunk, list] of ranges) {
+    if (!core.dataOf(chunk))
+      refuse(`a key of ${name}`, chunk, "a chunk of which state.mapped has a page", "number");
+    for (const [first, count] of list) {
+      if (count && core.engine.inspect(core.at, chunk, first, count, false))
+        refuse(`${name}[${chunk}]`, `${first}, ${count}`, "ranges of pages that state.mapped has", "string");
+    }
+  }
+}
+
+/** All chunks of a heap as ranges, and the address ranges that are mapped. The lock is held. */
+export function describe(core: Core): {
+  alloc: Record<number, PageRange[]>;
+  scavenged: Record<number, PageRange[]>;
+  mapped: Array<[base: number, limit: number]>;
+} {
+  const { engine } = core;
+  const alloc: Record<number, PageRange[]> = {};
+  const scavenged: Record<number, PageRange[]> = {};
+  for (const chunk of chunksOf(core)) {
+    const data = core.dataOf(chunk);
+    // Of each, what is in one bitmap alone: a hole is in both.
+    const only = (bits: number, others: number) =>
+      runsOf((i) => engine.popcntRange(bits, i, 1) > engine.popcntRange(others, i, 1), CHUNK_PAGES);
+    alloc[chunk] = only(data, data + DATA_SCAVENGED);
+    scavenged[chunk] = only(data + DATA_SCAVENGED, data);
+  }
+  return { alloc, scavenged, mapped: mappedRanges(core) };
+}
+
+/** The runs of pages that are mapped, of the chunk whose bitmaps are there in linear memory. */
+export function mappedRuns({ engine }: State, data: number): PageRange[] {
+  const { i32 } = engine.memory;
+  const first = data >>> 2;
+  const holes = (word: number) => i32[word] & i32[word + DATA_SCAVENGED / 4];
+  const isMapped = (i: number) => !((holes(first + (i >>> 5)) >>> (i & 31)) & 1);
+  // Hardly any chunk has holes: that is seen faster by words.
+  for (let word = first; word < first + BITMAP_BYTES / 4; word++) {
+    if (holes(word)) return runsOf(isMapped, CHUNK_PAGES);
+  }
+  return [[0, CHUNK_PAGES]];
+}
+
+/** The mapped address ranges, ascending, neighbours merged. The lock is held. */
+export function mappedRanges(core: Core): Array<[base: number, limit: number]> {
+  const ranges: Array<[number, number]> = [];
+  for (const chunk of chunksOf(core)) {
+    for (const [first, count] of mappedRuns(core, core.dataOf(chunk))) {
+      const base = core.address({ chunk, index: first });
+      const last = ranges.at(-1);
+      if (last?.[1] === base) last[1] += count * core.pageSize;
+      else ranges.push([base, base + count * core.pageSize]);
+    }
+  }
+  return ranges;
+}

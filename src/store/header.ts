@@ -1,0 +1,70 @@
+// The header of a heap's state: writing a new one, and what it takes to grow.
+
+import {
+  FANOUT_SHIFT,
+  HEADER_ADDR_BITS,
+  HEADER_BYTES,
+  HEADER_HUGE_PAGES,
+  HEADER_MAGIC,
+  HEADER_MIN_PAGES,
+  HEADER_PAGE_SHIFT,
+  HEADER_SEARCH_CHUNK,
+  HEADER_USED,
+  HEADER_VERSION,
+  LEAF_BYTES,
+  MAGIC,
+  NO_CHUNK,
+  NODE_BYTES,
+  VERSION,
+} from "../engine/layout.ts";
+
+/** What a heap is made with and keeps. */
+export interface Geometry {
+  /** log2 of bytes per page. */
+  pageShift: number;
+  /** Addresses are below 2 to this power. */
+  addrBits: number;
+  /** Pages that are released together at the least; a power of two, 1 to 64. */
+  minPages: number;
+  /** Pages per huge page, a power of two, or 0 when there are none to keep whole. */
+  hugePages: number;
+}
+
+/** Bytes that a state takes: a given one, or that of a heap without chunks, which is a header. */
+export function bytesOf(state: Int32Array | Geometry): number {
+  return state instanceof Int32Array ? state.byteLength : HEADER_BYTES;
+}
+
+/** Writes a state to an address in linear memory. */
+export function writeState(i32: Int32Array, at: number, state: Int32Array | Geometry): void {
+  const header = at >>> 2;
+  if (state instanceof Int32Array) {
+    i32.set(state, header);
+    return;
+  }
+  i32.fill(0, header, header + HEADER_BYTES / 4);
+  i32[header + HEADER_MAGIC / 4] = MAGIC;
+  i32[header + HEADER_VERSION / 4] = VERSION;
+  i32[header + HEADER_USED / 4] = HEADER_BYTES;
+  i32[header + HEADER_PAGE_SHIFT / 4] = state.pageShift;
+  i32[header + HEADER_ADDR_BITS / 4] = state.addrBits;
+  i32[header + HEADER_MIN_PAGES / 4] = state.minPages;
+  i32[header + HEADER_HUGE_PAGES / 4] = state.hugePages;
+  i32[header + HEADER_SEARCH_CHUNK / 4] = NO_CHUNK;
+}
+
+/**
+ * Bytes that the tree takes more, at the most, once the nchunks chunks from `chunk` on are added to a heap that has the
+ * chunk `other`; give `chunk` again for a heap that has none.
+ */
+export function roomToGrow(chunk: number, nchunks: number, other: number): number {
+  const last = chunk + nchunks - 1;
+  let bytes = 0;
+  for (let level = 0; ; level++) {
+    const shift = FANOUT_SHIFT * (level + 1);
+    const nodes = (last >>> shift) - (chunk >>> shift) + 1;
+    // Above the leaves, one more for the way from the old root up to a new one.
+    bytes += level ? (nodes + 1) * NODE_BYTES : nodes * LEAF_BYTES;
+    if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
+  }
+}

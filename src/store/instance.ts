@@ -1,0 +1,17 @@
+// What an entry of the package does with its engine: make it once, when it is first wanted, and bind the classes to it.
+
+import type { Engine } from "../engine/contract.ts";
+import type { Instance } from "../heap/core.ts";
+import { FIRST_PAGES, Regions } from "./regions.ts";
+
+/** Gives the same instance at every call, made by the first. */
+export function once(create: (pages: number) => Engine): () => Instance {
+  let instance: Instance | undefined;
+  return () => {
+    if (!instance) {
+      const engine = create(FIRST_PAGES);
+      instance = { engine, regions: new Regions(engine) };
+    }
+    return instance;
+  };
+}

@@ -1,0 +1,151 @@
+// Mending: a call that has been broken off is undone, or finished if it had begun to commit. That happens to a call whose
+// stack overflows, or whose engine traps, and then the next call mends the heap; or its worker has died, and `recover` does.
+// The journal says what the call was about. What is derived from the bits may have been left half done, so it is rebuilt.
+
+import { PageAllocError } from "../base/errors.ts";
+import {
+  CHUNK_PAGES,
+  COUNTS_END,
+  DATA_BYTES,
+  DATA_SCAVENGED,
+  FANOUT,
+  FIELDS,
+  FIELDS_END,
+  FREE_END,
+  HEADER_ROOT,
+  HEADER_USED,
+  JOURNAL_BROKEN,
+  JOURNAL_CACHE,
+  JOURNAL_CHUNK,
+  JOURNAL_CLAIM,
+  JOURNAL_CLEAR,
+  JOURNAL_COUNTS,
+  JOURNAL_DEAD,
+  JOURNAL_DROP,
+  JOURNAL_FIELDS,
+  JOURNAL_FLUSH,
+  JOURNAL_FREE,
+  JOURNAL_INDEX,
+  JOURNAL_MAP,
+  JOURNAL_NEW,
+  JOURNAL_NPAGES,
+  JOURNAL_OP,
+  JOURNAL_REF,
+  JOURNAL_REFILL,
+  JOURNAL_UNCLAIM,
+  LEAF_BLOCKS,
+  LEAF_PARTIAL,
+  LEVEL_SHIFT,
+  NODE_CHILDREN,
+  NODE_FIRST,
+  NODE_PARENT,
+  NODE_SHAPE,
+  UNDO,
+  UNMADE,
+} from "../engine/layout.ts";
+import { mappedRuns } from "../heap/ranges.ts";
+import type { State } from "./state.ts";
+import { sumUp } from "./sums.ts";
+import { eachPart } from "./tree.ts";
+
+/** The fields of the journal that say the commit has begun, or chunks were being added: what was saved is put back. */
+const SAVED = JOURNAL_FREE | JOURNAL_COUNTS | JOURNAL_FIELDS;
+/** What marks pages by their alloc bits. */
+const MARKED = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_REFILL | JOURNAL_FLUSH;
+/** What changes bits that others are derived from. */
+const DERIVED = MARKED | JOURNAL_MAP | JOURNAL_CLEAR;
+
+/** Brings the call that the journal speaks of to an end. Can be broken off itself, and done again. The lock is held. */
+export function mend(state: State): void {
+  const { engine, at } = state;
+  const op = state.get(JOURNAL_OP);
+  if (op & JOURNAL_BROKEN) throw broken();
+  for (let field = FIELDS; field < savedEnd(op); field += 4) state.set(field, state.get(field + UNDO));
+  const first = state.get(JOURNAL_CHUNK) * CHUNK_PAGES + state.get(JOURNAL_INDEX);
+  const end = first + state.get(JOURNAL_NPAGES);
+  if (op & MARKED && !(op & SAVED)) unmark(state, op, first, end);
+  const root = state.get(HEADER_ROOT);
+  if (root && op & DERIVED) {
+    // It may have got a node above it that is not there any more.
+    state.set(root + NODE_PARENT, 0);
+    rebuild(state, first, op & JOURNAL_MAP ? end : first);
+  }
+  if (op & JOURNAL_MAP) state.set(JOURNAL_OP, 0);
+  else if (op & SAVED) engine.redo(at);
+  else state.set(JOURNAL_OP, op & JOURNAL_NEW || (op === JOURNAL_DROP ? op : 0));
+  const rest = state.get(JOURNAL_OP);
+  if (!rest) return;
+  const ref = state.get(JOURNAL_REF);
+  const unmade = rest === JOURNAL_NEW && state.get(JOURNAL_DEAD) === UNMADE >>> 0;
+  engine.dropRecord(at, ref, unmade);
+}
+
+/** The error for a heap that could not be made whole. */
+export function broken(cause?: unknown): PageAllocError {
+  const message = "a call was broken off and the heap cannot be made whole; restore a snapshot from before";
+  return new PageAllocError("ERR_CORRUPT", message, { cause });
+}
+
+/** Where those fields of the header end that have been saved. */
+function savedEnd(op: number): number {
+  if (op & JOURNAL_FREE) return FREE_END;
+  if (op & JOURNAL_COUNTS) return COUNTS_END;
+  return op & JOURNAL_FIELDS ? FIELDS_END : 0;
+}
+
+/** Puts alloc bits back that were being marked. */
+function unmark(state: State, op: number, first: number, end: number): void {
+  const { engine } = state;
+  const { u64 } = engine.memory;
+  eachPart(state, first, end, (data, index, npages) => {
+    if (!data) throw broken();
+    if (op & JOURNAL_CLAIM) engine.clearRange(data, index, npages);
+    if (op & JOURNAL_UNCLAIM) engine.setRange(data, index, npages);
+    if (!(op & (JOURNAL_REFILL | JOURNAL_FLUSH))) return;
+    const word = (data + (index >>> 3)) >>> 3;
+    const pages = u64[(state.at + JOURNAL_CACHE) >>> 3];
+    u64[word] = op & JOURNAL_REFILL ? u64[word] & ~pages : u64[word] | pages;
+  });
+}
+
+/**
+ * Computes what is derived from the bits anew, and makes holes again of what was being added: nodes beyond HEADER_USED, and
+ * the pages from `added` to `end`.
+ */
+function rebuild(state: State, added: number, end: number): void {
+  const { engine } = state;
+  sumUp(state, {
+    node(ref, parent, first, level) {
+      const isNode =
+        state.get(ref + NODE_PARENT) === parent &&
+        state.get(ref + NODE_FIRST) === first &&
+        state.get(ref + NODE_SHAPE) >>> LEVEL_SHIFT === level;
+      if (!isNode) throw broken();
+      const links = ref + (level ? NODE_CHILDREN : LEAF_BLOCKS);
+      for (let link = links; link < links + 4 * (level ? FANOUT : 1); link += 4) {
+        if (state.get(link) >= state.get(HEADER_USED)) state.set(link, 0);
+      }
+    },
+    chunk(leaf, bit, chunk, data) {
+      const base = chunk * CHUNK_PAGES;
+      const first = Math.max(added, base);
+      const npages = Math.min(end, base + CHUNK_PAGES) - first;
+      if (npages <= 0) return;
+      const shape = state.get(leaf + NODE_SHAPE);
+      const partial = state.get(leaf + LEAF_PARTIAL);
+      if (shape & bit) {
+        engine.setRange(data, first - base, npages);
+        engine.setRange(data + DATA_SCAVENGED, first - base, npages);
+        if (mappedRuns(state, data).length) {
+          state.set(leaf + LEAF_PARTIAL, partial | bit);
+          return;
+        }
+      }
+      // It has no pages but those.
+      state.set(leaf + NODE_SHAPE, shape & ~bit);
+      state.set(leaf + LEAF_PARTIAL, partial & ~bit);
+      engine.memory.u8.fill(0, data, data + DATA_BYTES);
+    },
+    derived: (ref, field, value) => state.set(ref + field, value),
+  });
+}

@@ -1,0 +1,92 @@
+// What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what the
+// engines keep.
+
+import { type PallocSum, pack, unpack } from "../api/palloc-data.ts";
+import {
+  CHUNK_PAGES,
+  DATA_BYTES,
+  FANOUT,
+  HEADER_ROOT,
+  LEAF_DATA,
+  LEAF_SUMS,
+  LEVEL_SHIFT,
+  LEVELS,
+  NODE_CANDIDATES,
+  NODE_CHILDREN,
+  NODE_END,
+  NODE_FIRST,
+  NODE_MAX,
+  NODE_SHAPE,
+  NODE_START,
+} from "../engine/layout.ts";
+import type { State } from "./state.ts";
+
+/** What a node or chunk says of its pages. */
+interface Sum extends PallocSum {
+  /** Not 0 when it may have a scavenge candidate. */
+  candidates: number;
+}
+
+/** What a part says when there is nothing in it. */
+const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: 0 };
+
+/** What is done on the way through a tree. */
+export interface Visitor {
+  /** Comes to a node before it is read. Throws unless it is what the node above says, so that no way is endless. */
+  node(ref: number, parent: number, first: number, level: number): void;
+  /** Comes to a chunk, mapped or not, before it is read: its bit in the leaf's fields, and where its bitmaps are in memory. */
+  chunk(leaf: number, bit: number, chunk: number, data: number): void;
+  /** Comes to a field of a node whose value follows from what is below it. */
+  derived(ref: number, field: number, value: number): void;
+}
+
+/** Goes through a heap's tree from its root down, and sums it up from the bits upward. */
+export function sumUp(state: State, visitor: Visitor): void {
+  const root = state.get(HEADER_ROOT);
+  if (!root) return;
+  const level = Math.min(state.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, LEVELS - 1);
+  const first = state.get(root + NODE_FIRST);
+  sumUpNode(state, visitor, root, 0, first - (first % FANOUT ** (level + 1)), level);
+}
+
+/** The same from a node down. */
+function sumUpNode(
+  state: State,
+  visitor: Visitor,
+  ref: number,
+  parent: number,
+  first: number,
+  level: number,
+): Sum {
+  visitor.node(ref, parent, first, level);
+  const chunks = FANOUT ** level;
+  const pages = chunks * CHUNK_PAGES;
+  const whole = { ...NOTHING };
+  for (let slot = 0; slot < FANOUT; slot++) {
+    const column = 4 * slot;
+    const bit = 1 << slot;
+    const chunk = first + slot * chunks;
+    let part = NOTHING;
+    if (level) {
+      const child = state.get(ref + NODE_CHILDREN + column);
+      if (child) part = sumUpNode(state, visitor, child, ref, chunk, level - 1);
+      visitor.derived(ref, NODE_START + column, part.start);
+      visitor.derived(ref, NODE_MAX + column, part.max);
+      visitor.derived(ref, NODE_END + column, part.end);
+    } else {
+      const data = state.at + ref + LEAF_DATA + slot * DATA_BYTES;
+      visitor.chunk(ref, bit, chunk, data);
+      if (state.get(ref + NODE_SHAPE) & bit) {
+        const candidates = state.get(ref + NODE_CANDIDATES) & bit;
+        part = { ...unpack(state.engine.summarize(data)), candidates };
+      }
+      visitor.derived(ref, LEAF_SUMS + column, pack(part));
+    }
+    if (part.candidates) whole.candidates |= bit;
+    if (whole.start === slot * pages) whole.start += part.start;
+    whole.max = Math.max(whole.max, part.max, whole.end + part.start);
+    whole.end = part.start === pages ? whole.end + pages : part.end;
+  }
+  visitor.derived(ref, NODE_CANDIDATES, whole.candidates);
+  return whole;
+}

@@ -1,0 +1,290 @@
+// Decodes the words of a trace into columns, in file order, and refuses what no single Go program can have written.
+//
+// What gives several writers away is time. A P starts a new time base only when the clock has moved on, so its bases
+// never go back, and each is there for the event after it. Where two programs wrote into one file, one's buffer
+// follows the other's with earlier bases, or a gap of zeros that neither filled reads as time bases of 0 in a row.
+// Traces that lie one after the other in time pass here; replaying them finds pages that are allocated twice.
+//
+// What gives a cut away is how a file ends (see events.ts): the last buffer is that of no P, and when it is written the
+// Ps have appended what they had, which hardly ever fills a buffer.
+
+import { PageAllocError } from "../../../base/errors.ts";
+import { showAddress } from "../../event-error.ts";
+import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace, TICK_NS } from "../../events.ts";
+import { type Columns, GrowingColumns } from "../growing-columns.ts";
+
+const WORD_BYTES = 8;
+const KIND_MASK = 0b11;
+/** In an event: npages is the next word. In a sync word: it names a P. */
+const FLAG = 0b100;
+const FIELD_SHIFT = 3;
+const NPAGES_MASK = 0x3ff;
+/** The upper half of a time base must be below this, so that ticks are exact in a number: 2^24 * 2^29 = 2^53. */
+const BASE_HIGH_LIMIT = 2 ** 24;
+/** The id that stands for those who have no P. */
+const NO_P = -1;
+/** Fewest bytes of a buffer that is appended because it is full. */
+const FULL_BYTES = (4096 - 1) * WORD_BYTES;
+
+const INTERLEAVED = "several programs wrote into this file at once";
+const NO_TRACE = "this is not a page trace";
+const CUT_OR_KILLED = "the file seems to be cut short, or its program was killed";
+
+/** What was seen of a P. */
+interface Proc {
+  readonly id: number;
+  /** Its latest time base, in ticks. */
+  latest: number;
+  /** Whether its latest buffer was full. */
+  full: boolean;
+}
+
+/** Decodes one file, which arrives in blocks. All that it throws is PageAllocError ERR_TRACE. */
+export class Decoder {
+  readonly #limit: number;
+  readonly #columns = new GrowingColumns();
+  /** The part that events go into, how many came before it, and the next one's place in it. */
+  #part: Columns | undefined;
+  #partStart = 0;
+  #index = 0;
+  /** Byte of the word that is being looked at. */
+  #at = 0;
+  /** The start of a word that goes on in the next block. */
+  readonly #rest = new Uint8Array(WORD_BYTES);
+  #restBytes = 0;
+  /** The P of what follows, undefined before the first, and the byte where its buffer starts. */
+  #proc: Proc | undefined;
+  #bufferStart = 0;
+  readonly #procs = new Map<number, Proc>();
+  /** Ticks; -1 before the first. */
+  #timeBase = -1;
+  /** What the last word was; "many" is that of an event whose number of pages comes next. */
+  #last: "base" | "proc" | "event" | "many" = "event";
+
+  /** @param limit most bytes that a file may have */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Decodes the next bytes of the file. */
+  take(block: Uint8Array): void {
+    const room = this.#limit - this.#at - this.#restBytes;
+    try {
+      this.#bytes(block.length > room ? block.subarray(0, room) : block);
+    } catch (error) {
+      throw memoryError(error, this.#place());
+    }
+    if (block.length > room) {
+      this.#fail(
+        `the trace is longer than the limit of ${this.#limit} bytes; raise the option limit to read it`,
+      );
+    }
+  }
+
+  /**
+   * The trace, when all bytes have been taken. Nothing is left here.
+   *
+   * @param failure why no more of them could be unpacked, if so
+   */
+  end(failure?: string): PageTrace {
+    this.#checkEnd(failure);
+    const cutShort = this.#cutShort();
+    const place = this.#place();
+    this.#part = undefined;
+    try {
+      const columns = this.#columns.takeByTime(this.#length);
+      return cutShort ? { ...columns, cutShort } : columns;
+    } catch (error) {
+      throw memoryError(error, place);
+    }
+  }
+
+  /** Events so far. */
+  get #length(): number {
+    return this.#partStart + this.#index;
+  }
+
+  #bytes(block: Uint8Array): void {
+    let start = 0;
+    if (this.#restBytes > 0) {
+      start = Math.min(WORD_BYTES - this.#restBytes, block.length);
+      this.#keep(block.subarray(0, start));
+      if (this.#restBytes < WORD_BYTES) return;
+      this.#restBytes = 0;
+      this.#words(this.#rest);
+    }
+    const end = block.length - ((block.length - start) % WORD_BYTES);
+    this.#words(block.subarray(start, end));
+    this.#keep(block.subarray(end));
+  }
+
+  /** Keeps bytes of a word until the others have come. */
+  #keep(bytes: Uint8Array): void {
+    this.#rest.set(bytes, this.#restBytes);
+    this.#restBytes += bytes.length;
+  }
+
+  #words(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    while (at < bytes.length) {
+      const low = view.getUint32(at, true);
+      const high = view.getUint32(at + 4, true);
+      if ((low & KIND_MASK) !== 0 && this.#last !== "many") {
+        at = this.#events(view, at);
+        continue;
+      }
+      if (this.#last === "many") this.#manyPages(low, high);
+      else if ((low & FLAG) !== 0) this.#procSync(low, high);
+      else this.#timeSync(low, high);
+      this.#at += WORD_BYTES;
+      at += WORD_BYTES;
+    }
+  }
+
+  #procSync(low: number, high: number): void {
+    // The id has 61 bits with its sign. It is a small one if all above its low 32 bits repeat their sign.
+    const id = (high << 29) | (low >>> FIELD_SHIFT);
+    if (high >> FIELD_SHIFT !== id >> 31 || id < NO_P) {
+      this.#fail(`no P has this id; ${this.#length === 0 ? NO_TRACE : "the trace is damaged"}`);
+    }
+    this.#endBuffer();
+    let proc = this.#procs.get(id);
+    if (!proc) {
+      proc = { id, latest: 0, full: false };
+      this.#procs.set(id, proc);
+    }
+    this.#proc = proc;
+    this.#last = "proc";
+  }
+
+  /** Notes, where a buffer ends, whether it is full. */
+  #endBuffer(): void {
+    if (this.#proc) this.#proc.full = this.#at - this.#bufferStart >= FULL_BYTES;
+    this.#bufferStart = this.#at;
+  }
+
+  #timeSync(low: number, high: number): void {
+    const proc = this.#proc;
+    if (proc === undefined) this.#fail(`${NO_TRACE}: it does not start by naming a P`);
+    if (high >= BASE_HIGH_LIMIT) this.#fail("no clock shows this time; the trace is damaged");
+    const ticks = high * 2 ** 29 + (low >>> FIELD_SHIFT);
+    if (this.#last === "base") this.#fail(`a time base without events; ${INTERLEAVED}`);
+    if (ticks < proc.latest) this.#fail(`the time of P ${proc.id} goes back; ${INTERLEAVED}`);
+    proc.latest = ticks;
+    this.#timeBase = ticks;
+    this.#last = "base";
+  }
+
+  /** Decodes the events from a place in a block up to a word that is none, or until a part is full. Returns where. */
+  #events(view: DataView, start: number): number {
+    const proc = this.#proc;
+    if (proc === undefined) this.#fail(`${NO_TRACE}: it does not start by naming a P`);
+    if (this.#timeBase < 0) this.#fail(`${NO_TRACE}: an event comes before the first time base`);
+    const { length, offset, time, proc: procs, kind, base: bases, npages: counts } = this.#roomyPart();
+    const { id } = proc;
+    const timeBase = this.#timeBase;
+    const blockStart = this.#at - start;
+    let at = start;
+    let index = this.#index;
+    this.#last = "event";
+    while (at < view.byteLength && index < length) {
+      const low = view.getUint32(at, true);
+      const high = view.getUint32(at + 4, true);
+      if ((low & KIND_MASK) === 0) break;
+      const base = (high & 0xffff) * 2 ** 32 + ((low & -PAGE_BYTES) >>> 0);
+      offset[index] = blockStart + at;
+      time[index] = (timeBase + (high >>> 16)) * TICK_NS;
+      procs[index] = id;
+      kind[index] = low & KIND_MASK;
+      bases[index] = base;
+      at += WORD_BYTES;
+      if ((low & FLAG) !== 0) {
+        this.#last = "many";
+        break;
+      }
+      const npages = (low >>> FIELD_SHIFT) & NPAGES_MASK;
+      if (!fits(base, npages)) {
+        this.#index = index;
+        this.#refusePages(npages);
+      }
+      counts[index++] = npages;
+    }
+    this.#index = index;
+    this.#at = blockStart + at;
+    return at;
+  }
+
+  /** Completes an event with its number of pages, which is a word of its own. */
+  #manyPages(low: number, high: number): void {
+    const { base, npages } = this.#part as Columns;
+    if (high !== 0 || !fits(base[this.#index], low)) this.#refusePages(low + high);
+    npages[this.#index++] = low;
+    this.#last = "event";
+  }
+
+  #refusePages(npages: number): never {
+    const { offset, base } = this.#part as Columns;
+    const count = npages === 0 ? "no pages" : "more pages than there are addresses";
+    this.#fail(`the event has ${count}; the trace is damaged`, offset[this.#index], base[this.#index]);
+  }
+
+  /** The part that the next event goes into. */
+  #roomyPart(): Columns {
+    if (this.#part && this.#index < this.#part.length) return this.#part;
+    const part = this.#columns.grow();
+    this.#partStart += this.#index;
+    this.#index = 0;
+    this.#part = part;
+    return part;
+  }
+
+  #checkEnd(failure: string | undefined): void {
+    if (failure !== undefined) this.#fail(`the gzip data is cut short or damaged (${failure})`);
+    if (this.#last === "many") {
+      const { offset, base } = this.#part as Columns;
+      const reason = "the trace is cut short: the word with the number of pages is missing";
+      this.#fail(reason, offset[this.#index], base[this.#index]);
+    }
+    const rest = this.#restBytes;
+    if (this.#at === 0) this.#fail(`${NO_TRACE}: it has only ${rest} bytes`);
+    if (rest !== 0) this.#fail(`the trace is cut short: ${rest} bytes of the 8 of a word`);
+    if (this.#last !== "event") this.#fail("the trace is cut short: nothing follows its last sync word");
+  }
+
+  /** What makes it likely that the end is missing, if anything does. */
+  #cutShort(): string | undefined {
+    const { id } = this.#proc as Proc;
+    if (id !== NO_P) {
+      return `${CUT_OR_KILLED}: it ends with events of P ${id}, and a whole one with those that have no P`;
+    }
+    this.#endBuffer();
+    for (const proc of this.#procs.values()) if (proc.id !== NO_P && !proc.full) return undefined;
+    return `${CUT_OR_KILLED}: no P has added what it had when the program ended`;
+  }
+
+  /** Refuses the trace, at this word and after the last page unless told otherwise. */
+  #fail(reason: string, byte?: number, page?: number): never {
+    throw new PageAllocError("ERR_TRACE", `${this.#place(byte, page)}: ${reason}`);
+  }
+
+  /** Where decoding has come to, as messages say it. */
+  #place(byte = this.#at, page?: number): string {
+    let where = "before any page";
+    if (page !== undefined) where = `page ${showAddress(page)}`;
+    else if (this.#length > 0) where = `after page ${showAddress(this.#columns.baseOf(this.#length - 1))}`;
+    return `event ${this.#length} at byte ${byte}, ${where}`;
+  }
+}
+
+/** What to throw for an error when all that allocates is in memory: a RangeError says that there is none left. */
+function memoryError(error: unknown, place: string): unknown {
+  if (!(error instanceof RangeError)) return error;
+  const reason = `there is not enough memory for so long a trace (${error.message})`;
+  return new PageAllocError("ERR_TRACE", `${place}: ${reason}`, { cause: error });
+}
+
+/** Whether an event may have so many pages from there on. */
+function fits(base: number, npages: number): boolean {
+  return npages > 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT;
+}

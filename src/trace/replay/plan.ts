@@ -1,0 +1,154 @@
+// What a replay has to know about a trace before it starts, so that its loop does nothing but allocate and free.
+//
+// The loop keeps one number for each recorded page. Addresses are sparse, so the pages get *cells*: the chunks that the
+// trace touches are numbered upward, and a page's cell is its chunk's number times 512, plus its place in the chunk.
+// Pages that are neighbours in the trace have neighbouring cells, and a run of pages is a run of cells.
+
+import { integer, show } from "../../base/arguments.ts";
+import { PageAllocError } from "../../base/errors.ts";
+import { CHUNK_PAGES } from "../../engine/layout.ts";
+import { eventError } from "../event-error.ts";
+import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace, SCAVENGE } from "../events.ts";
+
+/** Bytes per chunk. */
+export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
+/** Most chunks that a trace may touch: 1 TiB of heap, for which the loop's table takes 512 MiB. */
+const CHUNKS_MAX = 2 ** 18;
+
+/** A trace, made ready for the loop. */
+export interface Plan {
+  readonly trace: PageTrace;
+  /** Address of the first event's chunk: the heap starts there. */
+  readonly heapBase: number;
+  /** Pages from heapBase to the first event's page: in use before the trace began. */
+  readonly prefixPages: number;
+  /** Cell of the page at heapBase. */
+  readonly heapCell: number;
+  /** How many cells there are. */
+  readonly cellCount: number;
+  /** Of each event's first page. */
+  readonly cell: Int32Array;
+  /** How many events there are of each kind. */
+  readonly counts: { readonly allocs: number; readonly frees: number; readonly scavenges: number };
+}
+
+/**
+ * Checks the columns and gives the pages their cells. Throws TypeError when a column is missing or too short, and
+ * PageAllocError ERR_TRACE for an event that cannot be, or when the trace touches more than 1 TiB.
+ */
+export function planReplay(trace: PageTrace): Plan {
+  checkColumns(trace);
+  const counts = checkEvents(trace);
+  const chunks = touchedChunks(trace);
+  const numbers = new Map(Array.from(chunks, (chunk, number) => [chunk, number]));
+  const first = trace.length > 0 ? trace.base[0] : 0;
+  const heapBase = first - (first % CHUNK_BYTES);
+  return {
+    trace,
+    heapBase,
+    prefixPages: (first - heapBase) / PAGE_BYTES,
+    heapCell: (numbers.get(heapBase / CHUNK_BYTES) ?? 0) * CHUNK_PAGES,
+    cellCount: chunks.length * CHUNK_PAGES,
+    cell: cellsOf(trace, numbers),
+    counts,
+  };
+}
+
+function checkColumns(trace: PageTrace): void {
+  const columns = {
+    time: Float64Array,
+    proc: Int32Array,
+    kind: Uint8Array,
+    base: Float64Array,
+    npages: Uint32Array,
+  };
+  if (typeof trace !== "object" || trace === null)
+    throw new TypeError(`trace must be a PageTrace, got ${show(trace)}`);
+  integer("trace.length", trace.length, 0, 2 ** 32 - 1);
+  for (const [name, type] of Object.entries(columns)) {
+    const column = trace[name as keyof typeof columns];
+    if (column instanceof type && column.length >= trace.length) continue;
+    throw new TypeError(
+      `trace.${name} must be a ${type.name} of ${trace.length} elements or more, as trace.length says`,
+    );
+  }
+}
+
+/** Checks each event by itself, and counts the kinds. */
+function checkEvents(trace: PageTrace): Plan["counts"] {
+  const { length, kind, base, npages } = trace;
+  const counts = new Uint32Array(SCAVENGE + 1);
+  for (let event = 0; event < length; event++) {
+    const page = base[event] / PAGE_BYTES;
+    const end = page + npages[event];
+    const fits = page >= 0 && page === Math.floor(page) && page < end && end <= ADDRESS_LIMIT / PAGE_BYTES;
+    if (!fits || kind[event] < ALLOC || kind[event] > SCAVENGE) throw impossible(trace, event);
+    counts[kind[event]]++;
+  }
+  return { allocs: counts[ALLOC], frees: counts[FREE], scavenges: counts[SCAVENGE] };
+}
+
+/** What is wrong with an event by itself. */
+function impossible(trace: PageTrace, event: number): PageAllocError {
+  const kind = trace.kind[event];
+  const npages = trace.npages[event];
+  if (kind < ALLOC || kind > SCAVENGE) return eventError(trace, event, `no kind of event has number ${kind}`);
+  if (npages === 0) return eventError(trace, event, "the event has no pages");
+  const allowed = `addresses are pages of ${PAGE_BYTES} bytes, below 2^48`;
+  return eventError(trace, event, `${npages} pages do not lie there: ${allowed}`);
+}
+
+/** The indices of all chunks that events have pages in, ascending. */
+function touchedChunks(trace: PageTrace): Float64Array {
+  const { length, base: bases, npages } = trace;
+  const touched = new Set<number>();
+  let low = 0;
+  let high = -1;
+  for (let event = 0; event < length; event++) {
+    const base = bases[event];
+    const end = base + npages[event] * PAGE_BYTES;
+    // Comparing addresses is enough for most events: they stay in [low, high), the chunks that were looked at last.
+    if (base >= low && end <= high) continue;
+    const first = Math.floor(base / CHUNK_BYTES);
+    const last = Math.ceil(end / CHUNK_BYTES) - 1;
+    if (last - first >= CHUNKS_MAX) throw tooLarge(trace, event);
+    for (let chunk = first; chunk <= last; chunk++) touched.add(chunk);
+    if (touched.size > CHUNKS_MAX) throw tooLarge(trace, event);
+    low = first * CHUNK_BYTES;
+    high = (last + 1) * CHUNK_BYTES;
+  }
+  return Float64Array.from(touched).sort();
+}
+
+function tooLarge(trace: PageTrace, event: number): PageAllocError {
+  return eventError(trace, event, "up to here the trace has touched over 1 TiB, more than a replay can hold");
+}
+
+/** The cell of each event's first page. */
+function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
+  const cells = makeTable(length);
+  let low = 0;
+  let high = -1;
+  let firstCell = 0;
+  for (let event = 0; event < length; event++) {
+    const base = bases[event];
+    if (base < low || base >= high) {
+      const chunk = Math.floor(base / CHUNK_BYTES);
+      firstCell = (numbers.get(chunk) as number) * CHUNK_PAGES;
+      low = chunk * CHUNK_BYTES;
+      high = low + CHUNK_BYTES;
+    }
+    cells[event] = firstCell + (base - low) / PAGE_BYTES;
+  }
+  return cells;
+}
+
+/** A table of zeros for a replay. Throws PageAllocError ERR_TRACE when there is no memory for it. */
+export function makeTable(length: number): Int32Array {
+  try {
+    return new Int32Array(length);
+  } catch (cause) {
+    const reason = `the trace is too long to replay: there is no memory for a table of ${length} numbers`;
+    throw new PageAllocError("ERR_TRACE", reason, { cause });
+  }
+}
