@@ -1,10 +1,11 @@
 // A call that is broken off where that must not happen, and numbers as large as the layout has them: what cannot be made
 // whole, or be had, is said so from then on, or before anything has changed.
+
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CORE } from "../src/api/page-alloc.ts";
 import { HEADER_USED, JOURNAL_OP, LEAF_BYTES, NODE_CHILDREN } from "../src/engine/layout.ts";
+import { CORE } from "../src/heap/core.ts";
 import { CHUNK, grownHeap, PAGE } from "./support/heaps.ts";
 import type { Palloc } from "./support/subject.ts";
 

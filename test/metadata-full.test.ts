@@ -1,10 +1,11 @@
 // When there is no linear memory left: every call that needs some says so and changes nothing, and goes on once other
 // heaps have given some back.
+
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CORE } from "../src/api/page-alloc.ts";
 import { KIND_CACHE } from "../src/engine/layout.ts";
+import { CORE } from "../src/heap/core.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
 import type { PageAlloc, Palloc, PallocData } from "./support/subject.ts";
 

@@ -1,9 +1,10 @@
 // What other threads may do to a heap, done by this one through the heap's lock: holding it, and acting each time that the
 // scavenger gives it back on its walk. A reset after a walk began must win, and nothing but a reset ever raises scavAddr.
+
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CORE } from "../src/api/page-alloc.ts";
+import { CORE } from "../src/heap/core.ts";
 import { CHUNK, grownHeap } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";
 import type { PageAlloc, Palloc } from "./support/subject.ts";

@@ -1,12 +1,13 @@
 // A worker may be terminated at any instruction. Here one ends after each of its stores, and each use of its lock, in turn,
 // for every kind of call: once another object, on either engine, has called `recover`, the bytes are those of before or after
 // the call; for a call of several locked sections, those of between two of them. A worker on wasm leaves what one on ts does.
+
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CORE } from "../src/api/page-alloc.ts";
 import { JOURNAL_OP, LEAF_BYTES, NODE_BYTES, RECORD_BYTES } from "../src/engine/layout.ts";
 import { MEMORY_PAGE } from "../src/engine/memory.ts";
+import { CORE } from "../src/heap/core.ts";
 import {
   type Call,
   grow,

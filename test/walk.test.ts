@@ -1,10 +1,11 @@
 // What the walk reads while others store what it reads: it takes no lock, so it may see the tree between any two stores, and
 // memory that has grown beyond its views. That may cost it a wasted look, but never the candidates that were there before.
+
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CORE } from "../src/api/page-alloc.ts";
 import { HEADER_ROOT, HEADER_SCAV_END, NODE_CANDIDATES, NODE_CHILDREN } from "../src/engine/layout.ts";
+import { CORE } from "../src/heap/core.ts";
 import { beginPass, type Pass } from "../src/heap/scavenger.ts";
 import { CHUNK, PAGE } from "./support/heaps.ts";
 import { PAGES } from "./support/naive.ts";

@@ -7,24 +7,13 @@ import {
   HEADER_TOP,
   OP_ALLOC,
   OP_ALLOC_RANGE,
-  OP_FREE,
   OP_FREE_RESULT,
   OP_NUMBERS,
   OP_SCAVENGE_RANGE,
   RESULT_NUMBERS,
 } from "../engine/layout.ts";
-import type { Core } from "../heap/core.ts";
-import { CORE, type PageAlloc } from "./page-alloc.ts";
+import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { checkOwner, isLive, NEW, PageCache, refOf } from "./page-cache.ts";
-
-/** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
-export const Op = {
-  alloc: OP_ALLOC,
-  allocRange: OP_ALLOC_RANGE,
-  free: OP_FREE,
-  freeResult: OP_FREE_RESULT,
-  scavengeRange: OP_SCAVENGE_RANGE,
-} as const;
 
 /** How a batch is run. */
 export interface RunOptions {
@@ -40,10 +29,20 @@ export interface RunOptions {
   grow?: boolean;
 }
 
+/** The calls of a heap that operations are carried out by. */
+interface HeapCalls extends HeapObject {
+  alloc(npages: number): number;
+  allocRange(base: number, npages: number): number;
+  free(base: number, npages: number): void;
+  scavengeRange(base: number, npages: number): number;
+  grow(base: number, nbytes: number): void;
+  readonly lastAllocScavenged: number;
+}
+
 /** Runs a batch, as `PageAlloc.run` describes it. */
 export function run(
   core: Core,
-  heap: PageAlloc,
+  heap: HeapCalls,
   ops: Float64Array,
   results: Float64Array,
   options?: RunOptions,
@@ -98,7 +97,7 @@ function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<Pag
 
 /** Carries out one operation by public calls. */
 function step(
-  heap: PageAlloc,
+  heap: HeapCalls,
   ops: Float64Array,
   results: Float64Array,
   i: number,
@@ -150,7 +149,7 @@ function allocFromCache(cache: PageCache, npages: number): number {
 }
 
 /** Allocates from the heap, which grows if it has no room and `grow` is set; -1 when there is none. */
-function allocFromHeap(heap: PageAlloc, npages: number, grow: boolean): number {
+function allocFromHeap(heap: HeapCalls, npages: number, grow: boolean): number {
   const base = heap.alloc(npages);
   if (base >= 0 || !grow) return base;
   const core = heap[CORE];

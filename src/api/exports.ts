@@ -2,10 +2,14 @@
 
 export { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
 export { CHUNK_PAGES } from "../engine/layout.ts";
-export type { Sys } from "../heap/core.ts";
-export type { ChunkRanges, PageRange } from "../heap/ranges.ts";
+export type { PageRange } from "../engine/pages.ts";
+export type { ChunkRanges } from "../heap/ranges.ts";
+export type { Sys } from "../heap/sys.ts";
 export type { PageAllocHandle } from "../store/shared-memories.ts";
-export { Op, type RunOptions } from "./batch.ts";
-export type { PageAllocOptions, PageAllocStats } from "./page-alloc.ts";
+export type { PallocSum } from "../store/sums.ts";
+export type { RunOptions } from "./batch.ts";
+export { Op } from "./operations.ts";
+export type { PageAllocOptions } from "./options.ts";
 export { PageCache } from "./page-cache.ts";
-export type { PageBits, PallocSum } from "./palloc-data.ts";
+export type { PageBits } from "./palloc-data.ts";
+export type { PageAllocStats } from "./stats.ts";

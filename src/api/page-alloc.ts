@@ -2,36 +2,27 @@
 // went wrong; the engine it stands on looks at the bits.
 
 /// <reference lib="esnext.disposable" preserve="true" />
-import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "../base/arguments.ts";
+
+import { countOrInfinity, integer, readOptions, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import {
   CHUNK_PAGES,
   DATA_SCAVENGED,
-  HEADER_ALLOCS,
   HEADER_CHUNKS,
   HEADER_END,
-  HEADER_FREES,
-  HEADER_IN_USE,
   HEADER_LAST_SCAVENGED,
   HEADER_LOCK,
   HEADER_OWNERS,
-  HEADER_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
-  HEADER_RELEASED,
   HEADER_SCAV_END,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
   HEADER_START,
   HEADER_USED,
   HOLD_UNDONE,
   KIND_REUSING,
   MAX_CHUNKS,
 } from "../engine/layout.ts";
-import { MEMORY_PAGE } from "../engine/memory.ts";
-import { leastAddrBits, mostAddrBits, type Place, placeOf } from "../engine/pages.ts";
+import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
 import { check } from "../heap/check.ts";
-import { Core, coreOf, type Instance, type Sys, sharedCoreOf } from "../heap/core.ts";
+import { CORE, Core, coreOf, sharedCoreOf } from "../heap/core.ts";
 import { Reuse } from "../heap/hooks.ts";
 import {
   type ChunkRanges,
@@ -39,75 +30,20 @@ import {
   fill,
   type MappedRanges,
   mappedRanges,
-  type PageRange,
   readMapped,
   readRanges,
-  runsOf,
 } from "../heap/ranges.ts";
 import { recover } from "../heap/recover.ts";
 import { scavengeOne, scavengeOneAsync, scavengePages } from "../heap/scavenger.ts";
-import { type Geometry, roomToGrow } from "../store/header.ts";
+import { roomToGrow } from "../store/header.ts";
+import type { Instance } from "../store/instance.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
 import { seal, unseal } from "../store/snapshot.ts";
 import { type RunOptions, run } from "./batch.ts";
+import { GEOMETRY, type PageAllocOptions, readGeometry, readSharing, readSys, SHARING } from "./options.ts";
 import { NEW, PageCache } from "./page-cache.ts";
-import { capHugePages, DataPlace, type PallocData } from "./palloc-data.ts";
-
-/** How a heap is made. */
-export interface PageAllocOptions {
-  /** Bytes per page; a power of two, 1 or more. Default 8192. */
-  pageSize?: number;
-  /**
-   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64 pages
-   * where that is less.
-   */
-  physPageSize?: number;
-  /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
-  physHugePageSize?: number;
-  /**
-   * Addresses lie in [0, 2**heapAddrBits). 32 to 48, and room for at least one chunk and at most 2**30. Default 48, or
-   * less where pages are smaller than 512 bytes.
-   */
-  heapAddrBits?: number;
-  /**
-   * State in shared memory, so that other workers can `attach`. Default false. Needs SharedArrayBuffer: in a page,
-   * cross-origin isolation.
-   */
-  shared?: boolean;
-  /**
-   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as address
-   * space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
-   */
-  metadataLimit?: number;
-  /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */
-  lockTimeoutMs?: number;
-  /** What the heap tells the system that backs its pages. */
-  sys?: Sys;
-}
-
-/** All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released. */
-export interface PageAllocStats {
-  /** What the heap has been grown over. */
-  sys: number;
-  /** Allocated, in page caches, or held while a hook runs. */
-  inUse: number;
-  free: number;
-  /** Free and scavenged. */
-  released: number;
-  retained: number;
-  peakInUse: number;
-  peakRetained: number;
-  /** How often pages were taken since the heap was made: by alloc, allocRange, and allocToCache. */
-  allocs: number;
-  /** How often pages were given back: by free, and by flush of a cache that was not empty. */
-  frees: number;
-  /** How many runs were released. */
-  scavenges: number;
-  /** Bytes released since the heap was made. */
-  scavengedTotal: number;
-  /** Linear memory taken by this heap's own bookkeeping. */
-  metadata: number;
-}
+import { DataPlace, type PallocData } from "./palloc-data.ts";
+import { type PageAllocStats, readStats } from "./stats.ts";
 
 /** Makes the inside of the next heap object, where options do not. Nobody outside can bring that about. */
 let coming: ((home: typeof PageAlloc) => Core) | undefined;
@@ -121,9 +57,6 @@ function heapOf<T>(make: (home: typeof PageAlloc) => Core, construct: () => T): 
     coming = undefined;
   }
 }
-
-/** Where a PageAlloc keeps its inside, for the other classes of the package. */
-export const CORE = Symbol("core");
 
 /**
  * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
@@ -650,10 +583,6 @@ export class PageAlloc {
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
 
-/** The options that stay with a heap, and those that a heap object is given. */
-const GEOMETRY = ["pageSize", "physPageSize", "physHugePageSize", "heapAddrBits"] as const;
-const SHARING = ["shared", "metadataLimit", "lockTimeoutMs", "sys"] as const;
-
 /** The inside of a new heap, as its options say, with a state that is empty or given. */
 function makeCore(
   { instance, sharedMemories }: typeof PageAlloc,
@@ -687,63 +616,4 @@ function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): Pag
     done += n;
   }
   return runs;
-}
-
-/** Reads the counters of the header. The lock is held. */
-function readStats(core: Core): PageAllocStats {
-  const bytes = (field: number) => core.get(field) * core.pageSize;
-  const sys = bytes(HEADER_PAGES);
-  const inUse = bytes(HEADER_IN_USE);
-  const released = bytes(HEADER_RELEASED);
-  return {
-    sys,
-    inUse,
-    free: sys - inUse,
-    released,
-    retained: sys - released,
-    peakInUse: bytes(HEADER_PEAK_IN_USE),
-    peakRetained: bytes(HEADER_PEAK_RETAINED),
-    allocs: core.getF64(HEADER_ALLOCS),
-    frees: core.getF64(HEADER_FREES),
-    scavenges: core.getF64(HEADER_SCAVENGES),
-    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * core.pageSize,
-    metadata: core.handle ? core.get(HEADER_USED) : core.region.bytes,
-  };
-}
-
-/** Reads the options that stay with a heap. */
-function readGeometry(options: PageAllocOptions): Geometry {
-  const { pageSize = 8192, physHugePageSize = 2 ** 21 } = options;
-  powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
-  const pageShift = Math.log2(pageSize);
-  const most = mostAddrBits(pageShift);
-  const { heapAddrBits = most, physPageSize = Math.min(4096, 64 * pageSize) } = options;
-  integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
-  powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
-  if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
-  const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
-  return {
-    pageShift,
-    addrBits: heapAddrBits,
-    minPages: Math.max(1, physPageSize / pageSize),
-    hugePages: whole ? capHugePages(physHugePageSize / pageSize) : 0,
-  };
-}
-
-/** Reads the options that say whether and how threads share a heap. */
-function readSharing({ shared = false, metadataLimit = 2 ** 26, lockTimeoutMs = 10_000 }: PageAllocOptions) {
-  if (typeof shared !== "boolean") refuse("options.shared", shared, "a boolean");
-  integer("options.metadataLimit", metadataLimit, MEMORY_PAGE, 2 ** 30);
-  countOrInfinity("options.lockTimeoutMs", lockTimeoutMs);
-  return { shared, metadataLimit: Math.ceil(metadataLimit / MEMORY_PAGE) * MEMORY_PAGE, lockTimeoutMs };
-}
-
-/** Checks the hooks. What an object has beside them is its own affair, unless it is a hook misspelt. */
-function readSys(sys: Sys | undefined): Sys {
-  if (sys === undefined) return {};
-  for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {
-    if (hook !== undefined && typeof hook !== "function")
-      refuse(`options.sys.${name}`, hook, "a function or undefined");
-  }
-  return sys;
 }

@@ -16,11 +16,9 @@ import {
   RECORD_OWNER,
   RECORD_SCAV,
 } from "../engine/layout.ts";
-import type { Place } from "../engine/pages.ts";
-import type { Core } from "../heap/core.ts";
+import { type Place, runsOf } from "../engine/pages.ts";
+import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { Reuse } from "../heap/hooks.ts";
-import { runsOf } from "../heap/ranges.ts";
-import { CORE, type PageAlloc } from "./page-alloc.ts";
 
 /** Instead of a state: a cache that owns nothing yet. For this package alone. */
 export const NEW = Symbol("new");
@@ -62,11 +60,11 @@ export class PageCache {
    * @param state.scav 1 = scavenged; counts for owned pages only
    * Throws TypeError, RangeError, or PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
    */
-  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint });
+  constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint });
   /** @internal */
-  constructor(heap: PageAlloc, state: typeof NEW);
-  constructor(heap: PageAlloc, state: { base: number; cache: bigint; scav: bigint } | typeof NEW) {
-    const core = (heap as PageAlloc | undefined)?.[CORE];
+  constructor(heap: HeapObject, state: typeof NEW);
+  constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint } | typeof NEW) {
+    const core = (heap as HeapObject | undefined)?.[CORE];
     if (!core) refuse("heap", heap, "a PageAlloc");
     this.#core = core;
     this.#ref = state === NEW ? 0 : adopt(core, state);

@@ -2,22 +2,10 @@
 
 import { countOrInfinity, integer, powerOfTwo } from "../base/arguments.ts";
 import type { Engine } from "../engine/contract.ts";
-import {
-  BITMAP_BYTES,
-  CHUNK_PAGES,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  SUM_BITS,
-  SUM_MASK,
-} from "../engine/layout.ts";
-import type { Instance } from "../heap/core.ts";
-
-/** Free pages at the start of a span of pages, in its longest free run, and at its end. */
-export interface PallocSum {
-  start: number;
-  max: number;
-  end: number;
-}
+import { BITMAP_BYTES, CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED } from "../engine/layout.ts";
+import { capHugePages } from "../engine/pages.ts";
+import type { Instance } from "../store/instance.ts";
+import { type PallocSum, unpack } from "../store/sums.ts";
 
 /** Where the bitmaps of a chunk lie. */
 export class DataPlace {
@@ -163,21 +151,6 @@ export class PallocData {
     );
     return { start: hit & 0xffff, npages: hit >>> 16 };
   }
-}
-
-/** A summary as the engines pack it. */
-export function pack({ start, max, end }: PallocSum): number {
-  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
-}
-
-/** A packed summary as an object. */
-export function unpack(sum: number): PallocSum {
-  return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };
-}
-
-/** Huge pages that are larger than a chunk are never whole in one, whatever their size. */
-export function capHugePages(pagesPerHugePage: number): number {
-  return Math.min(pagesPerHugePage, 2 * CHUNK_PAGES);
 }
 
 function checkRange(i: number, n: number): void {

@@ -5,8 +5,7 @@
 // are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
 // chunks as they take, at least one page. Nothing here checks its arguments: the facade does.
 
-import type { Core } from "../heap/core.ts";
-import type { Memory } from "./memory.ts";
+import type { Memory, Region } from "./memory.ts";
 
 /** The calls of an engine. */
 export interface Kernels {
@@ -94,6 +93,23 @@ export interface Kernels {
   redo(heap: number): void;
 }
 
+/** What a batch needs of the heap that it runs on. */
+export interface BatchHeap {
+  /** The heap's address. Throws when there is none any more. */
+  readonly at: number;
+  readonly engine: Engine;
+  /** What hands out the engine's own memory; undefined on shared memory. */
+  readonly regions: Scratch | undefined;
+  /** Runs `work` with the lock held. */
+  locked<T>(work: () => T): T;
+}
+
+/** Memory for the numbers of batches. */
+export interface Scratch {
+  alloc(bytes: number): Region;
+  free(region: Region): void;
+}
+
 /** A batch of operations (see layout.ts) that the engine carries out by itself as far as it can. */
 export interface Batch {
   /** Carries out operations from `from` on. Returns the first that it leaves to others, `to` when there is none. */
@@ -111,7 +127,7 @@ export interface Engine extends Kernels {
    * engine on shared memory has no place there for one.
    */
   readonly Batch?: new (
-    core: Core,
+    heap: BatchHeap,
     ops: Float64Array,
     results: Float64Array,
     refs: number[],

@@ -71,3 +71,16 @@ export class Memory {
     return true;
   }
 }
+
+/** What workers share. A SharedArrayBuffer only where there is no WebAssembly. */
+export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
+
+/** A part of linear memory that belongs to one user. It may be moved when it is resized. */
+export interface Region {
+  /** Address; 0 once given back. */
+  at: number;
+  /** Bytes, a multiple of 1024. */
+  bytes: number;
+  /** For a shared heap, lets another have the place; not there where threads may be attached, or may yet be. */
+  giveBack?: () => void;
+}

@@ -1,4 +1,4 @@
-// Places in a heap: pages by chunk and index, and how far addresses reach.
+// Pages: by chunk and index, as ranges within a chunk, how far their addresses reach, and huge ones.
 
 import { CHUNK_INDEX_BITS, CHUNK_PAGES, CHUNK_SHIFT } from "./layout.ts";
 
@@ -22,4 +22,24 @@ export function leastAddrBits(pageShift: number): number {
 /** Bits that addresses have at the most, for pages of that size. */
 export function mostAddrBits(pageShift: number): number {
   return Math.min(48, pageShift + CHUNK_SHIFT + CHUNK_INDEX_BITS);
+}
+
+/** `[first, count]`: pages within a chunk. */
+export type PageRange = readonly [first: number, count: number];
+
+/** The runs of n pages for which `isSet` holds, `offset` added to each. */
+export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
+  const runs: PageRange[] = [];
+  for (let i = 0; i < n; i++) {
+    if (!isSet(i)) continue;
+    const first = i;
+    while (i < n && isSet(i)) i++;
+    runs.push([offset + first, i - first]);
+  }
+  return runs;
+}
+
+/** Huge pages that are larger than a chunk are never whole in one, whatever their size. */
+export function capHugePages(pagesPerHugePage: number): number {
+  return Math.min(pagesPerHugePage, 2 * CHUNK_PAGES);
 }

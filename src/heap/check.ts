@@ -69,11 +69,10 @@ import {
   RECORD_TAKEN,
   VERSION,
 } from "../engine/layout.ts";
-import { leastAddrBits, mostAddrBits } from "../engine/pages.ts";
+import { leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
-import { eachPart } from "../store/tree.ts";
-import { mappedRuns, type PageRange, runsOf } from "./ranges.ts";
+import { eachPart, mappedRuns } from "../store/tree.ts";
 
 /** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
 export function check(state: State): void {

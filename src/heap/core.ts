@@ -38,43 +38,29 @@ import {
   RECORD_OWNER,
   RECORD_TAKEN,
 } from "../engine/layout.ts";
+import type { Region } from "../engine/memory.ts";
 import { type Place, placeOf } from "../engine/pages.ts";
 import { bytesOf, type Geometry, writeState } from "../store/header.ts";
+import type { Instance } from "../store/instance.ts";
 import { broken, mend } from "../store/mend.ts";
-import { memoryFull, type Region, type Regions } from "../store/regions.ts";
+import { memoryFull, type Regions } from "../store/regions.ts";
 import type { PageAllocHandle, SharedPlace } from "../store/shared-memories.ts";
 import { State } from "../store/state.ts";
 import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
+import type { Sys } from "./sys.ts";
 
-/**
- * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. No
- * promise that one returns is waited for. They are looked up in this object when they are to run, and it is their `this`;
- * it may be an instance of a class, and have other properties, but no function with nearly the name of a hook.
- */
-export interface Sys {
-  /**
-   * The pages' contents are not needed any more: release them. Until it returns the pages are held as in use. Return
-   * false to decline: they stay unscavenged, and are passed over until the next reset. A hook that throws declines, and
-   * the exception reaches the caller of `scavenge`.
-   * @param base address of the first page, in bytes
-   * @param nbytes length of the run, in bytes
-   */
-  // biome-ignore lint/suspicious/noConfusingVoidType: most hooks return nothing, and need not say so
-  unused?(base: number, nbytes: number): boolean | void;
-  /**
-   * The pages, some of which were released, are about to be used again. If it throws, they are free again, scavenged as
-   * they were, and the exception reaches the caller of `alloc`.
-   * @param base address of the first page, in bytes
-   * @param nbytes length of the run, in bytes
-   */
-  used?(base: number, nbytes: number): void;
-}
+/** Where a PageAlloc keeps its inside, for the other classes of the package. */
+export const CORE = Symbol("core");
 
-/** An engine at work: with the regions of its memory. */
-export interface Instance {
-  readonly engine: Engine;
-  readonly regions: Regions;
+/** An object that users hold and that has a core: a PageAlloc. */
+export interface HeapObject {
+  /** @internal */
+  readonly [CORE]: Core;
+  /** Which engine the heap runs on. */
+  readonly engine: "wasm" | "ts";
+  /** Bytes per page. */
+  readonly pageSize: number;
 }
 
 /** Where a heap is: in a region of an engine's own memory, or in memory that is shared. */

@@ -1,10 +1,9 @@
 // The hook that runs when released pages are about to be used again, and what it takes to undo the allocation.
 
 import { CHUNK_PAGES, HOLD_USED } from "../engine/layout.ts";
-import { type Place, placeOf } from "../engine/pages.ts";
+import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Rest } from "./lock.ts";
-import type { PageRange } from "./ranges.ts";
 
 /** An allocation that `sys.used` is told of: its pages are held meanwhile, so that nobody can free them. */
 export class Reuse implements Rest {

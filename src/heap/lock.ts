@@ -12,8 +12,7 @@ import {
   LOCK_OWNER_SHIFT,
   LOCK_WAITED,
 } from "../engine/layout.ts";
-import type { Memory } from "../engine/memory.ts";
-import type { Region } from "../store/regions.ts";
+import type { Memory, Region } from "../engine/memory.ts";
 import { disposed, type State } from "../store/state.ts";
 
 /** What has yet to be done with the lock held. */

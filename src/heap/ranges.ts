@@ -2,7 +2,6 @@
 
 import { integer, isInteger, refuse } from "../base/arguments.ts";
 import {
-  BITMAP_BYTES,
   CHUNK_PAGES,
   DATA_SCAVENGED,
   HEADER_ALLOCS,
@@ -18,12 +17,10 @@ import {
   HEADER_SCAVENGES,
   HEADER_TOP,
 } from "../engine/layout.ts";
-import type { State } from "../store/state.ts";
-import { chunksOf } from "../store/tree.ts";
+import { type PageRange, runsOf } from "../engine/pages.ts";
+import { chunksOf, mappedRuns } from "../store/tree.ts";
 import type { Core } from "./core.ts";
 
-/** `[first, count]`: pages within a chunk. */
-export type PageRange = readonly [first: number, count: number];
 /** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
 export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
@@ -80,18 +77,6 @@ function readPairs<T>(
   });
 }
 
-/** The runs of n pages for which `isSet` holds, `offset` added to each. */
-export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
-  const runs: PageRange[] = [];
-  for (let i = 0; i < n; i++) {
-    if (!isSet(i)) continue;
-    const first = i;
-    while (i < n && isSet(i)) i++;
-    runs.push([offset + first, i - first]);
-  }
-  return runs;
-}
-
 /** Fills a heap that has just been grown over what it is to have, and starts its counts. The lock is held. */
 export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
   const { engine } = core;
@@ -146,19 +131,6 @@ export function describe(core: Core): {
     scavenged[chunk] = only(data + DATA_SCAVENGED, data);
   }
   return { alloc, scavenged, mapped: mappedRanges(core) };
-}
-
-/** The runs of pages that are mapped, of the chunk whose bitmaps are there in linear memory. */
-export function mappedRuns({ engine }: State, data: number): PageRange[] {
-  const { i32 } = engine.memory;
-  const first = data >>> 2;
-  const holes = (word: number) => i32[word] & i32[word + DATA_SCAVENGED / 4];
-  const isMapped = (i: number) => !((holes(first + (i >>> 5)) >>> (i & 31)) & 1);
-  // Hardly any chunk has holes: that is seen faster by words.
-  for (let word = first; word < first + BITMAP_BYTES / 4; word++) {
-    if (holes(word)) return runsOf(isMapped, CHUNK_PAGES);
-  }
-  return [[0, CHUNK_PAGES]];
 }
 
 /** The mapped address ranges, ascending, neighbours merged. The lock is held. */

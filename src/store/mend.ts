@@ -43,10 +43,9 @@ import {
   UNDO,
   UNMADE,
 } from "../engine/layout.ts";
-import { mappedRuns } from "../heap/ranges.ts";
 import type { State } from "./state.ts";
 import { sumUp } from "./sums.ts";
-import { eachPart } from "./tree.ts";
+import { eachPart, mappedRuns } from "./tree.ts";
 
 /** The fields of the journal that say the commit has begun, or chunks were being added: what was saved is put back. */
 const SAVED = JOURNAL_FREE | JOURNAL_COUNTS | JOURNAL_FIELDS;

@@ -12,7 +12,7 @@ import {
   RANGE_DONE,
   RANGE_NOT_MAPPED,
 } from "../engine/layout.ts";
-import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "../engine/memory.ts";
+import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region } from "../engine/memory.ts";
 import { roomToGrow, writeState } from "./header.ts";
 import { mend } from "./mend.ts";
 import { State } from "./state.ts";
@@ -33,16 +33,6 @@ const FIRST = GRAIN * grains(GROUND + HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_
 
 /** Pages of memory, of 64 KiB, that an engine begins with. */
 export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
-
-/** A part of linear memory that belongs to one user. It may be moved when it is resized. */
-export interface Region {
-  /** Address; 0 once given back. */
-  at: number;
-  /** Bytes, a multiple of 1024. */
-  bytes: number;
-  /** For a shared heap, lets another have the place; not there where threads may be attached, or may yet be. */
-  giveBack?: () => void;
-}
 
 /** Hands out the linear memory of one engine. */
 export class Regions {

@@ -8,12 +8,9 @@ import { isInteger, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
 import { HEADER_MAGIC, HEADER_ROOM, HEADER_USED, HEADER_VERSION, MAGIC, VERSION } from "../engine/layout.ts";
-import { MEMORY_PAGE, MEMORY_PAGES_MAX } from "../engine/memory.ts";
-import { memoryFull, type Region } from "./regions.ts";
+import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region, type SharedMemory } from "../engine/memory.ts";
+import { memoryFull } from "./regions.ts";
 import { ofVersion } from "./snapshot.ts";
-
-/** What workers share. A SharedArrayBuffer only where there is no WebAssembly. */
-export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
 
 /** What another thread needs to attach to a heap. Can be posted to workers, and to pages of the same agent cluster. */
 export interface PageAllocHandle {

@@ -2,7 +2,7 @@
 
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
-import type { Region } from "./regions.ts";
+import type { Region } from "../engine/memory.ts";
 
 /** A state, in a region of an engine's memory. */
 export class State {

@@ -1,7 +1,6 @@
 // What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what the
 // engines keep.
 
-import { type PallocSum, pack, unpack } from "../api/palloc-data.ts";
 import {
   CHUNK_PAGES,
   DATA_BYTES,
@@ -18,8 +17,27 @@ import {
   NODE_MAX,
   NODE_SHAPE,
   NODE_START,
+  SUM_BITS,
+  SUM_MASK,
 } from "../engine/layout.ts";
 import type { State } from "./state.ts";
+
+/** Free pages at the start of a span of pages, in its longest free run, and at its end. */
+export interface PallocSum {
+  start: number;
+  max: number;
+  end: number;
+}
+
+/** A summary as the engines pack it. */
+function pack({ start, max, end }: PallocSum): number {
+  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+}
+
+/** A packed summary as an object. */
+export function unpack(sum: number): PallocSum {
+  return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };
+}
 
 /** What a node or chunk says of its pages. */
 interface Sum extends PallocSum {

@@ -1,8 +1,10 @@
 // Going over the chunks of a heap, from JavaScript, by following the tree.
 
 import {
+  BITMAP_BYTES,
   CHUNK_PAGES,
   DATA_BYTES,
+  DATA_SCAVENGED,
   FANOUT,
   HEADER_ROOT,
   LEAF_DATA,
@@ -11,17 +13,16 @@ import {
   NODE_FIRST,
   NODE_SHAPE,
 } from "../engine/layout.ts";
-import { placeOf } from "../engine/pages.ts";
-import type { Core } from "../heap/core.ts";
+import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
 import type { State } from "./state.ts";
 
 /** The chunks that have been grown over, ascending. The lock is held. */
-export function chunksOf(core: Core, ref = core.get(HEADER_ROOT), found: number[] = []): number[] {
+export function chunksOf(state: State, ref = state.get(HEADER_ROOT), found: number[] = []): number[] {
   if (!ref) return found;
-  const shape = core.get(ref + NODE_SHAPE);
+  const shape = state.get(ref + NODE_SHAPE);
   for (let slot = 0; slot < FANOUT; slot++) {
-    if (shape >>> LEVEL_SHIFT) chunksOf(core, core.get(ref + NODE_CHILDREN + 4 * slot), found);
-    else if ((shape >>> slot) & 1) found.push(core.get(ref + NODE_FIRST) + slot);
+    if (shape >>> LEVEL_SHIFT) chunksOf(state, state.get(ref + NODE_CHILDREN + 4 * slot), found);
+    else if ((shape >>> slot) & 1) found.push(state.get(ref + NODE_FIRST) + slot);
   }
   return found;
 }
@@ -43,4 +44,17 @@ export function eachPart(
     visit(leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES, index, npages);
     page += npages;
   }
+}
+
+/** The runs of pages that are mapped, of the chunk whose bitmaps are there in linear memory. */
+export function mappedRuns({ engine }: State, data: number): PageRange[] {
+  const { i32 } = engine.memory;
+  const first = data >>> 2;
+  const holes = (word: number) => i32[word] & i32[word + DATA_SCAVENGED / 4];
+  const isMapped = (i: number) => !((holes(first + (i >>> 5)) >>> (i & 31)) & 1);
+  // Hardly any chunk has holes: that is seen faster by words.
+  for (let word = first; word < first + BITMAP_BYTES / 4; word++) {
+    if (holes(word)) return runsOf(isMapped, CHUNK_PAGES);
+  }
+  return [[0, CHUNK_PAGES]];
 }

@@ -1,7 +1,7 @@
 // Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or from
 // another thread.
+
 import * as ts from "palloc/ts";
-import { CORE } from "../../src/api/page-alloc.ts";
 import {
   HEADER_ALLOCS,
   HEADER_FREES,
@@ -9,6 +9,7 @@ import {
   HEADER_SCAVENGED_TOTAL,
   HEADER_SCAVENGES,
 } from "../../src/engine/layout.ts";
+import { CORE } from "../../src/heap/core.ts";
 import { CHUNK, PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";
 import type { PageAlloc, PageCache } from "./subject.ts";

@@ -1,9 +1,8 @@
 // Actors on one shared heap, in every order in which their steps can be taken; and a ledger of what that does to each page,
 // which objects to whatever must never happen.
 
-import { CORE } from "../../src/api/page-alloc.ts";
 import { HEADER_MIN_PAGES, HEADER_SCAV_END } from "../../src/engine/layout.ts";
-import type { Core } from "../../src/heap/core.ts";
+import { CORE, type Core } from "../../src/heap/core.ts";
 import { beginPass, type Pass } from "../../src/heap/scavenger.ts";
 import { PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";

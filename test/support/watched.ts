@@ -1,11 +1,12 @@
 // Heap objects of the twin whose every store, and every use of the lock, can be watched. So a test can act between any two
 // of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it was.
+
 import * as ts from "palloc/ts";
-import { CORE } from "../../src/api/page-alloc.ts";
 import type { Engine } from "../../src/engine/contract.ts";
-import { type Backing, Memory } from "../../src/engine/memory.ts";
+import { type Backing, Memory, type SharedMemory } from "../../src/engine/memory.ts";
 import { twinOver } from "../../src/engine/ts/engine.ts";
-import { SharedMemories, type SharedMemory } from "../../src/store/shared-memories.ts";
+import { CORE } from "../../src/heap/core.ts";
+import { SharedMemories } from "../../src/store/shared-memories.ts";
 import type { PageAlloc, Palloc } from "./subject.ts";
 
 /** What a heap object does that others can see. */

@@ -1,8 +1,7 @@
 // The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over a buffer.
 
-import type { SharedMemory } from "../../store/shared-memories.ts";
 import type { Engine, Kernels } from "../contract.ts";
-import { type Backing, MEMORY_PAGE, Memory } from "../memory.ts";
+import { type Backing, MEMORY_PAGE, Memory, type SharedMemory } from "../memory.ts";
 import { clearRange, popcntRange, setRange } from "./bits.ts";
 import { adopt, cacheAlloc, flush, refill } from "./cache.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";

@@ -1,10 +1,9 @@
 // A batch of operations in linear memory, so that WebAssembly carries out many in one call: a call costs 4 to 10 ns, an
 // operation of a batch a few more bytes to copy.
 
-import type { Core } from "../../heap/core.ts";
-import type { Region, Regions } from "../../store/regions.ts";
-import type { Batch } from "../contract.ts";
+import type { Batch, BatchHeap, Scratch } from "../contract.ts";
 import { OP_NUMBERS, RESULT_NUMBERS } from "../layout.ts";
+import type { Region } from "../memory.ts";
 
 /** What the module's `run` does: operations [from, to) at those addresses. */
 export type Run = (
@@ -21,7 +20,7 @@ export type Run = (
 export function batchesOf(
   runAt: Run,
 ): new (
-  core: Core,
+  heap: BatchHeap,
   ops: Float64Array,
   results: Float64Array,
   refs: number[],
@@ -29,7 +28,7 @@ export function batchesOf(
   let shared: Region | undefined;
 
   /** Memory of at least that many bytes. */
-  function scratch(regions: Regions, bytes: number): number {
+  function scratch(regions: Scratch, bytes: number): number {
     if (shared && shared.bytes < bytes) {
       regions.free(shared);
       shared = undefined;
@@ -39,22 +38,22 @@ export function batchesOf(
   }
 
   return class WasmBatch implements Batch {
-    readonly #core: Core;
+    readonly #heap: BatchHeap;
     readonly #results: Float64Array;
     readonly #refs: number[];
     readonly #at: number;
     readonly #opsAt: number;
     readonly #resultsAt: number;
 
-    constructor(core: Core, ops: Float64Array, results: Float64Array, refs: number[]) {
+    constructor(heap: BatchHeap, ops: Float64Array, results: Float64Array, refs: number[]) {
       const opsOffset = 8 * refs.length;
       const resultsOffset = opsOffset + ops.byteLength;
-      const { memory } = core.engine;
-      this.#core = core;
+      const { memory } = heap.engine;
+      this.#heap = heap;
       this.#results = results;
       this.#refs = refs;
       this.#at = scratch(
-        core.regions as Regions,
+        heap.regions as Scratch,
         resultsOffset + (ops.length / OP_NUMBERS) * RESULT_NUMBERS * 8,
       );
       this.#opsAt = this.#at + opsOffset;
@@ -67,22 +66,22 @@ export function batchesOf(
     }
 
     run(from: number, to: number): number {
-      const core = this.#core;
+      const heap = this.#heap;
       const results = this.#results;
       const first = this.#resultsAt >>> 3;
       const begin = from * RESULT_NUMBERS;
       let copied = false;
       try {
-        const done = core.locked(() =>
-          runAt(core.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
+        const done = heap.locked(() =>
+          runAt(heap.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
         );
         const end = done * RESULT_NUMBERS;
-        results.set(core.engine.memory.f64.subarray(first + begin, first + end), begin);
+        results.set(heap.engine.memory.f64.subarray(first + begin, first + end), begin);
         copied = true;
         return done;
       } finally {
         // Where the module has trapped, or the stack has overflowed: what was carried out before has its results.
-        const { f64 } = core.engine.memory;
+        const { f64 } = heap.engine.memory;
         for (let i = begin; !copied && i < to * RESULT_NUMBERS; i += RESULT_NUMBERS) {
           const value = f64[first + i];
           if (Number.isNaN(value)) break;
@@ -94,7 +93,7 @@ export function batchesOf(
 
     note(i: number): void {
       const result = this.#results.subarray(i * RESULT_NUMBERS, (i + 1) * RESULT_NUMBERS);
-      this.#core.engine.memory.f64.set(result, (this.#resultsAt >>> 3) + i * RESULT_NUMBERS);
+      this.#heap.engine.memory.f64.set(result, (this.#resultsAt >>> 3) + i * RESULT_NUMBERS);
     }
   };
 }

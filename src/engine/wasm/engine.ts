@@ -2,9 +2,8 @@
 
 import { refuse } from "../../base/arguments.ts";
 import { PageAllocError } from "../../base/errors.ts";
-import type { SharedMemory } from "../../store/shared-memories.ts";
 import type { Engine, Kernels } from "../contract.ts";
-import { Memory } from "../memory.ts";
+import { Memory, type SharedMemory } from "../memory.ts";
 import { batchesOf, type Run } from "./batch.ts";
 import { wasmBytes, withSharedMemory } from "./bytes.ts";
 

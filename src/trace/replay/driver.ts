@@ -8,7 +8,7 @@
 // The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So for
 // each recorded page in use the driver knows which event allocated it, and frees what the heap gave to that event.
 
-import { Op } from "../../api/batch.ts";
+import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
 import { OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";

@@ -5,13 +5,38 @@
 // follows the other's with earlier bases, or a gap of zeros that neither filled reads as time bases of 0 in a row.
 // Traces that lie one after the other in time pass here; replaying them finds pages that are allocated twice.
 //
-// What gives a cut away is how a file ends (see events.ts): the last buffer is that of no P, and when it is written the
+// What gives a cut away is how a file ends (see below): the last buffer is that of no P, and when it is written the
 // Ps have appended what they had, which hardly ever fills a buffer.
+//
+// The file is a row of little-endian 64-bit words. An event is one word, or two when it has many pages:
+//
+//    63            48 47                               13 12         3  2   1   0
+//   ┌────────────────┬───────────────────────────────────┬────────────┬────┬───────┐
+//   │ time in ticks, │ page: its address, the bits below │ npages     │many│ kind, │
+//   │ since the base │ 13 left out                       │            │    │ 1 - 3 │
+//   └────────────────┴───────────────────────────────────┴────────────┴────┴───────┘
+//     many = 1: npages is the next word instead
+//
+// Between the events stand sync words:
+//
+//    63                                                            3  2   1   0
+//   ┌────────────────────────────────────────────────────────────────┬────┬───────┐
+//   │ which = 1: the P that wrote what follows, signed; -1 for none  │which│   0   │
+//   │ which = 0: the time base of what follows, in ticks             │    │       │
+//   └────────────────────────────────────────────────────────────────┴────┴───────┘
+//
+// A P fills a buffer of its own of 4,096 words, and appends it to the file when it is full: at the latest when one word
+// is left, as an event of two needs both. So the events of one P are in order, but the file as a whole is not. When the
+// program exits, each P appends what it has, and last comes the buffer of those that have no P: it holds the very first
+// pages of the program, so there always is one. A program that is killed leaves all this out.
 
 import { PageAllocError } from "../../../base/errors.ts";
 import { showAddress } from "../../event-error.ts";
-import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace, TICK_NS } from "../../events.ts";
+import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace } from "../../events.ts";
 import { type Columns, GrowingColumns } from "../growing-columns.ts";
+
+/** Nanoseconds per tick, the unit of time in the file. */
+const TICK_NS = 128;
 
 const WORD_BYTES = 8;
 const KIND_MASK = 0b11;

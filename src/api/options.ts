@@ -1,0 +1,84 @@
+// The options that a heap is made with: what they are, and reading them.
+
+import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "../base/arguments.ts";
+import { MEMORY_PAGE } from "../engine/memory.ts";
+import { capHugePages, leastAddrBits, mostAddrBits } from "../engine/pages.ts";
+import type { Sys } from "../heap/sys.ts";
+import type { Geometry } from "../store/header.ts";
+
+/** How a heap is made. */
+export interface PageAllocOptions {
+  /** Bytes per page; a power of two, 1 or more. Default 8192. */
+  pageSize?: number;
+  /**
+   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64 pages
+   * where that is less.
+   */
+  physPageSize?: number;
+  /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
+  physHugePageSize?: number;
+  /**
+   * Addresses lie in [0, 2**heapAddrBits). 32 to 48, and room for at least one chunk and at most 2**30. Default 48, or
+   * less where pages are smaller than 512 bytes.
+   */
+  heapAddrBits?: number;
+  /**
+   * State in shared memory, so that other workers can `attach`. Default false. Needs SharedArrayBuffer: in a page,
+   * cross-origin isolation.
+   */
+  shared?: boolean;
+  /**
+   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as address
+   * space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
+   */
+  metadataLimit?: number;
+  /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */
+  lockTimeoutMs?: number;
+  /** What the heap tells the system that backs its pages. */
+  sys?: Sys;
+}
+
+/** The options that stay with a heap, and those that a heap object is given. */
+export const GEOMETRY = ["pageSize", "physPageSize", "physHugePageSize", "heapAddrBits"] as const;
+export const SHARING = ["shared", "metadataLimit", "lockTimeoutMs", "sys"] as const;
+
+/** Reads the options that stay with a heap. */
+export function readGeometry(options: PageAllocOptions): Geometry {
+  const { pageSize = 8192, physHugePageSize = 2 ** 21 } = options;
+  powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
+  const pageShift = Math.log2(pageSize);
+  const most = mostAddrBits(pageShift);
+  const { heapAddrBits = most, physPageSize = Math.min(4096, 64 * pageSize) } = options;
+  integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
+  powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
+  if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
+  const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
+  return {
+    pageShift,
+    addrBits: heapAddrBits,
+    minPages: Math.max(1, physPageSize / pageSize),
+    hugePages: whole ? capHugePages(physHugePageSize / pageSize) : 0,
+  };
+}
+
+/** Reads the options that say whether and how threads share a heap. */
+export function readSharing({
+  shared = false,
+  metadataLimit = 2 ** 26,
+  lockTimeoutMs = 10_000,
+}: PageAllocOptions) {
+  if (typeof shared !== "boolean") refuse("options.shared", shared, "a boolean");
+  integer("options.metadataLimit", metadataLimit, MEMORY_PAGE, 2 ** 30);
+  countOrInfinity("options.lockTimeoutMs", lockTimeoutMs);
+  return { shared, metadataLimit: Math.ceil(metadataLimit / MEMORY_PAGE) * MEMORY_PAGE, lockTimeoutMs };
+}
+
+/** Checks the hooks. What an object has beside them is its own affair, unless it is a hook misspelt. */
+export function readSys(sys: Sys | undefined): Sys {
+  if (sys === undefined) return {};
+  for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {
+    if (hook !== undefined && typeof hook !== "function")
+      refuse(`options.sys.${name}`, hook, "a function or undefined");
+  }
+  return sys;
+}

@@ -1,0 +1,61 @@
+// The counters of a heap, as users see them.
+
+import {
+  HEADER_ALLOCS,
+  HEADER_FREES,
+  HEADER_IN_USE,
+  HEADER_PAGES,
+  HEADER_PEAK_IN_USE,
+  HEADER_PEAK_RETAINED,
+  HEADER_RELEASED,
+  HEADER_SCAVENGED_TOTAL,
+  HEADER_SCAVENGES,
+  HEADER_USED,
+} from "../engine/layout.ts";
+import type { Core } from "../heap/core.ts";
+
+/** All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released. */
+export interface PageAllocStats {
+  /** What the heap has been grown over. */
+  sys: number;
+  /** Allocated, in page caches, or held while a hook runs. */
+  inUse: number;
+  free: number;
+  /** Free and scavenged. */
+  released: number;
+  retained: number;
+  peakInUse: number;
+  peakRetained: number;
+  /** How often pages were taken since the heap was made: by alloc, allocRange, and allocToCache. */
+  allocs: number;
+  /** How often pages were given back: by free, and by flush of a cache that was not empty. */
+  frees: number;
+  /** How many runs were released. */
+  scavenges: number;
+  /** Bytes released since the heap was made. */
+  scavengedTotal: number;
+  /** Linear memory taken by this heap's own bookkeeping. */
+  metadata: number;
+}
+
+/** Reads the counters of the header. The lock is held. */
+export function readStats(core: Core): PageAllocStats {
+  const bytes = (field: number) => core.get(field) * core.pageSize;
+  const sys = bytes(HEADER_PAGES);
+  const inUse = bytes(HEADER_IN_USE);
+  const released = bytes(HEADER_RELEASED);
+  return {
+    sys,
+    inUse,
+    free: sys - inUse,
+    released,
+    retained: sys - released,
+    peakInUse: bytes(HEADER_PEAK_IN_USE),
+    peakRetained: bytes(HEADER_PEAK_RETAINED),
+    allocs: core.getF64(HEADER_ALLOCS),
+    frees: core.getF64(HEADER_FREES),
+    scavenges: core.getF64(HEADER_SCAVENGES),
+    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * core.pageSize,
+    metadata: core.handle ? core.get(HEADER_USED) : core.region.bytes,
+  };
+}
