@@ -1,7 +1,7 @@
 // PageBits: one bitmap of 512 pages as eight 64-bit words, and what is done to a range of its bits. A range is at least
 // one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
-import { CHUNK_PAGES } from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 
 /** Bits of the first word of a range from page `i` on. */
 function headMask(i: u32): u64 {
@@ -68,9 +68,9 @@ export function freeBelow(bits: usize, i: u32): u32 {
 
 /** How many pages from page `i` on, which may be the end, have no bit set. */
 export function freeAbove(bits: usize, i: u32): u32 {
-  for (let first = i; first < <u32>CHUNK_PAGES; first = (first | 63) + 1) {
+  for (let first = i; first < <u32>layout.CHUNK_PAGES; first = (first | 63) + 1) {
     const used = load<u64>(wordOf(bits, first)) >> (first & 63);
     if (used) return first - i + <u32>ctz(used);
   }
-  return CHUNK_PAGES - i;
+  return layout.CHUNK_PAGES - i;
 }

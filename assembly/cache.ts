@@ -1,27 +1,6 @@
 // Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the lock.
 
-import {
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  DATA_SCAVENGED,
-  JOURNAL_CACHE,
-  JOURNAL_COUNTED,
-  JOURNAL_DROP,
-  JOURNAL_FLUSH,
-  JOURNAL_NEW,
-  JOURNAL_REF,
-  JOURNAL_REFILL,
-  JOURNAL_SCAV,
-  KIND_CACHE,
-  RANGE_DONE,
-  RANGE_MISMATCH,
-  RANGE_NOT_MAPPED,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_SCAV,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./find";
 import { findFree, moveSearch } from "./heap";
@@ -40,59 +19,59 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
     moveSearch(heap);
     return 0;
   }
-  const chunk = <u32>(page >> CHUNK_SHIFT);
-  const index = <u32>page & (CHUNK_PAGES - CACHE_PAGES);
+  const chunk = <u32>(page >> layout.CHUNK_SHIFT);
+  const index = <u32>page & (layout.CHUNK_PAGES - layout.CACHE_PAGES);
   const leaf = leafOf(heap, chunk);
   const word = dataOf(leaf, chunk) + (index >> 3);
   const cache = ~load<u64>(word);
-  let op: u32 = JOURNAL_REFILL | JOURNAL_COUNTED;
+  let op: u32 = layout.JOURNAL_REFILL | layout.JOURNAL_COUNTED;
   if (!ref) {
-    ref = makeRecord(heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
-    op |= JOURNAL_NEW;
+    ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
+    op |= layout.JOURNAL_NEW;
   }
-  store<u32>(heap, ref, JOURNAL_REF);
-  store<u64>(heap, cache, JOURNAL_CACHE);
-  store<u64>(heap, load<u64>(word, DATA_SCAVENGED) & cache, JOURNAL_SCAV);
-  write(heap, op, chunk, index, CACHE_PAGES);
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+  store<u64>(heap, cache, layout.JOURNAL_CACHE);
+  store<u64>(heap, load<u64>(word, layout.DATA_SCAVENGED) & cache, layout.JOURNAL_SCAV);
+  write(heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(heap, leaf, chunk, index, cache, true);
-  commitRefill(heap, leaf, op, chunk, index, ((<i64>chunk) << CHUNK_SHIFT) + index + (CACHE_PAGES - 1));
+  commitRefill(heap, leaf, op, chunk, index, ((<i64>chunk) << layout.CHUNK_SHIFT) + index + (layout.CACHE_PAGES - 1));
   return ref;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
 export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   const record = heap + ref;
-  const cache = load<u64>(record, RECORD_CACHE);
+  const cache = load<u64>(record, layout.RECORD_CACHE);
   const at = findBitRange64(cache, npages);
   if (at == 64) return -1;
   const run = (~(<u64>0) >> (64 - npages)) << at;
-  const scav = load<u64>(record, RECORD_SCAV);
+  const scav = load<u64>(record, layout.RECORD_SCAV);
   // One store takes the run; what `scav` says of pages that are not the cache's does not count.
-  store<u64>(record, cache & ~run, RECORD_CACHE);
-  store<u64>(record, scav & ~run, RECORD_SCAV);
+  store<u64>(record, cache & ~run, layout.RECORD_CACHE);
+  store<u64>(record, scav & ~run, layout.RECORD_SCAV);
   return at | (<u32>popcnt(scav & run) << 16);
 }
 
 /** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
 export function flush(heap: usize, ref: u32): u32 {
   const record = heap + ref;
-  const cache = load<u64>(record, RECORD_CACHE);
+  const cache = load<u64>(record, layout.RECORD_CACHE);
   if (cache) {
-    const chunk = load<u32>(record, RECORD_CHUNK);
-    const index = load<u32>(record, RECORD_INDEX);
+    const chunk = load<u32>(record, layout.RECORD_CHUNK);
+    const index = load<u32>(record, layout.RECORD_INDEX);
     const leaf = mappedLeafOf(heap, chunk);
-    if (!leaf) return RANGE_NOT_MAPPED;
-    if ((load<u64>(dataOf(leaf, chunk) + (index >> 3)) & cache) != cache) return RANGE_MISMATCH;
-    store<u32>(heap, ref, JOURNAL_REF);
-    store<u64>(heap, cache, JOURNAL_CACHE);
-    store<u64>(heap, load<u64>(record, RECORD_SCAV) & cache, JOURNAL_SCAV);
-    const op: u32 = JOURNAL_FLUSH | JOURNAL_DROP;
-    write(heap, op, chunk, index, CACHE_PAGES);
+    if (!leaf) return layout.RANGE_NOT_MAPPED;
+    if ((load<u64>(dataOf(leaf, chunk) + (index >> 3)) & cache) != cache) return layout.RANGE_MISMATCH;
+    store<u32>(heap, ref, layout.JOURNAL_REF);
+    store<u64>(heap, cache, layout.JOURNAL_CACHE);
+    store<u64>(heap, load<u64>(record, layout.RECORD_SCAV) & cache, layout.JOURNAL_SCAV);
+    const op: u32 = layout.JOURNAL_FLUSH | layout.JOURNAL_DROP;
+    write(heap, op, chunk, index, layout.CACHE_PAGES);
     markBlock(heap, leaf, chunk, index, cache, false);
     commitFlush(heap, leaf, op, chunk, index);
   }
   dropRecord(heap, ref, false);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /**
@@ -101,9 +80,9 @@ export function flush(heap: usize, ref: u32): u32 {
  */
 export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
   const leaf = leafOf(heap, chunk);
-  const ref = makeRecord(heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
-  store<u64>(heap, cache, JOURNAL_CACHE);
-  store<u64>(heap, scav, JOURNAL_SCAV);
-  commitRefill(heap, leaf, JOURNAL_REFILL, chunk, index, -1);
+  const ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
+  store<u64>(heap, cache, layout.JOURNAL_CACHE);
+  store<u64>(heap, scav, layout.JOURNAL_SCAV);
+  commitRefill(heap, leaf, layout.JOURNAL_REFILL, chunk, index, -1);
   return ref;
 }

@@ -1,16 +1,16 @@
 // Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
 
-import { BITMAP_BYTES, CHUNK_PAGES } from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { fillGroups, lowBits } from "./fill-aligned";
 
 /** Two words of each bitmap, or-ed: 0 = free and unscavenged. */
 function keptPair(data: usize, at: usize): v128 {
-  return v128.or(v128.load(data + at), v128.load(data + at, BITMAP_BYTES));
+  return v128.or(v128.load(data + at), v128.load(data + at, layout.BITMAP_BYTES));
 }
 
 /** A word of each bitmap, or-ed: 0 = free and unscavenged. */
 function kept(word: usize): u64 {
-  return load<u64>(word) | load<u64>(word, BITMAP_BYTES);
+  return load<u64>(word) | load<u64>(word, layout.BITMAP_BYTES);
 }
 
 /** All ones but for the top bits of groups that are all zero, as `occupied` has it, for two words. */
@@ -66,7 +66,7 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
 /** The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it. */
 function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   let size = run;
-  if (max < <u32>CHUNK_PAGES) {
+  if (max < <u32>layout.CHUNK_PAGES) {
     const most = max ? (max + min - 1) & -min : min;
     if (size > most) size = most;
   }

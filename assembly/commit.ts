@@ -1,55 +1,7 @@
 // Commits: what a call changes for good, once all that can be undone is done. None of them calls a function, so that it
 // happens wholly or not at all.
 
-import {
-  BLOCKS_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  DATA_SCAVENGED,
-  FANOUT,
-  FANOUT_SHIFT,
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_LAST_SCAVENGED,
-  HEADER_RELEASED,
-  HEADER_SCAV_END,
-  HEADER_SCAV_STRICT,
-  HEADER_SHARED,
-  HEADER_USED,
-  JOURNAL_CACHE,
-  JOURNAL_CHUNK,
-  JOURNAL_CLAIM,
-  JOURNAL_CLEAR,
-  JOURNAL_COUNTED,
-  JOURNAL_DECLINED,
-  JOURNAL_DROP,
-  JOURNAL_INDEX,
-  JOURNAL_MOVE,
-  JOURNAL_NEW,
-  JOURNAL_NPAGES,
-  JOURNAL_OP,
-  JOURNAL_REF,
-  JOURNAL_RUNS,
-  JOURNAL_SCAV,
-  JOURNAL_SCAVENGE,
-  JOURNAL_SCAVENGED,
-  JOURNAL_SCAV_END,
-  JOURNAL_SEARCH,
-  JOURNAL_UNCLAIM,
-  JOURNAL_UNCOUNT,
-  LEAF_BLOCKS,
-  NODE_CANDIDATES,
-  NODE_PARENT,
-  RECORD_BESIDE,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_NPAGES,
-  RECORD_SCAV,
-  RECORD_SLOT,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { count, countReleased, countTaken, lowerSearch, setSearch, total } from "./fields";
 import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt } from "./tree";
@@ -72,61 +24,61 @@ export function commitRange(
   search: i64,
   scavEnd: f64,
 ): void {
-  if (load<u32>(heap, HEADER_SHARED)) {
-    store<u32>(heap, chunk, JOURNAL_CHUNK);
-    store<u32>(heap, index, JOURNAL_INDEX);
-    store<u32>(heap, npages, JOURNAL_NPAGES);
-    store<u32>(heap, scavenged, JOURNAL_SCAVENGED);
-    store<u32>(heap, runs, JOURNAL_RUNS);
-    store<f64>(heap, scavEnd, JOURNAL_SCAV_END);
-    store<f64>(heap, <f64>search, JOURNAL_SEARCH);
-    if (op == (JOURNAL_UNCLAIM | JOURNAL_COUNTED)) saveFree(heap, op);
-    else if (op == (JOURNAL_CLAIM | JOURNAL_COUNTED)) saveCounts(heap, op);
+  if (load<u32>(heap, layout.HEADER_SHARED)) {
+    store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
+    store<u32>(heap, index, layout.JOURNAL_INDEX);
+    store<u32>(heap, npages, layout.JOURNAL_NPAGES);
+    store<u32>(heap, scavenged, layout.JOURNAL_SCAVENGED);
+    store<u32>(heap, runs, layout.JOURNAL_RUNS);
+    store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
+    store<f64>(heap, <f64>search, layout.JOURNAL_SEARCH);
+    if (op == (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(heap, op);
+    else if (op == (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(heap, op);
     else saveFields(heap, op);
   }
-  if (op & JOURNAL_CLAIM) {
+  if (op & layout.JOURNAL_CLAIM) {
     countTaken(heap, npages, scavenged);
-    if (op & JOURNAL_COUNTED) {
-      store<u32>(heap, scavenged, HEADER_LAST_SCAVENGED);
-      total(heap, 1, HEADER_ALLOCS);
+    if (op & layout.JOURNAL_COUNTED) {
+      store<u32>(heap, scavenged, layout.HEADER_LAST_SCAVENGED);
+      total(heap, 1, layout.HEADER_ALLOCS);
     }
-    if (search >= 0) setSearch(heap, <u32>(search >> CHUNK_SHIFT), <u32>search & (CHUNK_PAGES - 1));
-  } else if (op & JOURNAL_UNCLAIM) {
-    count(heap, -npages, HEADER_IN_USE);
-    if (op & JOURNAL_COUNTED) total(heap, 1, HEADER_FREES);
+    if (search >= 0) setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
+  } else if (op & layout.JOURNAL_UNCLAIM) {
+    count(heap, -npages, layout.HEADER_IN_USE);
+    if (op & layout.JOURNAL_COUNTED) total(heap, 1, layout.HEADER_FREES);
     lowerSearch(heap, chunk, index);
   }
   if (scavenged) {
     if (runs) countReleased(heap, scavenged, runs);
-    else if (op & JOURNAL_SCAVENGE) count(heap, scavenged, HEADER_RELEASED);
+    else if (op & layout.JOURNAL_SCAVENGE) count(heap, scavenged, layout.HEADER_RELEASED);
   }
-  if (scavenged || op & JOURNAL_UNCLAIM) changeChunks(heap, leaf, op, chunk, index, npages, scavenged != 0);
-  if (op & JOURNAL_MOVE) store<f64>(heap, scavEnd, HEADER_SCAV_END);
-  if (op & (JOURNAL_NEW | JOURNAL_DROP)) {
-    const record = heap + load<u32>(heap, JOURNAL_REF);
-    store<u32>(record, chunk, RECORD_CHUNK);
-    store<u32>(record, index, RECORD_INDEX);
-    store<u32>(record, op & JOURNAL_NEW ? npages : 0, RECORD_NPAGES);
-    if (op & JOURNAL_DECLINED) store<u32>(heap, 1, HEADER_SCAV_STRICT);
-    if (op & JOURNAL_UNCOUNT) total(heap, -1, HEADER_ALLOCS);
+  if (scavenged || op & layout.JOURNAL_UNCLAIM) changeChunks(heap, leaf, op, chunk, index, npages, scavenged != 0);
+  if (op & layout.JOURNAL_MOVE) store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
+  if (op & (layout.JOURNAL_NEW | layout.JOURNAL_DROP)) {
+    const record = heap + load<u32>(heap, layout.JOURNAL_REF);
+    store<u32>(record, chunk, layout.RECORD_CHUNK);
+    store<u32>(record, index, layout.RECORD_INDEX);
+    store<u32>(record, op & layout.JOURNAL_NEW ? npages : 0, layout.RECORD_NPAGES);
+    if (op & layout.JOURNAL_DECLINED) store<u32>(heap, 1, layout.HEADER_SCAV_STRICT);
+    if (op & layout.JOURNAL_UNCOUNT) total(heap, -1, layout.HEADER_ALLOCS);
   }
-  store<u32>(heap, op & JOURNAL_DROP, JOURNAL_OP);
+  store<u32>(heap, op & layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
 /** Moves scavAddr below a chunk and, with JOURNAL_CLEAR, says that the chunk, one of the leaf's, has no candidate. */
 export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scavEnd: f64): void {
-  if (load<u32>(heap, HEADER_SHARED)) {
-    store<u32>(heap, chunk, JOURNAL_CHUNK);
-    store<f64>(heap, scavEnd, JOURNAL_SCAV_END);
+  if (load<u32>(heap, layout.HEADER_SHARED)) {
+    store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
+    store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
     saveFields(heap, op);
   }
-  store<f64>(heap, scavEnd, HEADER_SCAV_END);
-  if (op & JOURNAL_CLEAR) {
+  store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
+  if (op & layout.JOURNAL_CLEAR) {
     let node = leaf;
-    for (let shift: u32 = 0; ; shift += FANOUT_SHIFT) {
-      const marks = load<u32>(node, NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (FANOUT - 1)));
-      store<u32>(node, marks, NODE_CANDIDATES);
-      const parent = load<u32>(node, NODE_PARENT);
+    for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
+      const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
+      store<u32>(node, marks, layout.NODE_CANDIDATES);
+      const parent = load<u32>(node, layout.NODE_PARENT);
       if (marks || !parent) break;
       node = heap + parent;
     }
@@ -136,46 +88,46 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
 
 /** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32, search: i64): void {
-  if (load<u32>(heap, HEADER_SHARED)) {
-    store<u32>(heap, chunk, JOURNAL_CHUNK);
-    store<u32>(heap, index, JOURNAL_INDEX);
-    store<f64>(heap, <f64>search, JOURNAL_SEARCH);
+  if (load<u32>(heap, layout.HEADER_SHARED)) {
+    store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
+    store<u32>(heap, index, layout.JOURNAL_INDEX);
+    store<f64>(heap, <f64>search, layout.JOURNAL_SEARCH);
     saveFields(heap, op);
   }
-  const cache = load<u64>(heap, JOURNAL_CACHE);
-  const scav = load<u64>(heap, JOURNAL_SCAV);
-  const ref = load<u32>(heap, JOURNAL_REF);
+  const cache = load<u64>(heap, layout.JOURNAL_CACHE);
+  const scav = load<u64>(heap, layout.JOURNAL_SCAV);
+  const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
-  if (op & JOURNAL_COUNTED) {
+  if (op & layout.JOURNAL_COUNTED) {
     countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
-    total(heap, 1, HEADER_ALLOCS);
-    if (search >= 0) setSearch(heap, <u32>(search >> CHUNK_SHIFT), <u32>search & (CHUNK_PAGES - 1));
+    total(heap, 1, layout.HEADER_ALLOCS);
+    if (search >= 0) setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
     const word = dataOf(leaf, chunk) + (index >> 3);
-    store<u64>(word, load<u64>(word, DATA_SCAVENGED) & ~cache, DATA_SCAVENGED);
+    store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) & ~cache, layout.DATA_SCAVENGED);
   }
   placeRecord(heap, leaf, ref, chunk, index);
-  store<u32>(record, chunk, RECORD_CHUNK);
-  store<u32>(record, index, RECORD_INDEX);
-  store<u32>(record, CACHE_PAGES, RECORD_NPAGES);
-  store<u64>(record, cache, RECORD_CACHE);
-  store<u64>(record, scav, RECORD_SCAV);
+  store<u32>(record, chunk, layout.RECORD_CHUNK);
+  store<u32>(record, index, layout.RECORD_INDEX);
+  store<u32>(record, layout.CACHE_PAGES, layout.RECORD_NPAGES);
+  store<u64>(record, cache, layout.RECORD_CACHE);
+  store<u64>(record, scav, layout.RECORD_SCAV);
   close(heap);
 }
 
 /** What the cache JOURNAL_REF had, as JOURNAL_CACHE says, has become free; it is dropped next. */
 export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   saveFields(heap, op);
-  const cache = load<u64>(heap, JOURNAL_CACHE);
-  const scav = load<u64>(heap, JOURNAL_SCAV);
+  const cache = load<u64>(heap, layout.JOURNAL_CACHE);
+  const scav = load<u64>(heap, layout.JOURNAL_SCAV);
   lowerSearch(heap, chunk, index + <u32>ctz(cache));
-  count(heap, -(<u32>popcnt(cache)), HEADER_IN_USE);
-  count(heap, <u32>popcnt(scav), HEADER_RELEASED);
-  total(heap, 1, HEADER_FREES);
+  count(heap, -(<u32>popcnt(cache)), layout.HEADER_IN_USE);
+  count(heap, <u32>popcnt(scav), layout.HEADER_RELEASED);
+  total(heap, 1, layout.HEADER_FREES);
   const word = dataOf(leaf, chunk) + (index >> 3);
-  store<u64>(word, load<u64>(word, DATA_SCAVENGED) | scav, DATA_SCAVENGED);
+  store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) | scav, layout.DATA_SCAVENGED);
   if (cache != scav) markCandidate(heap, leaf, chunk);
-  store<u64>(heap + load<u32>(heap, JOURNAL_REF), 0, RECORD_CACHE);
-  store<u32>(heap, JOURNAL_DROP, JOURNAL_OP);
+  store<u64>(heap + load<u32>(heap, layout.JOURNAL_REF), 0, layout.RECORD_CACHE);
+  store<u32>(heap, layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
 /**
@@ -185,26 +137,26 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
 // @ts-ignore: decorator
 @inline
 export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, index: u32): void {
-  let blocks = load<u32>(leaf, LEAF_BLOCKS);
+  let blocks = load<u32>(leaf, layout.LEAF_BLOCKS);
   if (!blocks) {
-    blocks = load<u32>(heap, HEADER_USED);
-    memory.fill(heap + blocks, 0, BLOCKS_BYTES);
-    store<u32>(leaf, blocks, LEAF_BLOCKS);
-    store<u32>(heap, blocks + BLOCKS_BYTES, HEADER_USED);
+    blocks = load<u32>(heap, layout.HEADER_USED);
+    memory.fill(heap + blocks, 0, layout.BLOCKS_BYTES);
+    store<u32>(leaf, blocks, layout.LEAF_BLOCKS);
+    store<u32>(heap, blocks + layout.BLOCKS_BYTES, layout.HEADER_USED);
   }
   unplaceRecord(heap, ref);
-  const slot = blocks + (((chunk & (FANOUT - 1)) << 5) | ((index >> 6) << 2));
+  const slot = blocks + (((chunk & (layout.FANOUT - 1)) << 5) | ((index >> 6) << 2));
   let link = heap + slot;
   for (let other = load<u32>(link); other; other = load<u32>(link)) {
-    if (load<u64>(heap + other, RECORD_CACHE)) {
-      link = heap + other + RECORD_BESIDE;
+    if (load<u64>(heap + other, layout.RECORD_CACHE)) {
+      link = heap + other + layout.RECORD_BESIDE;
     } else {
-      store<u32>(heap + other, 0, RECORD_SLOT);
-      store<u32>(link, load<u32>(heap + other, RECORD_BESIDE));
+      store<u32>(heap + other, 0, layout.RECORD_SLOT);
+      store<u32>(link, load<u32>(heap + other, layout.RECORD_BESIDE));
     }
   }
-  store<u32>(heap + ref, load<u32>(heap + slot), RECORD_BESIDE);
-  store<u32>(heap + ref, slot, RECORD_SLOT);
+  store<u32>(heap + ref, load<u32>(heap + slot), layout.RECORD_BESIDE);
+  store<u32>(heap + ref, slot, layout.RECORD_SLOT);
   store<u32>(heap + slot, ref);
 }
 
@@ -212,16 +164,16 @@ export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, inde
 // @ts-ignore: decorator
 @inline
 export function unplaceRecord(heap: usize, ref: u32): void {
-  const slot = load<u32>(heap + ref, RECORD_SLOT);
+  const slot = load<u32>(heap + ref, layout.RECORD_SLOT);
   if (slot) {
     let link = heap + slot;
     let next = load<u32>(link);
     while (next && next != ref) {
-      link = heap + next + RECORD_BESIDE;
+      link = heap + next + layout.RECORD_BESIDE;
       next = load<u32>(link);
     }
-    if (next) store<u32>(link, load<u32>(heap + ref, RECORD_BESIDE));
-    store<u32>(heap + ref, 0, RECORD_SLOT);
+    if (next) store<u32>(link, load<u32>(heap + ref, layout.RECORD_BESIDE));
+    store<u32>(heap + ref, 0, layout.RECORD_SLOT);
   }
 }
 
@@ -240,10 +192,10 @@ function changeChunks(
   npages: u32,
   scavenged: bool,
 ): void {
-  const set = (op & JOURNAL_SCAVENGE) != 0;
+  const set = (op & layout.JOURNAL_SCAVENGE) != 0;
   let left = npages;
   for (;;) {
-    const n = min(left, CHUNK_PAGES - index);
+    const n = min(left, layout.CHUNK_PAGES - index);
     if (leaf && !scavenged) {
       markCandidate(heap, leaf, chunk);
     } else if (leaf) {
@@ -253,8 +205,8 @@ function changeChunks(
         const word = data + ((index >> 6) << 3);
         const bits = min(64 - (index & 63), end - index);
         const range = (~(<u64>0) >> (64 - bits)) << index;
-        const was = load<u64>(word, DATA_SCAVENGED);
-        store<u64>(word, set ? was | (range & ~load<u64>(word)) : was & ~range, DATA_SCAVENGED);
+        const was = load<u64>(word, layout.DATA_SCAVENGED);
+        store<u64>(word, set ? was | (range & ~load<u64>(word)) : was & ~range, layout.DATA_SCAVENGED);
         index += bits;
       }
     }

@@ -1,6 +1,6 @@
 // Finding room within a chunk: the first run of npages free pages, and the first free page seen on the way.
 
-import { CHUNK_PAGES } from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 
 /** What a packed result holds where there is nothing. */
 const NONE: u32 = 0xffff;
@@ -18,7 +18,7 @@ function found(index: u32, searchIdx: u32): u32 {
 export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
   let first = NONE;
   let run: u32 = 0;
-  for (let i = searchIdx & ~63; i < <u32>CHUNK_PAGES; i += 64) {
+  for (let i = searchIdx & ~63; i < <u32>layout.CHUNK_PAGES; i += 64) {
     const free = ~load<u64>(bits + (i >> 3));
     if (!free) {
       run = 0;

@@ -1,46 +1,7 @@
 // The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in the
 // region for what a call appends to it.
 
-import {
-  BITMAP_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  DATA_SCAVENGED,
-  FANOUT,
-  HEADER_CHUNKS,
-  HEADER_END,
-  HEADER_HOLDS,
-  HEADER_HUGE_PAGES,
-  HEADER_MIN_PAGES,
-  HEADER_PAGES,
-  HEADER_RELEASED,
-  HEADER_SCAV_END,
-  HEADER_SCAV_GENERATION,
-  HEADER_SCAV_RESET,
-  HEADER_SCAV_STRICT,
-  HEADER_SEARCH_CHUNK,
-  HEADER_SEARCH_INDEX,
-  HEADER_START,
-  HEADER_TOP,
-  JOURNAL_CLAIM,
-  JOURNAL_CLEAR,
-  JOURNAL_COUNTED,
-  JOURNAL_FIELDS,
-  JOURNAL_MAP,
-  JOURNAL_MOVE,
-  JOURNAL_SCAVENGE,
-  JOURNAL_UNCLAIM,
-  LEAF_BLOCKS,
-  LEAF_PARTIAL,
-  NODE_SHAPE,
-  NO_CHUNK,
-  RANGE_DONE,
-  RANGE_MISMATCH,
-  RANGE_NOT_MAPPED,
-  RANGE_OWNED,
-  SUM_FREE,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { clearRange, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange } from "./commit";
@@ -69,11 +30,11 @@ let search: i64 = 0;
 
 /** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
 export function findFree(heap: usize, npages: u32): i64 {
-  const chunk = load<u32>(heap, HEADER_SEARCH_CHUNK);
-  search = (<i64>chunk) << CHUNK_SHIFT;
-  if (chunk == NO_CHUNK) return -1;
-  const index = load<u32>(heap, HEADER_SEARCH_INDEX);
-  if (<u32>CHUNK_PAGES - index >= npages) {
+  const chunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
+  search = (<i64>chunk) << layout.CHUNK_SHIFT;
+  if (chunk == layout.NO_CHUNK) return -1;
+  const index = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
+  if (<u32>layout.CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
     if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
@@ -84,7 +45,7 @@ export function findFree(heap: usize, npages: u32): i64 {
   }
   search |= index;
   const page = descend(heap, npages);
-  if (page < 0 && npages == 1) search = (<i64>NO_CHUNK) << CHUNK_SHIFT;
+  if (page < 0 && npages == 1) search = (<i64>layout.NO_CHUNK) << layout.CHUNK_SHIFT;
   else if (firstFree > search) search = firstFree;
   return page;
 }
@@ -92,7 +53,7 @@ export function findFree(heap: usize, npages: u32): i64 {
 /** Moves searchAddr to where the latest `findFree` has seen that it may go. */
 export function moveSearch(heap: usize): void {
   saveCounts(heap, 0);
-  setSearch(heap, <u32>(search >> CHUNK_SHIFT), <u32>search & (CHUNK_PAGES - 1));
+  setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
   close(heap);
 }
 
@@ -106,7 +67,7 @@ export function findFreePage(heap: usize, npages: u32): f64 {
 /** Takes pages that are free, and moves searchAddr to page `to` unless that is -1. */
 function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, to: i64): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
-  const op: u32 = JOURNAL_CLAIM | JOURNAL_COUNTED;
+  const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
   commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
@@ -120,20 +81,20 @@ let firstLeaf: usize = 0;
  * the RANGE_ answers.
  */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
-  let answer: u32 = RANGE_DONE;
+  let answer: u32 = layout.RANGE_DONE;
   firstLeaf = 0;
-  if (inUse && load<u32>(heap, HEADER_HOLDS) && isHeld(heap, chunk, index, npages)) answer = RANGE_OWNED;
+  if (inUse && load<u32>(heap, layout.HEADER_HOLDS) && isHeld(heap, chunk, index, npages)) answer = layout.RANGE_OWNED;
   for (let left = npages; left; chunk++) {
-    const n = min(left, CHUNK_PAGES - index);
+    const n = min(left, layout.CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
-    if (!leaf) return RANGE_NOT_MAPPED;
+    if (!leaf) return layout.RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
-    if (isPartial(leaf, chunk) && hasHole(dataOf(leaf, chunk), index, n)) return RANGE_NOT_MAPPED;
+    if (isPartial(leaf, chunk) && hasHole(dataOf(leaf, chunk), index, n)) return layout.RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
-    const whole = sumOf(leaf, chunk) == (inUse ? 0 : SUM_FREE);
-    if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = RANGE_MISMATCH;
-    else if (inUse && load<u32>(leaf, LEAF_BLOCKS) && !answer && isCached(heap, leaf, chunk, index, n)) {
-      answer = RANGE_OWNED;
+    const whole = sumOf(leaf, chunk) == (inUse ? 0 : layout.SUM_FREE);
+    if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = layout.RANGE_MISMATCH;
+    else if (inUse && load<u32>(leaf, layout.LEAF_BLOCKS) && !answer && isCached(heap, leaf, chunk, index, n)) {
+      answer = layout.RANGE_OWNED;
     }
     left -= n;
     index = 0;
@@ -146,7 +107,7 @@ function hasHole(data: usize, index: u32, npages: u32): bool {
   for (let end = index + npages; index < end; ) {
     const word = data + ((index >> 6) << 3);
     const n = min(64 - (index & 63), end - index);
-    if (load<u64>(word) & load<u64>(word, DATA_SCAVENGED) & ((~(<u64>0) >> (64 - n)) << index)) return true;
+    if (load<u64>(word) & load<u64>(word, layout.DATA_SCAVENGED) & ((~(<u64>0) >> (64 - n)) << index)) return true;
     index += n;
   }
   return false;
@@ -159,28 +120,28 @@ export function alloc(heap: usize, npages: u32): f64 {
     moveSearch(heap);
     return -1;
   }
-  const chunk = <u32>(page >> CHUNK_SHIFT);
-  take(heap, leafOf(heap, chunk), chunk, <u32>page & (CHUNK_PAGES - 1), npages, search);
+  const chunk = <u32>(page >> layout.CHUNK_SHIFT);
+  take(heap, leafOf(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages, search);
   return <f64>page;
 }
 
 /** Takes exactly these pages. One of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, false);
-  if (answer != RANGE_DONE) return answer;
+  if (answer != layout.RANGE_DONE) return answer;
   take(heap, firstLeaf, chunk, index, npages, -1);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const answer = inspect(heap, chunk, index, npages, true);
-  if (answer != RANGE_DONE) return answer;
-  const op: u32 = JOURNAL_UNCLAIM | JOURNAL_COUNTED;
+  if (answer != layout.RANGE_DONE) return answer;
+  const op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, firstLeaf, chunk, index, npages, false);
   commitRange(heap, firstLeaf, op, chunk, index, npages, 0, 0, -1, 0);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /**
@@ -195,7 +156,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   firstLeaf = mappedLeafOf(heap, first);
   let leaf = firstLeaf;
   for (let left = npages; ; ) {
-    const n = min(left, CHUNK_PAGES - index);
+    const n = min(left, layout.CHUNK_PAGES - index);
     const found = leaf ? countUnscavenged(dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
@@ -205,7 +166,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
     leaf = mappedLeafOf(heap, ++chunk);
   }
   if (!unscavenged) return 0;
-  const op: u32 = JOURNAL_SCAVENGE | JOURNAL_MOVE;
+  const op: u32 = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
   return unscavenged;
 }
@@ -215,9 +176,9 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
  * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
  */
 export function scavengeTop(heap: usize): f64 {
-  const end = load<f64>(heap, HEADER_SCAV_END);
-  if (end <= <f64>((<i64>load<u32>(heap, HEADER_START)) << CHUNK_SHIFT)) return 0;
-  return load<u32>(heap, HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (CACHE_PAGES - 1)) & -CACHE_PAGES);
+  const end = load<f64>(heap, layout.HEADER_SCAV_END);
+  if (end <= <f64>((<i64>load<u32>(heap, layout.HEADER_START)) << layout.CHUNK_SHIFT)) return 0;
+  return load<u32>(heap, layout.HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (layout.CACHE_PAGES - 1)) & -layout.CACHE_PAGES);
 }
 
 /**
@@ -227,14 +188,14 @@ export function scavengeTop(heap: usize): f64 {
 export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
   if (last < 0) return -1;
-  const chunk = <u32>(last >> CHUNK_SHIFT);
+  const chunk = <u32>(last >> layout.CHUNK_SHIFT);
   const leaf = mappedLeafOf(heap, chunk);
-  const hit = lookIn(heap, leaf, chunk, (<u32>last & (CHUNK_PAGES - 1)) + 1, maxPages);
+  const hit = lookIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
   const npages = hit >> 16;
-  const scavEnd = <f64>(((<i64>chunk) << CHUNK_SHIFT) + index);
-  commitRange(heap, leaf, JOURNAL_SCAVENGE | JOURNAL_MOVE, chunk, index, npages, npages, 1, -1, scavEnd);
+  const scavEnd = <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
+  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, -1, scavEnd);
   return npages;
 }
 
@@ -242,7 +203,7 @@ export function release(heap: usize, maxPages: u32): i32 {
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   const leaf = mappedLeafOf(heap, chunk);
   const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
-  commitRange(heap, leaf, JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
+  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -253,7 +214,7 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
     const word = data + ((index >> 6) << 3);
     const n = min(64 - (index & 63), end - index);
     const range = (~(<u64>0) >> (64 - n)) << index;
-    unscavenged += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, DATA_SCAVENGED)));
+    unscavenged += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, layout.DATA_SCAVENGED)));
     index += n;
   }
   return unscavenged;
@@ -270,23 +231,23 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
 /** The same with the leaf of the chunk; 0 for a hole. */
 function lookIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   if (!leaf || !isMarked(leaf, chunk)) return 0;
-  const minPages = load<u32>(heap, HEADER_MIN_PAGES);
-  return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, HEADER_HUGE_PAGES));
+  const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
+  return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, layout.HEADER_HUGE_PAGES));
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
 export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
-  const minPages = load<u32>(heap, HEADER_MIN_PAGES);
+  const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
   const leaf = mappedLeafOf(heap, chunk);
   const none = leaf && isMarked(leaf, chunk) && !hasScavengeCandidate(dataOf(leaf, chunk), minPages);
-  commitPassed(heap, leaf, none ? JOURNAL_CLEAR : 0, chunk, scavEnd);
+  commitPassed(heap, leaf, none ? layout.JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(heap: usize): void {
   saveFields(heap, 0);
   toTop(heap);
-  store<u32>(heap, 1, HEADER_SCAV_RESET);
+  store<u32>(heap, 1, layout.HEADER_SCAV_RESET);
   close(heap);
 }
 
@@ -294,19 +255,19 @@ export function reset(heap: usize): void {
 // @ts-ignore: decorator
 @inline
 function toTop(heap: usize): void {
-  store<f64>(heap, load<f64>(heap, HEADER_TOP), HEADER_SCAV_END);
-  store<u32>(heap, 0, HEADER_SCAV_STRICT);
-  count(heap, 1, HEADER_SCAV_GENERATION);
+  store<f64>(heap, load<f64>(heap, layout.HEADER_TOP), layout.HEADER_SCAV_END);
+  store<u32>(heap, 0, layout.HEADER_SCAV_STRICT);
+  count(heap, 1, layout.HEADER_SCAV_GENERATION);
 }
 
 /** The first page of a range that has been grown over, as a page number; -1 when there is none. */
 export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f64 {
   for (let left = npages; left; chunk++) {
-    const n = min(left, CHUNK_PAGES - index);
+    const n = min(left, layout.CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);
     if (leaf) {
       for (const end = index + n; index < end; index++) {
-        if (!hasHole(dataOf(leaf, chunk), index, 1)) return <f64>(((<i64>chunk) << CHUNK_SHIFT) + index);
+        if (!hasHole(dataOf(leaf, chunk), index, 1)) return <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
       }
     }
     left -= n;
@@ -318,28 +279,28 @@ export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f6
 /** Adds the pages of a range, which are holes: all free, and scavenged. */
 export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   saveAll(heap, 0);
-  write(heap, JOURNAL_MAP | JOURNAL_FIELDS, first, from, npages);
-  const endPage = ((<i64>first) << CHUNK_SHIFT) + from + npages;
-  const end = <u32>((endPage + (CHUNK_PAGES - 1)) >> CHUNK_SHIFT);
-  const empty = !load<u32>(heap, HEADER_CHUNKS);
-  if (empty || first < load<u32>(heap, HEADER_START)) store<u32>(heap, first, HEADER_START);
-  if (empty || end > load<u32>(heap, HEADER_END)) store<u32>(heap, end, HEADER_END);
-  if (<f64>endPage > load<f64>(heap, HEADER_TOP)) store<f64>(heap, <f64>endPage, HEADER_TOP);
-  count(heap, npages, HEADER_PAGES);
-  count(heap, npages, HEADER_RELEASED);
+  write(heap, layout.JOURNAL_MAP | layout.JOURNAL_FIELDS, first, from, npages);
+  const endPage = ((<i64>first) << layout.CHUNK_SHIFT) + from + npages;
+  const end = <u32>((endPage + (layout.CHUNK_PAGES - 1)) >> layout.CHUNK_SHIFT);
+  const empty = !load<u32>(heap, layout.HEADER_CHUNKS);
+  if (empty || first < load<u32>(heap, layout.HEADER_START)) store<u32>(heap, first, layout.HEADER_START);
+  if (empty || end > load<u32>(heap, layout.HEADER_END)) store<u32>(heap, end, layout.HEADER_END);
+  if (<f64>endPage > load<f64>(heap, layout.HEADER_TOP)) store<f64>(heap, <f64>endPage, layout.HEADER_TOP);
+  count(heap, npages, layout.HEADER_PAGES);
+  count(heap, npages, layout.HEADER_RELEASED);
   lowerSearch(heap, first, from);
-  if (!load<u32>(heap, HEADER_SCAV_RESET)) toTop(heap);
+  if (!load<u32>(heap, layout.HEADER_SCAV_RESET)) toTop(heap);
   let left = npages;
   let index = from;
   for (let chunk = first; left; ) {
     const leaf = growLeaf(heap, chunk);
     do {
-      const n = min(left, CHUNK_PAGES - index);
+      const n = min(left, layout.CHUNK_PAGES - index);
       mapIn(heap, leaf, chunk, index, n);
       left -= n;
       index = 0;
       chunk++;
-    } while (left && chunk & (FANOUT - 1));
+    } while (left && chunk & (layout.FANOUT - 1));
     updateAbove(heap, leaf);
   }
   close(heap);
@@ -347,23 +308,23 @@ export function map(heap: usize, first: u32, from: u32, npages: u32): void {
 
 /** Adds pages of a chunk, one of the leaf's. */
 function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
-  const slot = chunk & (FANOUT - 1);
+  const slot = chunk & (layout.FANOUT - 1);
   const bit = 1 << slot;
   const data = dataOf(leaf, chunk);
-  const shape = load<u32>(leaf, NODE_SHAPE);
+  const shape = load<u32>(leaf, layout.NODE_SHAPE);
   if (!(shape & bit)) {
-    count(heap, 1, HEADER_CHUNKS);
+    count(heap, 1, layout.HEADER_CHUNKS);
     // A chunk that is a hole has no bit set.
-    if (npages < <u32>CHUNK_PAGES) memory.fill(data, 0xff, BITMAP_BYTES);
-    memory.fill(data + DATA_SCAVENGED, 0xff, BITMAP_BYTES);
-    store<u32>(leaf, shape | bit, NODE_SHAPE);
+    if (npages < <u32>layout.CHUNK_PAGES) memory.fill(data, 0xff, layout.BITMAP_BYTES);
+    memory.fill(data + layout.DATA_SCAVENGED, 0xff, layout.BITMAP_BYTES);
+    store<u32>(leaf, shape | bit, layout.NODE_SHAPE);
   }
-  if (npages == CHUNK_PAGES) {
-    setChunkSummary(leaf, slot, SUM_FREE);
+  if (npages == layout.CHUNK_PAGES) {
+    setChunkSummary(leaf, slot, layout.SUM_FREE);
     return;
   }
   clearRange(data, index, npages);
-  const partial = load<u32>(leaf, LEAF_PARTIAL) & ~bit;
-  store<u32>(leaf, hasHole(data, 0, CHUNK_PAGES) ? partial | bit : partial, LEAF_PARTIAL);
+  const partial = load<u32>(leaf, layout.LEAF_PARTIAL) & ~bit;
+  store<u32>(leaf, hasHole(data, 0, layout.CHUNK_PAGES) ? partial | bit : partial, layout.LEAF_PARTIAL);
   setChunkSummary(leaf, slot, summarize(data));
 }

@@ -1,6 +1,6 @@
 // Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
 
-import { CHUNK_PAGES, FANOUT } from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { clearRange, setRange } from "./bits";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary } from "./tree";
 
@@ -9,13 +9,13 @@ export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npag
   let left = npages;
   let changed = false;
   for (;;) {
-    const n = min(left, CHUNK_PAGES - index);
+    const n = min(left, layout.CHUNK_PAGES - index);
     const data = dataOf(leaf, chunk);
     if (inUse) setRange(data, index, n);
     else clearRange(data, index, n);
     if (updateSummary(leaf, chunk, index, n, inUse)) changed = true;
     left -= n;
-    const leaves = !left || (chunk & (FANOUT - 1)) == FANOUT - 1;
+    const leaves = !left || (chunk & (layout.FANOUT - 1)) == layout.FANOUT - 1;
     if (leaves && changed) {
       updateAbove(heap, leaf);
       changed = false;

@@ -1,58 +1,7 @@
 // Records: pages that the bitmaps show as in use but that nobody got from `alloc`, because a page cache owns them or a
 // hook is running on them. They are part of the state, so that it tells the whole truth at any moment.
 
-import {
-  CACHE_PAGES,
-  CHUNK_SHIFT,
-  FANOUT,
-  HEADER_DEAD_RECORDS,
-  HEADER_HOLDS,
-  HEADER_RECORDS,
-  HEADER_USED,
-  HOLD_DECLINED,
-  HOLD_RELEASED,
-  HOLD_UNDONE,
-  HOLD_USED,
-  JOURNAL_CACHE,
-  JOURNAL_CHUNK,
-  JOURNAL_CLAIM,
-  JOURNAL_COUNTED,
-  JOURNAL_DEAD,
-  JOURNAL_DECLINED,
-  JOURNAL_DROP,
-  JOURNAL_INDEX,
-  JOURNAL_KIND,
-  JOURNAL_MOVE,
-  JOURNAL_NEW,
-  JOURNAL_NEXT,
-  JOURNAL_NPAGES,
-  JOURNAL_OP,
-  JOURNAL_OWNER,
-  JOURNAL_PREV,
-  JOURNAL_REF,
-  JOURNAL_RETURN,
-  JOURNAL_SCAV,
-  JOURNAL_SCAVENGE,
-  JOURNAL_TO,
-  JOURNAL_UNCLAIM,
-  JOURNAL_UNCOUNT,
-  KIND_CACHE,
-  KIND_REUSING,
-  LEAF_BLOCKS,
-  LINE_BYTES,
-  RECORD_BESIDE,
-  RECORD_BYTES,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_KIND,
-  RECORD_NEXT,
-  RECORD_NPAGES,
-  RECORD_OWNER,
-  RECORD_PREV,
-  RECORD_SCAV,
-  UNMADE,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { commitRange, unplaceRecord } from "./commit";
 import { close, saveFields, write } from "./journal";
 import { markRange } from "./mark";
@@ -73,77 +22,77 @@ export function makeRecord(
   npages: u32,
   next: u32,
 ): u32 {
-  const dead = load<u32>(heap, HEADER_DEAD_RECORDS);
-  const ref = dead ? dead : load<u32>(heap, HEADER_USED);
-  store<u32>(heap, ref, JOURNAL_REF);
-  store<u32>(heap, dead ? load<u32>(heap + dead, RECORD_NEXT) : <u32>UNMADE, JOURNAL_DEAD);
-  store<u32>(heap, kind, JOURNAL_KIND);
-  store<u32>(heap, owner, JOURNAL_OWNER);
-  store<u32>(heap, chunk, JOURNAL_CHUNK);
-  store<u32>(heap, index, JOURNAL_INDEX);
-  store<u32>(heap, npages, JOURNAL_NPAGES);
+  const dead = load<u32>(heap, layout.HEADER_DEAD_RECORDS);
+  const ref = dead ? dead : load<u32>(heap, layout.HEADER_USED);
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+  store<u32>(heap, dead ? load<u32>(heap + dead, layout.RECORD_NEXT) : <u32>layout.UNMADE, layout.JOURNAL_DEAD);
+  store<u32>(heap, kind, layout.JOURNAL_KIND);
+  store<u32>(heap, owner, layout.JOURNAL_OWNER);
+  store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
+  store<u32>(heap, index, layout.JOURNAL_INDEX);
+  store<u32>(heap, npages, layout.JOURNAL_NPAGES);
   linkRecord(heap, next);
   return ref;
 }
 
 /** Makes the record that the journal describes, the first of the live ones of its kind. */
 export function linkRecord(heap: usize, next: u32): void {
-  saveFields(heap, JOURNAL_NEW);
-  const ref = load<u32>(heap, JOURNAL_REF);
+  saveFields(heap, layout.JOURNAL_NEW);
+  const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
-  const kind = load<u32>(heap, JOURNAL_KIND);
-  const list = heap + (kind == KIND_CACHE ? HEADER_RECORDS : HEADER_HOLDS);
+  const kind = load<u32>(heap, layout.JOURNAL_KIND);
+  const list = heap + (kind == layout.KIND_CACHE ? layout.HEADER_RECORDS : layout.HEADER_HOLDS);
   const after = load<u32>(list);
-  if (load<u32>(heap, HEADER_USED) == ref) {
-    store<u32>(heap, ref + RECORD_BYTES, HEADER_USED);
-    memory.fill(record, 0, RECORD_BYTES);
+  if (load<u32>(heap, layout.HEADER_USED) == ref) {
+    store<u32>(heap, ref + layout.RECORD_BYTES, layout.HEADER_USED);
+    memory.fill(record, 0, layout.RECORD_BYTES);
   } else {
-    store<u32>(heap, load<u32>(heap, JOURNAL_DEAD), HEADER_DEAD_RECORDS);
-    store<u32>(record, 0, RECORD_PREV);
+    store<u32>(heap, load<u32>(heap, layout.JOURNAL_DEAD), layout.HEADER_DEAD_RECORDS);
+    store<u32>(record, 0, layout.RECORD_PREV);
   }
-  store<u32>(record, after, RECORD_NEXT);
-  store<u32>(record, kind, RECORD_KIND);
-  store<u32>(record, load<u32>(heap, JOURNAL_OWNER), RECORD_OWNER);
-  store<u32>(record, load<u32>(heap, JOURNAL_CHUNK), RECORD_CHUNK);
-  store<u32>(record, load<u32>(heap, JOURNAL_INDEX), RECORD_INDEX);
-  store<u32>(record, load<u32>(heap, JOURNAL_NPAGES), RECORD_NPAGES);
-  if (after) store<u32>(heap + after, ref, RECORD_PREV);
+  store<u32>(record, after, layout.RECORD_NEXT);
+  store<u32>(record, kind, layout.RECORD_KIND);
+  store<u32>(record, load<u32>(heap, layout.JOURNAL_OWNER), layout.RECORD_OWNER);
+  store<u32>(record, load<u32>(heap, layout.JOURNAL_CHUNK), layout.RECORD_CHUNK);
+  store<u32>(record, load<u32>(heap, layout.JOURNAL_INDEX), layout.RECORD_INDEX);
+  store<u32>(record, load<u32>(heap, layout.JOURNAL_NPAGES), layout.RECORD_NPAGES);
+  if (after) store<u32>(heap + after, ref, layout.RECORD_PREV);
   store<u32>(list, ref);
-  store<u32>(heap, next, JOURNAL_OP);
+  store<u32>(heap, next, layout.JOURNAL_OP);
 }
 
 /** Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made. */
 export function dropRecord(heap: usize, ref: u32, unmade: bool): void {
   const record = heap + ref;
-  store<u32>(heap, ref, JOURNAL_REF);
-  store<u32>(heap, load<u32>(record, RECORD_NEXT), JOURNAL_NEXT);
-  store<u32>(heap, load<u32>(record, RECORD_PREV), JOURNAL_PREV);
-  store<u32>(heap, load<u32>(record, RECORD_KIND), JOURNAL_KIND);
-  store<u32>(heap, unmade ? <u32>UNMADE : 0, JOURNAL_DEAD);
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+  store<u32>(heap, load<u32>(record, layout.RECORD_NEXT), layout.JOURNAL_NEXT);
+  store<u32>(heap, load<u32>(record, layout.RECORD_PREV), layout.JOURNAL_PREV);
+  store<u32>(heap, load<u32>(record, layout.RECORD_KIND), layout.JOURNAL_KIND);
+  store<u32>(heap, unmade ? <u32>layout.UNMADE : 0, layout.JOURNAL_DEAD);
   unlinkRecord(heap);
 }
 
 /** Drops the record that the journal describes. */
 export function unlinkRecord(heap: usize): void {
-  saveFields(heap, JOURNAL_DROP);
-  const ref = load<u32>(heap, JOURNAL_REF);
+  saveFields(heap, layout.JOURNAL_DROP);
+  const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
-  const next = load<u32>(heap, JOURNAL_NEXT);
-  const prev = load<u32>(heap, JOURNAL_PREV);
-  const list = load<u32>(heap, JOURNAL_KIND) == KIND_CACHE ? HEADER_RECORDS : HEADER_HOLDS;
+  const next = load<u32>(heap, layout.JOURNAL_NEXT);
+  const prev = load<u32>(heap, layout.JOURNAL_PREV);
+  const list = load<u32>(heap, layout.JOURNAL_KIND) == layout.KIND_CACHE ? layout.HEADER_RECORDS : layout.HEADER_HOLDS;
   unplaceRecord(heap, ref);
-  if (next) store<u32>(heap + next, prev, RECORD_PREV);
-  if (prev) store<u32>(heap + prev, next, RECORD_NEXT);
+  if (next) store<u32>(heap + next, prev, layout.RECORD_PREV);
+  if (prev) store<u32>(heap + prev, next, layout.RECORD_NEXT);
   else store<u32>(heap + list, next);
   // Of a dead record all is 0 but the next: a line of it is ever written to, and a call to fill it takes longer.
-  for (let at = record + RECORD_NEXT; at < record + RECORD_NEXT + LINE_BYTES; at += 16) {
+  for (let at = record + layout.RECORD_NEXT; at < record + layout.RECORD_NEXT + layout.LINE_BYTES; at += 16) {
     v128.store(at, i64x2.splat(0));
   }
-  if (load<u32>(heap, JOURNAL_DEAD) == <u32>UNMADE) {
-    store<u32>(heap, ref, HEADER_USED);
+  if (load<u32>(heap, layout.JOURNAL_DEAD) == <u32>layout.UNMADE) {
+    store<u32>(heap, ref, layout.HEADER_USED);
   } else {
-    store<u32>(record, load<u32>(heap, HEADER_DEAD_RECORDS), RECORD_NEXT);
-    store<u32>(heap, ref, HEADER_DEAD_RECORDS);
+    store<u32>(record, load<u32>(heap, layout.HEADER_DEAD_RECORDS), layout.RECORD_NEXT);
+    store<u32>(heap, ref, layout.HEADER_DEAD_RECORDS);
   }
   close(heap);
 }
@@ -163,8 +112,8 @@ export function hold(
 ): u32 {
   const leaf = leafOf(heap, chunk);
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
-  const ref = makeRecord(heap, kind, owner, 0, 0, 0, JOURNAL_NEW);
-  const op: u32 = JOURNAL_CLAIM | JOURNAL_NEW | JOURNAL_MOVE | (kind == KIND_REUSING ? JOURNAL_COUNTED : 0);
+  const ref = makeRecord(heap, kind, owner, 0, 0, 0, layout.JOURNAL_NEW);
+  const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_NEW | layout.JOURNAL_MOVE | (kind == layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0);
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
   commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, -1, scavEnd);
@@ -174,19 +123,19 @@ export function hold(
 /** Ends a hold as one of the HOLD_ numbers says. */
 export function endHold(heap: usize, ref: u32, outcome: u32): void {
   const record = heap + ref;
-  const chunk = load<u32>(record, RECORD_CHUNK);
-  const index = load<u32>(record, RECORD_INDEX);
-  const npages = load<u32>(record, RECORD_NPAGES);
-  if (outcome != HOLD_USED && npages) {
+  const chunk = load<u32>(record, layout.RECORD_CHUNK);
+  const index = load<u32>(record, layout.RECORD_INDEX);
+  const npages = load<u32>(record, layout.RECORD_NPAGES);
+  if (outcome != layout.HOLD_USED && npages) {
     const leaf = leafOf(heap, chunk);
-    let op: u32 = JOURNAL_UNCLAIM | JOURNAL_DROP;
-    if (outcome == HOLD_RELEASED) op |= JOURNAL_SCAVENGE;
-    if (outcome == HOLD_DECLINED) op |= JOURNAL_DECLINED;
-    if (outcome == HOLD_UNDONE) op |= JOURNAL_UNCOUNT;
-    store<u32>(heap, ref, JOURNAL_REF);
+    let op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_DROP;
+    if (outcome == layout.HOLD_RELEASED) op |= layout.JOURNAL_SCAVENGE;
+    if (outcome == layout.HOLD_DECLINED) op |= layout.JOURNAL_DECLINED;
+    if (outcome == layout.HOLD_UNDONE) op |= layout.JOURNAL_UNCOUNT;
+    store<u32>(heap, ref, layout.JOURNAL_REF);
     write(heap, op, chunk, index, npages);
     markRange(heap, leaf, chunk, index, npages, false);
-    const released = outcome == HOLD_RELEASED;
+    const released = outcome == layout.HOLD_RELEASED;
     commitRange(heap, leaf, op, chunk, index, npages, released ? npages : 0, released ? 1 : 0, -1, 0);
   }
   dropRecord(heap, ref, false);
@@ -194,35 +143,35 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
 
 /** Ends a hold of pages that were a cache's: gives back those with a 1 in `pages`, `scav` of which are scavenged. */
 export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: u64): void {
-  store<u32>(heap, ref, JOURNAL_REF);
-  store<u32>(heap, cache, JOURNAL_TO);
-  store<u64>(heap, pages, JOURNAL_CACHE);
-  store<u64>(heap, scav, JOURNAL_SCAV);
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+  store<u32>(heap, cache, layout.JOURNAL_TO);
+  store<u64>(heap, pages, layout.JOURNAL_CACHE);
+  store<u64>(heap, scav, layout.JOURNAL_SCAV);
   commitReturn(heap);
   dropRecord(heap, ref, false);
 }
 
 /** The cache JOURNAL_TO gets back what JOURNAL_CACHE says; the hold is dropped next. */
 export function commitReturn(heap: usize): void {
-  saveFields(heap, JOURNAL_RETURN);
-  const cache = heap + load<u32>(heap, JOURNAL_TO);
-  const pages = load<u64>(heap, JOURNAL_CACHE);
-  store<u64>(cache, (load<u64>(cache, RECORD_SCAV) & ~pages) | load<u64>(heap, JOURNAL_SCAV), RECORD_SCAV);
-  store<u64>(cache, load<u64>(cache, RECORD_CACHE) | pages, RECORD_CACHE);
-  store<u32>(heap + load<u32>(heap, JOURNAL_REF), 0, RECORD_NPAGES);
-  store<u32>(heap, JOURNAL_DROP, JOURNAL_OP);
+  saveFields(heap, layout.JOURNAL_RETURN);
+  const cache = heap + load<u32>(heap, layout.JOURNAL_TO);
+  const pages = load<u64>(heap, layout.JOURNAL_CACHE);
+  store<u64>(cache, (load<u64>(cache, layout.RECORD_SCAV) & ~pages) | load<u64>(heap, layout.JOURNAL_SCAV), layout.RECORD_SCAV);
+  store<u64>(cache, load<u64>(cache, layout.RECORD_CACHE) | pages, layout.RECORD_CACHE);
+  store<u32>(heap + load<u32>(heap, layout.JOURNAL_REF), 0, layout.RECORD_NPAGES);
+  store<u32>(heap, layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
 /** Whether a page cache of the leaf owns a page of a range within a chunk. */
 export function isCached(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): bool {
-  const blocks = heap + load<u32>(leaf, LEAF_BLOCKS) + ((chunk & (FANOUT - 1)) << 5);
+  const blocks = heap + load<u32>(leaf, layout.LEAF_BLOCKS) + ((chunk & (layout.FANOUT - 1)) << 5);
   const end = index + npages;
   while (index < end) {
-    const bit = index & (CACHE_PAGES - 1);
-    const n = min(CACHE_PAGES - bit, end - index);
+    const bit = index & (layout.CACHE_PAGES - 1);
+    const n = min(layout.CACHE_PAGES - bit, end - index);
     const range = (~(<u64>0) >> (64 - n)) << bit;
-    for (let ref = load<u32>(blocks + ((index >> 6) << 2)); ref; ref = load<u32>(heap + ref, RECORD_BESIDE)) {
-      if (load<u64>(heap + ref, RECORD_CACHE) & range) return true;
+    for (let ref = load<u32>(blocks + ((index >> 6) << 2)); ref; ref = load<u32>(heap + ref, layout.RECORD_BESIDE)) {
+      if (load<u64>(heap + ref, layout.RECORD_CACHE) & range) return true;
     }
     index += n;
   }
@@ -231,11 +180,11 @@ export function isCached(heap: usize, leaf: usize, chunk: u32, index: u32, npage
 
 /** Whether a page of the range is held while a hook runs on it. */
 export function isHeld(heap: usize, chunk: u32, index: u32, npages: u32): bool {
-  const from = ((<i64>chunk) << CHUNK_SHIFT) + index;
-  for (let ref = load<u32>(heap, HEADER_HOLDS); ref; ref = load<u32>(heap + ref, RECORD_NEXT)) {
+  const from = ((<i64>chunk) << layout.CHUNK_SHIFT) + index;
+  for (let ref = load<u32>(heap, layout.HEADER_HOLDS); ref; ref = load<u32>(heap + ref, layout.RECORD_NEXT)) {
     const record = heap + ref;
-    const first = ((<i64>load<u32>(record, RECORD_CHUNK)) << CHUNK_SHIFT) + load<u32>(record, RECORD_INDEX);
-    if (first < from + npages && from < first + load<u32>(record, RECORD_NPAGES)) return true;
+    const first = ((<i64>load<u32>(record, layout.RECORD_CHUNK)) << layout.CHUNK_SHIFT) + load<u32>(record, layout.RECORD_INDEX);
+    if (first < from + npages && from < first + load<u32>(record, layout.RECORD_NPAGES)) return true;
   }
   return false;
 }

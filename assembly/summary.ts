@@ -1,52 +1,40 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import {
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  FANOUT,
-  FANOUT_SHIFT,
-  LEAF_SUMS,
-  NODE_END,
-  NODE_MAX,
-  NODE_START,
-  SUM_BITS,
-  SUM_FREE,
-  SUM_MASK,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: u32, max: u32, end: u32): u32 {
-  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
 /** Free pages at the start, of a packed summary. */
 export function startOf(sum: u32): u32 {
-  return sum & SUM_MASK;
+  return sum & layout.SUM_MASK;
 }
 
 /** The longest run of free pages, of a packed summary. */
 export function maxOf(sum: u32): u32 {
-  return (sum >> SUM_BITS) & SUM_MASK;
+  return (sum >> layout.SUM_BITS) & layout.SUM_MASK;
 }
 
 /** Free pages at the end, of a packed summary. */
 export function endOf(sum: u32): u32 {
-  return sum >> (2 * SUM_BITS);
+  return sum >> (2 * layout.SUM_BITS);
 }
 
 /** The packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(bits: usize): u32 {
-  let start: u32 = CHUNK_PAGES;
+  let start: u32 = layout.CHUNK_PAGES;
   let max: u32 = 0;
   let run: u32 = 0;
-  for (let i: u32 = 0; i < <u32>CHUNK_PAGES; i += 64) {
+  for (let i: u32 = 0; i < <u32>layout.CHUNK_PAGES; i += 64) {
     const used = load<u64>(bits + (i >> 3));
     if (!used) {
       run += 64;
       continue;
     }
     run += <u32>ctz(used);
-    if (start == CHUNK_PAGES) start = run;
+    if (start == layout.CHUNK_PAGES) start = run;
     if (run > max) max = run;
     run = <u32>clz(used);
   }
@@ -102,7 +90,7 @@ const ENDLESS: u32 = 0xffffffff;
 
 /** Pages in one part of a node of `level`. */
 export function spanOf(level: u32): u32 {
-  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+  return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
 }
 
 /** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
@@ -111,20 +99,20 @@ export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bo
   const span = spanOf(level);
   let max: u32 = 0;
   let run: u32 = 0;
-  for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const longest = load<u32>(part, NODE_MAX);
+  for (let part = node; part < node + 4 * layout.FANOUT; part += 4) {
+    const longest = load<u32>(part, layout.NODE_MAX);
     if (!longest) {
       run = 0;
       continue;
     }
-    const first = load<u32>(part, NODE_START);
+    const first = load<u32>(part, layout.NODE_START);
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first == span ? run + span : load<u32>(part, NODE_END);
+    run = first == span ? run + span : load<u32>(part, layout.NODE_END);
   }
   let start: u32 = 0;
-  for (let part = node; part < node + 4 * FANOUT; part += 4) {
-    const first = load<u32>(part, NODE_START);
+  for (let part = node; part < node + 4 * layout.FANOUT; part += 4) {
+    const first = load<u32>(part, layout.NODE_START);
     start += first;
     if (first != span) break;
   }
@@ -135,8 +123,8 @@ export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bo
 function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
   let max: u32 = 0;
   let run: u32 = 0;
-  for (let part = leaf; part < leaf + 4 * FANOUT; part += 4) {
-    const sum = load<u32>(part, LEAF_SUMS);
+  for (let part = leaf; part < leaf + 4 * layout.FANOUT; part += 4) {
+    const sum = load<u32>(part, layout.LEAF_SUMS);
     if (!sum) {
       run = 0;
       continue;
@@ -145,13 +133,13 @@ function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
     const reached = run + startOf(sum);
     if (longest > max) max = longest;
     if (reached > max) max = reached;
-    run = sum == SUM_FREE ? reached : endOf(sum);
+    run = sum == layout.SUM_FREE ? reached : endOf(sum);
   }
   let start: u32 = 0;
-  for (let part = leaf; part < leaf + 4 * FANOUT; part += 4) {
-    const sum = load<u32>(part, LEAF_SUMS);
+  for (let part = leaf; part < leaf + 4 * layout.FANOUT; part += 4) {
+    const sum = load<u32>(part, layout.LEAF_SUMS);
     start += startOf(sum);
-    if (sum != SUM_FREE) break;
+    if (sum != layout.SUM_FREE) break;
   }
   return setSummary(parent, slot, start, max, run);
 }
@@ -160,18 +148,18 @@ function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
 function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
   const part = node + (slot << 2);
   const same =
-    load<u32>(part, NODE_START) == start && load<u32>(part, NODE_MAX) == max && load<u32>(part, NODE_END) == end;
+    load<u32>(part, layout.NODE_START) == start && load<u32>(part, layout.NODE_MAX) == max && load<u32>(part, layout.NODE_END) == end;
   if (same) return false;
-  store<u32>(part, start, NODE_START);
-  store<u32>(part, max, NODE_MAX);
-  store<u32>(part, end, NODE_END);
+  store<u32>(part, start, layout.NODE_START);
+  store<u32>(part, max, layout.NODE_MAX);
+  store<u32>(part, end, layout.NODE_END);
   return true;
 }
 
 /** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
 export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
   const part = leaf + (slot << 2);
-  if (load<u32>(part, LEAF_SUMS) == sum) return false;
-  store<u32>(part, sum, LEAF_SUMS);
+  if (load<u32>(part, layout.LEAF_SUMS) == sum) return false;
+  store<u32>(part, sum, layout.LEAF_SUMS);
   return true;
 }

@@ -1,62 +1,37 @@
 // The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
 // that finds room.
 
-import {
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  FANOUT,
-  FANOUT_SHIFT,
-  HEADER_END,
-  HEADER_ROOT,
-  HEADER_START,
-  HEADER_USED,
-  LEAF_BYTES,
-  LEAF_DATA,
-  LEAF_PARTIAL,
-  LEAF_SUMS,
-  LEVEL_SHIFT,
-  NODE_BYTES,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_END,
-  NODE_FIRST,
-  NODE_MAX,
-  NODE_PARENT,
-  NODE_SHAPE,
-  NODE_START,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { freeAbove, freeBelow, popcntRange } from "./bits";
 import { find } from "./find";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf(node: usize): u32 {
-  return load<u32>(node, NODE_SHAPE) >> LEVEL_SHIFT;
+  return load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT;
 }
 
 /** Which part of a node of `level` the chunk is in. */
 export function slotOf(chunk: u32, level: u32): u32 {
-  return (chunk >> (FANOUT_SHIFT * level)) & (FANOUT - 1);
+  return (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
 /** Bitmaps of the chunk, which is one of the leaf's. */
 // @ts-ignore: decorator
 @inline
 export function dataOf(leaf: usize, chunk: u32): usize {
-  return leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES;
+  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
 }
 
 /** The node under part `slot`; `heap` itself when there is none. */
 export function childOf(heap: usize, node: usize, slot: u32): usize {
-  return heap + load<u32>(node + (slot << 2), NODE_CHILDREN);
+  return heap + load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
 }
 
 /** The leaf that covers `chunk`; 0 when there is none. */
 export function leafOf(heap: usize, chunk: u32): usize {
-  if (chunk < load<u32>(heap, HEADER_START) || chunk >= load<u32>(heap, HEADER_END)) return 0;
-  let node = heap + load<u32>(heap, HEADER_ROOT);
+  if (chunk < load<u32>(heap, layout.HEADER_START) || chunk >= load<u32>(heap, layout.HEADER_END)) return 0;
+  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   for (let level = levelOf(node); level; level--) {
     node = childOf(heap, node, slotOf(chunk, level));
     if (node == heap) return 0;
@@ -74,42 +49,42 @@ export function mappedLeafOf(heap: usize, chunk: u32): usize {
 @inline
 export function mappedLeafAt(heap: usize, chunk: u32): usize {
   let node: usize = 0;
-  if (chunk >= load<u32>(heap, HEADER_START) && chunk < load<u32>(heap, HEADER_END)) {
-    node = heap + load<u32>(heap, HEADER_ROOT);
-    for (let level = load<u32>(node, NODE_SHAPE) >> LEVEL_SHIFT; level; level--) {
-      node = heap + load<u32>(node + (((chunk >> (FANOUT_SHIFT * level)) & (FANOUT - 1)) << 2), NODE_CHILDREN);
+  if (chunk >= load<u32>(heap, layout.HEADER_START) && chunk < load<u32>(heap, layout.HEADER_END)) {
+    node = heap + load<u32>(heap, layout.HEADER_ROOT);
+    for (let level = load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT; level; level--) {
+      node = heap + load<u32>(node + (((chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1)) << 2), layout.NODE_CHILDREN);
       if (node == heap) break;
     }
-    if (node == heap || !((load<u32>(node, NODE_SHAPE) >> (chunk & (FANOUT - 1))) & 1)) node = 0;
+    if (node == heap || !((load<u32>(node, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1)) node = 0;
   }
   return node;
 }
 
 /** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
 export function isPartial(leaf: usize, chunk: u32): bool {
-  return ((load<u32>(leaf, LEAF_PARTIAL) >> (chunk & (FANOUT - 1))) & 1) != 0;
+  return ((load<u32>(leaf, layout.LEAF_PARTIAL) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }
 
 /** Packed summary of the chunk, which is one of the leaf's. */
 export function sumOf(leaf: usize, chunk: u32): u32 {
-  return load<u32>(leaf + ((chunk & (FANOUT - 1)) << 2), LEAF_SUMS);
+  return load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
 }
 
 /** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
 export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): u32 {
-  let n = min(npages, CHUNK_PAGES - index);
-  let scavenged = popcntRange(dataOf(leaf, chunk) + DATA_SCAVENGED, index, n);
+  let n = min(npages, layout.CHUNK_PAGES - index);
+  let scavenged = popcntRange(dataOf(leaf, chunk) + layout.DATA_SCAVENGED, index, n);
   for (let left = npages - n; left; left -= n) {
-    if (!(++chunk & (FANOUT - 1))) leaf = leafOf(heap, chunk);
-    n = min(left, CHUNK_PAGES);
-    scavenged += popcntRange(dataOf(leaf, chunk) + DATA_SCAVENGED, 0, n);
+    if (!(++chunk & (layout.FANOUT - 1))) leaf = leafOf(heap, chunk);
+    n = min(left, layout.CHUNK_PAGES);
+    scavenged += popcntRange(dataOf(leaf, chunk) + layout.DATA_SCAVENGED, 0, n);
   }
   return scavenged;
 }
 
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
 export function resummarize(leaf: usize, chunk: u32): bool {
-  return setChunkSummary(leaf, chunk & (FANOUT - 1), summarize(dataOf(leaf, chunk)));
+  return setChunkSummary(leaf, chunk & (layout.FANOUT - 1), summarize(dataOf(leaf, chunk)));
 }
 
 /**
@@ -130,18 +105,18 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
     longest = max(longest, run);
   }
   const first = below != index ? startOf(sum) : inUse ? below : run;
-  const last = end + above != CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
-  return setChunkSummary(leaf, chunk & (FANOUT - 1), pack(first, longest, last));
+  const last = end + above != layout.CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
+  return setChunkSummary(leaf, chunk & (layout.FANOUT - 1), pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
 export function updateAbove(heap: usize, node: usize): void {
   let level = levelOf(node);
   for (;;) {
-    const ref = load<u32>(node, NODE_PARENT);
+    const ref = load<u32>(node, layout.NODE_PARENT);
     if (!ref) return;
     const parent = heap + ref;
-    const slot = slotOf(load<u32>(node, NODE_FIRST), level + 1);
+    const slot = slotOf(load<u32>(node, layout.NODE_FIRST), level + 1);
     if (!mergeInto(parent, slot, node, level)) return;
     node = parent;
     level++;
@@ -156,21 +131,21 @@ export let firstFree: i64 = 0;
  * the first part that either completes a run with the parts before it or has a long enough run of its own.
  */
 export function descend(heap: usize, npages: u32): i64 {
-  let node = heap + load<u32>(heap, HEADER_ROOT);
+  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   let level = levelOf(node);
   let narrowing = true;
   firstFree = 0;
   for (;;) {
-    const shift = CHUNK_SHIFT + FANOUT_SHIFT * level;
+    const shift = layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level;
     const span = spanOf(level);
-    const base = (<i64>load<u32>(node, NODE_FIRST)) << CHUNK_SHIFT;
+    const base = (<i64>load<u32>(node, layout.NODE_FIRST)) << layout.CHUNK_SHIFT;
     let run: u32 = 0;
     let seen = -1;
     let slot = 0;
-    for (; slot < FANOUT; slot++) {
+    for (; slot < layout.FANOUT; slot++) {
       const part = node + (slot << 2);
-      const sum = load<u32>(part, LEAF_SUMS);
-      const max = level ? load<u32>(part, NODE_MAX) : maxOf(sum);
+      const sum = load<u32>(part, layout.LEAF_SUMS);
+      const max = level ? load<u32>(part, layout.NODE_MAX) : maxOf(sum);
       if (!max) {
         run = 0;
         continue;
@@ -179,13 +154,13 @@ export function descend(heap: usize, npages: u32): i64 {
         seen = slot;
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
-      const start = level ? load<u32>(part, NODE_START) : startOf(sum);
+      const start = level ? load<u32>(part, layout.NODE_START) : startOf(sum);
       if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
       if (max >= npages) break;
-      const end = level ? load<u32>(part, NODE_END) : endOf(sum);
+      const end = level ? load<u32>(part, layout.NODE_END) : endOf(sum);
       run = start == span ? run + span : end;
     }
-    if (slot == FANOUT) break;
+    if (slot == layout.FANOUT) break;
     narrowing = narrowing && seen == slot;
     if (!level) return findInChunk(node, base + ((<i64>slot) << shift), npages, narrowing);
     node = childOf(heap, node, slot);
@@ -196,57 +171,57 @@ export function descend(heap: usize, npages: u32): i64 {
 
 /** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
 function findInChunk(leaf: usize, base: i64, npages: u32, narrowing: bool): i64 {
-  const hit = find(dataOf(leaf, <u32>(base >> CHUNK_SHIFT)), npages, 0);
+  const hit = find(dataOf(leaf, <u32>(base >> layout.CHUNK_SHIFT)), npages, 0);
   if (narrowing) firstFree = base + (hit >> 16);
   return base + (hit & 0xffff);
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
 function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
-  const node = heap + load<u32>(heap, HEADER_USED);
-  const bytes = level ? NODE_BYTES : LEAF_BYTES;
+  const node = heap + load<u32>(heap, layout.HEADER_USED);
+  const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
   memory.fill(node, 0, bytes);
-  store<u32>(node, parent, NODE_PARENT);
-  store<u32>(node, first, NODE_FIRST);
-  store<u32>(node, level << LEVEL_SHIFT, NODE_SHAPE);
-  store<u32>(heap, <u32>(node - heap) + bytes, HEADER_USED);
+  store<u32>(node, parent, layout.NODE_PARENT);
+  store<u32>(node, first, layout.NODE_FIRST);
+  store<u32>(node, level << layout.LEVEL_SHIFT, layout.NODE_SHAPE);
+  store<u32>(heap, <u32>(node - heap) + bytes, layout.HEADER_USED);
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
 function cover(heap: usize, chunk: u32): void {
-  if (!load<u32>(heap, HEADER_ROOT)) {
-    const leaf = newNode(heap, 0, chunk & -FANOUT, 0);
-    store<u32>(heap, <u32>(leaf - heap), HEADER_ROOT);
+  if (!load<u32>(heap, layout.HEADER_ROOT)) {
+    const leaf = newNode(heap, 0, chunk & -layout.FANOUT, 0);
+    store<u32>(heap, <u32>(leaf - heap), layout.HEADER_ROOT);
     return;
   }
   for (;;) {
-    const root = heap + load<u32>(heap, HEADER_ROOT);
+    const root = heap + load<u32>(heap, layout.HEADER_ROOT);
     const level = levelOf(root);
-    const first = load<u32>(root, NODE_FIRST);
-    if (!((first ^ chunk) >> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const first = load<u32>(root, layout.NODE_FIRST);
+    if (!((first ^ chunk) >> (layout.FANOUT_SHIFT * (level + 1)))) return;
+    const above = newNode(heap, 0, first & (-1 << (layout.FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = <u32>(above - heap);
     const slot = slotOf(first, level + 1);
-    store<u32>(above + (slot << 2), <u32>(root - heap), NODE_CHILDREN);
-    store<u32>(root, ref, NODE_PARENT);
+    store<u32>(above + (slot << 2), <u32>(root - heap), layout.NODE_CHILDREN);
+    store<u32>(root, ref, layout.NODE_PARENT);
     mergeInto(above, slot, root, level);
-    if (load<u32>(root, NODE_CANDIDATES)) store<u32>(above, 1 << slot, NODE_CANDIDATES);
+    if (load<u32>(root, layout.NODE_CANDIDATES)) store<u32>(above, 1 << slot, layout.NODE_CANDIDATES);
     // Last, for walks that go on meanwhile.
-    store<u32>(heap, ref, HEADER_ROOT);
+    store<u32>(heap, ref, layout.HEADER_ROOT);
   }
 }
 
 /** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
 export function growLeaf(heap: usize, chunk: u32): usize {
   cover(heap, chunk);
-  let node = heap + load<u32>(heap, HEADER_ROOT);
+  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   for (let level = levelOf(node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(heap, node, slot);
     if (child == heap) {
-      child = newNode(heap, <u32>(node - heap), chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
-      store<u32>(node + (slot << 2), <u32>(child - heap), NODE_CHILDREN);
+      child = newNode(heap, <u32>(node - heap), chunk & (-1 << (layout.FANOUT_SHIFT * level)), level - 1);
+      store<u32>(node + (slot << 2), <u32>(child - heap), layout.NODE_CHILDREN);
     }
     node = child;
   }

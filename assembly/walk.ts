@@ -7,16 +7,7 @@
 // or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
 // what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import {
-  FANOUT,
-  FANOUT_SHIFT,
-  HEADER_ROOT,
-  HEADER_USED,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_FIRST,
-  NODE_PARENT,
-} from "../src/engine/layout";
+import * as layout from "../src/engine/layout";
 import { levelOf, slotOf } from "./tree";
 
 /** Says that `chunk`, one of the leaf's, may have a candidate. */
@@ -24,10 +15,10 @@ import { levelOf, slotOf } from "./tree";
 @inline
 export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
   let node = leaf;
-  for (let shift: u32 = 0; ; shift += FANOUT_SHIFT) {
-    const marks = load<u32>(node, NODE_CANDIDATES);
-    store<u32>(node, marks | (1 << ((chunk >> shift) & (FANOUT - 1))), NODE_CANDIDATES);
-    const parent = load<u32>(node, NODE_PARENT);
+  for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
+    const marks = load<u32>(node, layout.NODE_CANDIDATES);
+    store<u32>(node, marks | (1 << ((chunk >> shift) & (layout.FANOUT - 1))), layout.NODE_CANDIDATES);
+    const parent = load<u32>(node, layout.NODE_PARENT);
     if (marks || !parent) break;
     node = heap + parent;
   }
@@ -35,17 +26,17 @@ export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
 
 /** Whether `chunk`, one of the leaf's, may have a candidate. */
 export function isMarked(leaf: usize, chunk: u32): bool {
-  return ((load<u32>(leaf, NODE_CANDIDATES) >> (chunk & (FANOUT - 1))) & 1) != 0;
+  return ((load<u32>(leaf, layout.NODE_CANDIDATES) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }
 
 /** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
 export function walk(heap: usize, chunk: u32): i32 {
-  let node = heap + load<u32>(heap, HEADER_ROOT);
+  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   let level = levelOf(node);
   let turn: usize = 0;
   let turnMarks: u32 = 0;
   for (;;) {
-    const marks = load<u32>(node, NODE_CANDIDATES);
+    const marks = load<u32>(node, layout.NODE_CANDIDATES);
     const slot = slotOf(chunk, level);
     const below = marks & ((1 << slot) - 1);
     if (below) {
@@ -66,14 +57,14 @@ function highest(heap: usize, node: usize, marks: u32): i32 {
   for (let level = levelOf(node); level; level--) {
     node = seenBelow(heap, node, 31 - <u32>clz(marks));
     if (!node) return -1;
-    marks = load<u32>(node, NODE_CANDIDATES);
+    marks = load<u32>(node, layout.NODE_CANDIDATES);
     if (!marks) return -1;
   }
-  return load<u32>(node, NODE_FIRST) + 31 - <i32>clz(marks);
+  return load<u32>(node, layout.NODE_FIRST) + 31 - <i32>clz(marks);
 }
 
 /** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
 function seenBelow(heap: usize, node: usize, slot: u32): usize {
-  const ref = load<u32>(node + (slot << 2), NODE_CHILDREN);
-  return ref && ref < load<u32>(heap, HEADER_USED) ? heap + ref : 0;
+  const ref = load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
+  return ref && ref < load<u32>(heap, layout.HEADER_USED) ? heap + ref : 0;
 }

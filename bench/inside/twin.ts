@@ -1,7 +1,7 @@
 // Loops over the kernels of the twin, as assembly/loops.ts has them for the WebAssembly engine: without the checks of
 // the public calls.
 
-import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../src/engine/layout.ts";
+import * as layout from "../../src/engine/layout.ts";
 import { Memory } from "../../src/engine/memory.ts";
 import * as bits from "../../src/engine/ts/bits.ts";
 import * as candidate from "../../src/engine/ts/candidate.ts";
@@ -24,11 +24,11 @@ export function hasScavengeCandidate(
   times: number,
   min: number,
 ): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
     sum += candidate.hasScavengeCandidate(memory, data, min) ? 1 : 0;
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return sum;
@@ -41,47 +41,57 @@ export function findScavengeCandidate(
   times: number,
   min: number,
 ): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
-    const found = candidate.findScavengeCandidate(memory, data, CHUNK_PAGES, min, CHUNK_PAGES, 0);
+    const found = candidate.findScavengeCandidate(
+      memory,
+      data,
+      layout.CHUNK_PAGES,
+      min,
+      layout.CHUNK_PAGES,
+      0,
+    );
     sum += (found & 0xffff) + (found >>> 16);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return sum;
 }
 
 export function summarize(memory: Memory, chunks: number, count: number, times: number): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
     const packed = summary.summarize(memory, data);
-    sum += (packed & SUM_MASK) + ((packed >>> SUM_BITS) & SUM_MASK) + (packed >>> (2 * SUM_BITS));
-    data += DATA_BYTES;
+    sum +=
+      (packed & layout.SUM_MASK) +
+      ((packed >>> layout.SUM_BITS) & layout.SUM_MASK) +
+      (packed >>> (2 * layout.SUM_BITS));
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return sum;
 }
 
 export function find(memory: Memory, chunks: number, count: number, times: number, npages: number): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
     const index = room.find(memory, data, npages, 0) & 0xffff;
     sum += index === 0xffff ? -1 : index;
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return sum;
 }
 
 export function popcntRange(memory: Memory, chunks: number, count: number, times: number, n: number): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
     sum += bits.popcntRange(memory, data, 6, n);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return sum;
@@ -94,20 +104,20 @@ export function allocFreeRange(
   times: number,
   n: number,
 ): number {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   const all = times;
   for (let data = chunks; times; times--) {
     bits.setRange(memory, data, 30, n);
-    bits.clearRange(memory, data + DATA_SCAVENGED, 30, n);
+    bits.clearRange(memory, data + layout.DATA_SCAVENGED, 30, n);
     bits.clearRange(memory, data, 30, n);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data === end) data = chunks;
   }
   return all;
 }
 
 export function fillAligned({ u8 }: Memory, chunks: number, count: number, times: number, m: number): number {
-  const words = new BigUint64Array(u8.buffer, chunks, (count * DATA_BYTES) / 8);
+  const words = new BigUint64Array(u8.buffer, chunks, (count * layout.DATA_BYTES) / 8);
   let sum = 0n;
   for (let k = 0; times; times--) {
     sum ^= fill.fillAligned(words[k], m);

@@ -2,16 +2,7 @@
 // batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
 
 import { bytesLost, integer, readOptions, refuse, viewOf } from "../base/arguments.ts";
-import {
-  CACHE_PAGES,
-  HEADER_TOP,
-  OP_ALLOC,
-  OP_ALLOC_RANGE,
-  OP_FREE_RESULT,
-  OP_NUMBERS,
-  OP_SCAVENGE_RANGE,
-  RESULT_NUMBERS,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { checkOwner, isLive, NEW, PageCache, refOf } from "./page-cache.ts";
 
@@ -52,9 +43,9 @@ export function run(
   const given = readCaches(core, caches);
   const asked = viewOf("ops", ops, Float64Array);
   const room = viewOf("results", results, Float64Array);
-  const count = asked.length / OP_NUMBERS;
-  if (count % 1) refuse("ops.length", asked.length, `a multiple of ${OP_NUMBERS}`, "number");
-  const least = count * RESULT_NUMBERS;
+  const count = asked.length / layout.OP_NUMBERS;
+  if (count % 1) refuse("ops.length", asked.length, `a multiple of ${layout.OP_NUMBERS}`, "number");
+  const least = count * layout.RESULT_NUMBERS;
   if (room.length < least) refuse("results.length", room.length, `${least} or more`, "number");
   const made = given.map((cache) => cache ?? new PageCache(heap, NEW));
   const refs = core.locked(() => {
@@ -104,13 +95,13 @@ function step(
   caches: readonly PageCache[],
   grow: boolean,
 ): void {
-  const at = i * OP_NUMBERS;
-  const code = integer("code", ops[at], OP_ALLOC, OP_SCAVENGE_RANGE);
+  const at = i * layout.OP_NUMBERS;
+  const code = integer("code", ops[at], layout.OP_ALLOC, layout.OP_SCAVENGE_RANGE);
   const npages = ops[at + 1];
   const where = ops[at + 2];
   let value = where;
   let scavenged = 0;
-  if (code === OP_ALLOC) {
+  if (code === layout.OP_ALLOC) {
     const cache = cacheOf(caches, where);
     value = cache ? allocFromCache(cache, npages) : -1;
     if (cache && value >= 0) {
@@ -119,22 +110,22 @@ function step(
       value = allocFromHeap(heap, npages, grow);
       scavenged = heap.lastAllocScavenged;
     }
-  } else if (code === OP_ALLOC_RANGE) {
+  } else if (code === layout.OP_ALLOC_RANGE) {
     scavenged = heap.allocRange(where, npages);
-  } else if (code === OP_SCAVENGE_RANGE) {
+  } else if (code === layout.OP_SCAVENGE_RANGE) {
     value = heap.scavengeRange(where, npages);
   } else {
-    if (code === OP_FREE_RESULT) {
+    if (code === layout.OP_FREE_RESULT) {
       integer("where", where, 0, i - 1);
-      value = results[where * RESULT_NUMBERS] + ops[at + 3];
+      value = results[where * layout.RESULT_NUMBERS] + ops[at + 3];
     }
     heap.free(value, npages);
   }
   if (!results.length) {
     throw bytesLost("results", `; value ${value}, scavenged ${scavenged} have no place`);
   }
-  results[i * RESULT_NUMBERS] = value;
-  results[i * RESULT_NUMBERS + 1] = scavenged;
+  results[i * layout.RESULT_NUMBERS] = value;
+  results[i * layout.RESULT_NUMBERS + 1] = scavenged;
 }
 
 /** The page cache that an operation numbers; undefined for -1. */
@@ -145,7 +136,9 @@ function cacheOf(caches: readonly PageCache[], where: number): PageCache | undef
 /** Allocates from a page cache, refilled if it is empty and could then have such a run; -1 when it has none. */
 function allocFromCache(cache: PageCache, npages: number): number {
   const base = cache.alloc(npages);
-  return base < 0 && npages <= CACHE_PAGES && cache.empty && cache.refill() ? cache.alloc(npages) : base;
+  return base < 0 && npages <= layout.CACHE_PAGES && cache.empty && cache.refill()
+    ? cache.alloc(npages)
+    : base;
 }
 
 /** Allocates from the heap, which grows if it has no room and `grow` is set; -1 when there is none. */
@@ -154,7 +147,7 @@ function allocFromHeap(heap: HeapCalls, npages: number, grow: boolean): number {
   if (base >= 0 || !grow) return base;
   const core = heap[CORE];
   const { chunkBytes } = core;
-  const top = core.locked(() => core.getF64(HEADER_TOP)) * core.pageSize;
+  const top = core.locked(() => core.getF64(layout.HEADER_TOP)) * core.pageSize;
   heap.grow(top, Math.ceil((npages * core.pageSize) / chunkBytes) * chunkBytes);
   return heap.alloc(npages);
 }

@@ -5,21 +5,7 @@
 
 import { countOrInfinity, integer, readOptions, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
-import {
-  CHUNK_PAGES,
-  DATA_SCAVENGED,
-  HEADER_CHUNKS,
-  HEADER_END,
-  HEADER_LAST_SCAVENGED,
-  HEADER_LOCK,
-  HEADER_OWNERS,
-  HEADER_SCAV_END,
-  HEADER_START,
-  HEADER_USED,
-  HOLD_UNDONE,
-  KIND_REUSING,
-  MAX_CHUNKS,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
 import { check } from "../heap/check.ts";
 import { CORE, Core, coreOf, sharedCoreOf } from "../heap/core.ts";
@@ -176,10 +162,10 @@ export class PageAlloc {
     const npages = nbytes / core.pageSize;
     const last = Math.ceil((base + nbytes) / core.chunkBytes) - 1;
     core.locked(() => {
-      const nmapped = core.get(HEADER_CHUNKS);
+      const nmapped = core.get(layout.HEADER_CHUNKS);
       const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
-      if (nmapped + last - chunk + 1 - shared > MAX_CHUNKS) {
-        const message = `the heap can have ${MAX_CHUNKS} chunks, got ${last - chunk + 1 - shared} more than ${nmapped}`;
+      if (nmapped + last - chunk + 1 - shared > layout.MAX_CHUNKS) {
+        const message = `the heap can have ${layout.MAX_CHUNKS} chunks, got ${last - chunk + 1 - shared} more than ${nmapped}`;
         throw new PageAllocError("ERR_METADATA_FULL", message);
       }
       const mapped = core.engine.mappedPage(core.at, chunk, index, npages);
@@ -187,7 +173,7 @@ export class PageAlloc {
         const message = `the page at ${mapped * core.pageSize} is mapped already; see mappedRanges()`;
         throw new PageAllocError("ERR_OVERLAP", message);
       }
-      core.makeRoom(roomToGrow(chunk, last - chunk + 1, nmapped ? core.get(HEADER_START) : chunk));
+      core.makeRoom(roomToGrow(chunk, last - chunk + 1, nmapped ? core.get(layout.HEADER_START) : chunk));
       core.engine.map(core.at, chunk, index, npages);
     });
   }
@@ -202,7 +188,7 @@ export class PageAlloc {
     if (core.sys.used) return this.#allocUsed(n);
     core.lock.acquire();
     try {
-      const last = (core.at + HEADER_LAST_SCAVENGED) >>> 2;
+      const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
       const page = core.engine.alloc(core.at, n);
       // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
       const scavenged = core.engine.memory.i32[last];
@@ -212,7 +198,7 @@ export class PageAlloc {
       try {
         core.lock.release();
       } catch {
-        core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+        core.engine.memory.i32[(core.region.at + layout.HEADER_LOCK) >>> 2] = 0;
       }
     }
   }
@@ -250,7 +236,7 @@ export class PageAlloc {
       try {
         core.lock.release();
       } catch {
-        core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+        core.engine.memory.i32[(core.region.at + layout.HEADER_LOCK) >>> 2] = 0;
       }
     }
   }
@@ -294,7 +280,7 @@ export class PageAlloc {
    */
   get scavAddr(): number {
     const core = this[CORE];
-    return core.locked(() => core.getF64(HEADER_SCAV_END) * core.pageSize - 1);
+    return core.locked(() => core.getF64(layout.HEADER_SCAV_END) * core.pageSize - 1);
   }
 
   /** Address of the first free page, in bytes; 2**heapAddrBits when nothing is free at all. */
@@ -316,7 +302,10 @@ export class PageAlloc {
 
   /** Chunk indices [start, end) that have been grown over; chunks between may be holes. Both 0 in an empty heap. */
   bounds(): { start: number; end: number } {
-    return this[CORE].locked((core) => ({ start: core.get(HEADER_START), end: core.get(HEADER_END) }));
+    return this[CORE].locked((core) => ({
+      start: core.get(layout.HEADER_START),
+      end: core.get(layout.HEADER_END),
+    }));
   }
 
   /** The mapped address ranges [base, limit), ascending, neighbours merged. In bytes. */
@@ -365,7 +354,10 @@ export class PageAlloc {
   /** The whole state as bytes, the same from either engine after the same calls. */
   snapshot(): Uint8Array {
     return this[CORE].locked((core) => {
-      const words = core.engine.memory.i32.slice(core.at >>> 2, (core.at + core.get(HEADER_USED)) >>> 2);
+      const words = core.engine.memory.i32.slice(
+        core.at >>> 2,
+        (core.at + core.get(layout.HEADER_USED)) >>> 2,
+      );
       seal(words);
       return new Uint8Array(words.buffer);
     });
@@ -430,7 +422,7 @@ export class PageAlloc {
    */
   recover(owner: number): void {
     const core = this.#shared();
-    integer("owner", owner, 1, core.get(HEADER_OWNERS));
+    integer("owner", owner, 1, core.get(layout.HEADER_OWNERS));
     if (owner === core.owner) refuse("owner", owner, "the number of another heap object", "number");
     recover(core, owner);
   }
@@ -533,10 +525,10 @@ export class PageAlloc {
         const address = core.address(place);
         if (runs.length) {
           scavenged = runs.reduce((sum, [, count]) => sum + count, 0);
-          reuse.work = reuse.givingBack(place, HOLD_UNDONE, runs);
-          reuse.ref = core.hold(KIND_REUSING, place, npages, core.getF64(HEADER_SCAV_END));
+          reuse.work = reuse.givingBack(place, layout.HOLD_UNDONE, runs);
+          reuse.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
         } else {
-          const last = (core.at + HEADER_LAST_SCAVENGED) >>> 2;
+          const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
           core.engine.allocRange(core.at, chunk, index, npages);
           scavenged = core.engine.memory.i32[last];
         }
@@ -599,7 +591,7 @@ function makeCore(
 
 /** Pages that a scavenge of that many bytes releases at a time, at the most. */
 function pagesFor(core: Core, nbytes: number): number {
-  return Math.min(Math.ceil(nbytes / core.pageSize), CHUNK_PAGES);
+  return Math.min(Math.ceil(nbytes / core.pageSize), layout.CHUNK_PAGES);
 }
 
 /** The runs of scavenged pages in a range. The lock is held. */
@@ -607,9 +599,9 @@ function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): Pag
   const { engine } = core;
   const runs: PageRange[] = [];
   for (let done = 0; done < npages; ) {
-    const at = placeOf(chunk * CHUNK_PAGES + index + done);
-    const n = Math.min(npages - done, CHUNK_PAGES - at.index);
-    const bits = core.dataOf(at.chunk) + DATA_SCAVENGED;
+    const at = placeOf(chunk * layout.CHUNK_PAGES + index + done);
+    const n = Math.min(npages - done, layout.CHUNK_PAGES - at.index);
+    const bits = core.dataOf(at.chunk) + layout.DATA_SCAVENGED;
     const scavenged = engine.popcntRange(bits, at.index, n);
     if (scavenged === n) runs.push([done, n]);
     else if (scavenged) runs.push(...runsOf((i) => engine.popcntRange(bits, at.index + i, 1) > 0, n, done));

@@ -2,20 +2,7 @@
 
 import { readOptions, refuse, word } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
-import {
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  HOLD_PASSED,
-  KIND_CACHE,
-  KIND_REUSING,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_KIND,
-  RECORD_NPAGES,
-  RECORD_OWNER,
-  RECORD_SCAV,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type Place, runsOf } from "../engine/pages.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { Reuse } from "../heap/hooks.ts";
@@ -48,7 +35,7 @@ export class PageCache {
     };
     isLive = (cache) => cache.#live() > 0;
     refOf = (cache, core) => {
-      cache.#ref = cache.#live() || core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
+      cache.#ref = cache.#live() || core.newRecord(layout.KIND_CACHE, { chunk: 0, index: 0 }, 0);
       return cache.#ref;
     };
   }
@@ -73,17 +60,17 @@ export class PageCache {
   /** Address of the block, in bytes; -1 when the cache has none. */
   get base(): number {
     const ref = this.#live();
-    return ref && this.#core.get(ref + RECORD_NPAGES) ? this.#core.address(this.#place(ref)) : -1;
+    return ref && this.#core.get(ref + layout.RECORD_NPAGES) ? this.#core.address(this.#place(ref)) : -1;
   }
 
   /** 1 = free, owned by this cache. Bit 0 is the page at base. */
   get cache(): bigint {
-    return this.#word(RECORD_CACHE);
+    return this.#word(layout.RECORD_CACHE);
   }
 
   /** 1 = scavenged. */
   get scav(): bigint {
-    return this.#word(RECORD_SCAV);
+    return this.#word(layout.RECORD_SCAV);
   }
 
   /** Whether there is no page left. */
@@ -110,8 +97,9 @@ export class PageCache {
     const { at, engine } = core;
     const { i32 } = engine.memory;
     const record = (at + ref) >>> 2;
-    const first = i32[record + RECORD_CHUNK / 4] * CHUNK_PAGES + i32[record + RECORD_INDEX / 4];
-    const hit = ref && npages <= CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
+    const first =
+      i32[record + layout.RECORD_CHUNK / 4] * layout.CHUNK_PAGES + i32[record + layout.RECORD_INDEX / 4];
+    const hit = ref && npages <= layout.CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
     // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
     this.#lastAllocScavenged = 0;
     if (hit < 0) return -1;
@@ -133,14 +121,14 @@ export class PageCache {
         const block = this.#place(ref);
         const address = core.address(block);
         const { scav } = this;
-        const hit = ref && npages <= CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
+        const hit = ref && npages <= layout.CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
         if (hit < 0) return;
         scavenged = hit >>> 16;
         base = address + (hit & 0xffff) * core.pageSize;
         if (!scavenged) return;
         const place = { chunk: block.chunk, index: block.index + (hit & 0xffff) };
         reuse.work = this.#puttingBack(reuse, place, npages, scav);
-        reuse.ref = core.newRecord(KIND_REUSING, place, npages);
+        reuse.ref = core.newRecord(layout.KIND_REUSING, place, npages);
       });
       if (reuse.ref) reuse.run(base, npages * core.pageSize);
     } finally {
@@ -191,14 +179,18 @@ export class PageCache {
     const core = this.#core;
     core.at;
     const ref = this.#ref;
-    return core.get(ref + RECORD_KIND) === KIND_CACHE && core.get(ref + RECORD_OWNER) === core.owner
+    return core.get(ref + layout.RECORD_KIND) === layout.KIND_CACHE &&
+      core.get(ref + layout.RECORD_OWNER) === core.owner
       ? ref
       : 0;
   }
 
   /** The first page of the block. */
   #place(ref: number): Place {
-    return { chunk: this.#core.get(ref + RECORD_CHUNK), index: this.#core.get(ref + RECORD_INDEX) };
+    return {
+      chunk: this.#core.get(ref + layout.RECORD_CHUNK),
+      index: this.#core.get(ref + layout.RECORD_INDEX),
+    };
   }
 
   /** A 64-bit word of the record. */
@@ -213,10 +205,10 @@ export class PageCache {
    */
   #puttingBack(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
     const core = this.#core;
-    const first = place.index % CACHE_PAGES;
+    const first = place.index % layout.CACHE_PAGES;
     const base = core.address({ chunk: place.chunk, index: place.index - first });
     const isScavenged = (i: number) => ((scav >> BigInt(first + i)) & 1n) > 0n;
-    const giveBack = reuse.givingBack(place, HOLD_PASSED, runsOf(isScavenged, npages));
+    const giveBack = reuse.givingBack(place, layout.HOLD_PASSED, runsOf(isScavenged, npages));
     const run = (2n ** BigInt(npages) - 1n) << BigInt(first);
     return () => {
       if (this.base !== base) giveBack();
@@ -231,11 +223,11 @@ function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint })
   const given = readOptions("state", state, ["base", "cache", "scav"]);
   const cache = word("state.cache", given.cache);
   const scav = word("state.scav", given.scav);
-  const place = core.range(given.base as number, 1, "state.base", CACHE_PAGES);
+  const place = core.range(given.base as number, 1, "state.base", layout.CACHE_PAGES);
   return core.locked(() => {
     const { chunk, index } = place;
     if (!core.dataOf(chunk)) core.mustBe(true, place, 1);
-    for (let i = 0; i < CACHE_PAGES; i++) {
+    for (let i = 0; i < layout.CACHE_PAGES; i++) {
       if ((cache >> BigInt(i)) & 1n) core.mustBe(true, { chunk, index: index + i }, 1);
     }
     core.makeRoomForBlock(false);

@@ -2,7 +2,7 @@
 
 import { countOrInfinity, integer, powerOfTwo } from "../base/arguments.ts";
 import type { Engine } from "../engine/contract.ts";
-import { BITMAP_BYTES, CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED } from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { capHugePages } from "../engine/pages.ts";
 import type { Instance } from "../store/instance.ts";
 import { type PallocSum, unpack } from "../store/sums.ts";
@@ -36,7 +36,7 @@ export class PageBits {
 
   /** Whether the bit of page i (0 to 511) is set. Throws TypeError or RangeError. */
   get(i: number): boolean {
-    integer("i", i, 0, CHUNK_PAGES - 1);
+    integer("i", i, 0, layout.CHUNK_PAGES - 1);
     return ((this.#place.engine.memory.u8[this.#at + (i >>> 3)] >>> (i & 7)) & 1) === 1;
   }
 
@@ -61,7 +61,7 @@ export class PageBits {
   /** Eight words; page i is bit i % 64 of word i / 64. A live view, valid until memory grows: do not keep it. */
   get words(): BigUint64Array {
     const first = this.#at >>> 3;
-    return this.#place.engine.memory.u64.subarray(first, first + BITMAP_BYTES / 8);
+    return this.#place.engine.memory.u64.subarray(first, first + layout.BITMAP_BYTES / 8);
   }
 }
 
@@ -86,7 +86,7 @@ export class PallocData {
     const place = given instanceof DataPlace ? given : standalone(new.target.instance());
     this.#place = place;
     this.alloc = new PageBits(place, 0);
-    this.scavenged = new PageBits(place, DATA_SCAVENGED);
+    this.scavenged = new PageBits(place, layout.DATA_SCAVENGED);
   }
 
   /** Sets the alloc bits and clears the scavenged ones. Throws TypeError or RangeError. */
@@ -106,8 +106,8 @@ export class PallocData {
    * RangeError.
    */
   find(npages: number, searchIdx: number): { index: number; searchIdx: number } {
-    integer("npages", npages, 1, CHUNK_PAGES);
-    integer("searchIdx", searchIdx, 0, CHUNK_PAGES - 1);
+    integer("npages", npages, 1, layout.CHUNK_PAGES);
+    integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
     const hit = this.#place.engine.find(this.#place.address(), npages, searchIdx);
     return { index: (hit << 16) >> 16, searchIdx: hit >> 16 };
   }
@@ -138,7 +138,7 @@ export class PallocData {
     max: number,
     pagesPerHugePage = 0,
   ): { start: number; npages: number } {
-    integer("searchIdx", searchIdx, 0, CHUNK_PAGES - 1);
+    integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
     powerOfTwo("min", min, 1, 64);
     countOrInfinity("max", max);
     if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
@@ -146,7 +146,7 @@ export class PallocData {
       this.#place.address(),
       (searchIdx | 63) + 1,
       min,
-      Math.min(max, CHUNK_PAGES),
+      Math.min(max, layout.CHUNK_PAGES),
       capHugePages(pagesPerHugePage),
     );
     return { start: hit & 0xffff, npages: hit >>> 16 };
@@ -154,17 +154,17 @@ export class PallocData {
 }
 
 function checkRange(i: number, n: number): void {
-  integer("i", i, 0, CHUNK_PAGES - 1);
-  integer("n", n, 1, CHUNK_PAGES - i);
+  integer("i", i, 0, layout.CHUNK_PAGES - 1);
+  integer("n", n, 1, layout.CHUNK_PAGES - i);
 }
 
 /** A zeroed PallocData in linear memory, which is given back when the place is collected. */
 function standalone({ engine, regions }: Instance): DataPlace {
   let at = 0;
   const place = new DataPlace(engine, () => at);
-  const region = regions.alloc(DATA_BYTES);
+  const region = regions.alloc(layout.DATA_BYTES);
   regions.freeWith(place, region);
   at = region.at;
-  engine.memory.u8.fill(0, at, at + DATA_BYTES);
+  engine.memory.u8.fill(0, at, at + layout.DATA_BYTES);
   return place;
 }

@@ -1,17 +1,6 @@
 // The counters of a heap, as users see them.
 
-import {
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
-  HEADER_RELEASED,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
-  HEADER_USED,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import type { Core } from "../heap/core.ts";
 
 /** All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released. */
@@ -41,21 +30,21 @@ export interface PageAllocStats {
 /** Reads the counters of the header. The lock is held. */
 export function readStats(core: Core): PageAllocStats {
   const bytes = (field: number) => core.get(field) * core.pageSize;
-  const sys = bytes(HEADER_PAGES);
-  const inUse = bytes(HEADER_IN_USE);
-  const released = bytes(HEADER_RELEASED);
+  const sys = bytes(layout.HEADER_PAGES);
+  const inUse = bytes(layout.HEADER_IN_USE);
+  const released = bytes(layout.HEADER_RELEASED);
   return {
     sys,
     inUse,
     free: sys - inUse,
     released,
     retained: sys - released,
-    peakInUse: bytes(HEADER_PEAK_IN_USE),
-    peakRetained: bytes(HEADER_PEAK_RETAINED),
-    allocs: core.getF64(HEADER_ALLOCS),
-    frees: core.getF64(HEADER_FREES),
-    scavenges: core.getF64(HEADER_SCAVENGES),
-    scavengedTotal: core.getF64(HEADER_SCAVENGED_TOTAL) * core.pageSize,
-    metadata: core.handle ? core.get(HEADER_USED) : core.region.bytes,
+    peakInUse: bytes(layout.HEADER_PEAK_IN_USE),
+    peakRetained: bytes(layout.HEADER_PEAK_RETAINED),
+    allocs: core.getF64(layout.HEADER_ALLOCS),
+    frees: core.getF64(layout.HEADER_FREES),
+    scavenges: core.getF64(layout.HEADER_SCAVENGES),
+    scavengedTotal: core.getF64(layout.HEADER_SCAVENGED_TOTAL) * core.pageSize,
+    metadata: core.handle ? core.get(layout.HEADER_USED) : core.region.bytes,
   };
 }

@@ -1,6 +1,6 @@
 // Pages: by chunk and index, as ranges within a chunk, how far their addresses reach, and huge ones.
 
-import { CHUNK_INDEX_BITS, CHUNK_PAGES, CHUNK_SHIFT } from "./layout.ts";
+import * as layout from "./layout.ts";
 
 /** A place in the heap's pages. */
 export interface Place {
@@ -10,18 +10,18 @@ export interface Place {
 
 /** A page number as chunk and index. */
 export function placeOf(page: number): Place {
-  const chunk = Math.floor(page / CHUNK_PAGES);
-  return { chunk, index: page - chunk * CHUNK_PAGES };
+  const chunk = Math.floor(page / layout.CHUNK_PAGES);
+  return { chunk, index: page - chunk * layout.CHUNK_PAGES };
 }
 
 /** Bits that addresses have at the least, for pages of that size: room for a chunk. */
 export function leastAddrBits(pageShift: number): number {
-  return Math.max(32, pageShift + CHUNK_SHIFT);
+  return Math.max(32, pageShift + layout.CHUNK_SHIFT);
 }
 
 /** Bits that addresses have at the most, for pages of that size. */
 export function mostAddrBits(pageShift: number): number {
-  return Math.min(48, pageShift + CHUNK_SHIFT + CHUNK_INDEX_BITS);
+  return Math.min(48, pageShift + layout.CHUNK_SHIFT + layout.CHUNK_INDEX_BITS);
 }
 
 /** `[first, count]`: pages within a chunk. */
@@ -41,5 +41,5 @@ export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Pa
 
 /** Huge pages that are larger than a chunk are never whole in one, whatever their size. */
 export function capHugePages(pagesPerHugePage: number): number {
-  return Math.min(pagesPerHugePage, 2 * CHUNK_PAGES);
+  return Math.min(pagesPerHugePage, 2 * layout.CHUNK_PAGES);
 }

@@ -2,73 +2,7 @@
 
 import { isInteger } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
-import {
-  BLOCKS_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  DATA_SCAVENGED,
-  FANOUT,
-  HEADER_ADDR_BITS,
-  HEADER_ALLOCS,
-  HEADER_BYTES,
-  HEADER_CHUNKS,
-  HEADER_DEAD_RECORDS,
-  HEADER_END,
-  HEADER_FREES,
-  HEADER_HOLDS,
-  HEADER_HUGE_PAGES,
-  HEADER_IN_USE,
-  HEADER_MAGIC,
-  HEADER_MIN_PAGES,
-  HEADER_PAGE_SHIFT,
-  HEADER_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
-  HEADER_RECORDS,
-  HEADER_RELEASED,
-  HEADER_SCAV_END,
-  HEADER_SCAV_RESET,
-  HEADER_SCAV_STRICT,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
-  HEADER_SEARCH_CHUNK,
-  HEADER_SEARCH_INDEX,
-  HEADER_START,
-  HEADER_TOP,
-  HEADER_USED,
-  HEADER_VERSION,
-  JOURNAL_OP,
-  KIND_CACHE,
-  KIND_RELEASING,
-  KIND_REUSING,
-  LEAF_BLOCKS,
-  LEAF_BYTES,
-  LEAF_PARTIAL,
-  LEVEL_SHIFT,
-  LINE_BYTES,
-  MAGIC,
-  MAX_CHUNKS,
-  NO_CHUNK,
-  NODE_BYTES,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_FIRST,
-  NODE_PARENT,
-  NODE_SHAPE,
-  RECORD_BESIDE,
-  RECORD_BYTES,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_KIND,
-  RECORD_NEXT,
-  RECORD_NPAGES,
-  RECORD_PREV,
-  RECORD_SLOT,
-  RECORD_TAKEN,
-  VERSION,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
@@ -99,23 +33,24 @@ export function check(state: State): void {
   const goTo = (kind: string, ref: number, bytes: number) => {
     name = kind;
     piece = ref;
-    const inside = ref >= HEADER_BYTES && ref % LINE_BYTES === 0 && ref + bytes <= get(HEADER_USED);
+    const inside =
+      ref >= layout.HEADER_BYTES && ref % layout.LINE_BYTES === 0 && ref + bytes <= get(layout.HEADER_USED);
     must(inside && !pieces.has(ref), "it lies elsewhere");
     pieces.set(ref, bytes);
   };
 
   // What the heap was made with.
-  field(HEADER_MAGIC, MAGIC);
-  field(HEADER_VERSION, VERSION);
-  const pageShift = field(HEADER_PAGE_SHIFT, 0, 39);
-  const addrBits = field(HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
-  const minPages = field(HEADER_MIN_PAGES, 1, 64);
-  const hugePages = field(HEADER_HUGE_PAGES, 0, 2 * CHUNK_PAGES);
+  field(layout.HEADER_MAGIC, layout.MAGIC);
+  field(layout.HEADER_VERSION, layout.VERSION);
+  const pageShift = field(layout.HEADER_PAGE_SHIFT, 0, 39);
+  const addrBits = field(layout.HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
+  const minPages = field(layout.HEADER_MIN_PAGES, 1, 64);
+  const hugePages = field(layout.HEADER_HUGE_PAGES, 0, 2 * layout.CHUNK_PAGES);
   // Powers of two are their own lowest bit.
-  field(HEADER_MIN_PAGES, minPages & -minPages);
-  field(HEADER_HUGE_PAGES, hugePages & -hugePages);
-  field(HEADER_USED, HEADER_BYTES, state.region.bytes);
-  field(JOURNAL_OP, 0);
+  field(layout.HEADER_MIN_PAGES, minPages & -minPages);
+  field(layout.HEADER_HUGE_PAGES, hugePages & -hugePages);
+  field(layout.HEADER_USED, layout.HEADER_BYTES, state.region.bytes);
+  field(layout.JOURNAL_OP, 0);
 
   // The tree, and what its chunks add up to.
   let chunks = 0;
@@ -125,33 +60,33 @@ export function check(state: State): void {
   let pages = 0;
   let inUse = 0;
   let released = 0;
-  let firstFree = NO_CHUNK * CHUNK_PAGES;
+  let firstFree = layout.NO_CHUNK * layout.CHUNK_PAGES;
   /** Refs of the leaves' indexes of page caches, and the number of the first block of each. */
   const indexes: Array<[ref: number, block: number]> = [];
   sumUp(state, {
     node(ref, parent, first, level) {
-      const shape = level << LEVEL_SHIFT;
-      goTo("node", ref, level ? NODE_BYTES : LEAF_BYTES);
-      field(NODE_PARENT, parent);
-      field(NODE_FIRST, first);
-      field(NODE_SHAPE, level ? shape : 1, level ? shape : 255);
+      const shape = level << layout.LEVEL_SHIFT;
+      goTo("node", ref, level ? layout.NODE_BYTES : layout.LEAF_BYTES);
+      field(layout.NODE_PARENT, parent);
+      field(layout.NODE_FIRST, first);
+      field(layout.NODE_SHAPE, level ? shape : 1, level ? shape : 255);
       let below = level ? 0 : 1;
-      for (let slot = 0; slot < FANOUT; slot++) below ||= get(ref + NODE_CHILDREN + 4 * slot);
+      for (let slot = 0; slot < layout.FANOUT; slot++) below ||= get(ref + layout.NODE_CHILDREN + 4 * slot);
       must(below, "there is no chunk below it");
-      const index = level ? 0 : get(ref + LEAF_BLOCKS);
-      if (index) indexes.push([index, (first * CHUNK_PAGES) / CACHE_PAGES]);
+      const index = level ? 0 : get(ref + layout.LEAF_BLOCKS);
+      if (index) indexes.push([index, (first * layout.CHUNK_PAGES) / layout.CACHE_PAGES]);
     },
     chunk(leaf, bit, chunk, data) {
-      const isMapped = get(leaf + NODE_SHAPE) & bit;
+      const isMapped = get(leaf + layout.NODE_SHAPE) & bit;
       const runs = mappedRuns(state, data);
       const npages = runs.reduce((sum, [, count]) => sum + count, 0);
-      const holes = CHUNK_PAGES - npages;
+      const holes = layout.CHUNK_PAGES - npages;
       // Of its pages: a hole has both bits.
-      const nused = engine.popcntRange(data, 0, CHUNK_PAGES) - holes;
-      const nreleased = engine.popcntRange(data + DATA_SCAVENGED, 0, CHUNK_PAGES) - holes;
-      const isMarked = get(leaf + NODE_CANDIDATES) & bit;
+      const nused = engine.popcntRange(data, 0, layout.CHUNK_PAGES) - holes;
+      const nreleased = engine.popcntRange(data + layout.DATA_SCAVENGED, 0, layout.CHUNK_PAGES) - holes;
+      const isMarked = get(leaf + layout.NODE_CANDIDATES) & bit;
       must(
-        !(get(leaf + LEAF_PARTIAL) & bit) === !holes &&
+        !(get(leaf + layout.LEAF_PARTIAL) & bit) === !holes &&
           (isMapped
             ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
             : !(nused || nreleased || holes)),
@@ -161,12 +96,12 @@ export function check(state: State): void {
       if (!chunks++) start = chunk;
       end = chunk + 1;
       const [last, count] = runs[runs.length - 1];
-      top = chunk * CHUNK_PAGES + last + count;
+      top = chunk * layout.CHUNK_PAGES + last + count;
       pages += npages;
       inUse += nused;
       released += nreleased;
       const free = engine.find(data, 1, 0) & 0xffff;
-      if (free < CHUNK_PAGES) firstFree = Math.min(firstFree, chunk * CHUNK_PAGES + free);
+      if (free < layout.CHUNK_PAGES) firstFree = Math.min(firstFree, chunk * layout.CHUNK_PAGES + free);
     },
     derived(ref, offset, value) {
       piece = ref;
@@ -180,40 +115,46 @@ export function check(state: State): void {
   const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
     let prev = 0;
-    for (let ref = get(list); ref; ref = get(ref + RECORD_NEXT)) {
-      goTo("record", ref, RECORD_BYTES);
-      field(RECORD_PREV, prev);
+    for (let ref = get(list); ref; ref = get(ref + layout.RECORD_NEXT)) {
+      goTo("record", ref, layout.RECORD_BYTES);
+      field(layout.RECORD_PREV, prev);
       prev = ref;
-      const index = field(RECORD_INDEX, 0, CHUNK_PAGES - 1);
-      const base = get(ref + RECORD_CHUNK) * CHUNK_PAGES + index;
+      const index = field(layout.RECORD_INDEX, 0, layout.CHUNK_PAGES - 1);
+      const base = get(ref + layout.RECORD_CHUNK) * layout.CHUNK_PAGES + index;
       let runs: PageRange[];
       if (isCache) {
-        field(RECORD_KIND, KIND_CACHE);
-        field(RECORD_INDEX, index & -CACHE_PAGES);
-        const taken = get(ref + RECORD_TAKEN);
-        const isRun = taken >>> 8 && (taken & 0xff) + (taken >>> 8) <= CACHE_PAGES;
+        field(layout.RECORD_KIND, layout.KIND_CACHE);
+        field(layout.RECORD_INDEX, index & -layout.CACHE_PAGES);
+        const taken = get(ref + layout.RECORD_TAKEN);
+        const isRun = taken >>> 8 && (taken & 0xff) + (taken >>> 8) <= layout.CACHE_PAGES;
         must(!taken || isRun, "what is being taken of it is no run");
-        runs = runsOf((i) => engine.popcntRange(heap + ref + RECORD_CACHE, i, 1) > 0, CACHE_PAGES);
-        field(RECORD_NPAGES, runs.length ? CACHE_PAGES : 0, CACHE_PAGES);
-        if (runs.length || get(ref + RECORD_SLOT)) blocks.set(ref, base / CACHE_PAGES);
+        runs = runsOf(
+          (i) => engine.popcntRange(heap + ref + layout.RECORD_CACHE, i, 1) > 0,
+          layout.CACHE_PAGES,
+        );
+        field(layout.RECORD_NPAGES, runs.length ? layout.CACHE_PAGES : 0, layout.CACHE_PAGES);
+        if (runs.length || get(ref + layout.RECORD_SLOT)) blocks.set(ref, base / layout.CACHE_PAGES);
       } else {
-        field(RECORD_KIND, KIND_RELEASING, KIND_REUSING);
-        field(RECORD_TAKEN, 0);
-        field(RECORD_SLOT, 0);
-        runs = [[0, field(RECORD_NPAGES, 1, Infinity)]];
+        field(layout.RECORD_KIND, layout.KIND_RELEASING, layout.KIND_REUSING);
+        field(layout.RECORD_TAKEN, 0);
+        field(layout.RECORD_SLOT, 0);
+        runs = [[0, field(layout.RECORD_NPAGES, 1, Infinity)]];
       }
       for (const [from, count] of runs) {
         const first = base + from;
         owned.push([first, first + count, ref]);
         eachPart(state, first, first + count, (data, i, n) => {
           const areUsed = data && engine.popcntRange(data, i, n) === n;
-          must(areUsed && !engine.popcntRange(data + DATA_SCAVENGED, i, n), "one of its pages is free");
+          must(
+            areUsed && !engine.popcntRange(data + layout.DATA_SCAVENGED, i, n),
+            "one of its pages is free",
+          );
         });
       }
     }
   };
-  records(HEADER_HOLDS, false);
-  records(HEADER_RECORDS, true);
+  records(layout.HEADER_HOLDS, false);
+  records(layout.HEADER_RECORDS, true);
   let free = 0;
   for (const [first, end, ref] of owned.sort((a, b) => a[0] - b[0])) {
     piece = ref;
@@ -221,16 +162,17 @@ export function check(state: State): void {
     free = end;
   }
 
-  for (let ref = get(HEADER_DEAD_RECORDS); ref; ref = get(ref + RECORD_NEXT)) {
-    goTo("dead record", ref, RECORD_BYTES);
-    for (let offset = RECORD_PREV; offset < RECORD_NEXT + LINE_BYTES; offset += 4) field(offset, 0);
+  for (let ref = get(layout.HEADER_DEAD_RECORDS); ref; ref = get(ref + layout.RECORD_NEXT)) {
+    goTo("dead record", ref, layout.RECORD_BYTES);
+    for (let offset = layout.RECORD_PREV; offset < layout.RECORD_NEXT + layout.LINE_BYTES; offset += 4)
+      field(offset, 0);
   }
 
   for (const [index, first] of indexes) {
-    goTo("index", index, BLOCKS_BYTES);
-    for (let at = 0; at < BLOCKS_BYTES; at += 4) {
-      for (let ref = get(index + at); ref; ref = get(ref + RECORD_BESIDE)) {
-        const isRight = blocks.get(ref) === first + at / 4 && get(ref + RECORD_SLOT) === index + at;
+    goTo("index", index, layout.BLOCKS_BYTES);
+    for (let at = 0; at < layout.BLOCKS_BYTES; at += 4) {
+      for (let ref = get(index + at); ref; ref = get(ref + layout.RECORD_BESIDE)) {
+        const isRight = blocks.get(ref) === first + at / 4 && get(ref + layout.RECORD_SLOT) === index + at;
         must(isRight, `record ${ref} is not of that block, or comes twice`);
         blocks.delete(ref);
       }
@@ -241,29 +183,36 @@ export function check(state: State): void {
   // The header, against what the pieces add up to. They lie one after another from it on.
   name = "header";
   piece = 0;
-  let used = HEADER_BYTES;
+  let used = layout.HEADER_BYTES;
   for (let count = pieces.size; count; count--) {
     const bytes = pieces.get(used) ?? 0;
     must(bytes, `what lies at ${used} is no piece`);
     used += bytes;
   }
-  field(HEADER_USED, used);
-  field(HEADER_CHUNKS, Math.min(chunks, MAX_CHUNKS));
-  field(HEADER_PAGES, pages);
-  field(HEADER_START, start);
-  field(HEADER_END, Math.min(end, 2 ** (addrBits - pageShift - CHUNK_SHIFT)));
-  field(HEADER_TOP, top, top, state.getF64(HEADER_TOP));
-  field(HEADER_IN_USE, inUse);
-  field(HEADER_RELEASED, released);
-  field(HEADER_PEAK_IN_USE, inUse, pages);
-  field(HEADER_PEAK_RETAINED, pages - released, pages);
-  field(HEADER_SCAV_STRICT, 0, 1);
-  field(HEADER_SCAV_RESET, 0, 1);
-  field(HEADER_SCAV_END, 0, end * CHUNK_PAGES, state.getF64(HEADER_SCAV_END));
-  for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+  field(layout.HEADER_USED, used);
+  field(layout.HEADER_CHUNKS, Math.min(chunks, layout.MAX_CHUNKS));
+  field(layout.HEADER_PAGES, pages);
+  field(layout.HEADER_START, start);
+  field(layout.HEADER_END, Math.min(end, 2 ** (addrBits - pageShift - layout.CHUNK_SHIFT)));
+  field(layout.HEADER_TOP, top, top, state.getF64(layout.HEADER_TOP));
+  field(layout.HEADER_IN_USE, inUse);
+  field(layout.HEADER_RELEASED, released);
+  field(layout.HEADER_PEAK_IN_USE, inUse, pages);
+  field(layout.HEADER_PEAK_RETAINED, pages - released, pages);
+  field(layout.HEADER_SCAV_STRICT, 0, 1);
+  field(layout.HEADER_SCAV_RESET, 0, 1);
+  field(layout.HEADER_SCAV_END, 0, end * layout.CHUNK_PAGES, state.getF64(layout.HEADER_SCAV_END));
+  for (const total of [
+    layout.HEADER_ALLOCS,
+    layout.HEADER_FREES,
+    layout.HEADER_SCAVENGES,
+    layout.HEADER_SCAVENGED_TOTAL,
+  ])
     field(total, 0, Number.MAX_VALUE, state.getF64(total));
-  const search = get(HEADER_SEARCH_CHUNK) * CHUNK_PAGES + field(HEADER_SEARCH_INDEX, 0, CHUNK_PAGES - 1);
+  const search =
+    get(layout.HEADER_SEARCH_CHUNK) * layout.CHUNK_PAGES +
+    field(layout.HEADER_SEARCH_INDEX, 0, layout.CHUNK_PAGES - 1);
   // Compared as a page, which searchAddr is: at the first free page, or at any of the heap's below it.
   const most = search === firstFree ? search : Math.min(firstFree, top) - 1;
-  field(HEADER_SEARCH_CHUNK, 0, most, search);
+  field(layout.HEADER_SEARCH_CHUNK, 0, most, search);
 }

@@ -4,40 +4,7 @@
 import { integer } from "../base/arguments.ts";
 import { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
-import {
-  BLOCKS_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  DATA_BYTES,
-  FANOUT,
-  HEADER_ADDR_BITS,
-  HEADER_DEAD_RECORDS,
-  HEADER_HOLDS,
-  HEADER_LOCK,
-  HEADER_OWNERS,
-  HEADER_PAGE_SHIFT,
-  HEADER_RECORDS,
-  HEADER_ROOM,
-  HEADER_SHARED,
-  HEADER_USED,
-  HOLD_PASSED,
-  JOURNAL_BROKEN,
-  JOURNAL_OP,
-  KIND_CACHE,
-  KIND_DEAD,
-  LEAF_DATA,
-  MAX_CHUNKS,
-  MAX_OWNERS,
-  RANGE_MISMATCH,
-  RANGE_NOT_MAPPED,
-  RANGE_OWNED,
-  RECORD_BYTES,
-  RECORD_CACHE,
-  RECORD_KIND,
-  RECORD_NEXT,
-  RECORD_OWNER,
-  RECORD_TAKEN,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import type { Region } from "../engine/memory.ts";
 import { type Place, placeOf } from "../engine/pages.ts";
 import { bytesOf, type Geometry, writeState } from "../store/header.ts";
@@ -96,11 +63,11 @@ export class Core extends State {
     this.regions = regions;
     this.handle = handle;
     this.sys = sys;
-    this.owner = handle ? nextOwner(engine.memory.i32, (region.at + HEADER_OWNERS) >>> 2) : 1;
+    this.owner = handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
     this.lock = handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
-    this.pageSize = 2 ** this.get(HEADER_PAGE_SHIFT);
-    this.chunkBytes = this.pageSize * CHUNK_PAGES;
-    this.limit = 2 ** this.get(HEADER_ADDR_BITS);
+    this.pageSize = 2 ** this.get(layout.HEADER_PAGE_SHIFT);
+    this.chunkBytes = this.pageSize * layout.CHUNK_PAGES;
+    this.limit = 2 ** this.get(layout.HEADER_ADDR_BITS);
     this.#pages = this.limit / this.pageSize;
   }
 
@@ -114,7 +81,7 @@ export class Core extends State {
       try {
         this.lock.release();
       } catch {
-        this.engine.memory.i32[(this.region.at + HEADER_LOCK) >>> 2] = 0;
+        this.engine.memory.i32[(this.region.at + layout.HEADER_LOCK) >>> 2] = 0;
       }
     }
   }
@@ -126,10 +93,10 @@ export class Core extends State {
   catchUp(): void {
     const { lock } = this;
     try {
-      if (this.get(JOURNAL_OP)) this.#mend();
+      if (this.get(layout.JOURNAL_OP)) this.#mend();
       for (; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
     } catch (error) {
-      Atomics.store(this.engine.memory.i32, (this.region.at + HEADER_LOCK) >>> 2, 0);
+      Atomics.store(this.engine.memory.i32, (this.region.at + layout.HEADER_LOCK) >>> 2, 0);
       throw error;
     }
   }
@@ -141,7 +108,7 @@ export class Core extends State {
       check(this);
     } catch (cause) {
       if (!(cause instanceof PageAllocError)) throw cause;
-      this.set(JOURNAL_OP, JOURNAL_BROKEN);
+      this.set(layout.JOURNAL_OP, layout.JOURNAL_BROKEN);
       throw broken(cause);
     }
   }
@@ -149,26 +116,32 @@ export class Core extends State {
   /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
   makeRoom(bytes: number): void {
     const { region, regions } = this;
-    const used = this.get(HEADER_USED);
+    const used = this.get(layout.HEADER_USED);
     const end = used + bytes;
     if (end <= region.bytes && this.engine.memory.reach(region.at + end)) return;
     // A little more, so that a heap that grows chunk by chunk is not moved each time.
     if (!regions?.resize(region, end + (used >>> 6)) && !regions?.resize(region, end))
       throw memoryFull(bytes);
-    this.set(HEADER_ROOM, region.bytes);
+    this.set(layout.HEADER_ROOM, region.bytes);
   }
 
   /** Makes room for that many records. */
   makeRoomForRecords(count = 1): void {
     let missing = count;
-    for (let ref = this.get(HEADER_DEAD_RECORDS); ref && missing; ref = this.get(ref + RECORD_NEXT))
+    for (
+      let ref = this.get(layout.HEADER_DEAD_RECORDS);
+      ref && missing;
+      ref = this.get(ref + layout.RECORD_NEXT)
+    )
       missing--;
-    if (missing) this.makeRoom(missing * RECORD_BYTES);
+    if (missing) this.makeRoom(missing * layout.RECORD_BYTES);
   }
 
   /** Makes room for a cache that gets a block: for a record, if it has none yet, and an index. */
   makeRoomForBlock(hasRecord: boolean): void {
-    this.makeRoom((hasRecord || this.get(HEADER_DEAD_RECORDS) ? 0 : RECORD_BYTES) + BLOCKS_BYTES);
+    this.makeRoom(
+      (hasRecord || this.get(layout.HEADER_DEAD_RECORDS) ? 0 : layout.RECORD_BYTES) + layout.BLOCKS_BYTES,
+    );
   }
 
   /** Makes a record of pages that are in use, or of none, and room for it. Returns its ref. */
@@ -195,20 +168,24 @@ export class Core extends State {
    * held.
    */
   holdsStill(ref: number): boolean {
-    const kind = this.get(ref + RECORD_KIND);
-    return kind !== KIND_CACHE && kind !== KIND_DEAD && this.get(ref + RECORD_OWNER) === this.owner;
+    const kind = this.get(ref + layout.RECORD_KIND);
+    return (
+      kind !== layout.KIND_CACHE &&
+      kind !== layout.KIND_DEAD &&
+      this.get(ref + layout.RECORD_OWNER) === this.owner
+    );
   }
 
   /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
   recordsOf(owner?: number): number[] {
-    return [...this.#listed(HEADER_HOLDS, owner), ...this.#listed(HEADER_RECORDS, owner)];
+    return [...this.#listed(layout.HEADER_HOLDS, owner), ...this.#listed(layout.HEADER_RECORDS, owner)];
   }
 
   /** Those of them that are in the list which begins in that field. */
   #listed(list: number, owner?: number): number[] {
     const refs: number[] = [];
-    for (let ref = this.get(list); ref; ref = this.get(ref + RECORD_NEXT)) {
-      if (owner === undefined || this.get(ref + RECORD_OWNER) === owner) refs.push(ref);
+    for (let ref = this.get(list); ref; ref = this.get(ref + layout.RECORD_NEXT)) {
+      if (owner === undefined || this.get(ref + layout.RECORD_OWNER) === owner) refs.push(ref);
     }
     return refs;
   }
@@ -216,19 +193,20 @@ export class Core extends State {
   /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
   dropRecords(owner?: number): void {
     for (const ref of this.recordsOf(owner)) {
-      if (this.get(ref + RECORD_KIND) !== KIND_CACHE) {
-        this.engine.endHold(this.at, ref, HOLD_PASSED);
+      if (this.get(ref + layout.RECORD_KIND) !== layout.KIND_CACHE) {
+        this.engine.endHold(this.at, ref, layout.HOLD_PASSED);
         continue;
       }
-      const taken = this.get(ref + RECORD_TAKEN);
-      if (taken) this.engine.clearRange(this.at + ref + RECORD_CACHE, taken % CACHE_PAGES, taken >>> 8);
+      const taken = this.get(ref + layout.RECORD_TAKEN);
+      if (taken)
+        this.engine.clearRange(this.at + ref + layout.RECORD_CACHE, taken % layout.CACHE_PAGES, taken >>> 8);
       this.engine.flush(this.at, ref);
     }
   }
 
   /** Whether a hook of this object is running. The lock is held. */
   holds(): boolean {
-    return this.get(HEADER_HOLDS) > 0 && this.#listed(HEADER_HOLDS, this.owner).length > 0;
+    return this.get(layout.HEADER_HOLDS) > 0 && this.#listed(layout.HEADER_HOLDS, this.owner).length > 0;
   }
 
   /** Ends this object's use of the heap, which is gone unless others can have it. */
@@ -259,34 +237,34 @@ export class Core extends State {
 
   /** Checks a number of pages. More than any heap has are as good as one more, and engines count them in 32 bits. */
   count(npages: number): number {
-    return Math.min(integer("npages", npages, 1, this.#pages), CHUNK_PAGES * (MAX_CHUNKS + 1));
+    return Math.min(integer("npages", npages, 1, this.#pages), layout.CHUNK_PAGES * (layout.MAX_CHUNKS + 1));
   }
 
   /** Where a chunk's bitmaps are in linear memory; 0 for a hole. */
   dataOf(chunk: number): number {
     const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
-    return leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES;
+    return leaf && leaf + layout.LEAF_DATA + (chunk % layout.FANOUT) * layout.DATA_BYTES;
   }
 
   /** Address of a page, in bytes. */
   address({ chunk, index }: Place): number {
-    return (chunk * CHUNK_PAGES + index) * this.pageSize;
+    return (chunk * layout.CHUNK_PAGES + index) * this.pageSize;
   }
 
   /** Throws PageAllocError, naming the first page in the way, unless all pages may be freed or, as wanted, are free. */
   mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
-    const first = chunk * CHUNK_PAGES + index;
+    const first = chunk * layout.CHUNK_PAGES + index;
     const end = first + npages;
     for (let page = first; page < end; ) {
       // A chunk without a page in the way needs no look at each.
-      const rest = Math.min(end - page, CHUNK_PAGES - (page % CHUNK_PAGES));
+      const rest = Math.min(end - page, layout.CHUNK_PAGES - (page % layout.CHUNK_PAGES));
       if (!this.#inTheWay(inUse, page, rest)) {
         page += rest;
         continue;
       }
       const answer = this.#inTheWay(inUse, page, 1);
       if (answer) {
-        const [code, why] = inUse || answer === RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
+        const [code, why] = inUse || answer === layout.RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
         throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
       }
       page++;
@@ -304,7 +282,7 @@ export class Core extends State {
 export function coreOf({ engine, regions }: Instance, state: Int32Array | Geometry, sys: Sys): Core {
   const region = regions.alloc(bytesOf(state));
   writeState(engine.memory.i32, region.at, state);
-  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
+  engine.memory.i32[(region.at + layout.HEADER_ROOM) >>> 2] = region.bytes;
   const core = new Core({ engine, regions, region }, sys, 0);
   regions.freeWith(core, region);
   return core;
@@ -324,17 +302,17 @@ export function sharedCoreOf(
     throw memoryFull(bytes);
   }
   writeState(engine.memory.i32, region.at, state);
-  engine.memory.i32[(region.at + HEADER_SHARED) >>> 2] = 1;
-  engine.memory.i32[(region.at + HEADER_ROOM) >>> 2] = region.bytes;
+  engine.memory.i32[(region.at + layout.HEADER_SHARED) >>> 2] = 1;
+  engine.memory.i32[(region.at + layout.HEADER_ROOM) >>> 2] = region.bytes;
   return new Core(place, sys, lockTimeoutMs);
 }
 
 /** Takes the next owner's number; never one that is taken, however many threads ask at once. */
 function nextOwner(i32: Int32Array, word: number): number {
   for (let last = Atomics.load(i32, word); ; ) {
-    if (last >>> 0 >= MAX_OWNERS) {
+    if (last >>> 0 >= layout.MAX_OWNERS) {
       const message =
-        `${MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its snapshot as a ` +
+        `${layout.MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its snapshot as a ` +
         "new one";
       throw new PageAllocError("ERR_METADATA_FULL", message);
     }
@@ -346,9 +324,12 @@ function nextOwner(i32: Int32Array, word: number): number {
 
 /** What to say of a page that cannot be freed, by the engine's answer. */
 const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
-  [RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; grow over it first"],
-  [RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
-  [RANGE_OWNED]: ["ERR_NOT_ALLOCATED", "is in a page cache or a sys hook; flush, or let it return first"],
+  [layout.RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; grow over it first"],
+  [layout.RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
+  [layout.RANGE_OWNED]: [
+    "ERR_NOT_ALLOCATED",
+    "is in a page cache or a sys hook; flush, or let it return first",
+  ],
 };
 /** What to say of a page that cannot be allocated. */
 const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];

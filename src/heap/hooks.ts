@@ -1,6 +1,6 @@
 // The hook that runs when released pages are about to be used again, and what it takes to undo the allocation.
 
-import { CHUNK_PAGES, HOLD_USED } from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Rest } from "./lock.ts";
@@ -24,7 +24,7 @@ export class Reuse implements Rest {
     let { work } = this;
     try {
       sys.used?.(base, nbytes);
-      work = () => void this.#core.endHold(this.ref, HOLD_USED);
+      work = () => void this.#core.endHold(this.ref, layout.HOLD_USED);
     } finally {
       lock.finish(work);
       this.ref = 0;
@@ -43,7 +43,7 @@ export class Reuse implements Rest {
       held = false;
       for (; runs.length; runs.pop()) {
         const [first, count] = runs[runs.length - 1];
-        const run = placeOf(place.chunk * CHUNK_PAGES + place.index + first);
+        const run = placeOf(place.chunk * layout.CHUNK_PAGES + place.index + first);
         core.engine.rescavenge(core.at, run.chunk, run.index, count);
       }
     };

@@ -2,16 +2,7 @@
 // it, and so does what needs none: the walk, and the allocs of page caches.
 
 import { PageAllocError } from "../base/errors.ts";
-import {
-  HEADER_FREED,
-  HEADER_LOCK,
-  HEADER_USED,
-  HEADER_WANTED,
-  JOURNAL_OP,
-  LOCK_HELD,
-  LOCK_OWNER_SHIFT,
-  LOCK_WAITED,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import type { Memory, Region } from "../engine/memory.ts";
 import { disposed, type State } from "../store/state.ts";
 
@@ -75,15 +66,15 @@ export class LocalLock implements Lock {
     const { at } = this.#region;
     if (!at) throw disposed();
     const { i32 } = this.#memory;
-    const word = (at + HEADER_LOCK) >>> 2;
+    const word = (at + layout.HEADER_LOCK) >>> 2;
     if (i32[word])
       throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
-    i32[word] = LOCK_HELD;
-    if (i32[word + (JOURNAL_OP - HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
+    i32[word] = layout.LOCK_HELD;
+    if (i32[word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }
 
   release(): void {
-    this.#memory.i32[(this.#region.at + HEADER_LOCK) >>> 2] = 0;
+    this.#memory.i32[(this.#region.at + layout.HEADER_LOCK) >>> 2] = 0;
   }
 
   giveWay(): void {}
@@ -97,7 +88,7 @@ export class LocalLock implements Lock {
     try {
       work();
     } finally {
-      this.#memory.i32[(this.#region.at + HEADER_LOCK) >>> 2] = 0;
+      this.#memory.i32[(this.#region.at + layout.HEADER_LOCK) >>> 2] = 0;
     }
   }
 
@@ -151,12 +142,12 @@ export class SharedLock implements Lock {
     this.#memory = state.engine.memory;
     this.#region = region;
     this.#owner = owner;
-    this.#held = (owner << LOCK_OWNER_SHIFT) | LOCK_HELD;
-    this.#waited = (owner << LOCK_OWNER_SHIFT) | LOCK_WAITED;
+    this.#held = (owner << layout.LOCK_OWNER_SHIFT) | layout.LOCK_HELD;
+    this.#waited = (owner << layout.LOCK_OWNER_SHIFT) | layout.LOCK_WAITED;
     this.#timeoutMs = timeoutMs;
-    this.#word = (region.at + HEADER_LOCK) >>> 2;
-    this.#wanted = (region.at + HEADER_WANTED) >>> 2;
-    this.#freed = (region.at + HEADER_FREED) >>> 2;
+    this.#word = (region.at + layout.HEADER_LOCK) >>> 2;
+    this.#wanted = (region.at + layout.HEADER_WANTED) >>> 2;
+    this.#freed = (region.at + layout.HEADER_FREED) >>> 2;
   }
 
   acquire(): void {
@@ -164,7 +155,7 @@ export class SharedLock implements Lock {
   }
 
   release(): void {
-    if (Atomics.exchange(this.#memory.i32, this.#word, 0) & LOCK_WAITED) {
+    if (Atomics.exchange(this.#memory.i32, this.#word, 0) & layout.LOCK_WAITED) {
       try {
         this.#wake(1);
       } catch {
@@ -236,7 +227,7 @@ export class SharedLock implements Lock {
   #acquire(patient: boolean): void {
     this.#take(patient);
     const { i32 } = this.#memory;
-    if (i32[this.#word + (JOURNAL_OP - HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
+    if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }
 
   /** Takes the lock, and sees all of the heap. */
@@ -248,7 +239,7 @@ export class SharedLock implements Lock {
     else if (Atomics.compareExchange(memory.i32, this.#word, 0, this.#held)) this.#wait(patient);
     // Others may have grown the memory, and the heap into it.
     try {
-      if (at + (memory.i32[(at + HEADER_USED) >>> 2] >>> 0) > memory.size) memory.refresh();
+      if (at + (memory.i32[(at + layout.HEADER_USED) >>> 2] >>> 0) > memory.size) memory.refresh();
     } catch (error) {
       Atomics.store(memory.i32, this.#word, 0);
       throw error;
@@ -291,7 +282,7 @@ export class SharedLock implements Lock {
       if (ownerIn(seen) === this.#owner) {
         throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
       }
-      const waited = (ownerIn(seen) << LOCK_OWNER_SHIFT) | LOCK_WAITED;
+      const waited = (ownerIn(seen) << layout.LOCK_OWNER_SHIFT) | layout.LOCK_WAITED;
       if (seen === waited || Atomics.compareExchange(i32, word, seen, waited) === seen) return waited;
     }
   }
@@ -318,7 +309,7 @@ export class SharedLock implements Lock {
 
 /** The number of the heap object that a lock's word names. */
 function ownerIn(word: number): number {
-  return word >>> LOCK_OWNER_SHIFT;
+  return word >>> layout.LOCK_OWNER_SHIFT;
 }
 
 /** Waits until the word is woken, or is not `seen` any more, or for that many ms. */

@@ -1,22 +1,7 @@
 // A heap as ranges of pages by chunk: reading such a description, filling a heap from it, and giving one of a heap.
 
 import { integer, isInteger, refuse } from "../base/arguments.ts";
-import {
-  CHUNK_PAGES,
-  DATA_SCAVENGED,
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_LAST_SCAVENGED,
-  HEADER_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
-  HEADER_RELEASED,
-  HEADER_SCAV_END,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
-  HEADER_TOP,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type PageRange, runsOf } from "../engine/pages.ts";
 import { chunksOf, mappedRuns } from "../store/tree.ts";
 import type { Core } from "./core.ts";
@@ -51,8 +36,8 @@ export function readRanges(
       refuse(`a key of ${name}`, key, `an integer from 0 to ${most}, in decimal digits`, "string");
     }
     const copy = readPairs(`${name}[${key}]`, list, "[first, count]", (place, range): PageRange => {
-      const first = integer(`first in ${place}`, range[0], 0, CHUNK_PAGES - 1);
-      return [first, integer(`count in ${place}`, range[1], 0, CHUNK_PAGES - first)];
+      const first = integer(`first in ${place}`, range[0], 0, layout.CHUNK_PAGES - 1);
+      return [first, integer(`count in ${place}`, range[1], 0, layout.CHUNK_PAGES - first)];
     });
     ranges.set(chunk, copy);
   }
@@ -84,7 +69,7 @@ export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map
   mustBeMapped(core, "state.scavenged", scavenged);
   for (const chunk of chunksOf(core)) {
     // Ranges may overlap; pages are counted once.
-    const inUse = new Uint8Array(CHUNK_PAGES);
+    const inUse = new Uint8Array(layout.CHUNK_PAGES);
     for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
     for (const [first, count] of mappedRuns(core, core.dataOf(chunk))) {
       engine.allocRange(core.at, chunk, first, count);
@@ -93,12 +78,17 @@ export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map
     for (const [first, count] of scavenged.get(chunk) ?? [])
       if (count) engine.scavengeRange(core.at, chunk, first, count, 0);
   }
-  for (const total of [HEADER_ALLOCS, HEADER_FREES, HEADER_SCAVENGES, HEADER_SCAVENGED_TOTAL])
+  for (const total of [
+    layout.HEADER_ALLOCS,
+    layout.HEADER_FREES,
+    layout.HEADER_SCAVENGES,
+    layout.HEADER_SCAVENGED_TOTAL,
+  ])
     core.setF64(total, 0);
-  core.set(HEADER_LAST_SCAVENGED, 0);
-  core.set(HEADER_PEAK_IN_USE, core.get(HEADER_IN_USE));
-  core.set(HEADER_PEAK_RETAINED, core.get(HEADER_PAGES) - core.get(HEADER_RELEASED));
-  core.setF64(HEADER_SCAV_END, core.getF64(HEADER_TOP));
+  core.set(layout.HEADER_LAST_SCAVENGED, 0);
+  core.set(layout.HEADER_PEAK_IN_USE, core.get(layout.HEADER_IN_USE));
+  core.set(layout.HEADER_PEAK_RETAINED, core.get(layout.HEADER_PAGES) - core.get(layout.HEADER_RELEASED));
+  core.setF64(layout.HEADER_SCAV_END, core.getF64(layout.HEADER_TOP));
 }
 
 /** Throws RangeError unless all pages of the ranges are mapped, in a heap whose pages are all free. */
@@ -126,9 +116,9 @@ export function describe(core: Core): {
     const data = core.dataOf(chunk);
     // Of each, what is in one bitmap alone: a hole is in both.
     const only = (bits: number, others: number) =>
-      runsOf((i) => engine.popcntRange(bits, i, 1) > engine.popcntRange(others, i, 1), CHUNK_PAGES);
-    alloc[chunk] = only(data, data + DATA_SCAVENGED);
-    scavenged[chunk] = only(data + DATA_SCAVENGED, data);
+      runsOf((i) => engine.popcntRange(bits, i, 1) > engine.popcntRange(others, i, 1), layout.CHUNK_PAGES);
+    alloc[chunk] = only(data, data + layout.DATA_SCAVENGED);
+    scavenged[chunk] = only(data + layout.DATA_SCAVENGED, data);
   }
   return { alloc, scavenged, mapped: mappedRanges(core) };
 }

@@ -1,6 +1,6 @@
 // Recovery: what is left of a worker that died. Its call has happened or not, and nothing is its own any more.
 
-import { JOURNAL_OP } from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { mend } from "../store/mend.ts";
 import type { Core } from "./core.ts";
 
@@ -8,7 +8,7 @@ import type { Core } from "./core.ts";
 export function recover(core: Core, owner: number): void {
   core.lock.seize(owner);
   try {
-    if (core.get(JOURNAL_OP)) mend(core);
+    if (core.get(layout.JOURNAL_OP)) mend(core);
     core.dropRecords(owner);
   } finally {
     core.lock.release();

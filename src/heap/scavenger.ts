@@ -3,18 +3,7 @@
 // release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
 
 import { isInteger } from "../base/arguments.ts";
-import {
-  CHUNK_PAGES,
-  HEADER_LOCK,
-  HEADER_SCAV_END,
-  HEADER_SCAV_GENERATION,
-  HEADER_START,
-  HEADER_TOP,
-  HOLD_DECLINED,
-  HOLD_PASSED,
-  HOLD_RELEASED,
-  KIND_RELEASING,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Rest } from "./lock.ts";
@@ -55,7 +44,7 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
     try {
       core.lock.release();
     } catch {
-      core.engine.memory.i32[(core.region.at + HEADER_LOCK) >>> 2] = 0;
+      core.engine.memory.i32[(core.region.at + layout.HEADER_LOCK) >>> 2] = 0;
     }
   }
 }
@@ -80,13 +69,19 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
 
 /** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
 export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
-  const first = chunk * CHUNK_PAGES + index;
-  const end = Math.min(first + npages, core.getF64(HEADER_TOP));
+  const first = chunk * layout.CHUNK_PAGES + index;
+  const end = Math.min(first + npages, core.getF64(layout.HEADER_TOP));
   let released = 0;
   for (let page = first; page < end; page += MOST_AT_ONCE) {
     const at = placeOf(page);
     const n = Math.min(end - page, MOST_AT_ONCE);
-    released += core.engine.scavengeRange(core.at, at.chunk, at.index, n, core.getF64(HEADER_SCAV_END));
+    released += core.engine.scavengeRange(
+      core.at,
+      at.chunk,
+      at.index,
+      n,
+      core.getF64(layout.HEADER_SCAV_END),
+    );
   }
   return released;
 }
@@ -131,9 +126,9 @@ export class Pass implements Rest {
   constructor(core: Core, maxPages: number, last: number) {
     this.#core = core;
     this.#maxPages = maxPages;
-    this.#generation = core.get(HEADER_SCAV_GENERATION);
-    this.#chunk = Math.floor(last / CHUNK_PAGES);
-    this.#ceiling = last - this.#chunk * CHUNK_PAGES + 1;
+    this.#generation = core.get(layout.HEADER_SCAV_GENERATION);
+    this.#chunk = Math.floor(last / layout.CHUNK_PAGES);
+    this.#ceiling = last - this.#chunk * layout.CHUNK_PAGES + 1;
   }
 
   /** Takes the next step. The last one throws what the hook has thrown. */
@@ -152,7 +147,7 @@ export class Pass implements Rest {
     const hit = engine.look(core.at, chunk, this.#ceiling, this.#maxPages);
     const index = hit & 0xffff;
     const npages = hit >>> 16;
-    const page = chunk * CHUNK_PAGES + index;
+    const page = chunk * layout.CHUNK_PAGES + index;
     // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
     const scavEnd = isFirst && hit ? page : this.#lowered(page);
     if (!hit) {
@@ -167,12 +162,12 @@ export class Pass implements Rest {
     }
     this.#index = index;
     this.#npages = npages;
-    this.#before = core.getF64(HEADER_SCAV_END);
+    this.#before = core.getF64(layout.HEADER_SCAV_END);
     this.#after = scavEnd;
     this.#declined = undefined;
     this.#step = this.#runHook;
     this.waits = false;
-    this.held = core.hold(KIND_RELEASING, { chunk, index }, npages, scavEnd);
+    this.held = core.hold(layout.KIND_RELEASING, { chunk, index }, npages, scavEnd);
     return undefined;
   }
 
@@ -196,7 +191,7 @@ export class Pass implements Rest {
     this.waits = true;
     return core.locked(() => {
       if (this.#descend()) return undefined;
-      core.setF64(HEADER_SCAV_END, this.#lowered(0));
+      core.setF64(layout.HEADER_SCAV_END, this.#lowered(0));
       return 0;
     });
   }
@@ -204,12 +199,12 @@ export class Pass implements Rest {
   /** Goes on to the next chunk downward that may have a candidate. Returns false when none is seen. */
   #descend(): boolean {
     const core = this.#core;
-    const start = core.get(HEADER_START);
+    const start = core.get(layout.HEADER_START);
     const below = this.#chunk - 1;
     const chunk = below < start ? -1 : core.engine.walk(core.at, below);
     if (!isInteger(chunk, start, below)) return false;
     this.#chunk = chunk;
-    this.#ceiling = CHUNK_PAGES;
+    this.#ceiling = layout.CHUNK_PAGES;
     return true;
   }
 
@@ -243,20 +238,20 @@ export class Pass implements Rest {
   work(): void {
     const core = this.#core;
     const current = this.#isCurrent();
-    const passed = this.#declined && current ? HOLD_DECLINED : HOLD_PASSED;
-    core.endHold(this.held, this.#declined === false ? HOLD_RELEASED : passed);
-    if (this.#declined === undefined && current && core.getF64(HEADER_SCAV_END) === this.#after)
-      core.setF64(HEADER_SCAV_END, this.#before);
+    const passed = this.#declined && current ? layout.HOLD_DECLINED : layout.HOLD_PASSED;
+    core.endHold(this.held, this.#declined === false ? layout.HOLD_RELEASED : passed);
+    if (this.#declined === undefined && current && core.getF64(layout.HEADER_SCAV_END) === this.#after)
+      core.setF64(layout.HEADER_SCAV_END, this.#before);
   }
 
   /** Where scavAddr is once it has been moved down to just below a page: a reset since the pass began forbids that. */
   #lowered(page: number): number {
-    const end = this.#core.getF64(HEADER_SCAV_END);
+    const end = this.#core.getF64(layout.HEADER_SCAV_END);
     return this.#isCurrent() ? Math.min(page, end) : end;
   }
 
   /** Whether scavAddr has not been reset since the pass began. Caller must hold the lock. */
   #isCurrent(): boolean {
-    return this.#core.get(HEADER_SCAV_GENERATION) === this.#generation;
+    return this.#core.get(layout.HEADER_SCAV_GENERATION) === this.#generation;
   }
 }

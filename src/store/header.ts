@@ -1,22 +1,6 @@
 // The header of a heap's state: writing a new one, and what it takes to grow.
 
-import {
-  FANOUT_SHIFT,
-  HEADER_ADDR_BITS,
-  HEADER_BYTES,
-  HEADER_HUGE_PAGES,
-  HEADER_MAGIC,
-  HEADER_MIN_PAGES,
-  HEADER_PAGE_SHIFT,
-  HEADER_SEARCH_CHUNK,
-  HEADER_USED,
-  HEADER_VERSION,
-  LEAF_BYTES,
-  MAGIC,
-  NO_CHUNK,
-  NODE_BYTES,
-  VERSION,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 
 /** What a heap is made with and keeps. */
 export interface Geometry {
@@ -32,7 +16,7 @@ export interface Geometry {
 
 /** Bytes that a state takes: a given one, or that of a heap without chunks, which is a header. */
 export function bytesOf(state: Int32Array | Geometry): number {
-  return state instanceof Int32Array ? state.byteLength : HEADER_BYTES;
+  return state instanceof Int32Array ? state.byteLength : layout.HEADER_BYTES;
 }
 
 /** Writes a state to an address in linear memory. */
@@ -42,15 +26,15 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
     i32.set(state, header);
     return;
   }
-  i32.fill(0, header, header + HEADER_BYTES / 4);
-  i32[header + HEADER_MAGIC / 4] = MAGIC;
-  i32[header + HEADER_VERSION / 4] = VERSION;
-  i32[header + HEADER_USED / 4] = HEADER_BYTES;
-  i32[header + HEADER_PAGE_SHIFT / 4] = state.pageShift;
-  i32[header + HEADER_ADDR_BITS / 4] = state.addrBits;
-  i32[header + HEADER_MIN_PAGES / 4] = state.minPages;
-  i32[header + HEADER_HUGE_PAGES / 4] = state.hugePages;
-  i32[header + HEADER_SEARCH_CHUNK / 4] = NO_CHUNK;
+  i32.fill(0, header, header + layout.HEADER_BYTES / 4);
+  i32[header + layout.HEADER_MAGIC / 4] = layout.MAGIC;
+  i32[header + layout.HEADER_VERSION / 4] = layout.VERSION;
+  i32[header + layout.HEADER_USED / 4] = layout.HEADER_BYTES;
+  i32[header + layout.HEADER_PAGE_SHIFT / 4] = state.pageShift;
+  i32[header + layout.HEADER_ADDR_BITS / 4] = state.addrBits;
+  i32[header + layout.HEADER_MIN_PAGES / 4] = state.minPages;
+  i32[header + layout.HEADER_HUGE_PAGES / 4] = state.hugePages;
+  i32[header + layout.HEADER_SEARCH_CHUNK / 4] = layout.NO_CHUNK;
 }
 
 /**
@@ -61,10 +45,10 @@ export function roomToGrow(chunk: number, nchunks: number, other: number): numbe
   const last = chunk + nchunks - 1;
   let bytes = 0;
   for (let level = 0; ; level++) {
-    const shift = FANOUT_SHIFT * (level + 1);
+    const shift = layout.FANOUT_SHIFT * (level + 1);
     const nodes = (last >>> shift) - (chunk >>> shift) + 1;
     // Above the leaves, one more for the way from the old root up to a new one.
-    bytes += level ? (nodes + 1) * NODE_BYTES : nodes * LEAF_BYTES;
+    bytes += level ? (nodes + 1) * layout.NODE_BYTES : nodes * layout.LEAF_BYTES;
     if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
   }
 }

@@ -3,79 +3,41 @@
 // The journal says what the call was about. What is derived from the bits may have been left half done, so it is rebuilt.
 
 import { PageAllocError } from "../base/errors.ts";
-import {
-  CHUNK_PAGES,
-  COUNTS_END,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  FANOUT,
-  FIELDS,
-  FIELDS_END,
-  FREE_END,
-  HEADER_ROOT,
-  HEADER_USED,
-  JOURNAL_BROKEN,
-  JOURNAL_CACHE,
-  JOURNAL_CHUNK,
-  JOURNAL_CLAIM,
-  JOURNAL_CLEAR,
-  JOURNAL_COUNTS,
-  JOURNAL_DEAD,
-  JOURNAL_DROP,
-  JOURNAL_FIELDS,
-  JOURNAL_FLUSH,
-  JOURNAL_FREE,
-  JOURNAL_INDEX,
-  JOURNAL_MAP,
-  JOURNAL_NEW,
-  JOURNAL_NPAGES,
-  JOURNAL_OP,
-  JOURNAL_REF,
-  JOURNAL_REFILL,
-  JOURNAL_UNCLAIM,
-  LEAF_BLOCKS,
-  LEAF_PARTIAL,
-  LEVEL_SHIFT,
-  NODE_CHILDREN,
-  NODE_FIRST,
-  NODE_PARENT,
-  NODE_SHAPE,
-  UNDO,
-  UNMADE,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
 import { sumUp } from "./sums.ts";
 import { eachPart, mappedRuns } from "./tree.ts";
 
 /** The fields of the journal that say the commit has begun, or chunks were being added: what was saved is put back. */
-const SAVED = JOURNAL_FREE | JOURNAL_COUNTS | JOURNAL_FIELDS;
+const SAVED = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
 /** What marks pages by their alloc bits. */
-const MARKED = JOURNAL_CLAIM | JOURNAL_UNCLAIM | JOURNAL_REFILL | JOURNAL_FLUSH;
+const MARKED = layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_REFILL | layout.JOURNAL_FLUSH;
 /** What changes bits that others are derived from. */
-const DERIVED = MARKED | JOURNAL_MAP | JOURNAL_CLEAR;
+const DERIVED = MARKED | layout.JOURNAL_MAP | layout.JOURNAL_CLEAR;
 
 /** Brings the call that the journal speaks of to an end. Can be broken off itself, and done again. The lock is held. */
 export function mend(state: State): void {
   const { engine, at } = state;
-  const op = state.get(JOURNAL_OP);
-  if (op & JOURNAL_BROKEN) throw broken();
-  for (let field = FIELDS; field < savedEnd(op); field += 4) state.set(field, state.get(field + UNDO));
-  const first = state.get(JOURNAL_CHUNK) * CHUNK_PAGES + state.get(JOURNAL_INDEX);
-  const end = first + state.get(JOURNAL_NPAGES);
+  const op = state.get(layout.JOURNAL_OP);
+  if (op & layout.JOURNAL_BROKEN) throw broken();
+  for (let field = layout.FIELDS; field < savedEnd(op); field += 4)
+    state.set(field, state.get(field + layout.UNDO));
+  const first = state.get(layout.JOURNAL_CHUNK) * layout.CHUNK_PAGES + state.get(layout.JOURNAL_INDEX);
+  const end = first + state.get(layout.JOURNAL_NPAGES);
   if (op & MARKED && !(op & SAVED)) unmark(state, op, first, end);
-  const root = state.get(HEADER_ROOT);
+  const root = state.get(layout.HEADER_ROOT);
   if (root && op & DERIVED) {
     // It may have got a node above it that is not there any more.
-    state.set(root + NODE_PARENT, 0);
-    rebuild(state, first, op & JOURNAL_MAP ? end : first);
+    state.set(root + layout.NODE_PARENT, 0);
+    rebuild(state, first, op & layout.JOURNAL_MAP ? end : first);
   }
-  if (op & JOURNAL_MAP) state.set(JOURNAL_OP, 0);
+  if (op & layout.JOURNAL_MAP) state.set(layout.JOURNAL_OP, 0);
   else if (op & SAVED) engine.redo(at);
-  else state.set(JOURNAL_OP, op & JOURNAL_NEW || (op === JOURNAL_DROP ? op : 0));
-  const rest = state.get(JOURNAL_OP);
+  else state.set(layout.JOURNAL_OP, op & layout.JOURNAL_NEW || (op === layout.JOURNAL_DROP ? op : 0));
+  const rest = state.get(layout.JOURNAL_OP);
   if (!rest) return;
-  const ref = state.get(JOURNAL_REF);
-  const unmade = rest === JOURNAL_NEW && state.get(JOURNAL_DEAD) === UNMADE >>> 0;
+  const ref = state.get(layout.JOURNAL_REF);
+  const unmade = rest === layout.JOURNAL_NEW && state.get(layout.JOURNAL_DEAD) === layout.UNMADE >>> 0;
   engine.dropRecord(at, ref, unmade);
 }
 
@@ -87,9 +49,9 @@ export function broken(cause?: unknown): PageAllocError {
 
 /** Where those fields of the header end that have been saved. */
 function savedEnd(op: number): number {
-  if (op & JOURNAL_FREE) return FREE_END;
-  if (op & JOURNAL_COUNTS) return COUNTS_END;
-  return op & JOURNAL_FIELDS ? FIELDS_END : 0;
+  if (op & layout.JOURNAL_FREE) return layout.FREE_END;
+  if (op & layout.JOURNAL_COUNTS) return layout.COUNTS_END;
+  return op & layout.JOURNAL_FIELDS ? layout.FIELDS_END : 0;
 }
 
 /** Puts alloc bits back that were being marked. */
@@ -98,12 +60,12 @@ function unmark(state: State, op: number, first: number, end: number): void {
   const { u64 } = engine.memory;
   eachPart(state, first, end, (data, index, npages) => {
     if (!data) throw broken();
-    if (op & JOURNAL_CLAIM) engine.clearRange(data, index, npages);
-    if (op & JOURNAL_UNCLAIM) engine.setRange(data, index, npages);
-    if (!(op & (JOURNAL_REFILL | JOURNAL_FLUSH))) return;
+    if (op & layout.JOURNAL_CLAIM) engine.clearRange(data, index, npages);
+    if (op & layout.JOURNAL_UNCLAIM) engine.setRange(data, index, npages);
+    if (!(op & (layout.JOURNAL_REFILL | layout.JOURNAL_FLUSH))) return;
     const word = (data + (index >>> 3)) >>> 3;
-    const pages = u64[(state.at + JOURNAL_CACHE) >>> 3];
-    u64[word] = op & JOURNAL_REFILL ? u64[word] & ~pages : u64[word] | pages;
+    const pages = u64[(state.at + layout.JOURNAL_CACHE) >>> 3];
+    u64[word] = op & layout.JOURNAL_REFILL ? u64[word] & ~pages : u64[word] | pages;
   });
 }
 
@@ -116,34 +78,34 @@ function rebuild(state: State, added: number, end: number): void {
   sumUp(state, {
     node(ref, parent, first, level) {
       const isNode =
-        state.get(ref + NODE_PARENT) === parent &&
-        state.get(ref + NODE_FIRST) === first &&
-        state.get(ref + NODE_SHAPE) >>> LEVEL_SHIFT === level;
+        state.get(ref + layout.NODE_PARENT) === parent &&
+        state.get(ref + layout.NODE_FIRST) === first &&
+        state.get(ref + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT === level;
       if (!isNode) throw broken();
-      const links = ref + (level ? NODE_CHILDREN : LEAF_BLOCKS);
-      for (let link = links; link < links + 4 * (level ? FANOUT : 1); link += 4) {
-        if (state.get(link) >= state.get(HEADER_USED)) state.set(link, 0);
+      const links = ref + (level ? layout.NODE_CHILDREN : layout.LEAF_BLOCKS);
+      for (let link = links; link < links + 4 * (level ? layout.FANOUT : 1); link += 4) {
+        if (state.get(link) >= state.get(layout.HEADER_USED)) state.set(link, 0);
       }
     },
     chunk(leaf, bit, chunk, data) {
-      const base = chunk * CHUNK_PAGES;
+      const base = chunk * layout.CHUNK_PAGES;
       const first = Math.max(added, base);
-      const npages = Math.min(end, base + CHUNK_PAGES) - first;
+      const npages = Math.min(end, base + layout.CHUNK_PAGES) - first;
       if (npages <= 0) return;
-      const shape = state.get(leaf + NODE_SHAPE);
-      const partial = state.get(leaf + LEAF_PARTIAL);
+      const shape = state.get(leaf + layout.NODE_SHAPE);
+      const partial = state.get(leaf + layout.LEAF_PARTIAL);
       if (shape & bit) {
         engine.setRange(data, first - base, npages);
-        engine.setRange(data + DATA_SCAVENGED, first - base, npages);
+        engine.setRange(data + layout.DATA_SCAVENGED, first - base, npages);
         if (mappedRuns(state, data).length) {
-          state.set(leaf + LEAF_PARTIAL, partial | bit);
+          state.set(leaf + layout.LEAF_PARTIAL, partial | bit);
           return;
         }
       }
       // It has no pages but those.
-      state.set(leaf + NODE_SHAPE, shape & ~bit);
-      state.set(leaf + LEAF_PARTIAL, partial & ~bit);
-      engine.memory.u8.fill(0, data, data + DATA_BYTES);
+      state.set(leaf + layout.NODE_SHAPE, shape & ~bit);
+      state.set(leaf + layout.LEAF_PARTIAL, partial & ~bit);
+      engine.memory.u8.fill(0, data, data + layout.DATA_BYTES);
     },
     derived: (ref, field, value) => state.set(ref + field, value),
   });

@@ -4,14 +4,7 @@
 
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
-import {
-  CHUNK_PAGES,
-  HEADER_BYTES,
-  HEADER_END,
-  JOURNAL_OP,
-  RANGE_DONE,
-  RANGE_NOT_MAPPED,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region } from "../engine/memory.ts";
 import { roomToGrow, writeState } from "./header.ts";
 import { mend } from "./mend.ts";
@@ -21,7 +14,7 @@ import { State } from "./state.ts";
 const GRAIN_SHIFT = 10;
 const GRAIN = 2 ** GRAIN_SHIFT;
 /** Bytes of a chunk of the ground. */
-const CHUNK_BYTES = GRAIN * CHUNK_PAGES;
+const CHUNK_BYTES = GRAIN * layout.CHUNK_PAGES;
 /** The most bytes that memory can have. */
 const MEMORY_BYTES = MEMORY_PAGES_MAX * MEMORY_PAGE;
 /** Address of the ground's state. Below it lies what WebAssembly might want for itself. */
@@ -29,7 +22,7 @@ const GROUND = GRAIN;
 /** Pages of memory, of 64 KiB, in a chunk of the ground: memory grows by whole chunks. */
 const STEP = CHUNK_BYTES / MEMORY_PAGE;
 /** Address of the first region. Below it is room for the ground to grow over all of the memory that there can be. */
-const FIRST = GRAIN * grains(GROUND + HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_MAX / STEP, 0));
+const FIRST = GRAIN * grains(GROUND + layout.HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_MAX / STEP, 0));
 
 /** Pages of memory, of 64 KiB, that an engine begins with. */
 export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
@@ -45,7 +38,7 @@ export class Regions {
     const geometry = { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 };
     writeState(engine.memory.i32, GROUND, geometry);
     this.#ground = new State(engine, { at: GROUND, bytes: FIRST - GROUND });
-    engine.map(GROUND, 0, 0, (FIRST_PAGES / STEP) * CHUNK_PAGES);
+    engine.map(GROUND, 0, 0, (FIRST_PAGES / STEP) * layout.CHUNK_PAGES);
     this.#take(0, FIRST);
   }
 
@@ -103,7 +96,7 @@ export class Regions {
     this.#mend();
     for (;;) {
       const answer = this.#engine.allocRange(GROUND, chunkOf(at), indexOf(at), bytes / GRAIN);
-      if (answer !== RANGE_NOT_MAPPED) return answer === RANGE_DONE;
+      if (answer !== layout.RANGE_NOT_MAPPED) return answer === layout.RANGE_DONE;
       if (!this.#extend(at + bytes - this.#end)) return false;
     }
   }
@@ -121,7 +114,7 @@ export class Regions {
     for (const more of [Math.max(wanted, chunks >> 3), wanted]) {
       const missing = (chunks + more) * STEP - memory.size / MEMORY_PAGE;
       if (missing > 0 && !memory.grow(missing)) continue;
-      this.#engine.map(GROUND, chunks, 0, more * CHUNK_PAGES);
+      this.#engine.map(GROUND, chunks, 0, more * layout.CHUNK_PAGES);
       return true;
     }
     return false;
@@ -129,12 +122,12 @@ export class Regions {
 
   /** Bytes of memory that the ground has been grown over: memory itself may have grown by more, if a call was broken off. */
   get #end(): number {
-    return this.#ground.get(HEADER_END) * CHUNK_BYTES;
+    return this.#ground.get(layout.HEADER_END) * CHUNK_BYTES;
   }
 
   /** Undoes what a call has left that was broken off. */
   #mend(): void {
-    if (this.#ground.get(JOURNAL_OP)) mend(this.#ground);
+    if (this.#ground.get(layout.JOURNAL_OP)) mend(this.#ground);
   }
 }
 
@@ -156,5 +149,5 @@ function chunkOf(at: number): number {
 
 /** Page of the chunk that an address begins. */
 function indexOf(at: number): number {
-  return (at / GRAIN) % CHUNK_PAGES;
+  return (at / GRAIN) % layout.CHUNK_PAGES;
 }

@@ -7,7 +7,7 @@
 import { isInteger, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
-import { HEADER_MAGIC, HEADER_ROOM, HEADER_USED, HEADER_VERSION, MAGIC, VERSION } from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region, type SharedMemory } from "../engine/memory.ts";
 import { memoryFull } from "./regions.ts";
 import { ofVersion } from "./snapshot.ts";
@@ -70,7 +70,7 @@ export class SharedMemories {
       const engine = this.#engine(memory);
       const giveBack = () => {
         // As new memory is: a walk without the lock must never come upon nodes of another heap.
-        engine.memory.u8.fill(0, at, at + engine.memory.i32[(at + HEADER_USED) >>> 2]);
+        engine.memory.u8.fill(0, at, at + engine.memory.i32[(at + layout.HEADER_USED) >>> 2]);
         free.push(spot);
       };
       return { engine, handle: { memory, at, bytes }, region: { at, bytes, giveBack } };
@@ -98,10 +98,10 @@ export class SharedMemories {
       const engine = this.#engine(memory);
       engine.memory.refresh();
       const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
-      if (word(HEADER_MAGIC) === MAGIC) {
-        const version = word(HEADER_VERSION);
-        if (version !== VERSION) throw new TypeError(ofVersion("handle", version));
-        if (word(HEADER_ROOM) === bytes)
+      if (word(layout.HEADER_MAGIC) === layout.MAGIC) {
+        const version = word(layout.HEADER_VERSION);
+        if (version !== layout.VERSION) throw new TypeError(ofVersion("handle", version));
+        if (word(layout.HEADER_ROOM) === bytes)
           return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
       }
     }

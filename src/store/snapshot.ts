@@ -3,28 +3,15 @@
 
 import { copyBytes } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
-import {
-  FIELDS,
-  FIELDS_END,
-  HEADER_BYTES,
-  HEADER_CHECKSUM,
-  HEADER_LOCK,
-  HEADER_MAGIC,
-  HEADER_SCAV_END,
-  HEADER_SHARED,
-  HEADER_USED,
-  HEADER_VERSION,
-  MAGIC,
-  VERSION,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 
 /** Seals a copy of a region, `words` of it, as a snapshot. */
 export function seal(words: Int32Array): void {
-  words.fill(0, HEADER_LOCK >>> 2, FIELDS >>> 2);
-  words.fill(0, HEADER_SHARED >>> 2, HEADER_SCAV_END >>> 2);
-  words.fill(0, FIELDS_END >>> 2, HEADER_BYTES >>> 2);
-  words[HEADER_CHECKSUM >>> 2] = 0;
-  words[HEADER_CHECKSUM >>> 2] = checksum(words);
+  words.fill(0, layout.HEADER_LOCK >>> 2, layout.FIELDS >>> 2);
+  words.fill(0, layout.HEADER_SHARED >>> 2, layout.HEADER_SCAV_END >>> 2);
+  words.fill(0, layout.FIELDS_END >>> 2, layout.HEADER_BYTES >>> 2);
+  words[layout.HEADER_CHECKSUM >>> 2] = 0;
+  words[layout.HEADER_CHECKSUM >>> 2] = checksum(words);
 }
 
 /**
@@ -34,16 +21,16 @@ export function seal(words: Int32Array): void {
 export function unseal(snapshot: Uint8Array): Int32Array {
   const { buffer, length } = copyBytes("snapshot", snapshot);
   const words = new Int32Array(buffer, 0, length >>> 2);
-  const version = words[HEADER_VERSION >>> 2];
-  if (words[HEADER_MAGIC >>> 2] === MAGIC && version !== VERSION) {
+  const version = words[layout.HEADER_VERSION >>> 2];
+  if (words[layout.HEADER_MAGIC >>> 2] === layout.MAGIC && version !== layout.VERSION) {
     throw new PageAllocError("ERR_CORRUPT", ofVersion("snapshot", version));
   }
-  if (length >= HEADER_BYTES && length % 4 === 0 && words[HEADER_USED >>> 2] === length) {
+  if (length >= layout.HEADER_BYTES && length % 4 === 0 && words[layout.HEADER_USED >>> 2] === length) {
     // Sealing it again changes nothing.
-    const header = words.slice(0, HEADER_BYTES >>> 2);
+    const header = words.slice(0, layout.HEADER_BYTES >>> 2);
     seal(words);
     if (header.every((word, i) => word === words[i])) {
-      words[HEADER_CHECKSUM >>> 2] = 0;
+      words[layout.HEADER_CHECKSUM >>> 2] = 0;
       return words;
     }
   }
@@ -52,7 +39,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
 
 /** Says that a state is of another version than this. */
 export function ofVersion(name: string, version: number): string {
-  return `${name} has layout version ${version >>> 0}; this palloc reads version ${VERSION}: use the one that made it`;
+  return `${name} has layout version ${version >>> 0}; this palloc reads version ${layout.VERSION}: use the one that made it`;
 }
 
 /**

@@ -1,25 +1,7 @@
 // What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what the
 // engines keep.
 
-import {
-  CHUNK_PAGES,
-  DATA_BYTES,
-  FANOUT,
-  HEADER_ROOT,
-  LEAF_DATA,
-  LEAF_SUMS,
-  LEVEL_SHIFT,
-  LEVELS,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_END,
-  NODE_FIRST,
-  NODE_MAX,
-  NODE_SHAPE,
-  NODE_START,
-  SUM_BITS,
-  SUM_MASK,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
 
 /** Free pages at the start of a span of pages, in its longest free run, and at its end. */
@@ -31,12 +13,16 @@ export interface PallocSum {
 
 /** A summary as the engines pack it. */
 function pack({ start, max, end }: PallocSum): number {
-  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
 /** A packed summary as an object. */
 export function unpack(sum: number): PallocSum {
-  return { start: sum & SUM_MASK, max: (sum >>> SUM_BITS) & SUM_MASK, end: sum >>> (2 * SUM_BITS) };
+  return {
+    start: sum & layout.SUM_MASK,
+    max: (sum >>> layout.SUM_BITS) & layout.SUM_MASK,
+    end: sum >>> (2 * layout.SUM_BITS),
+  };
 }
 
 /** What a node or chunk says of its pages. */
@@ -60,11 +46,11 @@ export interface Visitor {
 
 /** Goes through a heap's tree from its root down, and sums it up from the bits upward. */
 export function sumUp(state: State, visitor: Visitor): void {
-  const root = state.get(HEADER_ROOT);
+  const root = state.get(layout.HEADER_ROOT);
   if (!root) return;
-  const level = Math.min(state.get(root + NODE_SHAPE) >>> LEVEL_SHIFT, LEVELS - 1);
-  const first = state.get(root + NODE_FIRST);
-  sumUpNode(state, visitor, root, 0, first - (first % FANOUT ** (level + 1)), level);
+  const level = Math.min(state.get(root + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT, layout.LEVELS - 1);
+  const first = state.get(root + layout.NODE_FIRST);
+  sumUpNode(state, visitor, root, 0, first - (first % layout.FANOUT ** (level + 1)), level);
 }
 
 /** The same from a node down. */
@@ -77,34 +63,34 @@ function sumUpNode(
   level: number,
 ): Sum {
   visitor.node(ref, parent, first, level);
-  const chunks = FANOUT ** level;
-  const pages = chunks * CHUNK_PAGES;
+  const chunks = layout.FANOUT ** level;
+  const pages = chunks * layout.CHUNK_PAGES;
   const whole = { ...NOTHING };
-  for (let slot = 0; slot < FANOUT; slot++) {
+  for (let slot = 0; slot < layout.FANOUT; slot++) {
     const column = 4 * slot;
     const bit = 1 << slot;
     const chunk = first + slot * chunks;
     let part = NOTHING;
     if (level) {
-      const child = state.get(ref + NODE_CHILDREN + column);
+      const child = state.get(ref + layout.NODE_CHILDREN + column);
       if (child) part = sumUpNode(state, visitor, child, ref, chunk, level - 1);
-      visitor.derived(ref, NODE_START + column, part.start);
-      visitor.derived(ref, NODE_MAX + column, part.max);
-      visitor.derived(ref, NODE_END + column, part.end);
+      visitor.derived(ref, layout.NODE_START + column, part.start);
+      visitor.derived(ref, layout.NODE_MAX + column, part.max);
+      visitor.derived(ref, layout.NODE_END + column, part.end);
     } else {
-      const data = state.at + ref + LEAF_DATA + slot * DATA_BYTES;
+      const data = state.at + ref + layout.LEAF_DATA + slot * layout.DATA_BYTES;
       visitor.chunk(ref, bit, chunk, data);
-      if (state.get(ref + NODE_SHAPE) & bit) {
-        const candidates = state.get(ref + NODE_CANDIDATES) & bit;
+      if (state.get(ref + layout.NODE_SHAPE) & bit) {
+        const candidates = state.get(ref + layout.NODE_CANDIDATES) & bit;
         part = { ...unpack(state.engine.summarize(data)), candidates };
       }
-      visitor.derived(ref, LEAF_SUMS + column, pack(part));
+      visitor.derived(ref, layout.LEAF_SUMS + column, pack(part));
     }
     if (part.candidates) whole.candidates |= bit;
     if (whole.start === slot * pages) whole.start += part.start;
     whole.max = Math.max(whole.max, part.max, whole.end + part.start);
     whole.end = part.start === pages ? whole.end + pages : part.end;
   }
-  visitor.derived(ref, NODE_CANDIDATES, whole.candidates);
+  visitor.derived(ref, layout.NODE_CANDIDATES, whole.candidates);
   return whole;
 }

@@ -1,28 +1,17 @@
 // Going over the chunks of a heap, from JavaScript, by following the tree.
 
-import {
-  BITMAP_BYTES,
-  CHUNK_PAGES,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  FANOUT,
-  HEADER_ROOT,
-  LEAF_DATA,
-  LEVEL_SHIFT,
-  NODE_CHILDREN,
-  NODE_FIRST,
-  NODE_SHAPE,
-} from "../engine/layout.ts";
+import * as layout from "../engine/layout.ts";
 import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
 import type { State } from "./state.ts";
 
 /** The chunks that have been grown over, ascending. The lock is held. */
-export function chunksOf(state: State, ref = state.get(HEADER_ROOT), found: number[] = []): number[] {
+export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), found: number[] = []): number[] {
   if (!ref) return found;
-  const shape = state.get(ref + NODE_SHAPE);
-  for (let slot = 0; slot < FANOUT; slot++) {
-    if (shape >>> LEVEL_SHIFT) chunksOf(state, state.get(ref + NODE_CHILDREN + 4 * slot), found);
-    else if ((shape >>> slot) & 1) found.push(state.get(ref + NODE_FIRST) + slot);
+  const shape = state.get(ref + layout.NODE_SHAPE);
+  for (let slot = 0; slot < layout.FANOUT; slot++) {
+    if (shape >>> layout.LEVEL_SHIFT)
+      chunksOf(state, state.get(ref + layout.NODE_CHILDREN + 4 * slot), found);
+    else if ((shape >>> slot) & 1) found.push(state.get(ref + layout.NODE_FIRST) + slot);
   }
   return found;
 }
@@ -39,9 +28,9 @@ export function eachPart(
 ): void {
   for (let page = first; page < end; ) {
     const { chunk, index } = placeOf(page);
-    const npages = Math.min(end - page, CHUNK_PAGES - index);
+    const npages = Math.min(end - page, layout.CHUNK_PAGES - index);
     const leaf = state.engine.mappedLeafOf(state.at, chunk) >>> 0;
-    visit(leaf && leaf + LEAF_DATA + (chunk % FANOUT) * DATA_BYTES, index, npages);
+    visit(leaf && leaf + layout.LEAF_DATA + (chunk % layout.FANOUT) * layout.DATA_BYTES, index, npages);
     page += npages;
   }
 }
@@ -50,11 +39,11 @@ export function eachPart(
 export function mappedRuns({ engine }: State, data: number): PageRange[] {
   const { i32 } = engine.memory;
   const first = data >>> 2;
-  const holes = (word: number) => i32[word] & i32[word + DATA_SCAVENGED / 4];
+  const holes = (word: number) => i32[word] & i32[word + layout.DATA_SCAVENGED / 4];
   const isMapped = (i: number) => !((holes(first + (i >>> 5)) >>> (i & 31)) & 1);
   // Hardly any chunk has holes: that is seen faster by words.
-  for (let word = first; word < first + BITMAP_BYTES / 4; word++) {
-    if (holes(word)) return runsOf(isMapped, CHUNK_PAGES);
+  for (let word = first; word < first + layout.BITMAP_BYTES / 4; word++) {
+    if (holes(word)) return runsOf(isMapped, layout.CHUNK_PAGES);
   }
-  return [[0, CHUNK_PAGES]];
+  return [[0, layout.CHUNK_PAGES]];
 }

@@ -2,14 +2,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import {
-  HEADER_BYTES,
-  HEADER_OWNERS,
-  HEADER_VERSION,
-  LEAF_DATA,
-  MAX_OWNERS,
-  VERSION,
-} from "../../src/engine/layout.ts";
+import * as layout from "../../src/engine/layout.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "../support/heaps.ts";
 import { NOT_NUMBERS, NOT_OBJECTS, refused, rejected } from "../support/refusals.ts";
 import { sameBytes } from "../support/same.ts";
@@ -71,7 +64,7 @@ async function whileLocked(
 
 /** Lets a heap have had that many owners. */
 function setOwners({ handle: { memory, at } }: PageAlloc, count: number): void {
-  new Int32Array("buffer" in memory ? memory.buffer : memory)[(at + HEADER_OWNERS) >>> 2] = count;
+  new Int32Array("buffer" in memory ? memory.buffer : memory)[(at + layout.HEADER_OWNERS) >>> 2] = count;
 }
 
 /** Calls that leave nothing of a heap as it was made. */
@@ -98,7 +91,7 @@ const unread = (palloc: Palloc) => grownHeap(palloc, [0], { shared: true });
 function placesOf(heaps: PageAlloc[]): [memory: ArrayBufferLike, at: number][] {
   return heaps.map((heap) => {
     const { buffer, byteOffset } = heap.chunk(0).alloc.words;
-    return [buffer, byteOffset - LEAF_DATA - HEADER_BYTES];
+    return [buffer, byteOffset - layout.LEAF_DATA - layout.HEADER_BYTES];
   });
 }
 
@@ -197,7 +190,7 @@ export function sharedHeapsSuite(crew: Crew): void {
 
     it("the last numbers of owners are given to as many, however many ask at once", async () => {
       const heap = sharedHeap(palloc);
-      setOwners(heap, MAX_OWNERS - 4);
+      setOwners(heap, layout.MAX_OWNERS - 4);
       const { handle } = heap;
       await withHands(crew, 2, async (...hands) => {
         const calls = hands.flatMap((hand) =>
@@ -207,7 +200,7 @@ export function sharedHeapsSuite(crew: Crew): void {
         const owners = settled.map((each) =>
           each.status === "fulfilled" ? each.value[0] : each.reason.code,
         );
-        const last = [4, 3, 2, 1].map((n) => MAX_OWNERS + 1 - n);
+        const last = [4, 3, 2, 1].map((n) => layout.MAX_OWNERS + 1 - n);
         expect(owners.sort()).toEqual([...last, ...Array(4).fill("ERR_METADATA_FULL")]);
       });
       heap.check();
@@ -261,35 +254,35 @@ export function sharedHeapsSuite(crew: Crew): void {
 
     it("the last owner there can be does all that others do, and nobody comes after it", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
-      setOwners(heap, MAX_OWNERS - 1);
+      setOwners(heap, layout.MAX_OWNERS - 1);
       const why = {
         error: "ERR_METADATA_FULL",
-        names: [`${MAX_OWNERS} heap objects`, "restore its snapshot"],
+        names: [`${layout.MAX_OWNERS} heap objects`, "restore its snapshot"],
       };
       const used = () => {
         refused(() => PageAlloc.attach(heap.handle), why, "attach within a hook");
       };
       const last = PageAlloc.attach(heap.handle, { lockTimeoutMs: 20, sys: { used } });
-      expect(last.owner).toBe(MAX_OWNERS);
+      expect(last.owner).toBe(layout.MAX_OWNERS);
       const [mine, cache] = [heap.allocToCache(), last.allocToCache()];
       expect([cache.alloc(2), last.alloc(1)]).toEqual([64 * PAGE, 128 * PAGE]);
       await whileLocked(heap, last.owner, async () => {
-        const names = [`owner ${MAX_OWNERS} has it`, `recover(${MAX_OWNERS})`];
+        const names = [`owner ${layout.MAX_OWNERS} has it`, `recover(${layout.MAX_OWNERS})`];
         if (crew.platform !== "browser") refused(() => heap.alloc(1), locked(...names), "alloc");
         await rejected(() => heap.allocAsync(1), locked(...names), "allocAsync");
         refused(() => last.alloc(1), locked("another call"), "a call within another");
-        heap.recover(MAX_OWNERS);
+        heap.recover(layout.MAX_OWNERS);
       });
       expect([cache.empty, mine.empty]).toEqual([true, false]);
       await whileLocked(heap, heap.owner, () =>
         rejected(() => last.allocAsync(1), locked("owner 1 has it"), "allocAsync"),
       );
       const before = heap.snapshot();
-      for (const count of [MAX_OWNERS, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), -1]) {
+      for (const count of [layout.MAX_OWNERS, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), -1]) {
         setOwners(heap, count);
         for (const { PageAlloc } of [wasm, ts])
           refused(() => PageAlloc.attach(heap.handle), why, `after ${count}`);
-        setOwners(heap, MAX_OWNERS);
+        setOwners(heap, layout.MAX_OWNERS);
       }
       sameBytes(heap.snapshot(), before, "state");
       const anew = PageAlloc.restore(before, { shared: true });
@@ -709,14 +702,14 @@ export function sharedHeapsSuite(crew: Crew): void {
       });
     });
 
-    it.each([0, 1, VERSION - 1, VERSION + 1, 2 ** 32 - 1])(
+    it.each([0, 1, layout.VERSION - 1, layout.VERSION + 1, 2 ** 32 - 1])(
       "a handle of a heap of layout version %i is refused as such",
       (version) => {
         const { handle } = new PageAlloc({ shared: true });
         const { memory, at } = handle;
         const words = new Int32Array("buffer" in memory ? memory.buffer : memory);
-        words[(at + HEADER_VERSION) >>> 2] = version;
-        const names = [`handle has layout version ${version}; this palloc reads version ${VERSION}`];
+        words[(at + layout.HEADER_VERSION) >>> 2] = version;
+        const names = [`handle has layout version ${version}; this palloc reads version ${layout.VERSION}`];
         refused(() => PageAlloc.attach(handle), { error: TypeError, names }, "attach");
       },
     );

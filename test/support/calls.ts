@@ -2,13 +2,7 @@
 // another thread.
 
 import * as ts from "palloc/ts";
-import {
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_SCAV_STRICT,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
-} from "../../src/engine/layout.ts";
+import * as layout from "../../src/engine/layout.ts";
 import { CORE } from "../../src/heap/core.ts";
 import { CHUNK, PAGE } from "./heaps.ts";
 import { PAGES } from "./naive.ts";
@@ -59,11 +53,11 @@ export function touch(heap: PageAlloc, first: number, last = first): void {
 /** Gives the heap counts that fill all their words, and a hook that has declined: what no call on a new heap saves. */
 function age(heap: PageAlloc): void {
   const core = heap[CORE];
-  core.setF64(HEADER_ALLOCS, 2 ** 52 + 1);
-  core.setF64(HEADER_FREES, 2 ** 51 + 1);
-  core.setF64(HEADER_SCAVENGES, 2 ** 50 + 1);
-  core.setF64(HEADER_SCAVENGED_TOTAL, 2 ** 49 + 1);
-  core.set(HEADER_SCAV_STRICT, 1);
+  core.setF64(layout.HEADER_ALLOCS, 2 ** 52 + 1);
+  core.setF64(layout.HEADER_FREES, 2 ** 51 + 1);
+  core.setF64(layout.HEADER_SCAVENGES, 2 ** 50 + 1);
+  core.setF64(layout.HEADER_SCAVENGED_TOTAL, 2 ** 49 + 1);
+  core.set(layout.HEADER_SCAV_STRICT, 1);
 }
 
 /** A cache of the worker's whose block has pages of all kinds, the first in use, and no others are free. */

@@ -7,7 +7,7 @@ import * as candidate from "../../../assembly/candidate";
 import * as fill from "../../../assembly/fill-aligned";
 import * as room from "../../../assembly/find";
 import * as summary from "../../../assembly/summary";
-import { CHUNK_PAGES, DATA_BYTES, DATA_SCAVENGED, SUM_BITS, SUM_MASK } from "../../../src/engine/layout";
+import * as layout from "../../../src/engine/layout";
 
 /** A call from JavaScript that does nothing: the crossing itself. */
 export function crossing(x: u32): u32 {
@@ -15,78 +15,78 @@ export function crossing(x: u32): u32 {
 }
 
 export function hasScavengeCandidate(chunks: usize, count: u32, times: u32, min: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
     sum += <u32>candidate.hasScavengeCandidate(data, min);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return sum;
 }
 
 export function findScavengeCandidate(chunks: usize, count: u32, times: u32, min: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
-    const found = candidate.findScavengeCandidate(data, CHUNK_PAGES, min, CHUNK_PAGES, 0);
+    const found = candidate.findScavengeCandidate(data, layout.CHUNK_PAGES, min, layout.CHUNK_PAGES, 0);
     sum += (found & 0xffff) + (found >> 16);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return sum;
 }
 
 export function summarize(chunks: usize, count: u32, times: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
     const packed = summary.summarize(data);
-    sum += (packed & SUM_MASK) + ((packed >> SUM_BITS) & SUM_MASK) + (packed >> (2 * SUM_BITS));
-    data += DATA_BYTES;
+    sum += (packed & layout.SUM_MASK) + ((packed >> layout.SUM_BITS) & layout.SUM_MASK) + (packed >> (2 * layout.SUM_BITS));
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return sum;
 }
 
 export function find(chunks: usize, count: u32, times: u32, npages: u32): i32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: i32 = 0;
   for (let data = chunks; times; times--) {
     const index = room.find(data, npages, 0) & 0xffff;
     sum += index == 0xffff ? -1 : <i32>index;
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return sum;
 }
 
 export function popcntRange(chunks: usize, count: u32, times: u32, n: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
     sum += bits.popcntRange(data, 6, n);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return sum;
 }
 
 export function allocFreeRange(chunks: usize, count: u32, times: u32, n: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   const all = times;
   for (let data = chunks; times; times--) {
     bits.setRange(data, 30, n);
-    bits.clearRange(data + DATA_SCAVENGED, 30, n);
+    bits.clearRange(data + layout.DATA_SCAVENGED, 30, n);
     bits.clearRange(data, 30, n);
-    data += DATA_BYTES;
+    data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
   return all;
 }
 
 export function fillAligned(chunks: usize, count: u32, times: u32, m: u32): u32 {
-  const end = chunks + count * DATA_BYTES;
+  const end = chunks + count * layout.DATA_BYTES;
   let sum: u64 = 0;
   for (let word = chunks; times; times--) {
     sum ^= fill.fillAligned(load<u64>(word), m);

@@ -1,7 +1,7 @@
 // PageBits: one bitmap of 512 pages as sixteen 32-bit words, and what is done to a range of its bits. A range is at least
 // one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
-import { CHUNK_PAGES } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
 /** Bits of the first word of a range from page `i` on. */
@@ -81,9 +81,9 @@ export function freeBelow({ i32 }: Memory, bits: number, i: number): number {
 
 /** How many pages from page `i` on, which may be the end, have no bit set. */
 export function freeAbove({ i32 }: Memory, bits: number, i: number): number {
-  for (let first = i; first < CHUNK_PAGES; first = (first | 31) + 1) {
+  for (let first = i; first < layout.CHUNK_PAGES; first = (first | 31) + 1) {
     const used = i32[wordOf(bits, first)] >>> (first & 31);
     if (used) return first - i + ctz(used);
   }
-  return CHUNK_PAGES - i;
+  return layout.CHUNK_PAGES - i;
 }

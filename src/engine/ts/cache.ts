@@ -1,27 +1,6 @@
 // Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the lock.
 
-import {
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  DATA_SCAVENGED,
-  JOURNAL_CACHE,
-  JOURNAL_COUNTED,
-  JOURNAL_DROP,
-  JOURNAL_FLUSH,
-  JOURNAL_NEW,
-  JOURNAL_REF,
-  JOURNAL_REFILL,
-  JOURNAL_SCAV,
-  KIND_CACHE,
-  RANGE_DONE,
-  RANGE_MISMATCH,
-  RANGE_NOT_MAPPED,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_SCAV,
-  RECORD_TAKEN,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
@@ -43,37 +22,45 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
     moveSearch(memory, heap);
     return 0;
   }
-  const chunk = Math.floor(page / CHUNK_PAGES);
-  const index = (page % CHUNK_PAGES) & -CACHE_PAGES;
+  const chunk = Math.floor(page / layout.CHUNK_PAGES);
+  const index = (page % layout.CHUNK_PAGES) & -layout.CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  const filled = ref || makeRecord(memory, heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
-  const op = JOURNAL_REFILL | JOURNAL_COUNTED | (ref ? 0 : JOURNAL_NEW);
-  i32[(heap + JOURNAL_REF) >>> 2] = filled;
+  const filled = ref || makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
+  const op = layout.JOURNAL_REFILL | layout.JOURNAL_COUNTED | (ref ? 0 : layout.JOURNAL_NEW);
+  i32[(heap + layout.JOURNAL_REF) >>> 2] = filled;
   for (let half = 0; half < 2; half++) {
     const cache = ~i32[word + half];
-    i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
-    i32[((heap + JOURNAL_SCAV) >>> 2) + half] = i32[word + half + DATA_SCAVENGED / 4] & cache;
+    i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half] = cache;
+    i32[((heap + layout.JOURNAL_SCAV) >>> 2) + half] = i32[word + half + layout.DATA_SCAVENGED / 4] & cache;
   }
-  write(memory, heap, op, chunk, index, CACHE_PAGES);
+  write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(memory, heap, leaf, chunk, index, true);
-  commitRefill(memory, heap, leaf, op, chunk, index, chunk * CHUNK_PAGES + index + CACHE_PAGES - 1);
+  commitRefill(
+    memory,
+    heap,
+    leaf,
+    op,
+    chunk,
+    index,
+    chunk * layout.CHUNK_PAGES + index + layout.CACHE_PAGES - 1,
+  );
   return filled;
 }
 
 /** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
 export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
   const { i32 } = memory;
-  const cache = (heap + ref + RECORD_CACHE) >>> 2;
-  const scav = (heap + ref + RECORD_SCAV) >>> 2;
+  const cache = (heap + ref + layout.RECORD_CACHE) >>> 2;
+  const scav = (heap + ref + layout.RECORD_SCAV) >>> 2;
   const at = findBitRange64(i32[cache], i32[cache + 1], npages);
-  if (at === CACHE_PAGES) return -1;
-  const scavenged = popcntRange(memory, heap + ref + RECORD_SCAV, at, npages);
+  if (at === layout.CACHE_PAGES) return -1;
+  const scavenged = popcntRange(memory, heap + ref + layout.RECORD_SCAV, at, npages);
   const end = at + npages;
   const lower = at < 32 ? (-1 << at) & (end < 32 ? ~(-1 << end) : -1) : 0;
   const upper = end > 32 ? (at > 32 ? -1 << at : -1) & (-1 >>> (64 - end)) : 0;
   // One store takes the run, unless it crosses from one half to the other. Nothing is called until it is done.
-  const taken = (heap + ref + RECORD_TAKEN) >>> 2;
+  const taken = (heap + ref + layout.RECORD_TAKEN) >>> 2;
   if (lower && upper) i32[taken] = at | (npages << 8);
   if (lower) i32[cache] &= ~lower;
   if (upper) i32[cache + 1] &= ~upper;
@@ -87,28 +74,28 @@ export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: nu
 export function flush(memory: Memory, heap: number, ref: number): number {
   const { i32 } = memory;
   const record = (heap + ref) >>> 2;
-  const lower = i32[record + RECORD_CACHE / 4];
-  const upper = i32[record + RECORD_CACHE / 4 + 1];
+  const lower = i32[record + layout.RECORD_CACHE / 4];
+  const upper = i32[record + layout.RECORD_CACHE / 4 + 1];
   if (lower | upper) {
-    const chunk = i32[record + RECORD_CHUNK / 4];
-    const index = i32[record + RECORD_INDEX / 4];
+    const chunk = i32[record + layout.RECORD_CHUNK / 4];
+    const index = i32[record + layout.RECORD_INDEX / 4];
     const leaf = mappedLeafOf(memory, heap, chunk);
-    if (!leaf) return RANGE_NOT_MAPPED;
+    if (!leaf) return layout.RANGE_NOT_MAPPED;
     const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-    if ((~i32[word] & lower) | (~i32[word + 1] & upper)) return RANGE_MISMATCH;
-    i32[(heap + JOURNAL_REF) >>> 2] = ref;
+    if ((~i32[word] & lower) | (~i32[word + 1] & upper)) return layout.RANGE_MISMATCH;
+    i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
     for (let half = 0; half < 2; half++) {
-      const cache = i32[record + RECORD_CACHE / 4 + half];
-      i32[((heap + JOURNAL_CACHE) >>> 2) + half] = cache;
-      i32[((heap + JOURNAL_SCAV) >>> 2) + half] = i32[record + RECORD_SCAV / 4 + half] & cache;
+      const cache = i32[record + layout.RECORD_CACHE / 4 + half];
+      i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half] = cache;
+      i32[((heap + layout.JOURNAL_SCAV) >>> 2) + half] = i32[record + layout.RECORD_SCAV / 4 + half] & cache;
     }
-    const op = JOURNAL_FLUSH | JOURNAL_DROP;
-    write(memory, heap, op, chunk, index, CACHE_PAGES);
+    const op = layout.JOURNAL_FLUSH | layout.JOURNAL_DROP;
+    write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
     markBlock(memory, heap, leaf, chunk, index, false);
     commitFlush(memory, heap, leaf, op, chunk, index);
   }
   dropRecord(memory, heap, ref, false);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /**
@@ -125,9 +112,9 @@ export function adopt(
   scav: bigint,
 ): number {
   const leaf = leafOf(memory, heap, chunk);
-  const ref = makeRecord(memory, heap, KIND_CACHE, owner, 0, 0, 0, JOURNAL_NEW);
-  memory.u64[(heap + JOURNAL_CACHE) >>> 3] = cache;
-  memory.u64[(heap + JOURNAL_SCAV) >>> 3] = scav;
-  commitRefill(memory, heap, leaf, JOURNAL_REFILL, chunk, index, -1);
+  const ref = makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
+  memory.u64[(heap + layout.JOURNAL_CACHE) >>> 3] = cache;
+  memory.u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
+  commitRefill(memory, heap, leaf, layout.JOURNAL_REFILL, chunk, index, -1);
   return ref;
 }

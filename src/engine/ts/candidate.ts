@@ -1,11 +1,11 @@
 // Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
 
-import { BITMAP_BYTES, CHUNK_PAGES } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { fillGroups, lowBits } from "./fill-aligned.ts";
 
 /** From a word of the alloc bitmap to its neighbour in the scavenged one, in 32-bit words. */
-const TO_SCAVENGED = BITMAP_BYTES / 4;
+const TO_SCAVENGED = layout.BITMAP_BYTES / 4;
 
 /** A word of each bitmap, or-ed: 0 = free and unscavenged. */
 function kept(i32: Int32Array, word: number): number {
@@ -14,7 +14,7 @@ function kept(i32: Int32Array, word: number): number {
 
 /** Whether any min-aligned group of min pages of the chunk is free and unscavenged; min a power of two, 1 to 64. */
 export function hasScavengeCandidate(memory: Memory, data: number, min: number): boolean {
-  return findScavengeCandidate(memory, data, CHUNK_PAGES, min, min, 0) !== 0;
+  return findScavengeCandidate(memory, data, layout.CHUNK_PAGES, min, min, 0) !== 0;
 }
 
 /** A word of `kept`, with the pages `above` added, and its groups filled; `low` is -1 for groups of 64, two words. */
@@ -71,7 +71,7 @@ export function findScavengeCandidate(
 /** The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it. */
 function cut(end: number, run: number, min: number, max: number, hugePages: number): number {
   let size = run;
-  if (max < CHUNK_PAGES) {
+  if (max < layout.CHUNK_PAGES) {
     const most = max ? (max + min - 1) & -min : min;
     if (size > most) size = most;
   }

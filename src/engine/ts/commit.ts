@@ -1,69 +1,7 @@
 // Commits: what a call changes for good, once all that can be undone is done. None of them calls a function after its first
 // store, so that it happens wholly or not at all; that is why they spell out what other files have.
 
-import {
-  BLOCKS_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  FANOUT,
-  FANOUT_SHIFT,
-  HEADER_ALLOCS,
-  HEADER_END,
-  HEADER_FREES,
-  HEADER_IN_USE,
-  HEADER_LAST_SCAVENGED,
-  HEADER_PAGES,
-  HEADER_PEAK_IN_USE,
-  HEADER_PEAK_RETAINED,
-  HEADER_RELEASED,
-  HEADER_ROOT,
-  HEADER_SCAV_END,
-  HEADER_SCAV_STRICT,
-  HEADER_SCAVENGED_TOTAL,
-  HEADER_SCAVENGES,
-  HEADER_SEARCH_CHUNK,
-  HEADER_SEARCH_INDEX,
-  HEADER_SHARED,
-  HEADER_START,
-  HEADER_USED,
-  JOURNAL_CACHE,
-  JOURNAL_CHUNK,
-  JOURNAL_CLAIM,
-  JOURNAL_CLEAR,
-  JOURNAL_COUNTED,
-  JOURNAL_DECLINED,
-  JOURNAL_DROP,
-  JOURNAL_INDEX,
-  JOURNAL_MOVE,
-  JOURNAL_NEW,
-  JOURNAL_NPAGES,
-  JOURNAL_OP,
-  JOURNAL_REF,
-  JOURNAL_RUNS,
-  JOURNAL_SCAV,
-  JOURNAL_SCAV_END,
-  JOURNAL_SCAVENGE,
-  JOURNAL_SCAVENGED,
-  JOURNAL_SEARCH,
-  JOURNAL_UNCLAIM,
-  JOURNAL_UNCOUNT,
-  LEAF_BLOCKS,
-  LEAF_DATA,
-  LEVEL_SHIFT,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_PARENT,
-  NODE_SHAPE,
-  RECORD_BESIDE,
-  RECORD_CACHE,
-  RECORD_CHUNK,
-  RECORD_INDEX,
-  RECORD_NPAGES,
-  RECORD_SCAV,
-  RECORD_SLOT,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, popcnt } from "./bits.ts";
 import { saveCounts, saveFields, saveFree } from "./journal.ts";
@@ -88,69 +26,71 @@ export function commitRange(
 ): void {
   const { i32, f64 } = memory;
   const header = heap >>> 2;
-  if (i32[header + HEADER_SHARED / 4]) {
-    i32[header + JOURNAL_CHUNK / 4] = first;
-    i32[header + JOURNAL_INDEX / 4] = from;
-    i32[header + JOURNAL_NPAGES / 4] = npages;
-    i32[header + JOURNAL_SCAVENGED / 4] = scavenged;
-    i32[header + JOURNAL_RUNS / 4] = runs;
-    f64[(heap + JOURNAL_SCAV_END) >>> 3] = scavEnd;
-    f64[(heap + JOURNAL_SEARCH) >>> 3] = search;
-    if (op === (JOURNAL_UNCLAIM | JOURNAL_COUNTED)) saveFree(memory, heap, op);
-    else if (op === (JOURNAL_CLAIM | JOURNAL_COUNTED)) saveCounts(memory, heap, op);
+  if (i32[header + layout.HEADER_SHARED / 4]) {
+    i32[header + layout.JOURNAL_CHUNK / 4] = first;
+    i32[header + layout.JOURNAL_INDEX / 4] = from;
+    i32[header + layout.JOURNAL_NPAGES / 4] = npages;
+    i32[header + layout.JOURNAL_SCAVENGED / 4] = scavenged;
+    i32[header + layout.JOURNAL_RUNS / 4] = runs;
+    f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
+    f64[(heap + layout.JOURNAL_SEARCH) >>> 3] = search;
+    if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
+    else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
     else saveFields(memory, heap, op);
   }
-  if (op & JOURNAL_CLAIM) {
-    const inUse = i32[header + HEADER_IN_USE / 4] + npages;
-    i32[header + HEADER_IN_USE / 4] = inUse;
-    if (inUse > i32[header + HEADER_PEAK_IN_USE / 4]) i32[header + HEADER_PEAK_IN_USE / 4] = inUse;
+  if (op & layout.JOURNAL_CLAIM) {
+    const inUse = i32[header + layout.HEADER_IN_USE / 4] + npages;
+    i32[header + layout.HEADER_IN_USE / 4] = inUse;
+    if (inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
+      i32[header + layout.HEADER_PEAK_IN_USE / 4] = inUse;
     if (scavenged) {
-      const released = i32[header + HEADER_RELEASED / 4] - scavenged;
-      const retained = i32[header + HEADER_PAGES / 4] - released;
-      i32[header + HEADER_RELEASED / 4] = released;
-      if (retained > i32[header + HEADER_PEAK_RETAINED / 4])
-        i32[header + HEADER_PEAK_RETAINED / 4] = retained;
+      const released = i32[header + layout.HEADER_RELEASED / 4] - scavenged;
+      const retained = i32[header + layout.HEADER_PAGES / 4] - released;
+      i32[header + layout.HEADER_RELEASED / 4] = released;
+      if (retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
+        i32[header + layout.HEADER_PEAK_RETAINED / 4] = retained;
     }
-    if (op & JOURNAL_COUNTED) {
-      i32[header + HEADER_LAST_SCAVENGED / 4] = scavenged;
-      f64[(heap + HEADER_ALLOCS) >>> 3]++;
+    if (op & layout.JOURNAL_COUNTED) {
+      i32[header + layout.HEADER_LAST_SCAVENGED / 4] = scavenged;
+      f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
     }
     if (search >= 0) {
-      const chunk = Math.floor(search / CHUNK_PAGES);
-      i32[header + HEADER_SEARCH_CHUNK / 4] = chunk;
-      i32[header + HEADER_SEARCH_INDEX / 4] = search - chunk * CHUNK_PAGES;
+      const chunk = Math.floor(search / layout.CHUNK_PAGES);
+      i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
+      i32[header + layout.HEADER_SEARCH_INDEX / 4] = search - chunk * layout.CHUNK_PAGES;
     }
-  } else if (op & JOURNAL_UNCLAIM) {
-    i32[header + HEADER_IN_USE / 4] -= npages;
-    if (op & JOURNAL_COUNTED) f64[(heap + HEADER_FREES) >>> 3]++;
-    const chunk = i32[header + HEADER_SEARCH_CHUNK / 4];
-    if (first < chunk || (first === chunk && from < i32[header + HEADER_SEARCH_INDEX / 4])) {
-      i32[header + HEADER_SEARCH_CHUNK / 4] = first;
-      i32[header + HEADER_SEARCH_INDEX / 4] = from;
+  } else if (op & layout.JOURNAL_UNCLAIM) {
+    i32[header + layout.HEADER_IN_USE / 4] -= npages;
+    if (op & layout.JOURNAL_COUNTED) f64[(heap + layout.HEADER_FREES) >>> 3]++;
+    const chunk = i32[header + layout.HEADER_SEARCH_CHUNK / 4];
+    if (first < chunk || (first === chunk && from < i32[header + layout.HEADER_SEARCH_INDEX / 4])) {
+      i32[header + layout.HEADER_SEARCH_CHUNK / 4] = first;
+      i32[header + layout.HEADER_SEARCH_INDEX / 4] = from;
     }
   }
-  const set = op & JOURNAL_SCAVENGE;
+  const set = op & layout.JOURNAL_SCAVENGE;
   if (scavenged) {
-    if (set) i32[header + HEADER_RELEASED / 4] += scavenged;
+    if (set) i32[header + layout.HEADER_RELEASED / 4] += scavenged;
     if (runs) {
-      f64[(heap + HEADER_SCAVENGES) >>> 3] += runs;
-      f64[(heap + HEADER_SCAVENGED_TOTAL) >>> 3] += scavenged;
+      f64[(heap + layout.HEADER_SCAVENGES) >>> 3] += runs;
+      f64[(heap + layout.HEADER_SCAVENGED_TOTAL) >>> 3] += scavenged;
     }
   }
-  if (scavenged || op & JOURNAL_UNCLAIM) {
+  if (scavenged || op & layout.JOURNAL_UNCLAIM) {
     let leaf = firstLeaf;
     let chunk = first;
     let index = from;
     for (let left = npages; ; ) {
-      const n = left < CHUNK_PAGES - index ? left : CHUNK_PAGES - index;
+      const n = left < layout.CHUNK_PAGES - index ? left : layout.CHUNK_PAGES - index;
       const end = index + n;
-      const data = (leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES) >>> 2;
+      const data = (leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES) >>> 2;
       if (leaf && !scavenged) {
         let node = leaf;
-        for (let shift = 0; ; shift += FANOUT_SHIFT) {
-          const marks = i32[(node + NODE_CANDIDATES) >>> 2];
-          i32[(node + NODE_CANDIDATES) >>> 2] = marks | (1 << ((chunk >>> shift) & (FANOUT - 1)));
-          const parent = i32[(node + NODE_PARENT) >>> 2];
+        for (let shift = 0; ; shift += layout.FANOUT_SHIFT) {
+          const marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
+          i32[(node + layout.NODE_CANDIDATES) >>> 2] =
+            marks | (1 << ((chunk >>> shift) & (layout.FANOUT - 1)));
+          const parent = i32[(node + layout.NODE_PARENT) >>> 2];
           if (marks || !parent) break;
           node = heap + parent;
         }
@@ -159,8 +99,8 @@ export function commitRange(
         const word = data + (index >>> 5);
         const bits = end - index < 32 - (index & 31) ? end - index : 32 - (index & 31);
         const range = (-1 >>> (32 - bits)) << index;
-        if (set) i32[word + DATA_SCAVENGED / 4] |= range & ~i32[word];
-        else i32[word + DATA_SCAVENGED / 4] &= ~range;
+        if (set) i32[word + layout.DATA_SCAVENGED / 4] |= range & ~i32[word];
+        else i32[word + layout.DATA_SCAVENGED / 4] &= ~range;
         index += bits;
       }
       left -= n;
@@ -168,24 +108,34 @@ export function commitRange(
       chunk++;
       index = 0;
       leaf = 0;
-      if (chunk < i32[header + HEADER_START / 4] || chunk >= i32[header + HEADER_END / 4]) continue;
-      let ref = i32[header + HEADER_ROOT / 4];
-      for (let level = i32[(heap + ref + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT; level && ref; level--) {
-        ref = i32[((heap + ref + NODE_CHILDREN) >>> 2) + ((chunk >>> (FANOUT_SHIFT * level)) & (FANOUT - 1))];
+      if (chunk < i32[header + layout.HEADER_START / 4] || chunk >= i32[header + layout.HEADER_END / 4])
+        continue;
+      let ref = i32[header + layout.HEADER_ROOT / 4];
+      for (
+        let level = i32[(heap + ref + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
+        level && ref;
+        level--
+      ) {
+        ref =
+          i32[
+            ((heap + ref + layout.NODE_CHILDREN) >>> 2) +
+              ((chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1))
+          ];
       }
-      if (ref && (i32[(heap + ref + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) leaf = heap + ref;
+      if (ref && (i32[(heap + ref + layout.NODE_SHAPE) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1)
+        leaf = heap + ref;
     }
   }
-  if (op & JOURNAL_MOVE) f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
-  if (op & (JOURNAL_NEW | JOURNAL_DROP)) {
-    const record = (heap + i32[header + JOURNAL_REF / 4]) >>> 2;
-    i32[record + RECORD_CHUNK / 4] = first;
-    i32[record + RECORD_INDEX / 4] = from;
-    i32[record + RECORD_NPAGES / 4] = op & JOURNAL_NEW ? npages : 0;
-    if (op & JOURNAL_DECLINED) i32[header + HEADER_SCAV_STRICT / 4] = 1;
-    if (op & JOURNAL_UNCOUNT) f64[(heap + HEADER_ALLOCS) >>> 3]--;
+  if (op & layout.JOURNAL_MOVE) f64[(heap + layout.HEADER_SCAV_END) >>> 3] = scavEnd;
+  if (op & (layout.JOURNAL_NEW | layout.JOURNAL_DROP)) {
+    const record = (heap + i32[header + layout.JOURNAL_REF / 4]) >>> 2;
+    i32[record + layout.RECORD_CHUNK / 4] = first;
+    i32[record + layout.RECORD_INDEX / 4] = from;
+    i32[record + layout.RECORD_NPAGES / 4] = op & layout.JOURNAL_NEW ? npages : 0;
+    if (op & layout.JOURNAL_DECLINED) i32[header + layout.HEADER_SCAV_STRICT / 4] = 1;
+    if (op & layout.JOURNAL_UNCOUNT) f64[(heap + layout.HEADER_ALLOCS) >>> 3]--;
   }
-  i32[header + JOURNAL_OP / 4] = op & JOURNAL_DROP;
+  i32[header + layout.JOURNAL_OP / 4] = op & layout.JOURNAL_DROP;
 }
 
 /** Moves scavAddr below a chunk and, with JOURNAL_CLEAR, says that the chunk, one of the leaf's, has no candidate. */
@@ -198,23 +148,24 @@ export function commitPassed(
   scavEnd: number,
 ): void {
   const { i32, f64 } = memory;
-  if (i32[(heap + HEADER_SHARED) >>> 2]) {
-    i32[(heap + JOURNAL_CHUNK) >>> 2] = chunk;
-    f64[(heap + JOURNAL_SCAV_END) >>> 3] = scavEnd;
+  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) {
+    i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
+    f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
     saveFields(memory, heap, op);
   }
-  f64[(heap + HEADER_SCAV_END) >>> 3] = scavEnd;
-  if (op & JOURNAL_CLEAR) {
+  f64[(heap + layout.HEADER_SCAV_END) >>> 3] = scavEnd;
+  if (op & layout.JOURNAL_CLEAR) {
     let node = leaf;
-    for (let shift = 0; ; shift += FANOUT_SHIFT) {
-      const marks = i32[(node + NODE_CANDIDATES) >>> 2] & ~(1 << ((chunk >>> shift) & (FANOUT - 1)));
-      i32[(node + NODE_CANDIDATES) >>> 2] = marks;
-      const parent = i32[(node + NODE_PARENT) >>> 2];
+    for (let shift = 0; ; shift += layout.FANOUT_SHIFT) {
+      const marks =
+        i32[(node + layout.NODE_CANDIDATES) >>> 2] & ~(1 << ((chunk >>> shift) & (layout.FANOUT - 1)));
+      i32[(node + layout.NODE_CANDIDATES) >>> 2] = marks;
+      const parent = i32[(node + layout.NODE_PARENT) >>> 2];
       if (marks || !parent) break;
       node = heap + parent;
     }
   }
-  i32[(heap + JOURNAL_OP) >>> 2] = 0;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
 /** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
@@ -229,70 +180,80 @@ export function commitRefill(
 ): void {
   const { i32, f64 } = memory;
   const header = heap >>> 2;
-  const cached = popcnt(i32[header + JOURNAL_CACHE / 4]) + popcnt(i32[header + JOURNAL_CACHE / 4 + 1]);
-  const scavenged = popcnt(i32[header + JOURNAL_SCAV / 4]) + popcnt(i32[header + JOURNAL_SCAV / 4 + 1]);
-  if (i32[header + HEADER_SHARED / 4]) {
-    i32[header + JOURNAL_CHUNK / 4] = chunk;
-    i32[header + JOURNAL_INDEX / 4] = index;
-    f64[(heap + JOURNAL_SEARCH) >>> 3] = search;
+  const cached =
+    popcnt(i32[header + layout.JOURNAL_CACHE / 4]) + popcnt(i32[header + layout.JOURNAL_CACHE / 4 + 1]);
+  const scavenged =
+    popcnt(i32[header + layout.JOURNAL_SCAV / 4]) + popcnt(i32[header + layout.JOURNAL_SCAV / 4 + 1]);
+  if (i32[header + layout.HEADER_SHARED / 4]) {
+    i32[header + layout.JOURNAL_CHUNK / 4] = chunk;
+    i32[header + layout.JOURNAL_INDEX / 4] = index;
+    f64[(heap + layout.JOURNAL_SEARCH) >>> 3] = search;
     saveFields(memory, heap, op);
   }
-  if (op & JOURNAL_COUNTED) {
-    const inUse = i32[header + HEADER_IN_USE / 4] + cached;
-    i32[header + HEADER_IN_USE / 4] = inUse;
-    if (inUse > i32[header + HEADER_PEAK_IN_USE / 4]) i32[header + HEADER_PEAK_IN_USE / 4] = inUse;
-    const released = i32[header + HEADER_RELEASED / 4] - scavenged;
-    const retained = i32[header + HEADER_PAGES / 4] - released;
-    i32[header + HEADER_RELEASED / 4] = released;
-    if (retained > i32[header + HEADER_PEAK_RETAINED / 4]) i32[header + HEADER_PEAK_RETAINED / 4] = retained;
-    f64[(heap + HEADER_ALLOCS) >>> 3]++;
+  if (op & layout.JOURNAL_COUNTED) {
+    const inUse = i32[header + layout.HEADER_IN_USE / 4] + cached;
+    i32[header + layout.HEADER_IN_USE / 4] = inUse;
+    if (inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
+      i32[header + layout.HEADER_PEAK_IN_USE / 4] = inUse;
+    const released = i32[header + layout.HEADER_RELEASED / 4] - scavenged;
+    const retained = i32[header + layout.HEADER_PAGES / 4] - released;
+    i32[header + layout.HEADER_RELEASED / 4] = released;
+    if (retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
+      i32[header + layout.HEADER_PEAK_RETAINED / 4] = retained;
+    f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
     if (search >= 0) {
-      i32[header + HEADER_SEARCH_CHUNK / 4] = chunk;
-      i32[header + HEADER_SEARCH_INDEX / 4] = search % CHUNK_PAGES;
+      i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
+      i32[header + layout.HEADER_SEARCH_INDEX / 4] = search % layout.CHUNK_PAGES;
     }
     const word =
-      ((leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES + DATA_SCAVENGED) >>> 2) + (index >>> 5);
-    i32[word] &= ~i32[header + JOURNAL_CACHE / 4];
-    i32[word + 1] &= ~i32[header + JOURNAL_CACHE / 4 + 1];
+      ((leaf +
+        layout.LEAF_DATA +
+        (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES +
+        layout.DATA_SCAVENGED) >>>
+        2) +
+      (index >>> 5);
+    i32[word] &= ~i32[header + layout.JOURNAL_CACHE / 4];
+    i32[word + 1] &= ~i32[header + layout.JOURNAL_CACHE / 4 + 1];
   }
   // Into the list of the block's caches, which those leave that have become empty, and out of the one that it is in.
-  const ref = i32[header + JOURNAL_REF / 4];
+  const ref = i32[header + layout.JOURNAL_REF / 4];
   const record = (heap + ref) >>> 2;
-  if (!i32[(leaf + LEAF_BLOCKS) >>> 2]) {
-    const blocks = i32[header + HEADER_USED / 4];
-    i32.fill(0, (heap + blocks) >>> 2, ((heap + blocks) >>> 2) + BLOCKS_BYTES / 4);
-    i32[(leaf + LEAF_BLOCKS) >>> 2] = blocks;
-    i32[header + HEADER_USED / 4] = blocks + BLOCKS_BYTES;
+  if (!i32[(leaf + layout.LEAF_BLOCKS) >>> 2]) {
+    const blocks = i32[header + layout.HEADER_USED / 4];
+    i32.fill(0, (heap + blocks) >>> 2, ((heap + blocks) >>> 2) + layout.BLOCKS_BYTES / 4);
+    i32[(leaf + layout.LEAF_BLOCKS) >>> 2] = blocks;
+    i32[header + layout.HEADER_USED / 4] = blocks + layout.BLOCKS_BYTES;
   }
-  const old = i32[record + RECORD_SLOT / 4];
+  const old = i32[record + layout.RECORD_SLOT / 4];
   if (old) {
     let link = (heap + old) >>> 2;
-    while (i32[link] && i32[link] !== ref) link = (heap + i32[link] + RECORD_BESIDE) >>> 2;
-    if (i32[link]) i32[link] = i32[record + RECORD_BESIDE / 4];
-    i32[record + RECORD_SLOT / 4] = 0;
+    while (i32[link] && i32[link] !== ref) link = (heap + i32[link] + layout.RECORD_BESIDE) >>> 2;
+    if (i32[link]) i32[link] = i32[record + layout.RECORD_BESIDE / 4];
+    i32[record + layout.RECORD_SLOT / 4] = 0;
   }
-  const slot = i32[(leaf + LEAF_BLOCKS) >>> 2] + (((chunk & (FANOUT - 1)) << 5) | ((index >>> 6) << 2));
+  const slot =
+    i32[(leaf + layout.LEAF_BLOCKS) >>> 2] + (((chunk & (layout.FANOUT - 1)) << 5) | ((index >>> 6) << 2));
   let link = (heap + slot) >>> 2;
   for (let other = i32[link]; other; other = i32[link]) {
     const words = (heap + other) >>> 2;
-    if (i32[words + RECORD_CACHE / 4] | i32[words + RECORD_CACHE / 4 + 1]) {
-      link = words + RECORD_BESIDE / 4;
+    if (i32[words + layout.RECORD_CACHE / 4] | i32[words + layout.RECORD_CACHE / 4 + 1]) {
+      link = words + layout.RECORD_BESIDE / 4;
     } else {
-      i32[words + RECORD_SLOT / 4] = 0;
-      i32[link] = i32[words + RECORD_BESIDE / 4];
+      i32[words + layout.RECORD_SLOT / 4] = 0;
+      i32[link] = i32[words + layout.RECORD_BESIDE / 4];
     }
   }
-  i32[record + RECORD_BESIDE / 4] = i32[(heap + slot) >>> 2];
-  i32[record + RECORD_SLOT / 4] = slot;
+  i32[record + layout.RECORD_BESIDE / 4] = i32[(heap + slot) >>> 2];
+  i32[record + layout.RECORD_SLOT / 4] = slot;
   i32[(heap + slot) >>> 2] = ref;
-  i32[record + RECORD_CHUNK / 4] = chunk;
-  i32[record + RECORD_INDEX / 4] = index;
-  i32[record + RECORD_NPAGES / 4] = CACHE_PAGES;
+  i32[record + layout.RECORD_CHUNK / 4] = chunk;
+  i32[record + layout.RECORD_INDEX / 4] = index;
+  i32[record + layout.RECORD_NPAGES / 4] = layout.CACHE_PAGES;
   for (let half = 0; half < 2; half++) {
-    i32[record + RECORD_CACHE / 4 + half] = i32[header + JOURNAL_CACHE / 4 + half];
-    i32[record + RECORD_SCAV / 4 + half] = i32[header + JOURNAL_SCAV / 4 + half];
+    i32[record + layout.RECORD_CACHE / 4 + half] = i32[header + layout.JOURNAL_CACHE / 4 + half];
+    i32[record + layout.RECORD_SCAV / 4 + half] = i32[header + layout.JOURNAL_SCAV / 4 + half];
   }
-  i32[header + JOURNAL_OP / 4] = 0;
+  i32[header + layout.JOURNAL_OP / 4] = 0;
 }
 
 /** What the cache JOURNAL_REF had, as JOURNAL_CACHE says, has become free; it is dropped next. */
@@ -306,36 +267,39 @@ export function commitFlush(
 ): void {
   const { i32, f64 } = memory;
   const header = heap >>> 2;
-  const lower = i32[header + JOURNAL_CACHE / 4];
-  const upper = i32[header + JOURNAL_CACHE / 4 + 1];
+  const lower = i32[header + layout.JOURNAL_CACHE / 4];
+  const upper = i32[header + layout.JOURNAL_CACHE / 4 + 1];
   const cached = popcnt(lower) + popcnt(upper);
-  const scavenged = popcnt(i32[header + JOURNAL_SCAV / 4]) + popcnt(i32[header + JOURNAL_SCAV / 4 + 1]);
+  const scavenged =
+    popcnt(i32[header + layout.JOURNAL_SCAV / 4]) + popcnt(i32[header + layout.JOURNAL_SCAV / 4 + 1]);
   const from = index + (lower ? ctz(lower) : 32 + ctz(upper));
-  if (i32[header + HEADER_SHARED / 4]) saveFields(memory, heap, op);
-  const search = i32[header + HEADER_SEARCH_CHUNK / 4];
-  if (chunk < search || (chunk === search && from < i32[header + HEADER_SEARCH_INDEX / 4])) {
-    i32[header + HEADER_SEARCH_CHUNK / 4] = chunk;
-    i32[header + HEADER_SEARCH_INDEX / 4] = from;
+  if (i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, op);
+  const search = i32[header + layout.HEADER_SEARCH_CHUNK / 4];
+  if (chunk < search || (chunk === search && from < i32[header + layout.HEADER_SEARCH_INDEX / 4])) {
+    i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
+    i32[header + layout.HEADER_SEARCH_INDEX / 4] = from;
   }
-  i32[header + HEADER_IN_USE / 4] -= cached;
-  i32[header + HEADER_RELEASED / 4] += scavenged;
-  f64[(heap + HEADER_FREES) >>> 3]++;
+  i32[header + layout.HEADER_IN_USE / 4] -= cached;
+  i32[header + layout.HEADER_RELEASED / 4] += scavenged;
+  f64[(heap + layout.HEADER_FREES) >>> 3]++;
   const word =
-    ((leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES + DATA_SCAVENGED) >>> 2) + (index >>> 5);
-  const record = (heap + i32[header + JOURNAL_REF / 4]) >>> 2;
+    ((leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES + layout.DATA_SCAVENGED) >>>
+      2) +
+    (index >>> 5);
+  const record = (heap + i32[header + layout.JOURNAL_REF / 4]) >>> 2;
   for (let half = 0; half < 2; half++) {
-    i32[word + half] |= i32[header + JOURNAL_SCAV / 4 + half];
-    i32[record + RECORD_CACHE / 4 + half] = 0;
+    i32[word + half] |= i32[header + layout.JOURNAL_SCAV / 4 + half];
+    i32[record + layout.RECORD_CACHE / 4 + half] = 0;
   }
   if (cached !== scavenged) {
     let node = leaf;
-    for (let shift = 0; ; shift += FANOUT_SHIFT) {
-      const marks = i32[(node + NODE_CANDIDATES) >>> 2];
-      i32[(node + NODE_CANDIDATES) >>> 2] = marks | (1 << ((chunk >>> shift) & (FANOUT - 1)));
-      const parent = i32[(node + NODE_PARENT) >>> 2];
+    for (let shift = 0; ; shift += layout.FANOUT_SHIFT) {
+      const marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
+      i32[(node + layout.NODE_CANDIDATES) >>> 2] = marks | (1 << ((chunk >>> shift) & (layout.FANOUT - 1)));
+      const parent = i32[(node + layout.NODE_PARENT) >>> 2];
       if (marks || !parent) break;
       node = heap + parent;
     }
   }
-  i32[header + JOURNAL_OP / 4] = JOURNAL_DROP;
+  i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_DROP;
 }

@@ -1,6 +1,6 @@
 // Finding room within a chunk: the first run of npages free pages, and the first free page seen on the way.
 
-import { CHUNK_PAGES } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, wordOf } from "./bits.ts";
 
@@ -20,7 +20,7 @@ function found(index: number, searchIdx: number): number {
 export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
   let first = NONE;
   let run = 0;
-  for (let i = searchIdx & ~63; i < CHUNK_PAGES; i += 32) {
+  for (let i = searchIdx & ~63; i < layout.CHUNK_PAGES; i += 32) {
     const free = ~i32[wordOf(bits, i)];
     if (!free) {
       run = 0;

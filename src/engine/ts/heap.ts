@@ -1,47 +1,7 @@
 // The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in the
 // region for what a call appends to it.
 
-import {
-  BITMAP_BYTES,
-  CACHE_PAGES,
-  CHUNK_PAGES,
-  DATA_SCAVENGED,
-  FANOUT,
-  HEADER_CHUNKS,
-  HEADER_END,
-  HEADER_HOLDS,
-  HEADER_HUGE_PAGES,
-  HEADER_MIN_PAGES,
-  HEADER_PAGES,
-  HEADER_RELEASED,
-  HEADER_SCAV_END,
-  HEADER_SCAV_GENERATION,
-  HEADER_SCAV_RESET,
-  HEADER_SCAV_STRICT,
-  HEADER_SEARCH_CHUNK,
-  HEADER_SEARCH_INDEX,
-  HEADER_SHARED,
-  HEADER_START,
-  HEADER_TOP,
-  JOURNAL_CLAIM,
-  JOURNAL_CLEAR,
-  JOURNAL_COUNTED,
-  JOURNAL_FIELDS,
-  JOURNAL_MAP,
-  JOURNAL_MOVE,
-  JOURNAL_OP,
-  JOURNAL_SCAVENGE,
-  JOURNAL_UNCLAIM,
-  LEAF_BLOCKS,
-  LEAF_PARTIAL,
-  NO_CHUNK,
-  NODE_SHAPE,
-  RANGE_DONE,
-  RANGE_MISMATCH,
-  RANGE_NOT_MAPPED,
-  RANGE_OWNED,
-  SUM_FREE,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
@@ -72,11 +32,11 @@ let search = 0;
 /** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
 export function findFree(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
-  const chunk = i32[(heap + HEADER_SEARCH_CHUNK) >>> 2];
-  search = chunk * CHUNK_PAGES;
-  if (chunk === NO_CHUNK) return -1;
-  const index = i32[(heap + HEADER_SEARCH_INDEX) >>> 2];
-  if (CHUNK_PAGES - index >= npages) {
+  const chunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
+  search = chunk * layout.CHUNK_PAGES;
+  if (chunk === layout.NO_CHUNK) return -1;
+  const index = i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2];
+  if (layout.CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
     if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
@@ -87,7 +47,7 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
   }
   search += index;
   const page = descend(memory, heap, npages);
-  if (page < 0 && npages === 1) search = NO_CHUNK * CHUNK_PAGES;
+  if (page < 0 && npages === 1) search = layout.NO_CHUNK * layout.CHUNK_PAGES;
   else if (firstFree > search) search = firstFree;
   return page;
 }
@@ -95,11 +55,11 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
 /** Moves searchAddr to where the latest `findFree` has seen that it may go. */
 export function moveSearch(memory: Memory, heap: number): void {
   const { i32 } = memory;
-  if (i32[(heap + HEADER_SHARED) >>> 2]) saveCounts(memory, heap, 0);
-  const chunk = Math.floor(search / CHUNK_PAGES);
-  i32[(heap + HEADER_SEARCH_CHUNK) >>> 2] = chunk;
-  i32[(heap + HEADER_SEARCH_INDEX) >>> 2] = search - chunk * CHUNK_PAGES;
-  i32[(heap + JOURNAL_OP) >>> 2] = 0;
+  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveCounts(memory, heap, 0);
+  const chunk = Math.floor(search / layout.CHUNK_PAGES);
+  i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2] = chunk;
+  i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = search - chunk * layout.CHUNK_PAGES;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
 /** `findFree` for the facade. */
@@ -120,7 +80,7 @@ function take(
   to: number,
 ): void {
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
-  const op = JOURNAL_CLAIM | JOURNAL_COUNTED;
+  const op = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, true);
   commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
@@ -142,30 +102,30 @@ export function inspect(
   inUse: boolean,
 ): number {
   const { i32 } = memory;
-  let answer = RANGE_DONE;
+  let answer = layout.RANGE_DONE;
   let chunk = first;
   let index = from;
   firstLeaf = 0;
-  if (inUse && i32[(heap + HEADER_HOLDS) >>> 2] && isHeld(memory, heap, first, from, npages))
-    answer = RANGE_OWNED;
+  if (inUse && i32[(heap + layout.HEADER_HOLDS) >>> 2] && isHeld(memory, heap, first, from, npages))
+    answer = layout.RANGE_OWNED;
   for (let left = npages; left; chunk++) {
-    const n = Math.min(left, CHUNK_PAGES - index);
+    const n = Math.min(left, layout.CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
-    if (!leaf) return RANGE_NOT_MAPPED;
+    if (!leaf) return layout.RANGE_NOT_MAPPED;
     if (!firstLeaf) firstLeaf = leaf;
     if (isPartial(memory, leaf, chunk) && hasHole(memory, dataOf(leaf, chunk), index, n))
-      return RANGE_NOT_MAPPED;
+      return layout.RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
-    const whole = sumOf(memory, leaf, chunk) === (inUse ? 0 : SUM_FREE);
+    const whole = sumOf(memory, leaf, chunk) === (inUse ? 0 : layout.SUM_FREE);
     if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
-      answer = RANGE_MISMATCH;
+      answer = layout.RANGE_MISMATCH;
     else if (
       inUse &&
-      i32[(leaf + LEAF_BLOCKS) >>> 2] &&
+      i32[(leaf + layout.LEAF_BLOCKS) >>> 2] &&
       !answer &&
       isCached(memory, heap, leaf, chunk, index, n)
     ) {
-      answer = RANGE_OWNED;
+      answer = layout.RANGE_OWNED;
     }
     left -= n;
     index = 0;
@@ -179,7 +139,7 @@ function hasHole({ i32 }: Memory, data: number, first: number, npages: number): 
   for (let index = first; index < end; ) {
     const word = (data >>> 2) + (index >>> 5);
     const n = Math.min(32 - (index & 31), end - index);
-    if (i32[word] & i32[word + DATA_SCAVENGED / 4] & ((-1 >>> (32 - n)) << index)) return true;
+    if (i32[word] & i32[word + layout.DATA_SCAVENGED / 4] & ((-1 >>> (32 - n)) << index)) return true;
     index += n;
   }
   return false;
@@ -192,8 +152,8 @@ export function alloc(memory: Memory, heap: number, npages: number): number {
     moveSearch(memory, heap);
     return -1;
   }
-  const chunk = Math.floor(page / CHUNK_PAGES);
-  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % CHUNK_PAGES, npages, search);
+  const chunk = Math.floor(page / layout.CHUNK_PAGES);
+  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % layout.CHUNK_PAGES, npages, search);
   return page;
 }
 
@@ -206,21 +166,21 @@ export function allocRange(
   npages: number,
 ): number {
   const answer = inspect(memory, heap, chunk, index, npages, false);
-  if (answer !== RANGE_DONE) return answer;
+  if (answer !== layout.RANGE_DONE) return answer;
   take(memory, heap, firstLeaf, chunk, index, npages, -1);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const answer = inspect(memory, heap, chunk, index, npages, true);
-  if (answer !== RANGE_DONE) return answer;
+  if (answer !== layout.RANGE_DONE) return answer;
   const leaf = firstLeaf;
-  const op = JOURNAL_UNCLAIM | JOURNAL_COUNTED;
+  const op = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, false);
   commitRange(memory, heap, leaf, op, chunk, index, npages, 0, 0, -1, 0);
-  return RANGE_DONE;
+  return layout.RANGE_DONE;
 }
 
 /**
@@ -242,7 +202,7 @@ export function scavengeRange(
   firstLeaf = mappedLeafOf(memory, heap, first);
   let leaf = firstLeaf;
   for (let left = npages; ; ) {
-    const n = Math.min(left, CHUNK_PAGES - index);
+    const n = Math.min(left, layout.CHUNK_PAGES - index);
     const found = leaf ? countUnscavenged(memory, dataOf(leaf, chunk), index, n) : 0;
     if (found) runs++;
     unscavenged += found;
@@ -252,7 +212,7 @@ export function scavengeRange(
     leaf = mappedLeafOf(memory, heap, ++chunk);
   }
   if (!unscavenged) return 0;
-  const op = JOURNAL_SCAVENGE | JOURNAL_MOVE;
+  const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
   return unscavenged;
 }
@@ -262,9 +222,11 @@ export function scavengeRange(
  * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
  */
 export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
-  const end = f64[(heap + HEADER_SCAV_END) >>> 3];
-  if (end <= i32[(heap + HEADER_START) >>> 2] * CHUNK_PAGES) return 0;
-  return i32[(heap + HEADER_SCAV_STRICT) >>> 2] ? end : Math.ceil(end / CACHE_PAGES) * CACHE_PAGES;
+  const end = f64[(heap + layout.HEADER_SCAV_END) >>> 3];
+  if (end <= i32[(heap + layout.HEADER_START) >>> 2] * layout.CHUNK_PAGES) return 0;
+  return i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2]
+    ? end
+    : Math.ceil(end / layout.CACHE_PAGES) * layout.CACHE_PAGES;
 }
 
 /**
@@ -274,14 +236,14 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
   if (last < 0) return -1;
-  const chunk = Math.floor(last / CHUNK_PAGES);
+  const chunk = Math.floor(last / layout.CHUNK_PAGES);
   const leaf = mappedLeafOf(memory, heap, chunk);
-  const hit = lookIn(memory, heap, leaf, chunk, (last % CHUNK_PAGES) + 1, maxPages);
+  const hit = lookIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
   const npages = hit >>> 16;
-  const op = JOURNAL_SCAVENGE | JOURNAL_MOVE;
-  const scavEnd = chunk * CHUNK_PAGES + index;
+  const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
+  const scavEnd = chunk * layout.CHUNK_PAGES + index;
   commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, -1, scavEnd);
   return npages;
 }
@@ -290,7 +252,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
-  commitRange(memory, heap, leaf, JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
+  commitRange(memory, heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */
@@ -300,7 +262,9 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
   for (let index = first; index < end; ) {
     const word = (data >>> 2) + (index >>> 5);
     const n = Math.min(32 - (index & 31), end - index);
-    unscavenged += popcnt(((-1 >>> (32 - n)) << index) & ~(i32[word] | i32[word + DATA_SCAVENGED / 4]));
+    unscavenged += popcnt(
+      ((-1 >>> (32 - n)) << index) & ~(i32[word] | i32[word + layout.DATA_SCAVENGED / 4]),
+    );
     index += n;
   }
   return unscavenged;
@@ -325,29 +289,29 @@ function lookIn(
 ): number {
   const { i32 } = memory;
   if (!leaf || !isMarked(memory, leaf, chunk)) return 0;
-  const minPages = i32[(heap + HEADER_MIN_PAGES) >>> 2];
-  const hugePages = i32[(heap + HEADER_HUGE_PAGES) >>> 2];
+  const minPages = i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
+  const hugePages = i32[(heap + layout.HEADER_HUGE_PAGES) >>> 2];
   return findScavengeCandidate(memory, dataOf(leaf, chunk), ceiling, minPages, maxPages, hugePages);
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
 export function pass(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
-  const minPages = memory.i32[(heap + HEADER_MIN_PAGES) >>> 2];
+  const minPages = memory.i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
   const none =
     leaf && isMarked(memory, leaf, chunk) && !hasScavengeCandidate(memory, dataOf(leaf, chunk), minPages);
-  commitPassed(memory, heap, leaf, none ? JOURNAL_CLEAR : 0, chunk, scavEnd);
+  commitPassed(memory, heap, leaf, none ? layout.JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(memory: Memory, heap: number): void {
   const { i32, f64 } = memory;
-  if (i32[(heap + HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
-  f64[(heap + HEADER_SCAV_END) >>> 3] = f64[(heap + HEADER_TOP) >>> 3];
-  i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 0;
-  i32[(heap + HEADER_SCAV_GENERATION) >>> 2]++;
-  i32[(heap + HEADER_SCAV_RESET) >>> 2] = 1;
-  i32[(heap + JOURNAL_OP) >>> 2] = 0;
+  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
+  f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
+  i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
+  i32[(heap + layout.HEADER_SCAV_GENERATION) >>> 2]++;
+  i32[(heap + layout.HEADER_SCAV_RESET) >>> 2] = 1;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
 /** The first page of a range that has been grown over, as a page number; -1 when there is none. */
@@ -361,11 +325,11 @@ export function mappedPage(
   let index = from;
   let chunk = first;
   for (let left = npages; left; chunk++) {
-    const n = Math.min(left, CHUNK_PAGES - index);
+    const n = Math.min(left, layout.CHUNK_PAGES - index);
     const leaf = mappedLeafOf(memory, heap, chunk);
     if (leaf) {
       for (const end = index + n; index < end; index++) {
-        if (!hasHole(memory, dataOf(leaf, chunk), index, 1)) return chunk * CHUNK_PAGES + index;
+        if (!hasHole(memory, dataOf(leaf, chunk), index, 1)) return chunk * layout.CHUNK_PAGES + index;
       }
     }
     left -= n;
@@ -378,32 +342,33 @@ export function mappedPage(
 export function map(memory: Memory, heap: number, first: number, from: number, npages: number): void {
   const { i32, f64 } = memory;
   saveFields(memory, heap, 0);
-  write(memory, heap, JOURNAL_MAP | JOURNAL_FIELDS, first, from, npages);
-  const endPage = first * CHUNK_PAGES + from + npages;
-  const end = Math.ceil(endPage / CHUNK_PAGES);
-  const empty = !i32[(heap + HEADER_CHUNKS) >>> 2];
-  if (empty || first < i32[(heap + HEADER_START) >>> 2]) i32[(heap + HEADER_START) >>> 2] = first;
-  if (empty || end > i32[(heap + HEADER_END) >>> 2]) i32[(heap + HEADER_END) >>> 2] = end;
-  if (endPage > f64[(heap + HEADER_TOP) >>> 3]) f64[(heap + HEADER_TOP) >>> 3] = endPage;
-  count(memory, heap, npages, HEADER_PAGES);
-  count(memory, heap, npages, HEADER_RELEASED);
+  write(memory, heap, layout.JOURNAL_MAP | layout.JOURNAL_FIELDS, first, from, npages);
+  const endPage = first * layout.CHUNK_PAGES + from + npages;
+  const end = Math.ceil(endPage / layout.CHUNK_PAGES);
+  const empty = !i32[(heap + layout.HEADER_CHUNKS) >>> 2];
+  if (empty || first < i32[(heap + layout.HEADER_START) >>> 2])
+    i32[(heap + layout.HEADER_START) >>> 2] = first;
+  if (empty || end > i32[(heap + layout.HEADER_END) >>> 2]) i32[(heap + layout.HEADER_END) >>> 2] = end;
+  if (endPage > f64[(heap + layout.HEADER_TOP) >>> 3]) f64[(heap + layout.HEADER_TOP) >>> 3] = endPage;
+  count(memory, heap, npages, layout.HEADER_PAGES);
+  count(memory, heap, npages, layout.HEADER_RELEASED);
   lowerSearch(memory, heap, first, from);
-  if (!i32[(heap + HEADER_SCAV_RESET) >>> 2]) {
-    f64[(heap + HEADER_SCAV_END) >>> 3] = f64[(heap + HEADER_TOP) >>> 3];
-    i32[(heap + HEADER_SCAV_STRICT) >>> 2] = 0;
-    count(memory, heap, 1, HEADER_SCAV_GENERATION);
+  if (!i32[(heap + layout.HEADER_SCAV_RESET) >>> 2]) {
+    f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
+    i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
+    count(memory, heap, 1, layout.HEADER_SCAV_GENERATION);
   }
   let left = npages;
   let index = from;
   for (let chunk = first; left; ) {
     const leaf = growLeaf(memory, heap, chunk);
     do {
-      const n = Math.min(left, CHUNK_PAGES - index);
+      const n = Math.min(left, layout.CHUNK_PAGES - index);
       mapIn(memory, heap, leaf, chunk, index, n);
       left -= n;
       index = 0;
       chunk++;
-    } while (left && chunk & (FANOUT - 1));
+    } while (left && chunk & (layout.FANOUT - 1));
     updateAbove(memory, heap, leaf);
   }
   close(memory, heap);
@@ -419,22 +384,24 @@ function mapIn(
   npages: number,
 ): void {
   const { i32, u8 } = memory;
-  const slot = chunk & (FANOUT - 1);
+  const slot = chunk & (layout.FANOUT - 1);
   const bit = 1 << slot;
   const data = dataOf(leaf, chunk);
-  if (!(i32[(leaf + NODE_SHAPE) >>> 2] & bit)) {
-    count(memory, heap, 1, HEADER_CHUNKS);
+  if (!(i32[(leaf + layout.NODE_SHAPE) >>> 2] & bit)) {
+    count(memory, heap, 1, layout.HEADER_CHUNKS);
     // A chunk that is a hole has no bit set.
-    if (npages < CHUNK_PAGES) u8.fill(0xff, data, data + BITMAP_BYTES);
-    u8.fill(0xff, data + DATA_SCAVENGED, data + DATA_SCAVENGED + BITMAP_BYTES);
-    i32[(leaf + NODE_SHAPE) >>> 2] |= bit;
+    if (npages < layout.CHUNK_PAGES) u8.fill(0xff, data, data + layout.BITMAP_BYTES);
+    u8.fill(0xff, data + layout.DATA_SCAVENGED, data + layout.DATA_SCAVENGED + layout.BITMAP_BYTES);
+    i32[(leaf + layout.NODE_SHAPE) >>> 2] |= bit;
   }
-  if (npages === CHUNK_PAGES) {
-    setChunkSummary(memory, leaf, slot, SUM_FREE);
+  if (npages === layout.CHUNK_PAGES) {
+    setChunkSummary(memory, leaf, slot, layout.SUM_FREE);
     return;
   }
   clearRange(memory, data, index, npages);
-  const partial = i32[(leaf + LEAF_PARTIAL) >>> 2] & ~bit;
-  i32[(leaf + LEAF_PARTIAL) >>> 2] = hasHole(memory, data, 0, CHUNK_PAGES) ? partial | bit : partial;
+  const partial = i32[(leaf + layout.LEAF_PARTIAL) >>> 2] & ~bit;
+  i32[(leaf + layout.LEAF_PARTIAL) >>> 2] = hasHole(memory, data, 0, layout.CHUNK_PAGES)
+    ? partial | bit
+    : partial;
   setChunkSummary(memory, leaf, slot, summarize(memory, data));
 }

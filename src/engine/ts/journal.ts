@@ -4,21 +4,7 @@
 //
 // A commit calls a function of these at the most, and that first, as any call may overflow the stack.
 
-import {
-  FIELDS,
-  FIELDS_END,
-  HEADER_ALLOCS,
-  HEADER_FREES,
-  HEADER_SEARCH_CHUNK,
-  JOURNAL_CHUNK,
-  JOURNAL_COUNTS,
-  JOURNAL_FIELDS,
-  JOURNAL_FREE,
-  JOURNAL_INDEX,
-  JOURNAL_NPAGES,
-  JOURNAL_OP,
-  UNDO,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
 /** Writes down the range that is about to be marked. */
@@ -30,41 +16,41 @@ export function write(
   index: number,
   npages: number,
 ): void {
-  i32[(heap + JOURNAL_CHUNK) >>> 2] = chunk;
-  i32[(heap + JOURNAL_INDEX) >>> 2] = index;
-  i32[(heap + JOURNAL_NPAGES) >>> 2] = npages;
-  i32[(heap + JOURNAL_OP) >>> 2] = op;
+  i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
+  i32[(heap + layout.JOURNAL_INDEX) >>> 2] = index;
+  i32[(heap + layout.JOURNAL_NPAGES) >>> 2] = npages;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = op;
 }
 
 /** Begins the commit of a free. Saves each count by itself and whole: a loop over words takes 25 ns more. */
 export function saveFree({ i32, f64 }: Memory, heap: number, op: number): void {
-  const from = (heap + HEADER_SEARCH_CHUNK) >>> 2;
-  const to = from + UNDO / 4;
-  f64[(heap + HEADER_FREES + UNDO) >>> 3] = f64[(heap + HEADER_FREES) >>> 3];
+  const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
+  const to = from + layout.UNDO / 4;
+  f64[(heap + layout.HEADER_FREES + layout.UNDO) >>> 3] = f64[(heap + layout.HEADER_FREES) >>> 3];
   i32[to] = i32[from];
   i32[to + 1] = i32[from + 1];
   i32[to + 2] = i32[from + 2];
-  i32[(heap + JOURNAL_OP) >>> 2] = op | JOURNAL_FREE;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_FREE;
 }
 
 /** Begins a commit that changes no fields but counts. */
 export function saveCounts({ i32, f64 }: Memory, heap: number, op: number): void {
-  const from = (heap + HEADER_SEARCH_CHUNK) >>> 2;
-  const to = from + UNDO / 4;
-  f64[(heap + HEADER_FREES + UNDO) >>> 3] = f64[(heap + HEADER_FREES) >>> 3];
+  const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
+  const to = from + layout.UNDO / 4;
+  f64[(heap + layout.HEADER_FREES + layout.UNDO) >>> 3] = f64[(heap + layout.HEADER_FREES) >>> 3];
   for (let i = 0; i < 8; i++) i32[to + i] = i32[from + i];
-  f64[(heap + HEADER_ALLOCS + UNDO) >>> 3] = f64[(heap + HEADER_ALLOCS) >>> 3];
-  i32[(heap + JOURNAL_OP) >>> 2] = op | JOURNAL_COUNTS;
+  f64[(heap + layout.HEADER_ALLOCS + layout.UNDO) >>> 3] = f64[(heap + layout.HEADER_ALLOCS) >>> 3];
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_COUNTS;
 }
 
 /** Begins a commit that changes any fields. */
 export function saveFields({ i32 }: Memory, heap: number, op: number): void {
-  const end = (heap + FIELDS_END) >>> 2;
-  for (let word = (heap + FIELDS) >>> 2; word < end; word++) i32[word + UNDO / 4] = i32[word];
-  i32[(heap + JOURNAL_OP) >>> 2] = op | JOURNAL_FIELDS;
+  const end = (heap + layout.FIELDS_END) >>> 2;
+  for (let word = (heap + layout.FIELDS) >>> 2; word < end; word++) i32[word + layout.UNDO / 4] = i32[word];
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_FIELDS;
 }
 
 /** Ends the call: it has been carried out. */
 export function close({ i32 }: Memory, heap: number): void {
-  i32[(heap + JOURNAL_OP) >>> 2] = 0;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }

@@ -1,6 +1,6 @@
 // Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
 
-import { CHUNK_PAGES, FANOUT, JOURNAL_CACHE } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, setRange } from "./bits.ts";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary } from "./tree.ts";
@@ -21,13 +21,13 @@ export function markRange(
   let left = npages;
   let changed = false;
   for (;;) {
-    const n = Math.min(left, CHUNK_PAGES - index);
+    const n = Math.min(left, layout.CHUNK_PAGES - index);
     const data = dataOf(leaf, chunk);
     if (inUse) setRange(memory, data, index, n);
     else clearRange(memory, data, index, n);
     if (updateSummary(memory, leaf, chunk, index, n, inUse)) changed = true;
     left -= n;
-    const leaves = !left || (chunk & (FANOUT - 1)) === FANOUT - 1;
+    const leaves = !left || (chunk & (layout.FANOUT - 1)) === layout.FANOUT - 1;
     if (leaves && changed) {
       updateAbove(memory, heap, leaf);
       changed = false;
@@ -51,7 +51,7 @@ export function markBlock(
   const { i32 } = memory;
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   for (let half = 0; half < 2; half++) {
-    const pages = i32[((heap + JOURNAL_CACHE) >>> 2) + half];
+    const pages = i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half];
     i32[word + half] = inUse ? i32[word + half] | pages : i32[word + half] & ~pages;
   }
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);

@@ -1,39 +1,27 @@
 // Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
 
-import {
-  CHUNK_PAGES,
-  CHUNK_SHIFT,
-  FANOUT,
-  FANOUT_SHIFT,
-  LEAF_SUMS,
-  NODE_END,
-  NODE_MAX,
-  NODE_START,
-  SUM_BITS,
-  SUM_FREE,
-  SUM_MASK,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, wordOf } from "./bits.ts";
 
 /** Packs three counts of 0 to 512 pages. */
 export function pack(start: number, max: number, end: number): number {
-  return start | (max << SUM_BITS) | (end << (2 * SUM_BITS));
+  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
 /** Free pages at the start, of a packed summary. */
 export function startOf(sum: number): number {
-  return sum & SUM_MASK;
+  return sum & layout.SUM_MASK;
 }
 
 /** The longest run of free pages, of a packed summary. */
 export function maxOf(sum: number): number {
-  return (sum >>> SUM_BITS) & SUM_MASK;
+  return (sum >>> layout.SUM_BITS) & layout.SUM_MASK;
 }
 
 /** Free pages at the end, of a packed summary. */
 export function endOf(sum: number): number {
-  return sum >>> (2 * SUM_BITS);
+  return sum >>> (2 * layout.SUM_BITS);
 }
 
 /** The packed summary of the chunk whose alloc bitmap is `bits`. */
@@ -44,7 +32,7 @@ export function summarize(memory: Memory, bits: number): number {
   let max = 0;
   let run = 0;
   let gaps = 0;
-  for (let word = first; word < first + CHUNK_PAGES / 32; word++) {
+  for (let word = first; word < first + layout.CHUNK_PAGES / 32; word++) {
     const used = i32[word];
     if (!used) {
       run += 32;
@@ -59,7 +47,7 @@ export function summarize(memory: Memory, bits: number): number {
     const body = used >>> below;
     gaps |= body & (body + 1);
   }
-  if (start < 0) return SUM_FREE;
+  if (start < 0) return layout.SUM_FREE;
   if (run > max) max = run;
   // A run inside a word has a used page on either side.
   if (gaps && max < 30) max = longestWithin(i32, first, max);
@@ -68,7 +56,7 @@ export function summarize(memory: Memory, bits: number): number {
 
 /** The longest run of free pages that lies within a word, or `max` (0 to 29) when none is longer. */
 function longestWithin(i32: Int32Array, first: number, max: number): number {
-  for (let word = first; word < first + CHUNK_PAGES / 32; word++) {
+  for (let word = first; word < first + layout.CHUNK_PAGES / 32; word++) {
     // A 1 stands for a run of `width` free pages that starts there: first the shortest run that is of interest ...
     let runs = ~i32[word];
     let width = 1;
@@ -99,7 +87,7 @@ const ENDLESS = 0xffffffff;
 
 /** Pages in one part of a node of `level`. */
 export function spanOf(level: number): number {
-  return level < 8 ? 1 << (CHUNK_SHIFT + FANOUT_SHIFT * level) : ENDLESS;
+  return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
 }
 
 /** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
@@ -113,11 +101,11 @@ export function mergeInto(
   if (!level) return mergeLeafInto(memory, parent, slot, node);
   const { i32 } = memory;
   const span = spanOf(level);
-  const starts = (node + NODE_START) >>> 2;
+  const starts = (node + layout.NODE_START) >>> 2;
   let max = 0;
   let run = 0;
-  for (let part = starts; part < starts + FANOUT; part++) {
-    const longest = i32[part + (NODE_MAX - NODE_START) / 4];
+  for (let part = starts; part < starts + layout.FANOUT; part++) {
+    const longest = i32[part + (layout.NODE_MAX - layout.NODE_START) / 4];
     if (!longest) {
       run = 0;
       continue;
@@ -125,10 +113,10 @@ export function mergeInto(
     const first = i32[part];
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
-    run = first === span ? run + span : i32[part + (NODE_END - NODE_START) / 4];
+    run = first === span ? run + span : i32[part + (layout.NODE_END - layout.NODE_START) / 4];
   }
   let start = 0;
-  for (let part = starts; part < starts + FANOUT; part++) {
+  for (let part = starts; part < starts + layout.FANOUT; part++) {
     start += i32[part];
     if (i32[part] !== span) break;
   }
@@ -138,10 +126,10 @@ export function mergeInto(
 /** The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's time. */
 function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: number): boolean {
   const { i32 } = memory;
-  const sums = (leaf + LEAF_SUMS) >>> 2;
+  const sums = (leaf + layout.LEAF_SUMS) >>> 2;
   let max = 0;
   let run = 0;
-  for (let part = sums; part < sums + FANOUT; part++) {
+  for (let part = sums; part < sums + layout.FANOUT; part++) {
     const sum = i32[part];
     if (!sum) {
       run = 0;
@@ -151,12 +139,12 @@ function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: numbe
     const reached = run + startOf(sum);
     if (longest > max) max = longest;
     if (reached > max) max = reached;
-    run = sum === SUM_FREE ? reached : endOf(sum);
+    run = sum === layout.SUM_FREE ? reached : endOf(sum);
   }
   let start = 0;
-  for (let part = sums; part < sums + FANOUT; part++) {
+  for (let part = sums; part < sums + layout.FANOUT; part++) {
     start += startOf(i32[part]);
-    if (i32[part] !== SUM_FREE) break;
+    if (i32[part] !== layout.SUM_FREE) break;
   }
   return setSummary(memory, parent, slot, start, max, run);
 }
@@ -172,20 +160,20 @@ function setSummary(
 ): boolean {
   const part = (node >>> 2) + slot;
   const same =
-    i32[part + NODE_START / 4] === start &&
-    i32[part + NODE_MAX / 4] === max &&
-    i32[part + NODE_END / 4] === end;
+    i32[part + layout.NODE_START / 4] === start &&
+    i32[part + layout.NODE_MAX / 4] === max &&
+    i32[part + layout.NODE_END / 4] === end;
   if (same) return false;
-  i32[part + NODE_START / 4] = start;
-  i32[part + NODE_MAX / 4] = max;
-  i32[part + NODE_END / 4] = end;
+  i32[part + layout.NODE_START / 4] = start;
+  i32[part + layout.NODE_MAX / 4] = max;
+  i32[part + layout.NODE_END / 4] = end;
   return true;
 }
 
 /** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
 export function setChunkSummary({ i32 }: Memory, leaf: number, slot: number, sum: number): boolean {
   const part = (leaf >>> 2) + slot;
-  if (i32[part + LEAF_SUMS / 4] === sum) return false;
-  i32[part + LEAF_SUMS / 4] = sum;
+  if (i32[part + layout.LEAF_SUMS / 4] === sum) return false;
+  i32[part + layout.LEAF_SUMS / 4] = sum;
   return true;
 }

@@ -1,31 +1,7 @@
 // The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
 // that finds room.
 
-import {
-  CHUNK_PAGES,
-  DATA_BYTES,
-  DATA_SCAVENGED,
-  FANOUT,
-  FANOUT_SHIFT,
-  HEADER_END,
-  HEADER_ROOT,
-  HEADER_START,
-  HEADER_USED,
-  LEAF_BYTES,
-  LEAF_DATA,
-  LEAF_PARTIAL,
-  LEAF_SUMS,
-  LEVEL_SHIFT,
-  NODE_BYTES,
-  NODE_CANDIDATES,
-  NODE_CHILDREN,
-  NODE_END,
-  NODE_FIRST,
-  NODE_MAX,
-  NODE_PARENT,
-  NODE_SHAPE,
-  NODE_START,
-} from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { find } from "./find.ts";
@@ -33,29 +9,30 @@ import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summar
 
 /** Level of a node, 0 for a leaf. */
 export function levelOf({ i32 }: Memory, node: number): number {
-  return i32[(node + NODE_SHAPE) >>> 2] >>> LEVEL_SHIFT;
+  return i32[(node + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
 }
 
 /** Which part of a node of `level` the chunk is in. */
 export function slotOf(chunk: number, level: number): number {
-  return (chunk >>> (FANOUT_SHIFT * level)) & (FANOUT - 1);
+  return (chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
 /** Bitmaps of the chunk, which is one of the leaf's. */
 export function dataOf(leaf: number, chunk: number): number {
-  return leaf + LEAF_DATA + (chunk & (FANOUT - 1)) * DATA_BYTES;
+  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
 }
 
 /** The node under part `slot`; `heap` itself when there is none. */
 export function childOf({ i32 }: Memory, heap: number, node: number, slot: number): number {
-  return heap + i32[((node + NODE_CHILDREN) >>> 2) + slot];
+  return heap + i32[((node + layout.NODE_CHILDREN) >>> 2) + slot];
 }
 
 /** The leaf that covers `chunk`; 0 when there is none. */
 export function leafOf(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
-  if (chunk < i32[(heap + HEADER_START) >>> 2] || chunk >= i32[(heap + HEADER_END) >>> 2]) return 0;
-  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  if (chunk < i32[(heap + layout.HEADER_START) >>> 2] || chunk >= i32[(heap + layout.HEADER_END) >>> 2])
+    return 0;
+  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   for (let level = levelOf(memory, node); level; level--) {
     node = childOf(memory, heap, node, slotOf(chunk, level));
     if (node === heap) return 0;
@@ -67,17 +44,17 @@ export function leafOf(memory: Memory, heap: number, chunk: number): number {
 export function mappedLeafOf(memory: Memory, heap: number, chunk: number): number {
   const leaf = leafOf(memory, heap, chunk);
   if (!leaf) return 0;
-  return (memory.i32[(leaf + NODE_SHAPE) >>> 2] >>> (chunk & (FANOUT - 1))) & 1 ? leaf : 0;
+  return (memory.i32[(leaf + layout.NODE_SHAPE) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1 ? leaf : 0;
 }
 
 /** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
 export function isPartial({ i32 }: Memory, leaf: number, chunk: number): boolean {
-  return ((i32[(leaf + LEAF_PARTIAL) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) !== 0;
+  return ((i32[(leaf + layout.LEAF_PARTIAL) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1) !== 0;
 }
 
 /** Packed summary of the chunk, which is one of the leaf's. */
 export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
-  return i32[((leaf + LEAF_SUMS) >>> 2) + (chunk & (FANOUT - 1))];
+  return i32[((leaf + layout.LEAF_SUMS) >>> 2) + (chunk & (layout.FANOUT - 1))];
 }
 
 /** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
@@ -89,19 +66,19 @@ export function countScavenged(
   index: number,
   npages: number,
 ): number {
-  let n = Math.min(npages, CHUNK_PAGES - index);
-  let scavenged = popcntRange(memory, dataOf(leaf, chunk) + DATA_SCAVENGED, index, n);
+  let n = Math.min(npages, layout.CHUNK_PAGES - index);
+  let scavenged = popcntRange(memory, dataOf(leaf, chunk) + layout.DATA_SCAVENGED, index, n);
   for (let left = npages - n; left; left -= n) {
-    if (!(++chunk & (FANOUT - 1))) leaf = leafOf(memory, heap, chunk);
-    n = Math.min(left, CHUNK_PAGES);
-    scavenged += popcntRange(memory, dataOf(leaf, chunk) + DATA_SCAVENGED, 0, n);
+    if (!(++chunk & (layout.FANOUT - 1))) leaf = leafOf(memory, heap, chunk);
+    n = Math.min(left, layout.CHUNK_PAGES);
+    scavenged += popcntRange(memory, dataOf(leaf, chunk) + layout.DATA_SCAVENGED, 0, n);
   }
   return scavenged;
 }
 
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */
 export function resummarize(memory: Memory, leaf: number, chunk: number): boolean {
-  return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), summarize(memory, dataOf(leaf, chunk)));
+  return setChunkSummary(memory, leaf, chunk & (layout.FANOUT - 1), summarize(memory, dataOf(leaf, chunk)));
 }
 
 /**
@@ -129,8 +106,8 @@ export function updateSummary(
     longest = Math.max(longest, run);
   }
   const first = below !== index ? startOf(sum) : inUse ? below : run;
-  const last = end + above !== CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
-  return setChunkSummary(memory, leaf, chunk & (FANOUT - 1), pack(first, longest, last));
+  const last = end + above !== layout.CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
+  return setChunkSummary(memory, leaf, chunk & (layout.FANOUT - 1), pack(first, longest, last));
 }
 
 /** Recomputes the summaries above `node`, as far up as they change. */
@@ -138,10 +115,10 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
   const { i32 } = memory;
   let level = levelOf(memory, node);
   for (;;) {
-    const ref = i32[(node + NODE_PARENT) >>> 2];
+    const ref = i32[(node + layout.NODE_PARENT) >>> 2];
     if (!ref) return;
     const parent = heap + ref;
-    const slot = slotOf(i32[(node + NODE_FIRST) >>> 2], level + 1);
+    const slot = slotOf(i32[(node + layout.NODE_FIRST) >>> 2], level + 1);
     if (!mergeInto(memory, parent, slot, node, level)) return;
     node = parent;
     level++;
@@ -157,21 +134,21 @@ export let firstFree = 0;
  */
 export function descend(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
-  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   let level = levelOf(memory, node);
   let narrowing = true;
   firstFree = 0;
   for (;;) {
     const span = spanOf(level);
-    const size = CHUNK_PAGES * FANOUT ** level;
-    const base = i32[(node + NODE_FIRST) >>> 2] * CHUNK_PAGES;
+    const size = layout.CHUNK_PAGES * layout.FANOUT ** level;
+    const base = i32[(node + layout.NODE_FIRST) >>> 2] * layout.CHUNK_PAGES;
     const parts = node >>> 2;
     let run = 0;
     let seen = -1;
     let slot = 0;
-    for (; slot < FANOUT; slot++) {
-      const sum = i32[parts + LEAF_SUMS / 4 + slot];
-      const max = level ? i32[parts + NODE_MAX / 4 + slot] : maxOf(sum);
+    for (; slot < layout.FANOUT; slot++) {
+      const sum = i32[parts + layout.LEAF_SUMS / 4 + slot];
+      const max = level ? i32[parts + layout.NODE_MAX / 4 + slot] : maxOf(sum);
       if (!max) {
         run = 0;
         continue;
@@ -180,13 +157,13 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         seen = slot;
         if (narrowing) firstFree = base + slot * size;
       }
-      const start = level ? i32[parts + NODE_START / 4 + slot] : startOf(sum);
+      const start = level ? i32[parts + layout.NODE_START / 4 + slot] : startOf(sum);
       if (run + start >= npages) return base + slot * size - run;
       if (max >= npages) break;
-      const end = level ? i32[parts + NODE_END / 4 + slot] : endOf(sum);
+      const end = level ? i32[parts + layout.NODE_END / 4 + slot] : endOf(sum);
       run = start === span ? run + span : end;
     }
-    if (slot === FANOUT) break;
+    if (slot === layout.FANOUT) break;
     narrowing = narrowing && seen === slot;
     if (!level) return findInChunk(memory, node, base + slot * size, npages, narrowing);
     node = childOf(memory, heap, node, slot);
@@ -197,44 +174,44 @@ export function descend(memory: Memory, heap: number, npages: number): number {
 
 /** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
 function findInChunk(memory: Memory, leaf: number, base: number, npages: number, narrowing: boolean): number {
-  const hit = find(memory, dataOf(leaf, base / CHUNK_PAGES), npages, 0);
+  const hit = find(memory, dataOf(leaf, base / layout.CHUNK_PAGES), npages, 0);
   if (narrowing) firstFree = base + (hit >>> 16);
   return base + (hit & 0xffff);
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
 function newNode({ i32 }: Memory, heap: number, parent: number, first: number, level: number): number {
-  const node = heap + i32[(heap + HEADER_USED) >>> 2];
-  const bytes = level ? NODE_BYTES : LEAF_BYTES;
+  const node = heap + i32[(heap + layout.HEADER_USED) >>> 2];
+  const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
   i32.fill(0, node >>> 2, (node + bytes) >>> 2);
-  i32[(node + NODE_PARENT) >>> 2] = parent;
-  i32[(node + NODE_FIRST) >>> 2] = first;
-  i32[(node + NODE_SHAPE) >>> 2] = level << LEVEL_SHIFT;
-  i32[(heap + HEADER_USED) >>> 2] = node - heap + bytes;
+  i32[(node + layout.NODE_PARENT) >>> 2] = parent;
+  i32[(node + layout.NODE_FIRST) >>> 2] = first;
+  i32[(node + layout.NODE_SHAPE) >>> 2] = level << layout.LEVEL_SHIFT;
+  i32[(heap + layout.HEADER_USED) >>> 2] = node - heap + bytes;
   return node;
 }
 
 /** Makes the tree high enough to cover `chunk`. */
 function cover(memory: Memory, heap: number, chunk: number): void {
   const { i32 } = memory;
-  if (!i32[(heap + HEADER_ROOT) >>> 2]) {
-    i32[(heap + HEADER_ROOT) >>> 2] = newNode(memory, heap, 0, chunk & -FANOUT, 0) - heap;
+  if (!i32[(heap + layout.HEADER_ROOT) >>> 2]) {
+    i32[(heap + layout.HEADER_ROOT) >>> 2] = newNode(memory, heap, 0, chunk & -layout.FANOUT, 0) - heap;
     return;
   }
   for (;;) {
-    const root = heap + i32[(heap + HEADER_ROOT) >>> 2];
+    const root = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
     const level = levelOf(memory, root);
-    const first = i32[(root + NODE_FIRST) >>> 2];
-    if (!((first ^ chunk) >>> (FANOUT_SHIFT * (level + 1)))) return;
-    const above = newNode(memory, heap, 0, first & (-1 << (FANOUT_SHIFT * (level + 2))), level + 1);
+    const first = i32[(root + layout.NODE_FIRST) >>> 2];
+    if (!((first ^ chunk) >>> (layout.FANOUT_SHIFT * (level + 1)))) return;
+    const above = newNode(memory, heap, 0, first & (-1 << (layout.FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = above - heap;
     const slot = slotOf(first, level + 1);
-    i32[((above + NODE_CHILDREN) >>> 2) + slot] = root - heap;
-    i32[(root + NODE_PARENT) >>> 2] = ref;
+    i32[((above + layout.NODE_CHILDREN) >>> 2) + slot] = root - heap;
+    i32[(root + layout.NODE_PARENT) >>> 2] = ref;
     mergeInto(memory, above, slot, root, level);
-    if (i32[(root + NODE_CANDIDATES) >>> 2]) i32[(above + NODE_CANDIDATES) >>> 2] = 1 << slot;
+    if (i32[(root + layout.NODE_CANDIDATES) >>> 2]) i32[(above + layout.NODE_CANDIDATES) >>> 2] = 1 << slot;
     // Last, for walks that go on meanwhile.
-    i32[(heap + HEADER_ROOT) >>> 2] = ref;
+    i32[(heap + layout.HEADER_ROOT) >>> 2] = ref;
   }
 }
 
@@ -242,13 +219,13 @@ function cover(memory: Memory, heap: number, chunk: number): void {
 export function growLeaf(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
   cover(memory, heap, chunk);
-  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   for (let level = levelOf(memory, node); level; level--) {
     const slot = slotOf(chunk, level);
     let child = childOf(memory, heap, node, slot);
     if (child === heap) {
-      child = newNode(memory, heap, node - heap, chunk & (-1 << (FANOUT_SHIFT * level)), level - 1);
-      i32[((node + NODE_CHILDREN) >>> 2) + slot] = child - heap;
+      child = newNode(memory, heap, node - heap, chunk & (-1 << (layout.FANOUT_SHIFT * level)), level - 1);
+      i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] = child - heap;
     }
     node = child;
   }

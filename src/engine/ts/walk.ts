@@ -7,24 +7,24 @@
 // or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
 // what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
 
-import { FANOUT, HEADER_ROOT, HEADER_USED, NODE_CANDIDATES, NODE_CHILDREN, NODE_FIRST } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { levelOf, slotOf } from "./tree.ts";
 
 /** Whether `chunk`, one of the leaf's, may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
-  return ((i32[(leaf + NODE_CANDIDATES) >>> 2] >>> (chunk & (FANOUT - 1))) & 1) !== 0;
+  return ((i32[(leaf + layout.NODE_CANDIDATES) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1) !== 0;
 }
 
 /** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
 export function walk(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
-  let node = heap + i32[(heap + HEADER_ROOT) >>> 2];
+  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   let level = levelOf(memory, node);
   let turn = 0;
   let turnMarks = 0;
   for (;;) {
-    const marks = i32[(node + NODE_CANDIDATES) >>> 2];
+    const marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
     const slot = slotOf(chunk, level);
     const below = marks & ((1 << slot) - 1);
     if (below) {
@@ -46,14 +46,14 @@ function highest(memory: Memory, heap: number, node: number, marks: number): num
   for (let level = levelOf(memory, node); level; level--) {
     node = seenBelow(memory, heap, node, 31 - Math.clz32(marks));
     if (!node) return -1;
-    marks = i32[(node + NODE_CANDIDATES) >>> 2];
+    marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
     if (!marks) return -1;
   }
-  return i32[(node + NODE_FIRST) >>> 2] + 31 - Math.clz32(marks);
+  return i32[(node + layout.NODE_FIRST) >>> 2] + 31 - Math.clz32(marks);
 }
 
 /** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
 function seenBelow({ i32 }: Memory, heap: number, node: number, slot: number): number {
-  const ref = i32[((node + NODE_CHILDREN) >>> 2) + slot] >>> 0;
-  return ref && ref < i32[(heap + HEADER_USED) >>> 2] >>> 0 ? heap + ref : 0;
+  const ref = i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] >>> 0;
+  return ref && ref < i32[(heap + layout.HEADER_USED) >>> 2] >>> 0 ? heap + ref : 0;
 }

@@ -2,7 +2,7 @@
 // operation of a batch a few more bytes to copy.
 
 import type { Batch, BatchHeap, Scratch } from "../contract.ts";
-import { OP_NUMBERS, RESULT_NUMBERS } from "../layout.ts";
+import * as layout from "../layout.ts";
 import type { Region } from "../memory.ts";
 
 /** What the module's `run` does: operations [from, to) at those addresses. */
@@ -54,7 +54,7 @@ export function batchesOf(
       this.#refs = refs;
       this.#at = scratch(
         heap.regions as Scratch,
-        resultsOffset + (ops.length / OP_NUMBERS) * RESULT_NUMBERS * 8,
+        resultsOffset + (ops.length / layout.OP_NUMBERS) * layout.RESULT_NUMBERS * 8,
       );
       this.#opsAt = this.#at + opsOffset;
       this.#resultsAt = this.#at + resultsOffset;
@@ -62,27 +62,27 @@ export function batchesOf(
       memory.f64.set(ops, this.#opsAt >>> 3);
       // What is still so has not been carried out.
       const first = this.#resultsAt >>> 3;
-      memory.f64.fill(Number.NaN, first, first + (ops.length / OP_NUMBERS) * RESULT_NUMBERS);
+      memory.f64.fill(Number.NaN, first, first + (ops.length / layout.OP_NUMBERS) * layout.RESULT_NUMBERS);
     }
 
     run(from: number, to: number): number {
       const heap = this.#heap;
       const results = this.#results;
       const first = this.#resultsAt >>> 3;
-      const begin = from * RESULT_NUMBERS;
+      const begin = from * layout.RESULT_NUMBERS;
       let copied = false;
       try {
         const done = heap.locked(() =>
           runAt(heap.at, this.#opsAt, this.#resultsAt, from, to, this.#at, this.#refs.length),
         );
-        const end = done * RESULT_NUMBERS;
+        const end = done * layout.RESULT_NUMBERS;
         results.set(heap.engine.memory.f64.subarray(first + begin, first + end), begin);
         copied = true;
         return done;
       } finally {
         // Where the module has trapped, or the stack has overflowed: what was carried out before has its results.
         const { f64 } = heap.engine.memory;
-        for (let i = begin; !copied && i < to * RESULT_NUMBERS; i += RESULT_NUMBERS) {
+        for (let i = begin; !copied && i < to * layout.RESULT_NUMBERS; i += layout.RESULT_NUMBERS) {
           const value = f64[first + i];
           if (Number.isNaN(value)) break;
           results[i] = value;
@@ -92,8 +92,8 @@ export function batchesOf(
     }
 
     note(i: number): void {
-      const result = this.#results.subarray(i * RESULT_NUMBERS, (i + 1) * RESULT_NUMBERS);
-      this.#heap.engine.memory.f64.set(result, (this.#resultsAt >>> 3) + i * RESULT_NUMBERS);
+      const result = this.#results.subarray(i * layout.RESULT_NUMBERS, (i + 1) * layout.RESULT_NUMBERS);
+      this.#heap.engine.memory.f64.set(result, (this.#resultsAt >>> 3) + i * layout.RESULT_NUMBERS);
     }
   };
 }

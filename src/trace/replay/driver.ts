@@ -11,7 +11,7 @@
 import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
-import { OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";
+import * as layout from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "../events.ts";
 import { CHUNK_BYTES, makeTable, type Plan } from "./plan.ts";
@@ -68,8 +68,8 @@ export class Driver {
    * the number of the operation, inverted.
    */
   readonly #placed: Int32Array;
-  readonly #ops = new Float64Array(BATCH * OP_NUMBERS);
-  readonly #results = new Float64Array(BATCH * RESULT_NUMBERS);
+  readonly #ops = new Float64Array(BATCH * layout.OP_NUMBERS);
+  readonly #results = new Float64Array(BATCH * layout.RESULT_NUMBERS);
   /** The event of each operation. */
   readonly #events = new Uint32Array(BATCH);
   /** Operations in the batch. */
@@ -150,7 +150,7 @@ export class Driver {
 
   /** Adds an operation to the batch, which has room for it. */
   #push(event: number, code: number, npages: number, where: number, offset: number): void {
-    const at = this.#count * OP_NUMBERS;
+    const at = this.#count * layout.OP_NUMBERS;
     this.#ops[at] = code;
     this.#ops[at + 1] = npages;
     this.#ops[at + 2] = where;
@@ -230,13 +230,13 @@ export class Driver {
   /** Carries the batch out, the results to be accounted for. */
   #runBatch(): void {
     if (this.#count === 0) return;
-    const ops = this.#ops.subarray(0, this.#count * OP_NUMBERS);
+    const ops = this.#ops.subarray(0, this.#count * layout.OP_NUMBERS);
     this.#results.fill(Number.NaN);
     const caches = this.#takeCaches();
     try {
       this.#heap.run(ops, this.#results, { caches, grow: true });
     } catch (error) {
-      const failed = this.#results.findIndex(Number.isNaN) / RESULT_NUMBERS;
+      const failed = this.#results.findIndex(Number.isNaN) / layout.RESULT_NUMBERS;
       this.#account(0, failed);
       this.#checkRoom(this.#trace.npages[this.#events[failed]], this.#events[failed]);
       throw error;
@@ -268,11 +268,15 @@ export class Driver {
     const results = this.#results;
     const events = this.#events;
     for (let i = from; i < to; i++) {
-      const code = ops[i * OP_NUMBERS];
+      const code = ops[i * layout.OP_NUMBERS];
       if (code === Op.alloc) {
-        this.#accountAlloc(events[i], results[i * RESULT_NUMBERS], results[i * RESULT_NUMBERS + 1]);
+        this.#accountAlloc(
+          events[i],
+          results[i * layout.RESULT_NUMBERS],
+          results[i * layout.RESULT_NUMBERS + 1],
+        );
       } else if (code === Op.scavengeRange) {
-        const npages = results[i * RESULT_NUMBERS] / PAGE_BYTES;
+        const npages = results[i * layout.RESULT_NUMBERS] / PAGE_BYTES;
         this.counters.released += npages;
         this.counters.scavenged += npages;
       }

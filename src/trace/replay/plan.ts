@@ -6,12 +6,12 @@
 
 import { integer, show } from "../../base/arguments.ts";
 import { PageAllocError } from "../../base/errors.ts";
-import { CHUNK_PAGES } from "../../engine/layout.ts";
+import * as layout from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace, SCAVENGE } from "../events.ts";
 
 /** Bytes per chunk. */
-export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
+export const CHUNK_BYTES = layout.CHUNK_PAGES * PAGE_BYTES;
 /** Most chunks that a trace may touch: 1 TiB of heap, for which the loop's table takes 512 MiB. */
 const CHUNKS_MAX = 2 ** 18;
 
@@ -47,8 +47,8 @@ export function planReplay(trace: PageTrace): Plan {
     trace,
     heapBase,
     prefixPages: (first - heapBase) / PAGE_BYTES,
-    heapCell: (numbers.get(heapBase / CHUNK_BYTES) ?? 0) * CHUNK_PAGES,
-    cellCount: chunks.length * CHUNK_PAGES,
+    heapCell: (numbers.get(heapBase / CHUNK_BYTES) ?? 0) * layout.CHUNK_PAGES,
+    cellCount: chunks.length * layout.CHUNK_PAGES,
     cell: cellsOf(trace, numbers),
     counts,
   };
@@ -134,7 +134,7 @@ function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number
     const base = bases[event];
     if (base < low || base >= high) {
       const chunk = Math.floor(base / CHUNK_BYTES);
-      firstCell = (numbers.get(chunk) as number) * CHUNK_PAGES;
+      firstCell = (numbers.get(chunk) as number) * layout.CHUNK_PAGES;
       low = chunk * CHUNK_BYTES;
       high = low + CHUNK_BYTES;
     }
