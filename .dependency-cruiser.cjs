@@ -1,0 +1,108 @@
+// Which room may import which. A room may import those below it, never one above, and no file may import itself by way of
+// others, types included. `scripts/check-rooms.mjs` runs this, and fails when it has seen no sources.
+
+/** The rooms of src/, from the top down; those in one line do not know each other. */
+const ROOMS = [["cli"], ["entries"], ["trace", "lab"], ["api"], ["heap"], ["store"], ["engine"], ["base"]];
+
+const ENTRIES = "^src/[^/]+\\.ts$";
+const pathOf = (room) => (room === "entries" ? ENTRIES : `^src/${room}/`);
+
+const upward = ROOMS.flatMap((level, i) =>
+  level.map((room) => ({
+    name: `${room}-looks-down-only`,
+    comment: "A room may import only itself and the rooms below it.",
+    severity: "error",
+    from: { path: pathOf(room) },
+    to: {
+      path: ROOMS.slice(0, i + 1)
+        .flat()
+        .filter((other) => other !== room)
+        .map(pathOf),
+    },
+  })),
+).filter(({ to }) => to.path.length > 0);
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-circle",
+      comment: "Files that import each other cannot be read one after the other. Types count.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    ...upward,
+    {
+      name: "cli-knows-entries-only",
+      comment: "The command is the library's first user: what it needs, users need.",
+      severity: "error",
+      from: { path: "^src/cli/" },
+      to: { path: "^(src|build)/", pathNot: ["^src/cli/", ENTRIES] },
+    },
+    {
+      name: "engines-apart",
+      comment: "The engines are two of one kind. What they share is above them, in engine/.",
+      severity: "error",
+      from: { path: "^src/engine/(ts|wasm)/" },
+      to: { path: "^src/engine/(ts|wasm)/", pathNot: "^src/engine/$1/" },
+    },
+    {
+      name: "engine-by-its-contract",
+      comment: "Which engine there is, entries decide.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/engine/(ts|wasm)/", ENTRIES] },
+      to: { path: "^src/engine/(ts|wasm)/" },
+    },
+    {
+      name: "formats-apart",
+      comment: "A trace format knows no other, and no replay.",
+      severity: "error",
+      from: { path: "^src/trace/formats/([^/]+)/" },
+      to: { path: "^src/trace/(formats/[^/]+/|replay/)", pathNot: "^src/trace/formats/$1/" },
+    },
+    {
+      name: "replay-knows-no-format",
+      comment: "A replay runs on the columns that every format is read into.",
+      severity: "error",
+      from: { path: "^src/trace/replay/" },
+      to: { path: "^src/trace/formats/" },
+    },
+    {
+      name: "assembly-knows-the-layout",
+      comment: "The engine's text is compiled by itself, with the layout.",
+      severity: "error",
+      from: { path: "^assembly/" },
+      to: { path: "^src/", pathNot: "^src/engine/layout\\.ts$" },
+    },
+    {
+      name: "used",
+      comment: "What no entry and not the command leads to is not used, or by tests alone.",
+      severity: "error",
+      from: { path: [ENTRIES, "^src/cli/main\\.ts$"] },
+      to: { path: "^src/", pathNot: [ENTRIES, "^src/cli/main\\.ts$"], reachable: false },
+    },
+    {
+      name: "everything-found",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { couldNotResolve: true, pathNot: "build/palloc\\.wasm\\.js$" },
+    },
+    {
+      name: "library-stands-alone",
+      comment: "Only the command uses packages, which are bundled into it, and Node.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/cli/" },
+      to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-no-pkg", "npm-unknown"] },
+    },
+  ],
+  options: {
+    parser: "swc",
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: ["node_modules", "^(build|dist)/"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".mjs", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "types", "default"],
+    },
+  },
+};

@@ -1,0 +1,56 @@
+// Checks which room imports which, by the rules of .dependency-cruiser.cjs. A cruise that sees nothing finds no fault: so
+// every source must have been seen, with each import that its text has.
+//
+//   node scripts/check-rooms.mjs
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { cruise, format } from "dependency-cruiser";
+import rules from "../.dependency-cruiser.cjs";
+import { root } from "./files.mjs";
+
+const FOLDERS = ["src", "assembly"];
+/** The rooms, and what else may lie in src/. */
+const IN_A_ROOM = /^src\/(cli|trace|lab|api|heap|store|engine|base)\/|^src\/[\w-]+\.ts$|^assembly\//;
+const IMPORT = /^(?:import|export) (?:(?:type )?(?:\{[^}]*\}|\* as \w+|\*|\w+) from )?"([^"]+)";$/gm;
+
+/** All sources, by their paths from the top. */
+const sources = FOLDERS.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
+    .filter((path) => path.endsWith(".ts")),
+);
+
+/** What is wrong with what was seen: a line for each source. */
+function unseen(modules) {
+  const seen = new Map(modules.map(({ source, dependencies }) => [source, dependencies]));
+  return sources.flatMap((path) => {
+    const dependencies = seen.get(path);
+    if (!dependencies) return `${path} was not seen`;
+    const known = new Set(dependencies.map(({ module }) => module));
+    const imports = [...readFileSync(join(root, path), "utf8").matchAll(IMPORT)].map(([, from]) => from);
+    const missed = imports.filter((from) => !known.has(from) && !known.has(from.replace(/^node:/, "")));
+    return missed.map((from) => `${path}: its import of ${from} was not seen`);
+  });
+}
+
+process.chdir(root);
+const entry = (name) => join(root, `src/${name}.ts`);
+const { output } = await cruise(
+  FOLDERS,
+  { ...rules.options, ruleSet: rules, validate: true },
+  // The command imports the library as users do, by its name.
+  { alias: { palloc$: entry("index"), "palloc/ts": entry("ts"), "palloc/trace": entry("trace") } },
+);
+const lost = unseen(output.modules);
+const faults = [
+  ...lost,
+  ...sources.filter((path) => !IN_A_ROOM.test(path)).map((path) => `${path} is in no room`),
+];
+if (sources.length === 0) faults.push("There are no sources.");
+if (lost.length)
+  faults.push("dependency-cruiser has not seen all that there is: is its parser, @swc/core, installed?");
+for (const fault of faults) console.error(fault);
+
+const report = await format(output, { outputType: "err" });
+console.log(report.output.trim());
+if (faults.length || output.summary.error) process.exitCode = 1;
