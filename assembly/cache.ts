@@ -2,7 +2,7 @@
 
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
-import { findBitRange64 } from "./find";
+import { findBitRange64 } from "./bits";
 import { findFree, moveSearch } from "./heap";
 import { write } from "./journal";
 import { markBlock } from "./mark";

@@ -2,28 +2,14 @@
 // region for what a call appends to it.
 
 import * as layout from "../src/engine/layout";
-import { clearRange, popcntRange } from "./bits";
+import { clearRange, find, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
-import { commitPassed, commitRange } from "./commit";
-import { count, lowerSearch, setSearch } from "./fields";
-import { find } from "./find";
+import { commitPassed, commitRange, count, lowerSearch, setSearch } from "./commit";
 import { close, saveAll, saveCounts, saveFields, write } from "./journal";
 import { markRange } from "./mark";
 import { isCached, isHeld } from "./record";
 import { maxOf, setChunkSummary, summarize } from "./summary";
-import {
-  countScavenged,
-  dataOf,
-  descend,
-  firstFree,
-  growLeaf,
-  isPartial,
-  leafOf,
-  mappedLeafOf,
-  sumOf,
-  updateAbove,
-} from "./tree";
-import { isMarked } from "./walk";
+import { countScavenged, dataOf, descend, firstFree, growLeaf, isMarked, isPartial, leafOf, mappedLeafOf, sumOf, updateAbove } from "./tree";
 
 /** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
 let search: i64 = 0;

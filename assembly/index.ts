@@ -1,10 +1,8 @@
 // What the WebAssembly engine exports. `src/engine/contract.ts` describes each call; the TypeScript twin has the same.
 
-export { clearRange, popcntRange, setRange } from "./bits";
+export { clearRange, find, popcntRange, setRange } from "./bits";
 export { adopt, cacheAlloc, flush, refill } from "./cache";
-export { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
-export { fillAligned } from "./fill-aligned";
-export { find } from "./find";
+export { fillAligned, findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 export {
   alloc,
   allocRange,
@@ -25,5 +23,4 @@ export { dropRecord, endHold, hold, newRecord, returnHold } from "./record";
 export { redo } from "./redo";
 export { run } from "./run";
 export { summarize } from "./summary";
-export { mappedLeafOf } from "./tree";
-export { walk } from "./walk";
+export { mappedLeafOf, walk } from "./tree";

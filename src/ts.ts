@@ -3,8 +3,8 @@
 import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
 import { powerOfTwo, word } from "./base/arguments.ts";
+import { fillAligned as fill } from "./engine/ts/candidate.ts";
 import { createTwin, twinOn } from "./engine/ts/engine.ts";
-import { fillAligned as fill } from "./engine/ts/fill-aligned.ts";
 import { once } from "./store/instance.ts";
 import { SharedMemories } from "./store/shared-memories.ts";
 

@@ -5,8 +5,6 @@ import * as layout from "../../src/engine/layout.ts";
 import { Memory } from "../../src/engine/memory.ts";
 import * as bits from "../../src/engine/ts/bits.ts";
 import * as candidate from "../../src/engine/ts/candidate.ts";
-import * as fill from "../../src/engine/ts/fill-aligned.ts";
-import * as room from "../../src/engine/ts/find.ts";
 import * as summary from "../../src/engine/ts/summary.ts";
 
 /** Memory of `nbytes` that stays as large as it is. */
@@ -78,7 +76,7 @@ export function find(memory: Memory, chunks: number, count: number, times: numbe
   const end = chunks + count * layout.DATA_BYTES;
   let sum = 0;
   for (let data = chunks; times; times--) {
-    const index = room.find(memory, data, npages, 0) & 0xffff;
+    const index = bits.find(memory, data, npages, 0) & 0xffff;
     sum += index === 0xffff ? -1 : index;
     data += layout.DATA_BYTES;
     if (data === end) data = chunks;
@@ -120,7 +118,7 @@ export function fillAligned({ u8 }: Memory, chunks: number, count: number, times
   const words = new BigUint64Array(u8.buffer, chunks, (count * layout.DATA_BYTES) / 8);
   let sum = 0n;
   for (let k = 0; times; times--) {
-    sum ^= fill.fillAligned(words[k], m);
+    sum ^= candidate.fillAligned(words[k], m);
     k = k + 1 === words.length ? 0 : k + 1;
   }
   return Number(sum & 0xffffffffn);

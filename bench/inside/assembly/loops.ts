@@ -4,8 +4,6 @@
 
 import * as bits from "../../../assembly/bits";
 import * as candidate from "../../../assembly/candidate";
-import * as fill from "../../../assembly/fill-aligned";
-import * as room from "../../../assembly/find";
 import * as summary from "../../../assembly/summary";
 import * as layout from "../../../src/engine/layout";
 
@@ -53,7 +51,7 @@ export function find(chunks: usize, count: u32, times: u32, npages: u32): i32 {
   const end = chunks + count * layout.DATA_BYTES;
   let sum: i32 = 0;
   for (let data = chunks; times; times--) {
-    const index = room.find(data, npages, 0) & 0xffff;
+    const index = bits.find(data, npages, 0) & 0xffff;
     sum += index == 0xffff ? -1 : <i32>index;
     data += layout.DATA_BYTES;
     if (data == end) data = chunks;
@@ -89,7 +87,7 @@ export function fillAligned(chunks: usize, count: u32, times: u32, m: u32): u32 
   const end = chunks + count * layout.DATA_BYTES;
   let sum: u64 = 0;
   for (let word = chunks; times; times--) {
-    sum ^= fill.fillAligned(load<u64>(word), m);
+    sum ^= candidate.fillAligned(load<u64>(word), m);
     word += 8;
     if (word == end) word = chunks;
   }

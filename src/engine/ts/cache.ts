@@ -2,9 +2,8 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { popcntRange } from "./bits.ts";
+import { findBitRange64, popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
-import { findBitRange64 } from "./find.ts";
 import { findFree, moveSearch } from "./heap.ts";
 import { write } from "./journal.ts";
 import { markBlock } from "./mark.ts";

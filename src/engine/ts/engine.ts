@@ -2,11 +2,9 @@
 
 import type { Engine, Kernels } from "../contract.ts";
 import { type Backing, MEMORY_PAGE, Memory, type SharedMemory } from "../memory.ts";
-import { clearRange, popcntRange, setRange } from "./bits.ts";
+import { clearRange, find, popcntRange, setRange } from "./bits.ts";
 import { adopt, cacheAlloc, flush, refill } from "./cache.ts";
-import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
-import { fillAligned } from "./fill-aligned.ts";
-import { find } from "./find.ts";
+import { fillAligned, findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import {
   alloc,
   allocRange,
@@ -26,8 +24,7 @@ import {
 import { dropRecord, endHold, hold, newRecord, returnHold } from "./record.ts";
 import { redo } from "./redo.ts";
 import { summarize } from "./summary.ts";
-import { mappedLeafOf } from "./tree.ts";
-import { walk } from "./walk.ts";
+import { mappedLeafOf, walk } from "./tree.ts";
 
 /** The calls of the engine, each with the memory that it works on before its own arguments. */
 const calls = {

@@ -3,11 +3,9 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { clearRange, popcnt, popcntRange } from "./bits.ts";
+import { clearRange, find, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
-import { count, lowerSearch } from "./fields.ts";
-import { find } from "./find.ts";
 import { close, saveCounts, saveFields, write } from "./journal.ts";
 import { markRange } from "./mark.ts";
 import { isCached, isHeld } from "./record.ts";
@@ -18,13 +16,13 @@ import {
   descend,
   firstFree,
   growLeaf,
+  isMarked,
   isPartial,
   leafOf,
   mappedLeafOf,
   sumOf,
   updateAbove,
 } from "./tree.ts";
-import { isMarked } from "./walk.ts";
 
 /** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
 let search = 0;
@@ -404,4 +402,22 @@ function mapIn(
     ? partial | bit
     : partial;
   setChunkSummary(memory, leaf, slot, summarize(memory, data));
+}
+
+/** Adds to a u32 of the header; what is negative takes away. */
+function count({ i32 }: Memory, heap: number, amount: number, counter: number): void {
+  i32[(heap + counter) >>> 2] += amount;
+}
+
+/** Lowers searchAddr to a page that becomes free. */
+function lowerSearch(memory: Memory, heap: number, chunk: number, index: number): void {
+  const { i32 } = memory;
+  const searchChunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
+  if (
+    chunk > searchChunk ||
+    (chunk === searchChunk && index >= i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2])
+  )
+    return;
+  i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2] = chunk;
+  i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = index;
 }
