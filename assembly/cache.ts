@@ -3,7 +3,7 @@
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./bits";
-import { findFree, moveSearch } from "./heap";
+import { findFree } from "./heap";
 import { write } from "./journal";
 import { markBlock } from "./mark";
 import { dropRecord, makeRecord } from "./record";
@@ -15,10 +15,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const page = findFree(heap, 1);
-  if (page < 0) {
-    moveSearch(heap);
-    return 0;
-  }
+  if (page < 0) return 0;
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
   const index = <u32>page & (layout.CHUNK_PAGES - layout.CACHE_PAGES);
   const leaf = leafOf(heap, chunk);
@@ -34,7 +31,7 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
   store<u64>(heap, load<u64>(word, layout.DATA_SCAVENGED) & cache, layout.JOURNAL_SCAV);
   write(heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(heap, leaf, chunk, index, cache, true);
-  commitRefill(heap, leaf, op, chunk, index, ((<i64>chunk) << layout.CHUNK_SHIFT) + index + (layout.CACHE_PAGES - 1));
+  commitRefill(heap, leaf, op, chunk, index);
   return ref;
 }
 
@@ -83,6 +80,6 @@ export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u6
   const ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
   store<u64>(heap, cache, layout.JOURNAL_CACHE);
   store<u64>(heap, scav, layout.JOURNAL_SCAV);
-  commitRefill(heap, leaf, layout.JOURNAL_REFILL, chunk, index, -1);
+  commitRefill(heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
 }

@@ -7,8 +7,8 @@ import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
  * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had been,
- * or become, scavenged; in `runs` runs, or 0 when that does not count as released. `search` is where searchAddr goes, as a
- * page number, or -1. A record JOURNAL_REF holds the range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the range from
+ * now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
  */
 export function commitRange(
   heap: usize,
@@ -19,7 +19,6 @@ export function commitRange(
   npages: u32,
   scavenged: u32,
   runs: u32,
-  search: i64,
   scavEnd: f64,
 ): void {
   if (load<u32>(heap, layout.HEADER_SHARED)) {
@@ -29,7 +28,6 @@ export function commitRange(
     store<u32>(heap, scavenged, layout.JOURNAL_SCAVENGED);
     store<u32>(heap, runs, layout.JOURNAL_RUNS);
     store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
-    store<f64>(heap, <f64>search, layout.JOURNAL_SEARCH);
     if (op == (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(heap, op);
     else if (op == (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(heap, op);
     else saveFields(heap, op);
@@ -40,7 +38,6 @@ export function commitRange(
       store<u32>(heap, scavenged, layout.HEADER_LAST_SCAVENGED);
       total(heap, 1, layout.HEADER_ALLOCS);
     }
-    if (search >= 0) setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
   } else if (op & layout.JOURNAL_UNCLAIM) {
     count(heap, -npages, layout.HEADER_IN_USE);
     if (op & layout.JOURNAL_COUNTED) total(heap, 1, layout.HEADER_FREES);
@@ -85,11 +82,10 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
 }
 
 /** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
-export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32, search: i64): void {
+export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   if (load<u32>(heap, layout.HEADER_SHARED)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
-    store<f64>(heap, <f64>search, layout.JOURNAL_SEARCH);
     saveFields(heap, op);
   }
   const cache = load<u64>(heap, layout.JOURNAL_CACHE);
@@ -99,7 +95,6 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
   if (op & layout.JOURNAL_COUNTED) {
     countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
     total(heap, 1, layout.HEADER_ALLOCS);
-    if (search >= 0) setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
     const word = dataOf(leaf, chunk) + (index >> 3);
     store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) & ~cache, layout.DATA_SCAVENGED);
   }
@@ -260,14 +255,7 @@ export function countReleased(heap: usize, npages: u32, runs: u32): void {
 export function lowerSearch(heap: usize, chunk: u32, index: u32): void {
   const searchChunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
   if (chunk < searchChunk || (chunk == searchChunk && index < load<u32>(heap, layout.HEADER_SEARCH_INDEX))) {
-    setSearch(heap, chunk, index);
+    store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
+    store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
   }
-}
-
-/** Moves searchAddr. */
-// @ts-ignore: decorator
-@inline
-export function setSearch(heap: usize, chunk: u32, index: u32): void {
-  store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
-  store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
 }

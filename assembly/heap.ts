@@ -4,77 +4,75 @@
 import * as layout from "../src/engine/layout";
 import { clearRange, find, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
-import { commitPassed, commitRange, count, lowerSearch, setSearch } from "./commit";
-import { close, saveAll, saveCounts, saveFields, write } from "./journal";
+import { commitPassed, commitRange, count, lowerSearch } from "./commit";
+import { close, saveAll, saveFields, write } from "./journal";
 import { markRange } from "./mark";
 import { isCached, isHeld } from "./record";
 import { maxOf, setChunkSummary, summarize } from "./summary";
-import { countScavenged, dataOf, descend, firstFree, growLeaf, isMarked, isPartial, leafOf, mappedLeafOf, sumOf, updateAbove } from "./tree";
+import {
+  countScavenged,
+  dataOf,
+  descend,
+  growLeaf,
+  isMarked,
+  isPartial,
+  leafOf,
+  mappedLeafOf,
+  raiseSearch,
+  sumOf,
+  updateAbove,
+} from "./tree";
 
-/** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
-let search: i64 = 0;
-
-/** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
+/**
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to the
+ * first free page that it sees on the way.
+ */
 export function findFree(heap: usize, npages: u32): i64 {
   const chunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
-  search = (<i64>chunk) << layout.CHUNK_SHIFT;
   if (chunk == layout.NO_CHUNK) return -1;
   const index = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
   if (<u32>layout.CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(heap, chunk);
     if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
-      const page = search | (hit & 0xffff);
-      search |= hit >> 16;
-      return page;
+      store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
+      return ((<i64>chunk) << layout.CHUNK_SHIFT) | (hit & 0xffff);
     }
   }
-  search |= index;
   const page = descend(heap, npages);
-  if (page < 0 && npages == 1) search = (<i64>layout.NO_CHUNK) << layout.CHUNK_SHIFT;
-  else if (firstFree > search) search = firstFree;
+  if (page < 0 && npages == 1) raiseSearch(heap, (<i64>layout.NO_CHUNK) << layout.CHUNK_SHIFT);
   return page;
-}
-
-/** Moves searchAddr to where the latest `findFree` has seen that it may go. */
-export function moveSearch(heap: usize): void {
-  saveCounts(heap, 0);
-  setSearch(heap, <u32>(search >> layout.CHUNK_SHIFT), <u32>search & (layout.CHUNK_PAGES - 1));
-  close(heap);
 }
 
 /** `findFree` for the facade. */
 export function findFreePage(heap: usize, npages: u32): f64 {
-  const page = findFree(heap, npages);
-  moveSearch(heap);
-  return <f64>page;
+  return <f64>findFree(heap, npages);
 }
 
-/** Takes pages that are free, and moves searchAddr to page `to` unless that is -1. */
-function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, to: i64): void {
+/** Takes pages that are free. `leaf` covers the first chunk. */
+function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
-  commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
+  commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, 0);
 }
-
-/** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
-let firstLeaf: usize = 0;
 
 /**
  * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
  * the RANGE_ answers.
  */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
+  return inspectFrom(heap, mappedLeafOf(heap, chunk), chunk, index, npages, inUse);
+}
+
+/** The same with the leaf of the first chunk; 0 for a hole. */
+function inspectFrom(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   let answer: u32 = layout.RANGE_DONE;
-  firstLeaf = 0;
   if (inUse && load<u32>(heap, layout.HEADER_HOLDS) && isHeld(heap, chunk, index, npages)) answer = layout.RANGE_OWNED;
-  for (let left = npages; left; chunk++) {
+  for (let left = npages; ; ) {
     const n = min(left, layout.CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return layout.RANGE_NOT_MAPPED;
-    if (!firstLeaf) firstLeaf = leaf;
     if (isPartial(leaf, chunk) && hasHole(dataOf(leaf, chunk), index, n)) return layout.RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
     const whole = sumOf(leaf, chunk) == (inUse ? 0 : layout.SUM_FREE);
@@ -83,7 +81,9 @@ export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse:
       answer = layout.RANGE_OWNED;
     }
     left -= n;
+    if (!left) break;
     index = 0;
+    leaf = mappedLeafOf(heap, ++chunk);
   }
   return answer;
 }
@@ -102,31 +102,29 @@ function hasHole(data: usize, index: u32, npages: u32): bool {
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(heap: usize, npages: u32): f64 {
   const page = findFree(heap, npages);
-  if (page < 0) {
-    moveSearch(heap);
-    return -1;
-  }
+  if (page < 0) return -1;
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
-  take(heap, leafOf(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages, search);
+  take(heap, leafOf(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages);
   return <f64>page;
 }
 
 /** Takes exactly these pages. One of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const answer = inspect(heap, chunk, index, npages, false);
-  if (answer != layout.RANGE_DONE) return answer;
-  take(heap, firstLeaf, chunk, index, npages, -1);
-  return layout.RANGE_DONE;
+  const leaf = mappedLeafOf(heap, chunk);
+  const answer = inspectFrom(heap, leaf, chunk, index, npages, false);
+  if (answer == layout.RANGE_DONE) take(heap, leaf, chunk, index, npages);
+  return answer;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const answer = inspect(heap, chunk, index, npages, true);
+  const leaf = mappedLeafOf(heap, chunk);
+  const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
   if (answer != layout.RANGE_DONE) return answer;
   const op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
-  markRange(heap, firstLeaf, chunk, index, npages, false);
-  commitRange(heap, firstLeaf, op, chunk, index, npages, 0, 0, -1, 0);
+  markRange(heap, leaf, chunk, index, npages, false);
+  commitRange(heap, leaf, op, chunk, index, npages, 0, 0, 0);
   return layout.RANGE_DONE;
 }
 
@@ -139,7 +137,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   let unscavenged: u32 = 0;
   let runs: u32 = 0;
   let chunk = first;
-  firstLeaf = mappedLeafOf(heap, first);
+  const firstLeaf = mappedLeafOf(heap, first);
   let leaf = firstLeaf;
   for (let left = npages; ; ) {
     const n = min(left, layout.CHUNK_PAGES - index);
@@ -153,7 +151,7 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   }
   if (!unscavenged) return 0;
   const op: u32 = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
-  commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
+  commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
   return unscavenged;
 }
 
@@ -181,7 +179,7 @@ export function release(heap: usize, maxPages: u32): i32 {
   const index = hit & 0xffff;
   const npages = hit >> 16;
   const scavEnd = <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
-  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, -1, scavEnd);
+  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
   return npages;
 }
 
@@ -189,7 +187,7 @@ export function release(heap: usize, maxPages: u32): i32 {
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   const leaf = mappedLeafOf(heap, chunk);
   const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
-  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
+  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */

@@ -116,7 +116,7 @@ export function hold(
   const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_NEW | layout.JOURNAL_MOVE | (kind == layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0);
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
-  commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, -1, scavEnd);
+  commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, scavEnd);
   return ref;
 }
 
@@ -136,7 +136,7 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
     write(heap, op, chunk, index, npages);
     markRange(heap, leaf, chunk, index, npages, false);
     const released = outcome == layout.HOLD_RELEASED;
-    commitRange(heap, leaf, op, chunk, index, npages, released ? npages : 0, released ? 1 : 0, -1, 0);
+    commitRange(heap, leaf, op, chunk, index, npages, released ? npages : 0, released ? 1 : 0, 0);
   }
   dropRecord(heap, ref, false);
 }

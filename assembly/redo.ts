@@ -13,14 +13,13 @@ export function redo(heap: usize): void {
   const chunk = load<u32>(heap, layout.JOURNAL_CHUNK);
   const index = load<u32>(heap, layout.JOURNAL_INDEX);
   const scavEnd = load<f64>(heap, layout.JOURNAL_SCAV_END);
-  const search = <i64>load<f64>(heap, layout.JOURNAL_SEARCH);
   const leaf = mappedLeafOf(heap, chunk);
   if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = load<u32>(heap, layout.JOURNAL_NPAGES);
     const scavenged = load<u32>(heap, layout.JOURNAL_SCAVENGED);
-    commitRange(heap, leaf, op, chunk, index, npages, scavenged, load<u32>(heap, layout.JOURNAL_RUNS), search, scavEnd);
+    commitRange(heap, leaf, op, chunk, index, npages, scavenged, load<u32>(heap, layout.JOURNAL_RUNS), scavEnd);
   } else if (op & layout.JOURNAL_CLEAR) commitPassed(heap, leaf, op, chunk, scavEnd);
-  else if (op & layout.JOURNAL_REFILL) commitRefill(heap, leaf, op, chunk, index, search);
+  else if (op & layout.JOURNAL_REFILL) commitRefill(heap, leaf, op, chunk, index);
   else if (op & layout.JOURNAL_FLUSH) commitFlush(heap, leaf, op, chunk, index);
   else if (op & layout.JOURNAL_RETURN) commitReturn(heap);
   else if (op & layout.JOURNAL_NEW) linkRecord(heap, layout.JOURNAL_NEW);

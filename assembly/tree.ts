@@ -122,18 +122,16 @@ export function updateAbove(heap: usize, node: usize): void {
   }
 }
 
-/** Lower bound of the first free page that the latest `descend` saw, as a page number. */
-export let firstFree: i64 = 0;
-
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
- * the first part that either completes a run with the parts before it or has a long enough run of its own.
+ * the first part that either completes a run with the parts before it or has a long enough run of its own. Raises searchAddr
+ * to the lowest page that may be free, as far as the way down has shown it.
  */
 export function descend(heap: usize, npages: u32): i64 {
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   let level = levelOf(node);
   let narrowing = true;
-  firstFree = 0;
+  let firstFree: i64 = 0;
   for (;;) {
     const shift = layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level;
     const span = spanOf(level);
@@ -154,25 +152,43 @@ export function descend(heap: usize, npages: u32): i64 {
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
       const start = level ? load<u32>(part, layout.NODE_START) : startOf(sum);
-      if (run + start >= npages) return base + ((<i64>slot) << shift) - run;
+      if (run + start >= npages) {
+        raiseSearch(heap, firstFree);
+        return base + ((<i64>slot) << shift) - run;
+      }
       if (max >= npages) break;
       const end = level ? load<u32>(part, layout.NODE_END) : endOf(sum);
       run = start == span ? run + span : end;
     }
     if (slot == layout.FANOUT) break;
     narrowing = narrowing && seen == slot;
-    if (!level) return findInChunk(node, base + ((<i64>slot) << shift), npages, narrowing);
+    if (!level) {
+      const first = base + ((<i64>slot) << shift);
+      const hit = find(dataOf(node, <u32>(first >> layout.CHUNK_SHIFT)), npages, 0);
+      raiseSearch(heap, narrowing ? first + (hit >> 16) : firstFree);
+      return first + (hit & 0xffff);
+    }
     node = childOf(heap, node, slot);
     level--;
   }
+  raiseSearch(heap, firstFree);
   return -1;
 }
 
-/** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
-function findInChunk(leaf: usize, base: i64, npages: u32, narrowing: bool): i64 {
-  const hit = find(dataOf(leaf, <u32>(base >> layout.CHUNK_SHIFT)), npages, 0);
-  if (narrowing) firstFree = base + (hit >> 16);
-  return base + (hit & 0xffff);
+/**
+ * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any two
+ * of the stores, so that each leaves searchAddr at or below the first free page.
+ */
+export function raiseSearch(heap: usize, page: i64): void {
+  const chunk = <u32>(page >> layout.CHUNK_SHIFT);
+  const index = <u32>page & (layout.CHUNK_PAGES - 1);
+  const from = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
+  if (chunk < from || (chunk == from && index <= load<u32>(heap, layout.HEADER_SEARCH_INDEX))) return;
+  if (chunk > from) {
+    store<u32>(heap, 0, layout.HEADER_SEARCH_INDEX);
+    store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
+  }
+  store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
 }
 
 /** Appends a zeroed node to the region, which has room for it. */

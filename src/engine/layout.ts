@@ -180,7 +180,7 @@ export const CACHE_PAGES = 64;
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 4;
+export const VERSION = 5;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
@@ -295,8 +295,6 @@ export const JOURNAL_SCAVENGED = 252;
 export const JOURNAL_SCAV_END = 416;
 /** Runs that are released. */
 export const JOURNAL_RUNS = 424;
-/** f64, the page number that searchAddr goes to, or -1. */
-export const JOURNAL_SEARCH = 432;
 
 // The commit has begun, in a shared heap, and these fields are saved.
 /** The counts that a free changes. */

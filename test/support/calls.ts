@@ -94,7 +94,8 @@ const allocs: Record<string, Kind> = {
     return () => worker.alloc(5);
   }),
   "alloc without room": sections(1, ({ worker, other }) => {
-    grow(other, 1);
+    grow(other, 1, 2);
+    other.alloc(PAGES);
     other.alloc(1);
     return () => worker.alloc(PAGES);
   }),

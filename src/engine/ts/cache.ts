@@ -4,7 +4,7 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { findBitRange64, popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
-import { findFree, moveSearch } from "./heap.ts";
+import { findFree } from "./heap.ts";
 import { write } from "./journal.ts";
 import { markBlock } from "./mark.ts";
 import { dropRecord, makeRecord } from "./record.ts";
@@ -17,10 +17,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
   const page = findFree(memory, heap, 1);
-  if (page < 0) {
-    moveSearch(memory, heap);
-    return 0;
-  }
+  if (page < 0) return 0;
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
   const index = (page % layout.CHUNK_PAGES) & -layout.CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
@@ -35,15 +32,7 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
   }
   write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(memory, heap, leaf, chunk, index, true);
-  commitRefill(
-    memory,
-    heap,
-    leaf,
-    op,
-    chunk,
-    index,
-    chunk * layout.CHUNK_PAGES + index + layout.CACHE_PAGES - 1,
-  );
+  commitRefill(memory, heap, leaf, op, chunk, index);
   return filled;
 }
 
@@ -114,6 +103,6 @@ export function adopt(
   const ref = makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
   memory.u64[(heap + layout.JOURNAL_CACHE) >>> 3] = cache;
   memory.u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
-  commitRefill(memory, heap, leaf, layout.JOURNAL_REFILL, chunk, index, -1);
+  commitRefill(memory, heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
 }

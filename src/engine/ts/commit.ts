@@ -8,8 +8,8 @@ import { saveCounts, saveFields, saveFree } from "./journal.ts";
 
 /**
  * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had been,
- * or become, scavenged; in `runs` runs, or 0 when that does not count as released. `search` is where searchAddr goes, as a
- * page number, or -1. A record JOURNAL_REF holds the range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the range from
+ * now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
  */
 export function commitRange(
   memory: Memory,
@@ -21,7 +21,6 @@ export function commitRange(
   npages: number,
   scavenged: number,
   runs: number,
-  search: number,
   scavEnd: number,
 ): void {
   const { i32, f64 } = memory;
@@ -33,7 +32,6 @@ export function commitRange(
     i32[header + layout.JOURNAL_SCAVENGED / 4] = scavenged;
     i32[header + layout.JOURNAL_RUNS / 4] = runs;
     f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
-    f64[(heap + layout.JOURNAL_SEARCH) >>> 3] = search;
     if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
     else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
     else saveFields(memory, heap, op);
@@ -53,11 +51,6 @@ export function commitRange(
     if (op & layout.JOURNAL_COUNTED) {
       i32[header + layout.HEADER_LAST_SCAVENGED / 4] = scavenged;
       f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
-    }
-    if (search >= 0) {
-      const chunk = Math.floor(search / layout.CHUNK_PAGES);
-      i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
-      i32[header + layout.HEADER_SEARCH_INDEX / 4] = search - chunk * layout.CHUNK_PAGES;
     }
   } else if (op & layout.JOURNAL_UNCLAIM) {
     i32[header + layout.HEADER_IN_USE / 4] -= npages;
@@ -176,7 +169,6 @@ export function commitRefill(
   op: number,
   chunk: number,
   index: number,
-  search: number,
 ): void {
   const { i32, f64 } = memory;
   const header = heap >>> 2;
@@ -187,7 +179,6 @@ export function commitRefill(
   if (i32[header + layout.HEADER_SHARED / 4]) {
     i32[header + layout.JOURNAL_CHUNK / 4] = chunk;
     i32[header + layout.JOURNAL_INDEX / 4] = index;
-    f64[(heap + layout.JOURNAL_SEARCH) >>> 3] = search;
     saveFields(memory, heap, op);
   }
   if (op & layout.JOURNAL_COUNTED) {
@@ -201,10 +192,6 @@ export function commitRefill(
     if (retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
       i32[header + layout.HEADER_PEAK_RETAINED / 4] = retained;
     f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
-    if (search >= 0) {
-      i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
-      i32[header + layout.HEADER_SEARCH_INDEX / 4] = search % layout.CHUNK_PAGES;
-    }
     const word =
       ((leaf +
         layout.LEAF_DATA +

@@ -8,7 +8,7 @@ import { fillAligned, findScavengeCandidate, hasScavengeCandidate } from "./cand
 import {
   alloc,
   allocRange,
-  findFreePage,
+  findFree as findFreePage,
   free,
   inspect,
   look,

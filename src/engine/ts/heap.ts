@@ -6,7 +6,7 @@ import type { Memory } from "../memory.ts";
 import { clearRange, find, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
-import { close, saveCounts, saveFields, write } from "./journal.ts";
+import { close, saveFields, write } from "./journal.ts";
 import { markRange } from "./mark.ts";
 import { isCached, isHeld } from "./record.ts";
 import { maxOf, setChunkSummary, summarize } from "./summary.ts";
@@ -14,60 +14,39 @@ import {
   countScavenged,
   dataOf,
   descend,
-  firstFree,
   growLeaf,
   isMarked,
   isPartial,
   leafOf,
   mappedLeafOf,
+  raiseSearch,
   sumOf,
   updateAbove,
 } from "./tree.ts";
 
-/** Where the latest `findFree` has seen that searchAddr may go up to, as a page number. */
-let search = 0;
-
-/** The first page of the lowest run of npages free pages, as a page number; -1 when there is none. */
+/**
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to the
+ * first free page that it sees on the way.
+ */
 export function findFree(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
   const chunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
-  search = chunk * layout.CHUNK_PAGES;
   if (chunk === layout.NO_CHUNK) return -1;
   const index = i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2];
   if (layout.CHUNK_PAGES - index >= npages) {
     const leaf = leafOf(memory, heap, chunk);
     if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
-      const page = search + (hit & 0xffff);
-      search += hit >>> 16;
-      return page;
+      i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
+      return chunk * layout.CHUNK_PAGES + (hit & 0xffff);
     }
   }
-  search += index;
   const page = descend(memory, heap, npages);
-  if (page < 0 && npages === 1) search = layout.NO_CHUNK * layout.CHUNK_PAGES;
-  else if (firstFree > search) search = firstFree;
+  if (page < 0 && npages === 1) raiseSearch(memory, heap, layout.NO_CHUNK * layout.CHUNK_PAGES);
   return page;
 }
 
-/** Moves searchAddr to where the latest `findFree` has seen that it may go. */
-export function moveSearch(memory: Memory, heap: number): void {
-  const { i32 } = memory;
-  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveCounts(memory, heap, 0);
-  const chunk = Math.floor(search / layout.CHUNK_PAGES);
-  i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2] = chunk;
-  i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = search - chunk * layout.CHUNK_PAGES;
-  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
-}
-
-/** `findFree` for the facade. */
-export function findFreePage(memory: Memory, heap: number, npages: number): number {
-  const page = findFree(memory, heap, npages);
-  moveSearch(memory, heap);
-  return page;
-}
-
-/** Takes pages that are free, and moves searchAddr to page `to` unless that is -1. */
+/** Takes pages that are free. `leaf` covers the first chunk. */
 function take(
   memory: Memory,
   heap: number,
@@ -75,17 +54,13 @@ function take(
   chunk: number,
   index: number,
   npages: number,
-  to: number,
 ): void {
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
   const op = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, true);
-  commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, to, 0);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, 0);
 }
-
-/** The leaf of the first chunk of the range that was looked at last; 0 when it is a hole. */
-let firstLeaf = 0;
 
 /**
  * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
@@ -99,18 +74,29 @@ export function inspect(
   npages: number,
   inUse: boolean,
 ): number {
+  return inspectFrom(memory, heap, mappedLeafOf(memory, heap, first), first, from, npages, inUse);
+}
+
+/** The same with the leaf of the first chunk; 0 for a hole. */
+function inspectFrom(
+  memory: Memory,
+  heap: number,
+  firstLeaf: number,
+  first: number,
+  from: number,
+  npages: number,
+  inUse: boolean,
+): number {
   const { i32 } = memory;
   let answer = layout.RANGE_DONE;
+  let leaf = firstLeaf;
   let chunk = first;
   let index = from;
-  firstLeaf = 0;
   if (inUse && i32[(heap + layout.HEADER_HOLDS) >>> 2] && isHeld(memory, heap, first, from, npages))
     answer = layout.RANGE_OWNED;
-  for (let left = npages; left; chunk++) {
+  for (let left = npages; ; ) {
     const n = Math.min(left, layout.CHUNK_PAGES - index);
-    const leaf = mappedLeafOf(memory, heap, chunk);
     if (!leaf) return layout.RANGE_NOT_MAPPED;
-    if (!firstLeaf) firstLeaf = leaf;
     if (isPartial(memory, leaf, chunk) && hasHole(memory, dataOf(leaf, chunk), index, n))
       return layout.RANGE_NOT_MAPPED;
     // A summary says by itself that a chunk is all in use, or all free.
@@ -126,7 +112,9 @@ export function inspect(
       answer = layout.RANGE_OWNED;
     }
     left -= n;
+    if (!left) break;
     index = 0;
+    leaf = mappedLeafOf(memory, heap, ++chunk);
   }
   return answer;
 }
@@ -146,12 +134,9 @@ function hasHole({ i32 }: Memory, data: number, first: number, npages: number): 
 /** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
 export function alloc(memory: Memory, heap: number, npages: number): number {
   const page = findFree(memory, heap, npages);
-  if (page < 0) {
-    moveSearch(memory, heap);
-    return -1;
-  }
+  if (page < 0) return -1;
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
-  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % layout.CHUNK_PAGES, npages, search);
+  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % layout.CHUNK_PAGES, npages);
   return page;
 }
 
@@ -163,21 +148,21 @@ export function allocRange(
   index: number,
   npages: number,
 ): number {
-  const answer = inspect(memory, heap, chunk, index, npages, false);
-  if (answer !== layout.RANGE_DONE) return answer;
-  take(memory, heap, firstLeaf, chunk, index, npages, -1);
-  return layout.RANGE_DONE;
+  const leaf = mappedLeafOf(memory, heap, chunk);
+  const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, false);
+  if (answer === layout.RANGE_DONE) take(memory, heap, leaf, chunk, index, npages);
+  return answer;
 }
 
 /** Gives back exactly these pages. One of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
-  const answer = inspect(memory, heap, chunk, index, npages, true);
+  const leaf = mappedLeafOf(memory, heap, chunk);
+  const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
   if (answer !== layout.RANGE_DONE) return answer;
-  const leaf = firstLeaf;
   const op = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, false);
-  commitRange(memory, heap, leaf, op, chunk, index, npages, 0, 0, -1, 0);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, 0, 0, 0);
   return layout.RANGE_DONE;
 }
 
@@ -197,7 +182,7 @@ export function scavengeRange(
   let unscavenged = 0;
   let runs = 0;
   let chunk = first;
-  firstLeaf = mappedLeafOf(memory, heap, first);
+  const firstLeaf = mappedLeafOf(memory, heap, first);
   let leaf = firstLeaf;
   for (let left = npages; ; ) {
     const n = Math.min(left, layout.CHUNK_PAGES - index);
@@ -211,7 +196,7 @@ export function scavengeRange(
   }
   if (!unscavenged) return 0;
   const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
-  commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, -1, scavEnd);
+  commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
   return unscavenged;
 }
 
@@ -242,7 +227,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const npages = hit >>> 16;
   const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   const scavEnd = chunk * layout.CHUNK_PAGES + index;
-  commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, -1, scavEnd);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, scavEnd);
   return npages;
 }
 
@@ -250,7 +235,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
-  commitRange(memory, heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, -1, 0);
+  commitRange(memory, heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
 /** How many pages of a range within a chunk are free and unscavenged. */

@@ -145,7 +145,7 @@ export function hold(
     (kind === layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0);
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, true);
-  commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, -1, scavEnd);
+  commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, scavEnd);
   return ref;
 }
 
@@ -166,7 +166,7 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
     write(memory, heap, op, chunk, index, npages);
     markRange(memory, heap, leaf, chunk, index, npages, false);
     const released = outcome === layout.HOLD_RELEASED;
-    commitRange(memory, heap, leaf, op, chunk, index, npages, released ? npages : 0, released ? 1 : 0, -1, 0);
+    commitRange(memory, heap, leaf, op, chunk, index, npages, released ? npages : 0, released ? 1 : 0, 0);
   }
   dropRecord(memory, heap, ref, false);
 }

@@ -17,15 +17,14 @@ export function redo(memory: Memory, heap: number): void {
   const chunk = i32[(heap + layout.JOURNAL_CHUNK) >>> 2];
   const index = i32[(heap + layout.JOURNAL_INDEX) >>> 2];
   const scavEnd = f64[(heap + layout.JOURNAL_SCAV_END) >>> 3];
-  const search = f64[(heap + layout.JOURNAL_SEARCH) >>> 3];
   const leaf = mappedLeafOf(memory, heap, chunk);
   if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = i32[(heap + layout.JOURNAL_NPAGES) >>> 2] >>> 0;
     const scavenged = i32[(heap + layout.JOURNAL_SCAVENGED) >>> 2];
     const runs = i32[(heap + layout.JOURNAL_RUNS) >>> 2];
-    commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, runs, search, scavEnd);
+    commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, runs, scavEnd);
   } else if (op & layout.JOURNAL_CLEAR) commitPassed(memory, heap, leaf, op, chunk, scavEnd);
-  else if (op & layout.JOURNAL_REFILL) commitRefill(memory, heap, leaf, op, chunk, index, search);
+  else if (op & layout.JOURNAL_REFILL) commitRefill(memory, heap, leaf, op, chunk, index);
   else if (op & layout.JOURNAL_FLUSH) commitFlush(memory, heap, leaf, op, chunk, index);
   else if (op & layout.JOURNAL_RETURN) commitReturn(memory, heap);
   else if (op & layout.JOURNAL_NEW) linkRecord(memory, heap, layout.JOURNAL_NEW);

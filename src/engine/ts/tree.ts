@@ -124,19 +124,17 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
   }
 }
 
-/** Lower bound of the first free page that the latest `descend` saw, as a page number. */
-export let firstFree = 0;
-
 /**
  * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
- * the first part that either completes a run with the parts before it or has a long enough run of its own.
+ * the first part that either completes a run with the parts before it or has a long enough run of its own. Raises searchAddr
+ * to the lowest page that may be free, as far as the way down has shown it.
  */
 export function descend(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
   let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   let level = levelOf(memory, node);
   let narrowing = true;
-  firstFree = 0;
+  let firstFree = 0;
   for (;;) {
     const span = spanOf(level);
     const size = layout.CHUNK_PAGES * layout.FANOUT ** level;
@@ -157,25 +155,45 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         if (narrowing) firstFree = base + slot * size;
       }
       const start = level ? i32[parts + layout.NODE_START / 4 + slot] : startOf(sum);
-      if (run + start >= npages) return base + slot * size - run;
+      if (run + start >= npages) {
+        raiseSearch(memory, heap, firstFree);
+        return base + slot * size - run;
+      }
       if (max >= npages) break;
       const end = level ? i32[parts + layout.NODE_END / 4 + slot] : endOf(sum);
       run = start === span ? run + span : end;
     }
     if (slot === layout.FANOUT) break;
     narrowing = narrowing && seen === slot;
-    if (!level) return findInChunk(memory, node, base + slot * size, npages, narrowing);
+    if (!level) {
+      const first = base + slot * size;
+      const hit = find(memory, dataOf(node, first / layout.CHUNK_PAGES), npages, 0);
+      raiseSearch(memory, heap, narrowing ? first + (hit >>> 16) : firstFree);
+      return first + (hit & 0xffff);
+    }
     node = childOf(memory, heap, node, slot);
     level--;
   }
+  raiseSearch(memory, heap, firstFree);
   return -1;
 }
 
-/** The last step of the descent: into the bitmap of the chunk that starts at page `base`. */
-function findInChunk(memory: Memory, leaf: number, base: number, npages: number, narrowing: boolean): number {
-  const hit = find(memory, dataOf(leaf, base / layout.CHUNK_PAGES), npages, 0);
-  if (narrowing) firstFree = base + (hit >>> 16);
-  return base + (hit & 0xffff);
+/**
+ * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any two
+ * of the stores, so that each leaves searchAddr at or below the first free page.
+ */
+export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
+  const chunk = Math.floor(page / layout.CHUNK_PAGES);
+  const index = page - chunk * layout.CHUNK_PAGES;
+  const search = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
+  const searchIndex = (heap + layout.HEADER_SEARCH_INDEX) >>> 2;
+  const from = i32[search];
+  if (chunk < from || (chunk === from && index <= i32[searchIndex])) return;
+  if (chunk > from) {
+    i32[searchIndex] = 0;
+    i32[search] = chunk;
+  }
+  i32[searchIndex] = index;
 }
 
 /** Appends a zeroed node to the region, which has room for it. */
