@@ -95,9 +95,8 @@ const allocs: Record<string, Kind> = {
   }),
   "alloc without room": sections(1, ({ worker, other }) => {
     grow(other, 1, 2);
-    other.alloc(PAGES);
-    other.alloc(1);
-    return () => worker.alloc(PAGES);
+    other.alloc(2 * PAGES - 1);
+    return () => worker.alloc(2);
   }),
   "alloc that finds that nothing is free": sections(1, ({ worker, other }) => {
     grow(other, 1);
