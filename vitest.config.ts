@@ -5,6 +5,7 @@ import { defineConfig } from "vitest/config";
 const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
 
 export default defineConfig({
+  define: { PALLOC_DEBUG: "false" },
   resolve: {
     alias: [
       { find: /^palloc$/, replacement: source("index.ts") },

@@ -2,6 +2,7 @@
 // one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
 import * as layout from "../src/engine/layout";
+import { assertRange } from "./assertions";
 
 /** Bits of the first word of a range from page `i` on. */
 function headMask(i: u32): u64 {
@@ -20,6 +21,7 @@ function wordOf(bits: usize, i: u32): usize {
 
 /** Sets the bits of pages [i, i + n). */
 export function setRange(bits: usize, i: u32, n: u32): void {
+  assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -34,6 +36,7 @@ export function setRange(bits: usize, i: u32, n: u32): void {
 
 /** Clears the bits of pages [i, i + n). */
 export function clearRange(bits: usize, i: u32, n: u32): void {
+  assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -48,6 +51,7 @@ export function clearRange(bits: usize, i: u32, n: u32): void {
 
 /** How many of the bits of pages [i, i + n) are set. */
 export function popcntRange(bits: usize, i: u32, n: u32): u32 {
+  assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -89,6 +93,8 @@ function found(index: u32, searchIdx: u32): u32 {
  * word or across two; one of many crosses a border of words.
  */
 export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
+  assertRange(searchIdx & ~63, 64);
+  assertRange(0, npages);
   let first = NONE;
   let run: u32 = 0;
   for (let i = searchIdx & ~63; i < <u32>layout.CHUNK_PAGES; i += 64) {

@@ -1,6 +1,7 @@
 // Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
 
 import * as layout from "../src/engine/layout";
+import { assertRange } from "./assertions";
 
 /** Two words of each bitmap, or-ed: 0 = free and unscavenged. */
 function keptPair(data: usize, at: usize): v128 {
@@ -34,6 +35,8 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
  * a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
+  assertRange(0, ceiling);
+  assertRange(0, min);
   const low = lowBits(min);
   const top: u64 = min - 1;
   let word = data + (((ceiling - 1) >> 6) << 3);

@@ -2,6 +2,7 @@
 // happens wholly or not at all.
 
 import * as layout from "../src/engine/layout";
+import { assertHeld } from "./assertions";
 import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
@@ -21,6 +22,7 @@ export function commitRange(
   runs: u32,
   scavEnd: f64,
 ): void {
+  assertHeld(heap);
   if (load<u32>(heap, layout.HEADER_SHARED)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
@@ -62,6 +64,7 @@ export function commitRange(
 
 /** Moves scavAddr below a chunk and, with JOURNAL_CLEAR, says that the chunk, one of the leaf's, has no candidate. */
 export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scavEnd: f64): void {
+  assertHeld(heap);
   if (load<u32>(heap, layout.HEADER_SHARED)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
@@ -83,6 +86,7 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
 
 /** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
+  assertHeld(heap);
   if (load<u32>(heap, layout.HEADER_SHARED)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
@@ -109,6 +113,7 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
 
 /** What the cache JOURNAL_REF had, as JOURNAL_CACHE says, has become free; it is dropped next. */
 export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
+  assertHeld(heap);
   saveFields(heap, op);
   const cache = load<u64>(heap, layout.JOURNAL_CACHE);
   const scav = load<u64>(heap, layout.JOURNAL_SCAV);

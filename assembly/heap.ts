@@ -2,6 +2,7 @@
 // region for what a call appends to it.
 
 import * as layout from "../src/engine/layout";
+import { assertHeld } from "./assertions";
 import { clearRange, find, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
@@ -28,6 +29,7 @@ import {
  * first free page that it sees on the way.
  */
 export function findFree(heap: usize, npages: u32): i64 {
+  assertHeld(heap);
   const chunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
   if (chunk == layout.NO_CHUNK) return -1;
   const index = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
@@ -229,6 +231,7 @@ export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(heap: usize): void {
+  assertHeld(heap);
   saveFields(heap, 0);
   toTop(heap);
   store<u32>(heap, 1, layout.HEADER_SCAV_RESET);

@@ -5,11 +5,13 @@
 // Whatever has this decorator is part of the commits that use it: those must not call, as any call may overflow the stack.
 
 import * as layout from "../src/engine/layout";
+import { assertHeld } from "./assertions";
 
 /** Writes down the range that is about to be marked. */
 // @ts-ignore: decorator
 @inline
 export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32): void {
+  assertHeld(heap);
   store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
   store<u32>(heap, index, layout.JOURNAL_INDEX);
   store<u32>(heap, npages, layout.JOURNAL_NPAGES);

@@ -1,8 +1,9 @@
 // Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
 
 import * as layout from "../src/engine/layout";
-import { clearRange, setRange } from "./bits";
-import { dataOf, leafOf, resummarize, updateAbove, updateSummary } from "./tree";
+import { clearRange, popcntRange, setRange } from "./bits";
+import { summarize } from "./summary";
+import { dataOf, leafOf, resummarize, updateAbove, updateSummary, sumOf } from "./tree";
 
 /** Brings a range into use, all of which is free, or frees one that is all in use. `leaf` covers its first chunk. */
 export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
@@ -11,9 +12,12 @@ export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npag
   for (;;) {
     const n = min(left, layout.CHUNK_PAGES - index);
     const data = dataOf(leaf, chunk);
+    assertMapped(leaf, chunk);
+    assertPages(leaf, chunk, index, n, !inUse);
     if (inUse) setRange(data, index, n);
     else clearRange(data, index, n);
     if (updateSummary(leaf, chunk, index, n, inUse)) changed = true;
+    assertSummary(leaf, chunk);
     left -= n;
     const leaves = !left || (chunk & (layout.FANOUT - 1)) == layout.FANOUT - 1;
     if (leaves && changed) {
@@ -29,8 +33,33 @@ export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npag
 
 /** The same for those pages of the block at `index` that have a 1 in `pages`. */
 export function markBlock(heap: usize, leaf: usize, chunk: u32, index: u32, pages: u64, inUse: bool): void {
+  assertMapped(leaf, chunk);
   const word = dataOf(leaf, chunk) + (index >> 3);
   const alloc = load<u64>(word);
   store<u64>(word, inUse ? alloc | pages : alloc & ~pages);
   if (resummarize(leaf, chunk)) updateAbove(heap, leaf);
+}
+
+/** The chunk is one of the leaf's, and mapped. */
+// @ts-ignore: decorator
+@inline
+function assertMapped(leaf: usize, chunk: u32): void {
+  if (ASC_NO_ASSERT) return;
+  assert(leaf != 0);
+  assert(load<u32>(leaf, layout.NODE_FIRST) == (chunk & -layout.FANOUT));
+  assert(((load<u32>(leaf, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1) != 0);
+}
+
+/** All pages of a range within a chunk are in use, or all free. */
+// @ts-ignore: decorator
+@inline
+function assertPages(leaf: usize, chunk: u32, index: u32, n: u32, inUse: bool): void {
+  if (!ASC_NO_ASSERT) assert(popcntRange(dataOf(leaf, chunk), index, n) == (inUse ? n : 0));
+}
+
+/** The summary of a chunk is what its bits say. */
+// @ts-ignore: decorator
+@inline
+function assertSummary(leaf: usize, chunk: u32): void {
+  if (!ASC_NO_ASSERT) assert(sumOf(leaf, chunk) == summarize(dataOf(leaf, chunk)));
 }

@@ -2,6 +2,7 @@
 // hook is running on them. They are part of the state, so that it tells the whole truth at any moment.
 
 import * as layout from "../src/engine/layout";
+import { assertHeld } from "./assertions";
 import { commitRange, unplaceRecord } from "./commit";
 import { close, saveFields, write } from "./journal";
 import { markRange } from "./mark";
@@ -37,6 +38,7 @@ export function makeRecord(
 
 /** Makes the record that the journal describes, the first of the live ones of its kind. */
 export function linkRecord(heap: usize, next: u32): void {
+  assertHeld(heap);
   saveFields(heap, layout.JOURNAL_NEW);
   const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
@@ -74,6 +76,7 @@ export function dropRecord(heap: usize, ref: u32, unmade: bool): void {
 
 /** Drops the record that the journal describes. */
 export function unlinkRecord(heap: usize): void {
+  assertHeld(heap);
   saveFields(heap, layout.JOURNAL_DROP);
   const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
@@ -153,6 +156,7 @@ export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: 
 
 /** The cache JOURNAL_TO gets back what JOURNAL_CACHE says; the hold is dropped next. */
 export function commitReturn(heap: usize): void {
+  assertHeld(heap);
   saveFields(heap, layout.JOURNAL_RETURN);
   const cache = heap + load<u32>(heap, layout.JOURNAL_TO);
   const pages = load<u64>(heap, layout.JOURNAL_CACHE);

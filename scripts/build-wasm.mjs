@@ -1,6 +1,7 @@
-// Compiles assembly/ to build/palloc.wasm, and build/palloc.shared.wasm for shared memory, and writes the first's bytes as
-// build/palloc.wasm.js: a JavaScript module with one string, which Node, vite and esbuild all import the same way. Does
-// nothing when the output is up to date.
+// Compiles assembly/ to build/palloc.wasm, to build/palloc.shared.wasm for shared memory, and with assertions to
+// build/palloc.debug.wasm. Writes the bytes of the first and the last as JavaScript modules with one string each,
+// build/palloc.wasm.js and build/palloc.debug.wasm.js, which Node, vite and esbuild all import the same way. Does nothing
+// when the output is up to date.
 //
 //   node scripts/build-wasm.mjs
 import { utimesSync } from "node:fs";
@@ -16,7 +17,7 @@ const INPUTS = [
 ];
 const STAMP = "build/palloc.wasm.js";
 
-const DECLARATION = `/** The bytes of palloc.wasm, each a character whose code is the byte exclusive-or 52. */
+const DECLARATION = `/** The bytes of the module, each a character whose code is the byte exclusive-or 52. */
 declare const text: string;
 export default text;
 `;
@@ -26,7 +27,7 @@ async function compile() {
   // Imported only here: loading the compiler takes longer than all else when there is nothing to build.
   const { default: asc } = await import("assemblyscript/asc");
   const outputs = new Map();
-  for (const target of ["release", "shared"]) {
+  for (const target of ["release", "shared", "debug"]) {
     const { error, stderr } = await asc.main(["--target", target, "--baseDir", root], {
       writeFile: (path, content) => void outputs.set(path, content),
     });
@@ -44,10 +45,12 @@ export async function buildWasm() {
   for (const [path, content] of outputs) writeWhole(path, content);
   // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 1,900 bytes less to ship. Of all 256
   // numbers, an exclusive-or with 52 leaves the fewest bytes that JavaScript must escape or UTF-8 makes two of.
-  const bytes = outputs.get(join(root, "build/palloc.wasm"));
-  const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));
-  writeWhole(join(root, "build/palloc.wasm.d.ts"), DECLARATION);
-  writeWhole(join(root, STAMP), `export default ${text};\n`);
+  for (const name of ["palloc.wasm", "palloc.debug.wasm"]) {
+    const bytes = outputs.get(join(root, "build", name));
+    const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));
+    writeWhole(join(root, `build/${name}.d.ts`), DECLARATION);
+    writeWhole(join(root, `build/${name}.js`), `export default ${text};\n`);
+  }
   // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
   utimesSync(join(root, STAMP), started, started);
 }

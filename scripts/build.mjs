@@ -34,6 +34,7 @@ const OPTIONS = {
   write: false,
   logLevel: "warning",
   charset: "utf8",
+  define: { PALLOC_DEBUG: "false" },
 };
 
 /**

@@ -38,7 +38,9 @@ function fillRecords(heap: PageAlloc): void {
   }).toThrow(full);
   // A cache takes a record, and an index beside it: there may be room for a record alone.
   expect(() => {
-    for (;;) heap[CORE].newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
+    heap[CORE].locked((core) => {
+      for (;;) core.newRecord(KIND_CACHE, { chunk: 0, index: 0 }, 0);
+    });
   }).toThrow(full);
 }
 

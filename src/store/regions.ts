@@ -38,6 +38,8 @@ export class Regions {
     const geometry = { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 };
     writeState(engine.memory.i32, GROUND, geometry);
     this.#ground = new State(engine, { at: GROUND, bytes: FIRST - GROUND });
+    // The ground has one user, who keeps its lock.
+    this.#ground.set(layout.HEADER_LOCK, layout.LOCK_HELD);
     engine.map(GROUND, 0, 0, (FIRST_PAGES / STEP) * layout.CHUNK_PAGES);
     this.#take(0, FIRST);
   }

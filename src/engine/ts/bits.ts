@@ -3,6 +3,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertRange } from "./assertions.ts";
 
 /** Bits of the first word of a range from page `i` on. */
 function headMask(i: number): number {
@@ -33,6 +34,7 @@ export function ctz(x: number): number {
 
 /** Sets the bits of pages [i, i + n). */
 export function setRange({ i32 }: Memory, bits: number, i: number, n: number): void {
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -47,6 +49,7 @@ export function setRange({ i32 }: Memory, bits: number, i: number, n: number): v
 
 /** Clears the bits of pages [i, i + n). */
 export function clearRange({ i32 }: Memory, bits: number, i: number, n: number): void {
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -61,6 +64,7 @@ export function clearRange({ i32 }: Memory, bits: number, i: number, n: number):
 
 /** How many of the bits of pages [i, i + n) are set. */
 export function popcntRange({ i32 }: Memory, bits: number, i: number, n: number): number {
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -102,6 +106,10 @@ function found(index: number, searchIdx: number): number {
  * lie within a word or across two; one of many crosses a border of words.
  */
 export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
+  if (PALLOC_DEBUG) {
+    assertRange(searchIdx & ~63, 64);
+    assertRange(0, npages);
+  }
   let first = NONE;
   let run = 0;
   for (let i = searchIdx & ~63; i < layout.CHUNK_PAGES; i += 32) {

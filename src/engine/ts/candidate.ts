@@ -2,6 +2,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertRange } from "./assertions.ts";
 
 /** From a word of the alloc bitmap to its neighbour in the scavenged one, in 32-bit words. */
 const TO_SCAVENGED = layout.BITMAP_BYTES / 4;
@@ -37,6 +38,10 @@ export function findScavengeCandidate(
   max: number,
   hugePages: number,
 ): number {
+  if (PALLOC_DEBUG) {
+    assertRange(0, ceiling);
+    assertRange(0, min);
+  }
   // A group that reaches above the ceiling is out, also when it is two words.
   if (min === 64) ceiling &= -64;
   if (!ceiling) return 0;

@@ -3,6 +3,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertHeld } from "./assertions.ts";
 import { ctz, popcnt } from "./bits.ts";
 import { saveCounts, saveFields, saveFree } from "./journal.ts";
 
@@ -23,6 +24,7 @@ export function commitRange(
   runs: number,
   scavEnd: number,
 ): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   const header = heap >>> 2;
   if (i32[header + layout.HEADER_SHARED / 4]) {
@@ -140,6 +142,7 @@ export function commitPassed(
   chunk: number,
   scavEnd: number,
 ): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   if (i32[(heap + layout.HEADER_SHARED) >>> 2]) {
     i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
@@ -170,6 +173,7 @@ export function commitRefill(
   chunk: number,
   index: number,
 ): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   const header = heap >>> 2;
   const cached =
@@ -252,6 +256,7 @@ export function commitFlush(
   chunk: number,
   index: number,
 ): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   const header = heap >>> 2;
   const lower = i32[header + layout.JOURNAL_CACHE / 4];

@@ -3,6 +3,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertHeld } from "./assertions.ts";
 import { clearRange, find, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
@@ -29,6 +30,7 @@ import {
  * first free page that it sees on the way.
  */
 export function findFree(memory: Memory, heap: number, npages: number): number {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   const chunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
   if (chunk === layout.NO_CHUNK) return -1;
@@ -288,6 +290,7 @@ export function pass(memory: Memory, heap: number, chunk: number, scavEnd: numbe
 
 /** Starts the scavenger again from the top of the heap: what was passed over counts again. */
 export function reset(memory: Memory, heap: number): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
   f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];

@@ -6,16 +6,19 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertHeld } from "./assertions.ts";
 
 /** Writes down the range that is about to be marked. */
 export function write(
-  { i32 }: Memory,
+  memory: Memory,
   heap: number,
   op: number,
   chunk: number,
   index: number,
   npages: number,
 ): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
+  const { i32 } = memory;
   i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
   i32[(heap + layout.JOURNAL_INDEX) >>> 2] = index;
   i32[(heap + layout.JOURNAL_NPAGES) >>> 2] = npages;

@@ -2,8 +2,10 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { clearRange, setRange } from "./bits.ts";
-import { dataOf, leafOf, resummarize, updateAbove, updateSummary } from "./tree.ts";
+import { assert } from "./assertions.ts";
+import { clearRange, popcntRange, setRange } from "./bits.ts";
+import { summarize } from "./summary.ts";
+import { dataOf, leafOf, resummarize, sumOf, updateAbove, updateSummary } from "./tree.ts";
 
 /** Brings a range into use, all of which is free, or frees one that is all in use. `firstLeaf` covers its first chunk. */
 export function markRange(
@@ -23,9 +25,14 @@ export function markRange(
   for (;;) {
     const n = Math.min(left, layout.CHUNK_PAGES - index);
     const data = dataOf(leaf, chunk);
+    if (PALLOC_DEBUG) {
+      assertMapped(memory, leaf, chunk);
+      assertPages(memory, leaf, chunk, index, n, !inUse);
+    }
     if (inUse) setRange(memory, data, index, n);
     else clearRange(memory, data, index, n);
     if (updateSummary(memory, leaf, chunk, index, n, inUse)) changed = true;
+    if (PALLOC_DEBUG) assertSummary(memory, leaf, chunk);
     left -= n;
     const leaves = !left || (chunk & (layout.FANOUT - 1)) === layout.FANOUT - 1;
     if (leaves && changed) {
@@ -49,10 +56,42 @@ export function markBlock(
   inUse: boolean,
 ): void {
   const { i32 } = memory;
+  if (PALLOC_DEBUG) assertMapped(memory, leaf, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   for (let half = 0; half < 2; half++) {
     const pages = i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half];
     i32[word + half] = inUse ? i32[word + half] | pages : i32[word + half] & ~pages;
   }
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
+}
+
+/** The chunk is one of the leaf's, and mapped. */
+function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
+  const isLeaf = leaf && i32[(leaf + layout.NODE_FIRST) >>> 2] === (chunk & -layout.FANOUT);
+  const shape = i32[(leaf + layout.NODE_SHAPE) >>> 2];
+  assert(
+    Boolean(isLeaf) && ((shape >>> (chunk & (layout.FANOUT - 1))) & 1) === 1,
+    `chunk ${chunk} is mapped`,
+  );
+}
+
+/** All pages of a range within a chunk are in use, or all free. */
+function assertPages(
+  memory: Memory,
+  leaf: number,
+  chunk: number,
+  index: number,
+  n: number,
+  inUse: boolean,
+): void {
+  const used = popcntRange(memory, dataOf(leaf, chunk), index, n);
+  assert(used === (inUse ? n : 0), `all pages of the range are ${inUse ? "in use" : "free"}`);
+}
+
+/** The summary of a chunk is what its bits say. */
+function assertSummary(memory: Memory, leaf: number, chunk: number): void {
+  assert(
+    sumOf(memory, leaf, chunk) === summarize(memory, dataOf(leaf, chunk)),
+    `the summary of chunk ${chunk} is what its bits say`,
+  );
 }

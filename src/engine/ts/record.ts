@@ -3,6 +3,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
+import { assertHeld } from "./assertions.ts";
 import { commitRange } from "./commit.ts";
 import { saveFields, write } from "./journal.ts";
 import { markRange } from "./mark.ts";
@@ -50,6 +51,7 @@ export function makeRecord(
 
 /** Makes the record that the journal describes, the first of the live ones of its kind. */
 export function linkRecord(memory: Memory, heap: number, next: number): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, layout.JOURNAL_NEW);
   const ref = i32[(heap + layout.JOURNAL_REF) >>> 2];
@@ -89,6 +91,7 @@ export function dropRecord(memory: Memory, heap: number, ref: number, unmade: bo
 
 /** Drops the record that the journal describes. */
 export function unlinkRecord(memory: Memory, heap: number): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, layout.JOURNAL_DROP);
   const ref = i32[(heap + layout.JOURNAL_REF) >>> 2];
@@ -191,6 +194,7 @@ export function returnHold(
 
 /** The cache JOURNAL_TO gets back what JOURNAL_CACHE says; the hold is dropped next. */
 export function commitReturn(memory: Memory, heap: number): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   const header = heap >>> 2;
   if (i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, layout.JOURNAL_RETURN);
