@@ -1,19 +1,20 @@
-// The suite over the debug build of the WebAssembly engine, with its assertions, and over the twin with its own.
+// The suite over the debug build of the WebAssembly engine, whose assertions trap, and over the twin with its own.
 import { fileURLToPath } from "node:url";
 import { defineConfig, mergeConfig } from "vitest/config";
 import config from "./vitest.config.ts";
 
-export default mergeConfig(
+const debugBuild = fileURLToPath(new URL("build/palloc.debug.wasm.js", import.meta.url));
+
+const debug = mergeConfig(
   config,
   defineConfig({
     define: { PALLOC_DEBUG: "true" },
-    resolve: {
-      alias: [
-        {
-          find: /^.*\/build\/palloc\.wasm\.js$/,
-          replacement: fileURLToPath(new URL("build/palloc.debug.wasm.js", import.meta.url)),
-        },
-      ],
-    },
+    resolve: { alias: [{ find: /^.*\/build\/palloc\.wasm\.js$/, replacement: debugBuild }] },
   }),
 );
+debug.test.include = [
+  "test/{ts,wasm,engine-arguments,model,metadata-full,workers}.test.ts",
+  "test/debug/*.test.ts",
+];
+
+export default debug;
