@@ -10,6 +10,7 @@ import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts"
 import { check } from "../heap/check.ts";
 import { CORE, Core, coreOf, sharedCoreOf } from "../heap/core.ts";
 import { Reuse } from "../heap/hooks.ts";
+import { INSPECT, pictureOf } from "../heap/picture.ts";
 import {
   type ChunkRanges,
   describe,
@@ -275,8 +276,8 @@ export class PageAlloc {
 
   /**
    * Where the next scavenge starts, in bytes. Until the first reset each grow puts it to the top of the heap; after that
-   * nothing but a reset raises it. Once the heap is exhausted it lies below all mapped pages: at -1 after a walk, and just
-   * below the lowest page after a look there.
+   * a reset raises it, and nothing else does so beyond its 64-page block. Once the heap is exhausted it lies below all mapped
+   * pages: at -1 after a walk, and just below the lowest page after a look there.
    */
   get scavAddr(): number {
     const core = this[CORE];
@@ -341,6 +342,11 @@ export class PageAlloc {
   /** What is in use, free and released now, and what has happened since the heap was made. */
   stats(): PageAllocStats {
     return this[CORE].locked(readStats);
+  }
+
+  /** The heap in about ten lines: its numbers, in bytes, and a picture of its first mapped ranges. For people to read. */
+  toString(): string {
+    return this[CORE].region.at ? this[CORE].locked(pictureOf) : "PageAlloc, disposed of";
   }
 
   /**
@@ -574,6 +580,7 @@ export class PageAlloc {
 
 if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
+Object.defineProperty(PageAlloc.prototype, INSPECT, { value: PageAlloc.prototype.toString });
 
 /** The inside of a new heap, as its options say, with a state that is empty or given. */
 function makeCore(

@@ -4,6 +4,7 @@ import { countOrInfinity, integer, powerOfTwo } from "../base/arguments.ts";
 import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
 import { capHugePages } from "../engine/pages.ts";
+import { INSPECT, pictureOfChunk } from "../heap/picture.ts";
 import type { Instance } from "../store/instance.ts";
 import { type PallocSum, unpack } from "../store/sums.ts";
 
@@ -89,6 +90,11 @@ export class PallocData {
     this.scavenged = new PageBits(place, layout.DATA_SCAVENGED);
   }
 
+  /** The chunk as a picture of 8 lines: `#` in use, `.` free, `~` free and released, a space for what is not mapped. */
+  toString(): string {
+    return pictureOfChunk(this.#place.engine.memory, this.#place.address());
+  }
+
   /** Sets the alloc bits and clears the scavenged ones. Throws TypeError or RangeError. */
   allocRange(i: number, n: number): void {
     this.scavenged.clearRange(i, n);
@@ -152,6 +158,8 @@ export class PallocData {
     return { start: hit & 0xffff, npages: hit >>> 16 };
   }
 }
+
+Object.defineProperty(PallocData.prototype, INSPECT, { value: PallocData.prototype.toString });
 
 function checkRange(i: number, n: number): void {
   integer("i", i, 0, layout.CHUNK_PAGES - 1);

@@ -9,6 +9,7 @@ import { holesSuite } from "./holes.ts";
 import { hooksSuite } from "./hooks.ts";
 import { kernelsSuite } from "./kernels.ts";
 import { memorySuite } from "./memory.ts";
+import { pictureSuite } from "./picture.ts";
 import { replaySuite } from "./replay.ts";
 import { runSuite } from "./run.ts";
 import { snapshotSuite } from "./snapshot.ts";
@@ -27,6 +28,7 @@ export function everySuite(subject: Subject): void {
   runSuite(subject);
   snapshotSuite(subject);
   memorySuite(subject);
+  pictureSuite(subject);
   badInputSuite(subject);
   traceSuite(subject);
   replaySuite(subject);
