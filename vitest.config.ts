@@ -14,7 +14,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/*.test.ts"],
+    include: ["test/*.test.ts", "test/long/*.test.ts"],
     testTimeout: 120_000,
     coverage: {
       provider: "v8",

@@ -1,9 +1,8 @@
-// All tests: the suite on the sources in Node, then on the built package in headless Chromium, where there is one.
-// The last line is 'N passed, N failed', over both.
+// The tests: in Node on the sources, then in headless Chromium on the built package. The last line is
+// 'N passed, N failed', over all runs.
 //
-//   node scripts/test.mjs [--coverage] [--no-browser] [--brief]
-//
-// With --brief without the tests that go through very many cases, on an engine that has passed them elsewhere.
+//   node scripts/test.mjs [--coverage] [--no-browser]   what is in test/
+//   node scripts/test.mjs --long                        what is in test/long/, and the suite over the debug build
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +10,6 @@ import { join } from "node:path";
 import { findChromium } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
-const LONG_TESTS = "test/{restore-fuzz,interleavings,stopped-calls}.test.ts";
 const VITEST = join(root, "node_modules/vitest/vitest.mjs");
 const flags = new Set(process.argv.slice(2));
 const reports = mkdtempSync(join(tmpdir(), "palloc-test-"));
@@ -38,19 +36,26 @@ function run(name, ...args) {
   total.failed += counts.failed;
 }
 
-try {
-  const brief = flags.has("--brief");
-  if (brief) console.log(`Without ${LONG_TESTS}, as asked.`);
-  run(
-    "node",
-    ...(flags.has("--coverage") ? ["--coverage"] : []),
-    ...(brief ? ["--exclude", LONG_TESTS] : []),
-  );
-  const chromium = findChromium();
-  if (flags.has("--no-browser")) console.log("Not run in a browser, as asked.");
-  else if (chromium) run("browser", "--config", "vitest.browser.config.ts");
+function runShort() {
+  const chromium = flags.has("--no-browser") ? undefined : findChromium();
+  console.log(`The suite in Node${chromium ? ", then in Chromium" : ""}: up to 3 minutes on two cores.`);
+  console.log("Exhaustive tests and the debug build are left to 'npm run test:long'.");
+  run("node", "--exclude", "test/long/**", ...(flags.has("--coverage") ? ["--coverage"] : []));
+  if (chromium) run("browser", "--config", "vitest.browser.config.ts");
+  else if (flags.has("--no-browser")) console.log("Not run in a browser, as asked.");
   else
     console.log("NOT RUN IN A BROWSER: no Chromium found. Install one, or set PALLOC_CHROMIUM to its path.");
+}
+
+function runLong() {
+  console.log("Exhaustive tests, then the suite over the debug build: about 5 minutes on two cores.");
+  run("long", "test/long/");
+  run("debug", "--config", "vitest.debug.config.ts");
+}
+
+try {
+  if (flags.has("--long")) runLong();
+  else runShort();
 } finally {
   rmSync(reports, { recursive: true });
 }

@@ -3,9 +3,9 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CHUNK, PAGE, visible } from "./support/heaps.ts";
-import { Random } from "./support/random.ts";
-import type { PageAlloc, PageCache, Palloc } from "./support/subject.ts";
+import { CHUNK, PAGE, visible } from "../support/heaps.ts";
+import { Random } from "../support/random.ts";
+import type { PageAlloc, PageCache, Palloc } from "../support/subject.ts";
 
 /** How many calls must have overflowed the stack. */
 const THROWS = 1000;

@@ -4,7 +4,7 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import { CHUNK, PAGE } from "./support/heaps.ts";
+import { CHUNK, PAGE } from "../support/heaps.ts";
 import {
   type Actor,
   type Call,
@@ -13,9 +13,9 @@ import {
   type Role,
   Stage,
   scavenger,
-} from "./support/interleave.ts";
-import { PAGES } from "./support/naive.ts";
-import type { PageAlloc, PageCache, Palloc } from "./support/subject.ts";
+} from "../support/interleave.ts";
+import { PAGES } from "../support/naive.ts";
+import type { PageAlloc, PageCache, Palloc } from "../support/subject.ts";
 
 type Ranges = Parameters<typeof wasm.PageAlloc.from>[0]["alloc"];
 

@@ -5,11 +5,11 @@ import { runInNewContext } from "node:vm";
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import * as layout from "../src/engine/layout.ts";
-import { seal } from "../src/store/snapshot.ts";
-import { Random } from "./support/random.ts";
-import { same } from "./support/same.ts";
-import type { PageAlloc, PageCache, Palloc } from "./support/subject.ts";
+import * as layout from "../../src/engine/layout.ts";
+import { seal } from "../../src/store/snapshot.ts";
+import { Random } from "../support/random.ts";
+import { same } from "../support/same.ts";
+import type { PageAlloc, PageCache, Palloc } from "../support/subject.ts";
 
 const HEAPS = 500;
 /** Changed snapshots of each heap, every other one sealed again. */

@@ -5,9 +5,9 @@
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
-import * as layout from "../src/engine/layout.ts";
-import { MEMORY_PAGE } from "../src/engine/memory.ts";
-import { CORE } from "../src/heap/core.ts";
+import * as layout from "../../src/engine/layout.ts";
+import { MEMORY_PAGE } from "../../src/engine/memory.ts";
+import { CORE } from "../../src/heap/core.ts";
 import {
   type Call,
   grow,
@@ -17,11 +17,11 @@ import {
   type Sys,
   WHIM,
   type World,
-} from "./support/calls.ts";
-import { PAGE } from "./support/heaps.ts";
-import { Random } from "./support/random.ts";
-import type { PageAlloc, PageCache, Palloc } from "./support/subject.ts";
-import { attachWatched, type Deed, type Watcher, watch } from "./support/watched.ts";
+} from "../support/calls.ts";
+import { PAGE } from "../support/heaps.ts";
+import { Random } from "../support/random.ts";
+import type { PageAlloc, PageCache, Palloc } from "../support/subject.ts";
+import { attachWatched, type Deed, type Watcher, watch } from "../support/watched.ts";
 
 /** Room for the bookkeeping of any heap here: there are many, and none is given back. */
 const METADATA = MEMORY_PAGE;
