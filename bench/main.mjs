@@ -13,7 +13,7 @@ import { buildInside } from "./inside/build.mjs";
 import { nativeColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
 import { markdown } from "./report/markdown.mjs";
-import { plot } from "./report/plot.mjs";
+import { resultsText } from "./report/results.mjs";
 import { cellText } from "./report/table.mjs";
 import { printTables } from "./report/terminal.mjs";
 import { askWith } from "./requests.mjs";
@@ -32,7 +32,6 @@ const command = new Command("npm run bench --")
     "compare with an earlier run's JSON, and mark what got worse by more than the noise",
   )
   .option("--markdown <file>", "write the medians as Markdown tables")
-  .option("--svg <file>", "draw cost over the size of the heap")
   .parse();
 const options = command.opts();
 /** With JSON on standard output, everything else goes to standard error. */
@@ -92,12 +91,7 @@ printTables(rows, names, print);
 print(
   `${rows.length} rows in ${Math.round((performance.now() - started) / 1000)} s. All columns computed the same.`,
 );
-if (options.json === true) console.log(JSON.stringify(results, null, 1));
-else if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
+if (options.json === true) console.log(resultsText(results));
+else if (options.json) writeFileSync(options.json, `${resultsText(results)}\n`);
 if (options.markdown) writeFileSync(options.markdown, markdown(results));
-if (options.svg) {
-  const svg = plot(rows, names);
-  if (svg) writeFileSync(options.svg, svg);
-  else print("No case that was run has a size, so nothing was drawn.");
-}
 if (options.compare) print(compareText(compare(JSON.parse(readFileSync(options.compare, "utf8")), results)));

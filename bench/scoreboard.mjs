@@ -15,8 +15,8 @@ export const SETTINGS = {
 export async function runScoreboard(columns, cases, settings, onRow = () => {}) {
   const rows = [];
   for (const each of cases) {
-    const { id, group, name, short, input, chunks, unit = "ns", rate } = each;
-    const row = { id, group, name, short, input, chunks, unit, rate, cells: {} };
+    const { id, group, name, input, unit = "ns", rate } = each;
+    const row = { id, group, name, input, unit, rate, cells: {} };
     for (let round = 0; round < (each.value ? 1 : settings.rounds); round++) {
       for (const column of columns) {
         if (!column.has(each)) continue;

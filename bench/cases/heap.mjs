@@ -151,9 +151,7 @@ function fragmented(PageAlloc, n, free) {
 /** scavengeOne after a reset, with all candidates in the lowest chunk: the whole heap lies between. */
 const scavengeLowest = (chunks) => ({
   name: "scavengeOne, candidates in the lowest chunk only",
-  short: "scavengeOne",
   input: sizeName(chunks),
-  chunks,
   columns: ALL,
   create: ({ PageAlloc }) => {
     const heap = new PageAlloc({ physHugePageSize: 0 });
@@ -180,9 +178,7 @@ const scavengeLowest = (chunks) => ({
 /** alloc(2) and free, with room in the highest chunk only and a single free page in the lowest. */
 const allocHighest = (chunks) => ({
   name: "alloc + free, room in the highest chunk only",
-  short: "alloc + free",
   input: sizeName(chunks),
-  chunks,
   columns: ALL,
   create: ({ PageAlloc }) => {
     const heap = new PageAlloc();
@@ -198,9 +194,7 @@ const allocHighest = (chunks) => ({
 /** A new heap that grows to its size at once. */
 const growAtOnce = (chunks) => ({
   name: "grow at once",
-  short: "grow",
   input: sizeName(chunks),
-  chunks,
   columns: ALL,
   create: ({ PageAlloc }) => ({
     run(operations) {
