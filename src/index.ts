@@ -11,7 +11,7 @@ import {
   createWasm,
   wasmOn,
 } from "./engine/wasm/engine.ts";
-import { once } from "./store/instance.ts";
+import { once } from "./store/regions.ts";
 import { SharedMemories } from "./store/shared-memories.ts";
 
 export * from "./api/exports.ts";

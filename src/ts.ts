@@ -5,7 +5,7 @@ import { PallocData as BasePallocData } from "./api/palloc-data.ts";
 import { powerOfTwo, word } from "./base/arguments.ts";
 import { fillAligned as fill } from "./engine/ts/candidate.ts";
 import { createTwin, twinOn } from "./engine/ts/engine.ts";
-import { once } from "./store/instance.ts";
+import { once } from "./store/regions.ts";
 import { SharedMemories } from "./store/shared-memories.ts";
 
 export * from "./api/exports.ts";

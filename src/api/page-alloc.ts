@@ -23,7 +23,7 @@ import {
 import { recover } from "../heap/recover.ts";
 import { scavengeOne, scavengeOneAsync, scavengePages } from "../heap/scavenger.ts";
 import { roomToGrow } from "../store/header.ts";
-import type { Instance } from "../store/instance.ts";
+import type { Instance } from "../store/regions.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
 import { seal, unseal } from "../store/snapshot.ts";
 import { type RunOptions, run } from "./batch.ts";

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
 import { capHugePages } from "../engine/pages.ts";
 import { INSPECT, pictureOfChunk } from "../heap/picture.ts";
-import type { Instance } from "../store/instance.ts";
+import type { Instance } from "../store/regions.ts";
 import { type PallocSum, unpack } from "../store/sums.ts";
 
 /** Where the bitmaps of a chunk lie. */

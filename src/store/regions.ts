@@ -153,3 +153,21 @@ function chunkOf(at: number): number {
 function indexOf(at: number): number {
   return (at / GRAIN) % layout.CHUNK_PAGES;
 }
+
+/** An engine at work: with the regions of its memory. */
+export interface Instance {
+  readonly engine: Engine;
+  readonly regions: Regions;
+}
+
+/** Gives the same instance at every call, made by the first. */
+export function once(create: (pages: number) => Engine): () => Instance {
+  let instance: Instance | undefined;
+  return () => {
+    if (!instance) {
+      const engine = create(FIRST_PAGES);
+      instance = { engine, regions: new Regions(engine) };
+    }
+    return instance;
+  };
+}

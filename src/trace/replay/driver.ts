@@ -15,7 +15,6 @@ import * as layout from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "../events.ts";
 import { CHUNK_BYTES, makeTable, type Plan } from "./plan.ts";
-import type { Series } from "./series.ts";
 
 /** Requests of fewer pages are served from the P's page cache. */
 const CACHED_PAGES_LIMIT = 16;
@@ -335,4 +334,22 @@ export class Driver {
 /** Bytes that the heap grows by when it has no room for npages: whole chunks. */
 function growthFor(npages: number): number {
   return Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
+}
+
+/** One point a sample: when, in ns on the recording machine's clock, and bytes. */
+export interface Series {
+  time: Float64Array;
+  inUse: Float64Array;
+  retained: Float64Array;
+  sys: Float64Array;
+}
+
+/** A series of that many points, all zero. */
+export function makeSeries(length: number): Series {
+  return {
+    time: new Float64Array(length),
+    inUse: new Float64Array(length),
+    retained: new Float64Array(length),
+    sys: new Float64Array(length),
+  };
 }

@@ -3,9 +3,8 @@
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import { integer, readOptions, refuse, show } from "../../base/arguments.ts";
 import { PAGE_BYTES, type PageTrace } from "../events.ts";
-import { Driver } from "./driver.ts";
+import { Driver, makeSeries, type Series } from "./driver.ts";
 import { type Plan, planReplay } from "./plan.ts";
-import { makeSeries, type Series } from "./series.ts";
 
 /** How a replay goes. */
 export interface ReplayOptions {
