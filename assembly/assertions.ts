@@ -1,5 +1,5 @@
-// What the engine relies on, checked in the debug build alone: `npm run test:long` runs the suite over it. An assertion that
-// does not hold traps. `if (!ASC_NO_ASSERT)` keeps what an assertion reads out of the release build.
+// What the engine relies on, checked in the debug build alone: `npm run test:long` runs the suite over it. An assertion
+// that does not hold traps. `if (!ASC_NO_ASSERT)` keeps what an assertion reads out of the release build.
 
 import * as layout from "../src/engine/layout";
 

@@ -89,8 +89,8 @@ function found(index: u32, searchIdx: u32): u32 {
 
 /**
  * The first run of npages (1 to 512) free pages at or after the word that holds searchIdx: its index in bits 0-15, and
- * the first free page seen in bits 16-31; 0xffff for either when there is none. A run of one page or few may lie within a
- * word or across two; one of many crosses a border of words.
+ * the first free page seen in bits 16-31; 0xffff for either when there is none. A run of one page or few may lie within
+ * a word or across two; one of many crosses a border of words.
  */
 export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
   assertRange(searchIdx & ~63, 64);

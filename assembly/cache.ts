@@ -1,4 +1,5 @@
-// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the lock.
+// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the
+// lock.
 
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
@@ -10,8 +11,9 @@ import { dropRecord, makeRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
 /**
- * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free page.
- * Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an index.
+ * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free
+ * page. Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an
+ * index.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const page = findFree(heap, 1);
@@ -35,7 +37,9 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
   return ref;
 }
 
-/** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
+/**
+ * First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1.
+ */
 export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   const record = heap + ref;
   const cache = load<u64>(record, layout.RECORD_CACHE);
@@ -72,8 +76,8 @@ export function flush(heap: usize, ref: u32): u32 {
 }
 
 /**
- * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged. The
- * region has room for a record and an index. Returns its ref.
+ * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged.
+ * The region has room for a record and an index. Returns its ref.
  */
 export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
   const leaf = leafOf(heap, chunk);

@@ -29,10 +29,10 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
 }
 
 /**
- * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits 16-31;
- * 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a multiple of
- * min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64; hugePages is
- * a power of two or 0.
+ * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits
+ * 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a
+ * multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64;
+ * hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   assertRange(0, ceiling);
@@ -65,7 +65,9 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
   return cut(end, run, min, max, hugePages);
 }
 
-/** The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it. */
+/**
+ * The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it.
+ */
 function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   let size = run;
   if (max < <u32>layout.CHUNK_PAGES) {
@@ -81,9 +83,9 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   return start | ((end - start) << 16);
 }
 
-// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for the
-// zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two: adding
-// 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set.
+// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for
+// the zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two:
+// adding 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set.
 
 /** The low m - 1 bits of every m-aligned group; m a power of two, 1 to 64. */
 export function lowBits(m: u32): u64 {

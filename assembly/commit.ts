@@ -7,9 +7,9 @@ import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
- * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had been,
- * or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the range from
- * now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had
+ * been, or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the
+ * range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
  */
 export function commitRange(
   heap: usize,
@@ -129,8 +129,8 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
 }
 
 /**
- * Puts a cache into the list of the caches of a block, and out of the one that it is in. Caches of the block that have become
- * empty leave it, so that no free has to go over them. The region has room for an index.
+ * Puts a cache into the list of the caches of a block, and out of the one that it is in. Caches of the block that have
+ * become empty leave it, so that no free has to go over them. The region has room for an index.
  */
 // @ts-ignore: decorator
 @inline
@@ -176,8 +176,9 @@ export function unplaceRecord(heap: usize, ref: u32): void {
 }
 
 /**
- * Goes over the chunks of a range: clears its scavenged bits, or sets those of pages that are free, if any are to change;
- * says of those that have become free unscavenged that they may be candidates. `leaf` is 0 if the first chunk is a hole.
+ * Goes over the chunks of a range: clears its scavenged bits, or sets those of pages that are free, if any are to
+ * change; says of those that have become free unscavenged that they may be candidates. `leaf` is 0 if the first chunk
+ * is a hole.
  */
 // @ts-ignore: decorator
 @inline
@@ -241,7 +242,9 @@ export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
     const released = load<u32>(heap, layout.HEADER_RELEASED) - scavenged;
     store<u32>(heap, released, layout.HEADER_RELEASED);
     const retained = load<u32>(heap, layout.HEADER_PAGES) - released;
-    if (retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) store<u32>(heap, retained, layout.HEADER_PEAK_RETAINED);
+    if (retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
+      store<u32>(heap, retained, layout.HEADER_PEAK_RETAINED);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in the
-// region for what a call appends to it.
+// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in
+// the region for what a call appends to it.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -25,8 +25,8 @@ import {
 } from "./tree";
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to the
- * first free page that it sees on the way.
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
+ * the first free page that it sees on the way.
  */
 export function findFree(heap: usize, npages: u32): i64 {
   assertHeld(heap);
@@ -61,8 +61,8 @@ function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): vo
 }
 
 /**
- * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
- * the RANGE_ answers.
+ * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one
+ * of the RANGE_ answers.
  */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   return inspectFrom(heap, mappedLeafOf(heap, chunk), chunk, index, npages, inUse);
@@ -131,8 +131,8 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 }
 
 /**
- * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those are.
- * Holes are passed over.
+ * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those
+ * are. Holes are passed over.
  */
 export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
   let index = from;
@@ -158,18 +158,19 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
 }
 
 /**
- * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages of
- * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages
+ * of scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
  */
 export function scavengeTop(heap: usize): f64 {
   const end = load<f64>(heap, layout.HEADER_SCAV_END);
   if (end <= <f64>((<i64>load<u32>(heap, layout.HEADER_START)) << layout.CHUNK_SHIFT)) return 0;
-  return load<u32>(heap, layout.HEADER_SCAV_STRICT) ? end : <f64>((<i64>end + (layout.CACHE_PAGES - 1)) & -layout.CACHE_PAGES);
+  if (load<u32>(heap, layout.HEADER_SCAV_STRICT)) return end;
+  return <f64>((<i64>end + (layout.CACHE_PAGES - 1)) & -layout.CACHE_PAGES);
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the look
- * finds nothing, -1 when nothing is left below scavAddr to look at.
+ * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
+ * look finds nothing, -1 when nothing is left below scavAddr to look at.
  */
 export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
@@ -207,8 +208,8 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is none.
- * A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
+ * none. A hole has none, whatever its memory holds.
  */
 export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   return lookIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
@@ -218,7 +219,8 @@ export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 
 function lookIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   if (!leaf || !isMarked(leaf, chunk)) return 0;
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
-  return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, load<u32>(heap, layout.HEADER_HUGE_PAGES));
+  const hugePages = load<u32>(heap, layout.HEADER_HUGE_PAGES);
+  return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, hugePages);
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */

@@ -1,8 +1,9 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits: src/engine/layout.ts says what that means. If it
-// is broken off before the commit, src/store/mend.ts undoes what it has marked; if a worker dies within one, it puts the saved
-// fields back and carries the commit out again.
+// The journal. A call writes down what it is about to mark, marks it, and commits: src/engine/layout.ts says what that
+// means. If it is broken off before the commit, src/store/mend.ts undoes what it has marked; if a worker dies within
+// one, it puts the saved fields back and carries the commit out again.
 //
-// Whatever has this decorator is part of the commits that use it: those must not call, as any call may overflow the stack.
+// Whatever has this decorator is part of the commits that use it: those must not call, as any call may overflow the
+// stack.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";

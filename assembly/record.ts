@@ -63,7 +63,9 @@ export function linkRecord(heap: usize, next: u32): void {
   store<u32>(heap, next, layout.JOURNAL_OP);
 }
 
-/** Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made. */
+/**
+ * Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made.
+ */
 export function dropRecord(heap: usize, ref: u32, unmade: bool): void {
   const record = heap + ref;
   store<u32>(heap, ref, layout.JOURNAL_REF);
@@ -101,8 +103,8 @@ export function unlinkRecord(heap: usize): void {
 }
 
 /**
- * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr, or
- * for `sys.used`, which is an alloc. Returns its ref.
+ * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr,
+ * or for `sys.used`, which is an alloc. Returns its ref.
  */
 export function hold(
   heap: usize,
@@ -116,7 +118,8 @@ export function hold(
   const leaf = leafOf(heap, chunk);
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   const ref = makeRecord(heap, kind, owner, 0, 0, 0, layout.JOURNAL_NEW);
-  const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_NEW | layout.JOURNAL_MOVE | (kind == layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0);
+  const counted: u32 = kind == layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0;
+  const op = layout.JOURNAL_CLAIM | layout.JOURNAL_NEW | layout.JOURNAL_MOVE | counted;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
   commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, scavEnd);
@@ -160,7 +163,8 @@ export function commitReturn(heap: usize): void {
   saveFields(heap, layout.JOURNAL_RETURN);
   const cache = heap + load<u32>(heap, layout.JOURNAL_TO);
   const pages = load<u64>(heap, layout.JOURNAL_CACHE);
-  store<u64>(cache, (load<u64>(cache, layout.RECORD_SCAV) & ~pages) | load<u64>(heap, layout.JOURNAL_SCAV), layout.RECORD_SCAV);
+  const kept = load<u64>(cache, layout.RECORD_SCAV) & ~pages;
+  store<u64>(cache, kept | load<u64>(heap, layout.JOURNAL_SCAV), layout.RECORD_SCAV);
   store<u64>(cache, load<u64>(cache, layout.RECORD_CACHE) | pages, layout.RECORD_CACHE);
   store<u32>(heap + load<u32>(heap, layout.JOURNAL_REF), 0, layout.RECORD_NPAGES);
   store<u32>(heap, layout.JOURNAL_DROP, layout.JOURNAL_OP);
@@ -187,7 +191,8 @@ export function isHeld(heap: usize, chunk: u32, index: u32, npages: u32): bool {
   const from = ((<i64>chunk) << layout.CHUNK_SHIFT) + index;
   for (let ref = load<u32>(heap, layout.HEADER_HOLDS); ref; ref = load<u32>(heap + ref, layout.RECORD_NEXT)) {
     const record = heap + ref;
-    const first = ((<i64>load<u32>(record, layout.RECORD_CHUNK)) << layout.CHUNK_SHIFT) + load<u32>(record, layout.RECORD_INDEX);
+    const recordChunk = <i64>load<u32>(record, layout.RECORD_CHUNK);
+    const first = (recordChunk << layout.CHUNK_SHIFT) + load<u32>(record, layout.RECORD_INDEX);
     if (first < from + npages && from < first + load<u32>(record, layout.RECORD_NPAGES)) return true;
   }
   return false;

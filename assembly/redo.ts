@@ -1,5 +1,5 @@
-// Carrying out a commit again, for a worker that died within one. The fields have been put back, and nothing else needs to
-// be: every commit gives the same when it is done again, from the start, after it was broken off anywhere.
+// Carrying out a commit again, for a worker that died within one. The fields have been put back, and nothing else needs
+// to be: every commit gives the same when it is done again, from the start, after it was broken off anywhere.
 
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit";
@@ -9,7 +9,8 @@ import { mappedLeafOf } from "./tree";
 
 /** Carries out the commit that the journal tells of. */
 export function redo(heap: usize): void {
-  const op = load<u32>(heap, layout.JOURNAL_OP) & ~(layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS);
+  const saved: u32 = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
+  const op = load<u32>(heap, layout.JOURNAL_OP) & ~saved;
   const chunk = load<u32>(heap, layout.JOURNAL_CHUNK);
   const index = load<u32>(heap, layout.JOURNAL_INDEX);
   const scavEnd = load<f64>(heap, layout.JOURNAL_SCAV_END);

@@ -1,6 +1,6 @@
 // A batch: many calls on one heap in one crossing. Each operation is what the call of its name does. What cannot be
-// carried out, for whatever reason, ends the batch before it, for the facade to do by itself: it grows the heap, or throws
-// what the call throws.
+// carried out, for whatever reason, ends the batch before it, for the facade to do by itself: it grows the heap, or
+// throws what the call throws.
 
 import * as layout from "../src/engine/layout";
 import { cacheAlloc, refill } from "./cache";
@@ -15,8 +15,8 @@ let placed: i64 = 0;
 let scavenged: u32 = 0;
 
 /**
- * Carries out the operations [from, to), with the refs of page caches at `caches`. Returns the index of the first that was
- * not carried out, `to` when all were.
+ * Carries out the operations [from, to), with the refs of page caches at `caches`. Returns the index of the first that
+ * was not carried out, `to` when all were.
  */
 export function run(
   heap: usize,
@@ -47,7 +47,8 @@ export function run(
       }
       const page = <i64>where >> shift;
       if (<f64>(page << shift) != where || page < 0 || where >= limit) return i;
-      value = onRange(heap, code, <u32>(page >> layout.CHUNK_SHIFT), <u32>page & (layout.CHUNK_PAGES - 1), npages, where);
+      const chunk = <u32>(page >> layout.CHUNK_SHIFT);
+      value = onRange(heap, code, chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages, where);
       if (value < 0) return i;
       if (code == <f64>layout.OP_SCAVENGE_RANGE) value *= <f64>((<i64>1) << shift);
     }
@@ -81,7 +82,8 @@ function placeInCache(heap: usize, ref: u32, npages: u32): bool {
   if (!load<u64>(record, layout.RECORD_CACHE) && !refill(heap, ref, 0)) return false;
   const hit = cacheAlloc(heap, ref, npages);
   if (hit < 0) return false;
-  placed = ((<i64>load<u32>(record, layout.RECORD_CHUNK)) << layout.CHUNK_SHIFT) + load<u32>(record, layout.RECORD_INDEX) + (hit & 0xffff);
+  const first = (<i64>load<u32>(record, layout.RECORD_CHUNK)) << layout.CHUNK_SHIFT;
+  placed = first + load<u32>(record, layout.RECORD_INDEX) + (hit & 0xffff);
   scavenged = hit >> 16;
   return true;
 }

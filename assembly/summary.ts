@@ -119,7 +119,10 @@ export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bo
   return setSummary(parent, slot, start, max, run);
 }
 
-/** The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's time. */
+/**
+ * The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's
+ * time.
+ */
 function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
   let max: u32 = 0;
   let run: u32 = 0;
@@ -148,7 +151,9 @@ function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
 function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
   const part = node + (slot << 2);
   const same =
-    load<u32>(part, layout.NODE_START) == start && load<u32>(part, layout.NODE_MAX) == max && load<u32>(part, layout.NODE_END) == end;
+    load<u32>(part, layout.NODE_START) == start &&
+    load<u32>(part, layout.NODE_MAX) == max &&
+    load<u32>(part, layout.NODE_END) == end;
   if (same) return false;
   store<u32>(part, start, layout.NODE_START);
   store<u32>(part, max, layout.NODE_MAX);

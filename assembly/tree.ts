@@ -51,7 +51,8 @@ export function mappedLeafAt(heap: usize, chunk: u32): usize {
   if (chunk >= load<u32>(heap, layout.HEADER_START) && chunk < load<u32>(heap, layout.HEADER_END)) {
     node = heap + load<u32>(heap, layout.HEADER_ROOT);
     for (let level = load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT; level; level--) {
-      node = heap + load<u32>(node + (((chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1)) << 2), layout.NODE_CHILDREN);
+      const slot = (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
+      node = heap + load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
       if (node == heap) break;
     }
     if (node == heap || !((load<u32>(node, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1)) node = 0;
@@ -87,8 +88,8 @@ export function resummarize(leaf: usize, chunk: u32): bool {
 }
 
 /**
- * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or the
- * other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or
+ * the other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
  */
 export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): bool {
   const sum = sumOf(leaf, chunk);
@@ -123,9 +124,9 @@ export function updateAbove(heap: usize, node: usize): void {
 }
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
- * the first part that either completes a run with the parts before it or has a long enough run of its own. Raises searchAddr
- * to the lowest page that may be free, as far as the way down has shown it.
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it
+ * takes the first part that either completes a run with the parts before it or has a long enough run of its own. Raises
+ * searchAddr to the lowest page that may be free, as far as the way down has shown it.
  */
 export function descend(heap: usize, npages: u32): i64 {
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
@@ -176,8 +177,8 @@ export function descend(heap: usize, npages: u32): i64 {
 }
 
 /**
- * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any two
- * of the stores, so that each leaves searchAddr at or below the first free page.
+ * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any
+ * two of the stores, so that each leaves searchAddr at or below the first free page.
  */
 export function raiseSearch(heap: usize, page: i64): void {
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
@@ -243,14 +244,15 @@ export function growLeaf(heap: usize, chunk: u32): usize {
   return node;
 }
 
-// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold one;
-// a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look at each
-// level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
-// are freed, and cleared when a look under the lock finds nothing.
+// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold
+// one; a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look
+// at each level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set
+// when pages are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an old one
-// or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
-// what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
+// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an
+// old one or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed
+// meanwhile. Where what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock
+// before that counts.
 
 /** Says that `chunk`, one of the leaf's, may have a candidate. */
 // @ts-ignore: decorator
@@ -294,7 +296,9 @@ export function walk(heap: usize, chunk: u32): i32 {
   return turn ? highest(heap, turn, turnMarks) : -1;
 }
 
-/** The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed. */
+/**
+ * The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed.
+ */
 function highest(heap: usize, node: usize, marks: u32): i32 {
   for (let level = levelOf(node); level; level--) {
     node = seenBelow(heap, node, 31 - <u32>clz(marks));

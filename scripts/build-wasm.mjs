@@ -1,7 +1,7 @@
 // Compiles assembly/ to build/palloc.wasm, to build/palloc.shared.wasm for shared memory, and with assertions to
 // build/palloc.debug.wasm. Writes the bytes of the first and the last as JavaScript modules with one string each,
-// build/palloc.wasm.js and build/palloc.debug.wasm.js, which Node, vite and esbuild all import the same way. Does nothing
-// when the output is up to date.
+// build/palloc.wasm.js and build/palloc.debug.wasm.js, which Node, vite and esbuild all import the same way. Does
+// nothing when the output is up to date.
 //
 //   node scripts/build-wasm.mjs
 import { utimesSync } from "node:fs";
@@ -43,8 +43,8 @@ export async function buildWasm() {
   const started = new Date();
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
-  // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 1,900 bytes less to ship. Of all 256
-  // numbers, an exclusive-or with 52 leaves the fewest bytes that JavaScript must escape or UTF-8 makes two of.
+  // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 1,900 bytes less to ship. Of all
+  // 256 numbers, an exclusive-or with 52 leaves the fewest bytes that JavaScript must escape or UTF-8 makes two of.
   for (const name of ["palloc.wasm", "palloc.debug.wasm"]) {
     const bytes = outputs.get(join(root, "build", name));
     const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));

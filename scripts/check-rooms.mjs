@@ -1,5 +1,5 @@
-// Checks which room imports which, by the rules of .dependency-cruiser.cjs. A cruise that sees nothing finds no fault: so
-// every source must have been seen, with each import that its text has.
+// Checks which room imports which, by the rules of .dependency-cruiser.cjs. A cruise that sees nothing finds no fault:
+// so every source must have been seen, with each import that its text has.
 //
 //   node scripts/check-rooms.mjs
 import { readdirSync, readFileSync } from "node:fs";

@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 /** The project's top folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The latest modification time, in ms, under the given files and folders; removing a file counts, by its folder's time. */
+/**
+ * The latest modification time, in ms, under the given files and folders; removing a file counts, by its folder's time.
+ */
 function newest(paths) {
   let latest = 0;
   for (const path of paths) {

@@ -4,7 +4,9 @@ import { createServer } from "vite";
 import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
-/** Serves the project, cross-origin isolated unless told not to. `packages` are those from npm that its pages import. */
+/**
+ * Serves the project, cross-origin isolated unless told not to. `packages` are those from npm that its pages import.
+ */
 export async function servePages(packages = [], { isolated = true } = {}) {
   const server = await createServer({
     root,
@@ -21,8 +23,8 @@ export async function servePages(packages = [], { isolated = true } = {}) {
 }
 
 /**
- * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Gives what is done, or throws what
- * has failed.
+ * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Gives what is done, or throws
+ * what has failed.
  */
 export async function runPage(url, timeoutMs) {
   const executablePath = findChromium();

@@ -1,5 +1,5 @@
-// A call that is broken off where that must not happen, and numbers as large as the layout has them: what cannot be made
-// whole, or be had, is said so from then on, or before anything has changed.
+// A call that is broken off where that must not happen, and numbers as large as the layout has them: what cannot be
+// made whole, or be had, is said so from then on, or before anything has changed.
 
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";

@@ -1,5 +1,5 @@
-// What the facade asks of an engine: nothing checks arguments there, so all must be in their ranges, at least one page among
-// them. Here each call is checked, through calls of every kind with the least and the most that they take.
+// What the facade asks of an engine: nothing checks arguments there, so all must be in their ranges, at least one page
+// among them. Here each call is checked, through calls of every kind with the least and the most that they take.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,5 +1,5 @@
-// Snapshots that somebody has changed and sealed again: the checksum is right, so `check` has to find what is wrong, and
-// name the place. What it lets pass must be the state of a sound heap.
+// Snapshots that somebody has changed and sealed again: the checksum is right, so `check` has to find what is wrong,
+// and name the place. What it lets pass must be the state of a sound heap.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";

@@ -1,5 +1,6 @@
-// What other threads may do to a heap, done by this one through the heap's lock: holding it, and acting each time that the
-// scavenger gives it back on its walk. A reset after a walk began must win, and nothing but a reset ever raises scavAddr.
+// What other threads may do to a heap, done by this one through the heap's lock: holding it, and acting each time that
+// the scavenger gives it back on its walk. A reset after a walk began must win, and nothing but a reset ever raises
+// scavAddr.
 
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";

@@ -1,4 +1,5 @@
-// A process of Node that has nothing left to do but to wait for the lock of a shared heap does not end before it has waited.
+// A process of Node that has nothing left to do but to wait for the lock of a shared heap does not end before it has
+// waited.
 import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { ENGINES } from "./support/workers/crew.ts";

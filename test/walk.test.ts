@@ -1,5 +1,6 @@
-// What the walk reads while others store what it reads: it takes no lock, so it may see the tree between any two stores, and
-// memory that has grown beyond its views. That may cost it a wasted look, but never the candidates that were there before.
+// What the walk reads while others store what it reads: it takes no lock, so it may see the tree between any two
+// stores, and memory that has grown beyond its views. That may cost it a wasted look, but never the candidates that
+// were there before.
 
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";

@@ -1,4 +1,5 @@
-// Calls on whole heaps: in a fragmented one of 4 GiB, page by page, and with costs that could grow with the heap's size.
+// Calls on whole heaps: in a fragmented one of 4 GiB, page by page, and with costs that could grow with the heap's
+// size.
 import { randomBelow, shuffled } from "../random.mjs";
 
 const PAGE = 8192;

@@ -14,8 +14,8 @@ import { workerCases } from "./workers.mjs";
 
 /**
  * The cases, in the order of the table. `environment` says what differs between Node and browsers: among other things
- * `loadTrace(file)`, the bytes of a trace, `residentBytes()`, if there is such a thing, and `startActor()`, which starts
- * actor.mjs in a worker, as `{ ask, end }`.
+ * `loadTrace(file)`, the bytes of a trace, `residentBytes()`, if there is such a thing, and `startActor()`, which
+ * starts actor.mjs in a worker, as `{ ask, end }`.
  */
 export async function allCases(environment) {
   const { readPageTrace, replay } = await environment.importBuilt("trace.js");

@@ -16,7 +16,9 @@ function round(PageAlloc) {
 
 const about = { group: "many heaps", input: `${HEAPS.toLocaleString("en")} of one chunk` };
 
-/** The cases on many heaps. `residentBytes` gives the memory of the process after a collection, where it can be asked. */
+/**
+ * The cases on many heaps. `residentBytes` gives the memory of the process after a collection, where it can be asked.
+ */
 export function manyCases({ residentBytes }) {
   const cases = [
     {

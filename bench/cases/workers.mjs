@@ -61,8 +61,8 @@ const alone = (shared) => ({
 });
 
 /**
- * What sharing adds to one call, in ns. The two heaps take turns, so that the machine's moods do not count; each pair is
- * two calls.
+ * What sharing adds to one call, in ns. The two heaps take turns, so that the machine's moods do not count; each pair
+ * is two calls.
  */
 const sharing = {
   ...about,
@@ -86,8 +86,9 @@ const sharing = {
 };
 
 /**
- * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives. `ask(actor, task, ms)` lets actor 0
- * or 1 do a task, and gives what that gives. Before the first look each does the task that `warmUp` names for it.
+ * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives. `ask(actor, task, ms)` lets
+ * actor 0 or 1 do a task, and gives what that gives. Before the first look each does the task that `warmUp` names for
+ * it.
  */
 function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
   return {
@@ -113,7 +114,10 @@ function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
   };
 }
 
-/** The rate of two actors at once to that of one, the mean of what each does alone: 2 where neither costs the other anything. */
+/**
+ * The rate of two actors at once to that of one, the mean of what each does alone: 2 where neither costs the other
+ * anything.
+ */
 const together = (name, input, chunks, task) => ({
   name,
   input,

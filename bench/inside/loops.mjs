@@ -17,7 +17,9 @@ const KERNELS = [
   "fillAligned",
 ];
 
-/** `loopOf(name)` is the engine's loop, given the first chunk's address, their count, the operations and a parameter. */
+/**
+ * `loopOf(name)` is the engine's loop, given the first chunk's address, their count, the operations and a parameter.
+ */
 function inside(buffer, crossing, loopOf) {
   const loops = {};
   for (const name of KERNELS) {

@@ -1,6 +1,6 @@
 // Compares a run with an earlier one. The peers' code stays as it is, so what they gained or lost between the runs is
-// the machine, and taken off; what then got worse by more than the noise is marked. What is compared is the least of each
-// cell: other work on the machine can only add to it.
+// the machine, and taken off; what then got worse by more than the noise is marked. What is compared is the least of
+// each cell: other work on the machine can only add to it.
 import { middle } from "../middle.mjs";
 
 const PEERS = ["BigInt", "native C"];
@@ -44,8 +44,10 @@ export function compare(earlier, later) {
 
 /** The comparison as lines of text. */
 export function compareText({ machine, compared, changes }) {
-  const line = ({ id, column, ratio, noise }) =>
-    `  ${ratio > 1 ? "WORSE " : "better"} ${ratio.toFixed(2)}×  ${column.padEnd(5)} ${id}  (noise ${Math.round(noise * 100)}%)`;
+  const line = ({ id, column, ratio, noise }) => {
+    const verdict = ratio > 1 ? "WORSE " : "better";
+    return `  ${verdict} ${ratio.toFixed(2)}×  ${column.padEnd(5)} ${id}  (noise ${Math.round(noise * 100)}%)`;
+  };
   const worse = changes.filter(({ ratio }) => ratio > 1).length;
   return [
     `Compared ${compared} cells; by the peers, the machine took ${machine.toFixed(2)}× as long as in the earlier run.`,

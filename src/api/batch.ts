@@ -1,5 +1,6 @@
 // A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
-// batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call throws.
+// batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call
+// throws.
 
 import { bytesLost, integer, readOptions, refuse, viewOf } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -14,8 +15,8 @@ export interface RunOptions {
    */
   caches?: Array<PageCache | undefined>;
   /**
-   * Whether an `alloc` for which there is no room makes the heap grow, upward from its end, by the request rounded up to
-   * whole chunks. Default false: its value is -1.
+   * Whether an `alloc` for which there is no room makes the heap grow, upward from its end, by the request rounded up
+   * to whole chunks. Default false: its value is -1.
    */
   grow?: boolean;
 }

@@ -11,8 +11,8 @@ export interface PageAllocOptions {
   /** Bytes per page; a power of two, 1 or more. Default 8192. */
   pageSize?: number;
   /**
-   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64 pages
-   * where that is less.
+   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64
+   * pages where that is less.
    */
   physPageSize?: number;
   /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
@@ -28,8 +28,8 @@ export interface PageAllocOptions {
    */
   shared?: boolean;
   /**
-   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as address
-   * space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
+   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as
+   * address space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
    */
   metadataLimit?: number;
   /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */

@@ -49,8 +49,8 @@ function heapOf<T>(make: (home: typeof PageAlloc) => Core, construct: () => T): 
  * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
  * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
  *
- * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, TypeError for options that it
- * does not know, and PageAllocError ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a
+ * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, TypeError for options that
+ * it does not know, and PageAllocError ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a
  * shared heap for longer than `lockTimeoutMs`, or 2 ms in a thread that may not block. One that runs a hook also throws
  * ERR_METADATA_FULL when there is no memory to note what the hook runs on. A call that throws has changed nothing.
  */
@@ -71,8 +71,8 @@ export class PageAlloc {
   declare static readonly PallocData: typeof PallocData;
 
   /**
-   * An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it, ERR_NOT_ISOLATED when it
-   * is to be shared where memory cannot be, ERR_WASM_UNAVAILABLE.
+   * An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it, ERR_NOT_ISOLATED when
+   * it is to be shared where memory cannot be, ERR_WASM_UNAVAILABLE.
    */
   constructor(options?: PageAllocOptions) {
     const make = coming;
@@ -81,10 +81,10 @@ export class PageAlloc {
   }
 
   /**
-   * A heap described by its chunks: first `scavenged` is applied (none if left out), then `alloc`, which clears scavenged
-   * bits. `mapped` are the address ranges that are part of the heap, ascending, in bytes; without it each chunk that is named
-   * is, whole. scavAddr is at the top, and the counts start at 0. Throws TypeError or RangeError, also for pages that are not
-   * in `mapped`; PageAllocError ERR_MISALIGNED, ERR_METADATA_FULL.
+   * A heap described by its chunks: first `scavenged` is applied (none if left out), then `alloc`, which clears
+   * scavenged bits. `mapped` are the address ranges that are part of the heap, ascending, in bytes; without it each
+   * chunk that is named is, whole. scavAddr is at the top, and the counts start at 0. Throws TypeError or RangeError,
+   * also for pages that are not in `mapped`; PageAllocError ERR_MISALIGNED, ERR_METADATA_FULL.
    */
   static from(
     state: { alloc: ChunkRanges; scavenged?: ChunkRanges; mapped?: MappedRanges },
@@ -95,10 +95,10 @@ export class PageAlloc {
   }
 
   /**
-   * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap of
-   * the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of. Throws
-   * TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE, or
-   * ERR_METADATA_FULL when 1,073,741,823 objects, this heap's first among them, have been attached.
+   * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap
+   * of the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of.
+   * Throws TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE,
+   * or ERR_METADATA_FULL when 1,073,741,823 objects, this heap's first among them, have been attached.
    */
   static attach(
     handle: PageAllocHandle,
@@ -114,9 +114,9 @@ export class PageAlloc {
   }
 
   /**
-   * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are free.
-   * The bytes are copied. Throws PageAllocError ERR_CORRUPT when they are not a snapshot, not whole, or of another layout
-   * version.
+   * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are
+   * free. The bytes are copied. Throws PageAllocError ERR_CORRUPT when they are not a snapshot, not whole, or of
+   * another layout version.
    */
   static restore(
     snapshot: Uint8Array,
@@ -148,10 +148,11 @@ export class PageAlloc {
   }
 
   /**
-   * Adds exactly [base, base + nbytes) to the heap: free, and scavenged. Both are multiples of the page size; what is left of
-   * a chunk stays a hole until it is grown over. Until the first reset, puts scavAddr to the top of the heap. Throws
-   * PageAllocError ERR_MISALIGNED, ERR_OVERLAP when part of it is mapped already, ERR_METADATA_FULL when there is no linear
-   * memory for the bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303 chunks.
+   * Adds exactly [base, base + nbytes) to the heap: free, and scavenged. Both are multiples of the page size; what is
+   * left of a chunk stays a hole until it is grown over. Until the first reset, puts scavAddr to the top of the heap.
+   * Throws PageAllocError ERR_MISALIGNED, ERR_OVERLAP when part of it is mapped already, ERR_METADATA_FULL when there
+   * is no linear memory for the bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303
+   * chunks.
    */
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
@@ -166,7 +167,8 @@ export class PageAlloc {
       const nmapped = core.get(layout.HEADER_CHUNKS);
       const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
       if (nmapped + last - chunk + 1 - shared > layout.MAX_CHUNKS) {
-        const message = `the heap can have ${layout.MAX_CHUNKS} chunks, got ${last - chunk + 1 - shared} more than ${nmapped}`;
+        const more = last - chunk + 1 - shared;
+        const message = `the heap can have ${layout.MAX_CHUNKS} chunks, got ${more} more than ${nmapped}`;
         throw new PageAllocError("ERR_METADATA_FULL", message);
       }
       const mapped = core.engine.mappedPage(core.at, chunk, index, npages);
@@ -223,8 +225,8 @@ export class PageAlloc {
 
   /**
    * Gives back npages pages from base on, which must be in use; any part of what was allocated may be freed. Throws
-   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages in a page cache and pages that a
-   * hook runs on.
+   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages in a page cache and pages that
+   * a hook runs on.
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
@@ -244,8 +246,8 @@ export class PageAlloc {
 
   /**
    * Releases at least nbytes (default: all there is), highest address first, from scavAddr downward. Returns the bytes
-   * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays so.
-   * In a shared heap each run first leaves the lock to others for 20 µs if one has had to wait for it.
+   * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays
+   * so. In a shared heap each run first leaves the lock to others for 20 µs if one has had to wait for it.
    */
   scavenge(nbytes: number = Infinity): number {
     countOrInfinity("nbytes", nbytes);
@@ -259,9 +261,9 @@ export class PageAlloc {
   }
 
   /**
-   * Releases one contiguous run of at most maxBytes (default: no limit), rounded up to what the system releases at once,
-   * and more where a huge page would be broken. Returns its bytes; 0 when nothing is left below scavAddr. Throws what
-   * `sys.unused` throws. Takes as long for a heap of a terabyte as for a small one.
+   * Releases one contiguous run of at most maxBytes (default: no limit), rounded up to what the system releases at
+   * once, and more where a huge page would be broken. Returns its bytes; 0 when nothing is left below scavAddr. Throws
+   * what `sys.unused` throws. Takes as long for a heap of a terabyte as for a small one.
    */
   scavengeOne(maxBytes: number = Infinity): number {
     const core = this[CORE];
@@ -275,9 +277,9 @@ export class PageAlloc {
   }
 
   /**
-   * Where the next scavenge starts, in bytes. Until the first reset each grow puts it to the top of the heap; after that
-   * a reset raises it, and nothing else does so beyond its 64-page block. Once the heap is exhausted it lies below all mapped
-   * pages: at -1 after a walk, and just below the lowest page after a look there.
+   * Where the next scavenge starts, in bytes. Until the first reset each grow puts it to the top of the heap; after
+   * that a reset raises it, and nothing else does so beyond its 64-page block. Once the heap is exhausted it lies below
+   * all mapped pages: at -1 after a walk, and just below the lowest page after a look there.
    */
   get scavAddr(): number {
     const core = this[CORE];
@@ -292,8 +294,8 @@ export class PageAlloc {
   }
 
   /**
-   * Up to 64 free pages, one aligned block of a chunk, the one with the first free page: owned by the cache until flush.
-   * Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
+   * Up to 64 free pages, one aligned block of a chunk, the one with the first free page: owned by the cache until
+   * flush. Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
    */
   allocToCache(): PageCache {
     const cache = new PageCache(this, NEW);
@@ -315,8 +317,8 @@ export class PageAlloc {
   }
 
   /**
-   * A live view of one chunk that is mapped, if only in part: a page of it that is a hole has both of its bits set. Writing
-   * to its bits bypasses the summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
+   * A live view of one chunk that is mapped, if only in part: a page of it that is a hole has both of its bits set.
+   * Writing to its bits bypasses the summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
    */
   chunk(index: number): PallocData {
     const core = this[CORE];
@@ -344,14 +346,16 @@ export class PageAlloc {
     return this[CORE].locked(readStats);
   }
 
-  /** The heap in about ten lines: its numbers, in bytes, and a picture of its first mapped ranges. For people to read. */
+  /**
+   * The heap in about ten lines: its numbers, in bytes, and a picture of its first mapped ranges. For people to read.
+   */
   toString(): string {
     return this[CORE].region.at ? this[CORE].locked(pictureOf) : "PageAlloc, disposed of";
   }
 
   /**
-   * Goes over the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. Takes
-   * about a microsecond a chunk.
+   * Goes over the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold.
+   * Takes about a microsecond a chunk.
    */
   check(): void {
     this[CORE].locked(check);
@@ -370,9 +374,9 @@ export class PageAlloc {
   }
 
   /**
-   * Marks as scavenged those of npages pages from base on that are free and unscavenged, wherever scavAddr is. Holes and
-   * pages in use are passed over. No hook runs: this is for replaying what a system is known to have released. Returns
-   * the bytes released. Throws PageAllocError ERR_MISALIGNED.
+   * Marks as scavenged those of npages pages from base on that are free and unscavenged, wherever scavAddr is. Holes
+   * and pages in use are passed over. No hook runs: this is for replaying what a system is known to have released.
+   * Returns the bytes released. Throws PageAllocError ERR_MISALIGNED.
    */
   scavengeRange(base: number, npages: number): number {
     const core = this[CORE];
@@ -392,20 +396,20 @@ export class PageAlloc {
    * | Op.freeResult | 1 or more | number of an earlier operation | bytes from its value on | base | 0 |
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
-   * What an operation throws, this throws, its message beginning with the operation's number; those before it stand, and
-   * their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. On a
-   * shared heap each operation takes the lock by itself, so others' calls may come between. `ops` and `results` may share
-   * memory: all operations are read before the first is carried out. Throws TypeError or RangeError for arrays of another
-   * kind, too short, or without their bytes, TypeError for a cache of another heap; TypeError, after the operation, when a
-   * hook has detached or shrunk what `results` is written to.
+   * What an operation throws, this throws, its message beginning with the operation's number; those before it stand,
+   * and their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. On
+   * a shared heap each operation takes the lock by itself, so others' calls may come between. `ops` and `results` may
+   * share memory: all operations are read before the first is carried out. Throws TypeError or RangeError for arrays of
+   * another kind, too short, or without their bytes, TypeError for a cache of another heap; TypeError, after the
+   * operation, when a hook has detached or shrunk what `results` is written to.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     run(this[CORE], this, ops, results, options);
   }
 
   /**
-   * What `attach` needs in another thread; post it there. From its first use on, the heap is there for as long as anybody
-   * has the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
+   * What `attach` needs in another thread; post it there. From its first use on, the heap is there for as long as
+   * anybody has the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
    */
   get handle(): PageAllocHandle {
     const core = this.#shared();
@@ -413,18 +417,20 @@ export class PageAlloc {
     return core.handle as PageAllocHandle;
   }
 
-  /** This object's number among all that are or were attached to the heap, 1 or more: what `recover` wants, elsewhere. */
+  /**
+   * This object's number among all that are or were attached to the heap, 1 or more: what `recover` wants, elsewhere.
+   */
   get owner(): number {
     return this[CORE].owner;
   }
 
   /**
-   * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not begun;
-   * its page caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it
-   * had allocated stay in use: only their user knows of them. Calling this for a worker that is still at work breaks the
-   * heap; in a browser, a worker may go on for seconds after `terminate()`. Takes some microseconds, and about one a chunk
-   * more if the worker died within a call. Throws RangeError for a number that no object has, or this one's;
-   * PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
+   * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not
+   * begun; its page caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages
+   * that it had allocated stay in use: only their user knows of them. Calling this for a worker that is still at work
+   * breaks the heap; in a browser, a worker may go on for seconds after `terminate()`. Takes some microseconds, and
+   * about one a chunk more if the worker died within a call. Throws RangeError for a number that no object has, or this
+   * one's; PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
     const core = this.#shared();
@@ -434,9 +440,9 @@ export class PageAlloc {
   }
 
   /**
-   * Makes a call of this heap, say `callAsync((heap) => heap.grow(base, nbytes))`, for a thread that may not block, as a
-   * page's main thread: waits for the lock without blocking. The first call of this heap object in `call` has the lock;
-   * others of it take it as ever, and those of another object on the same heap do not get it before. Gives what
+   * Makes a call of this heap, say `callAsync((heap) => heap.grow(base, nbytes))`, for a thread that may not block, as
+   * a page's main thread: waits for the lock without blocking. The first call of this heap object in `call` has the
+   * lock; others of it take it as ever, and those of another object on the same heap do not get it before. Gives what
    * `call` gives. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
@@ -477,8 +483,9 @@ export class PageAlloc {
   /**
    * Ends this object's use of the heap; any later use of it, of its page caches and of its chunks' views throws
    * ERR_DISPOSED. A heap that is not shared is gone, and its bookkeeping given back, which also happens when it is
-   * collected; so is a shared one whose `handle` was never read. Else a shared heap stays for all others that are attached;
-   * this object's page caches are flushed. Throws PageAllocError ERR_LOCKED from within one of the object's own hooks.
+   * collected; so is a shared one whose `handle` was never read. Else a shared heap stays for all others that are
+   * attached; this object's page caches are flushed. Throws PageAllocError ERR_LOCKED from within one of the object's
+   * own hooks.
    */
   dispose(): void {
     const core = this[CORE];
@@ -513,8 +520,8 @@ export class PageAlloc {
   }
 
   /**
-   * Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. Returns their
-   * address, or -1.
+   * Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. Returns
+   * their address, or -1.
    */
   #take(npages: number, choose: () => Place | undefined): number {
     const core = this[CORE];
@@ -601,7 +608,7 @@ function pagesFor(core: Core, nbytes: number): number {
   return Math.min(Math.ceil(nbytes / core.pageSize), layout.CHUNK_PAGES);
 }
 
-/** The runs of scavenged pages in a range. The lock is held. */
+/** The runs of scavenged pages in a range. Caller must hold the lock. */
 function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
   const { engine } = core;
   const runs: PageRange[] = [];

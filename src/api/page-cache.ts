@@ -14,12 +14,13 @@ export const NEW = Symbol("new");
 export let checkOwner: (cache: PageCache, core: Core) => void;
 /** Whether a cache has a record. */
 export let isLive: (cache: PageCache) => boolean;
-/** Ref of a cache's record, made when it has none. The lock is held. */
+/** Ref of a cache's record, made when it has none. Caller must hold the lock. */
 export let refOf: (cache: PageCache, core: Core) => number;
 
 /**
- * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`. A
- * cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes it.
+ * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`.
+ * A cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes
+ * it.
  */
 export class PageCache {
   readonly #core: Core;
@@ -44,8 +45,8 @@ export class PageCache {
    * Takes over pages that are in use already. `heap.allocToCache()` is how to get free ones.
    * @param state.base address of the block, in bytes: a multiple of 64 pages
    * @param state.cache 1 = owned by this cache; the heap must have these pages in use. Bit 0 is the page at base
-   * @param state.scav 1 = scavenged; counts for owned pages only
-   * Throws TypeError, RangeError, or PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
+   * @param state.scav 1 = scavenged; counts for owned pages only Throws TypeError, RangeError, or PageAllocError
+   * ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
    */
   constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint });
   /** @internal */
@@ -159,8 +160,8 @@ export class PageCache {
   }
 
   /**
-   * Takes the free pages of the next block, as `heap.allocToCache()` does, if the cache is empty. Returns whether it has
-   * any now. Throws PageAllocError ERR_METADATA_FULL.
+   * Takes the free pages of the next block, as `heap.allocToCache()` does, if the cache is empty. Returns whether it
+   * has any now. Throws PageAllocError ERR_METADATA_FULL.
    */
   refill(): boolean {
     const core = this.#core;
@@ -200,8 +201,8 @@ export class PageCache {
   }
 
   /**
-   * Gives the call, with the lock held, that undoes an allocation: the pages are the cache's again, or the heap's when the
-   * cache has left their block meanwhile.
+   * Gives the call, with the lock held, that undoes an allocation: the pages are the cache's again, or the heap's when
+   * the cache has left their block meanwhile.
    */
   #puttingBack(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
     const core = this.#core;

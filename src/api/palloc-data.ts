@@ -67,8 +67,8 @@ export class PageBits {
 }
 
 /**
- * One chunk: which of its 512 pages are in use, and which free ones are scavenged. Made with `new` it is on its own, all
- * free and unscavenged; `PageAlloc.chunk` gives a live view of a heap's chunk. Ranges are [i, i + n) in pages.
+ * One chunk: which of its 512 pages are in use, and which free ones are scavenged. Made with `new` it is on its own,
+ * all free and unscavenged; `PageAlloc.chunk` gives a live view of a heap's chunk. Ranges are [i, i + n) in pages.
  */
 export class PallocData {
   /** 1 = in use. */
@@ -134,9 +134,9 @@ export class PallocData {
 
   /**
    * The highest run of free and unscavenged pages from the 64-bit word of page searchIdx (0 to 511) downward, at least
-   * min pages long and aligned to min (a power of two, 1 to 64), cut from below to max pages (rounded up to a multiple of
-   * min; 0 = min; Infinity = uncut) but for huge pages of pagesPerHugePage pages (a power of two; 0, the default, for
-   * none), which are kept whole. npages is 0 when there is none. Throws TypeError or RangeError.
+   * min pages long and aligned to min (a power of two, 1 to 64), cut from below to max pages (rounded up to a multiple
+   * of min; 0 = min; Infinity = uncut) but for huge pages of pagesPerHugePage pages (a power of two; 0, the default,
+   * for none), which are kept whole. npages is 0 when there is none. Throws TypeError or RangeError.
    */
   findScavengeCandidate(
     searchIdx: number,

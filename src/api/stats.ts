@@ -3,7 +3,9 @@
 import * as layout from "../engine/layout.ts";
 import type { Core } from "../heap/core.ts";
 
-/** All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released. */
+/**
+ * All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released.
+ */
 export interface PageAllocStats {
   /** What the heap has been grown over. */
   sys: number;
@@ -27,7 +29,7 @@ export interface PageAllocStats {
   metadata: number;
 }
 
-/** Reads the counters of the header. The lock is held. */
+/** Reads the counters of the header. Caller must hold the lock. */
 export function readStats(core: Core): PageAllocStats {
   const bytes = (field: number) => core.get(field) * core.pageSize;
   const sys = bytes(layout.HEADER_PAGES);

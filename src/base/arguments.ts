@@ -41,9 +41,9 @@ export function word(name: string, value: bigint | undefined): bigint {
 }
 
 /**
- * The properties of an object that are known, each read once; none of them for undefined. Throws TypeError for what is no
- * object, and for one with an enumerable property of its own that is not known; where `open`, only for a function whose
- * name is nearly a known one's.
+ * The properties of an object that are known, each read once; none of them for undefined. Throws TypeError for what is
+ * no object, and for one with an enumerable property of its own that is not known; where `open`, only for a function
+ * whose name is nearly a known one's.
  */
 export function readOptions<T extends object>(
   name: string,
@@ -65,7 +65,10 @@ export function readOptions<T extends object>(
   return given;
 }
 
-/** Which name somebody has probably meant, if any: that with the most letters in common, nearly all of them, in any order. */
+/**
+ * Which name somebody has probably meant, if any: that with the most letters in common, nearly all of them, in any
+ * order.
+ */
 function nearest(key: string, names: readonly string[]): string | undefined {
   let least = 1.1 + key.length / 8;
   let near: string | undefined;
@@ -81,8 +84,8 @@ function nearest(key: string, names: readonly string[]): string | undefined {
 }
 
 /**
- * A view of a typed array, of the fixed length that it has now, whatever a subclass makes of its getters and methods; it is
- * of length 0 once its buffer has been detached, or shrunk below its end. Throws TypeError.
+ * A view of a typed array, of the fixed length that it has now, whatever a subclass makes of its getters and methods;
+ * it is of length 0 once its buffer has been detached, or shrunk below its end. Throws TypeError.
  */
 export function viewOf<T>(
   name: string,

@@ -31,8 +31,8 @@ export interface ReplayRequest {
 }
 
 /**
- * Replays the traces one after the other. Returns the exit status: 1 when any was bad or could not be read. Rejects with
- * OutputError when stdout can't be written to.
+ * Replays the traces one after the other. Returns the exit status: 1 when any was bad or could not be read. Rejects
+ * with OutputError when stdout can't be written to.
  */
 export async function replayTraces(request: ReplayRequest, output: Output): Promise<number> {
   let status = 0;

@@ -1,5 +1,5 @@
-// What an engine is: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin both
-// implement this, and after the same calls their memory is the same to the byte.
+// What an engine is: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin
+// both implement this, and after the same calls their memory is the same to the byte.
 //
 // Pointers are byte addresses in linear memory, refs are byte offsets from a heap's own address (see layout.ts). Pages
 // are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
@@ -13,7 +13,9 @@ export interface Kernels {
   setRange(bits: number, i: number, n: number): void;
   clearRange(bits: number, i: number, n: number): void;
   popcntRange(bits: number, i: number, n: number): number;
-  /** First run of npages at or after the word of searchIdx in bits 0-15, first free page seen in 16-31; 0xffff: none. */
+  /**
+   * First run of npages at or after the word of searchIdx in bits 0-15, first free page seen in 16-31; 0xffff: none.
+   */
   find(bits: number, npages: number, searchIdx: number): number;
   /** Packed summary: start, max, end, ten bits each. */
   summarize(bits: number): number;
@@ -47,8 +49,8 @@ export interface Kernels {
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /**
-   * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
-   * look finds nothing, -1 when nothing is left below scavAddr to look at.
+   * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when
+   * the look finds nothing, -1 when nothing is left below scavAddr to look at.
    */
   release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */

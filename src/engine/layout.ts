@@ -2,8 +2,9 @@
 //
 // A heap is one region of linear memory that starts with a header. After it come pieces, in the order in which they
 // were made and never moved: nodes of the radix tree, records of pages that are away from the heap, and indexes of the
-// page caches among them. A piece is referred to by its *ref*, the byte offset from the start of the region; 0, the header's own place, stands for none.
-// So a region can be moved, saved and restored as it is. All numbers are little-endian; `u32` unless said otherwise.
+// page caches among them. A piece is referred to by its *ref*, the byte offset from the start of the region; 0, the
+// header's own place, stands for none. So a region can be moved, saved and restored as it is. All numbers are
+// little-endian; `u32` unless said otherwise.
 //
 //   region  ┌────────┬───────────┬────────┬───────────┬───────────┬──────────┬─────┐
 //           │ header │ node (0)  │ record │ node (0)  │ node (1)  │ node (0) │ ... │
@@ -56,8 +57,8 @@ export const SUM_MASK = (1 << SUM_BITS) - 1;
 /** Packed summary of a chunk that is all free; 0 is that of one that is all in use, or a hole. */
 export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES << (2 * SUM_BITS));
 
-// Nodes of the radix tree. In a leaf the parts are chunks, and each one's summary is packed; above, the parts' summaries
-// are three columns.
+// Nodes of the radix tree. In a leaf the parts are chunks, and each one's summary is packed; above, the parts'
+// summaries are three columns.
 //
 //   0       4       8             12           16                            48      52      56  64             1088
 //   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────┬───────┬───┬──────────────┐
@@ -67,8 +68,8 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 //   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────────┘
 //                                              16        48       80       112       144         192
 //
-// All pieces are a number of whole cache lines, and so start where one does: what a call reads and writes of a leaf is that
-// line, and those of the bitmaps.
+// All pieces are a number of whole cache lines, and so start where one does: what a call reads and writes of a leaf is
+// that line, and those of the bitmaps.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -160,22 +161,23 @@ export const KIND_REUSING = 3;
 /** Pages that one page cache covers, and bits of a word. */
 export const CACHE_PAGES = 64;
 
-// Header. *Counts* are what alloc and free change, searchAddr among it. Numbers of pages are u32; what only goes up is f64.
+// Header. *Counts* are what alloc and free change, searchAddr among it. Numbers of pages are u32; what only goes up is
+// f64.
 //
 //   0                8      16       64       116           128      176         192       256          416  448
 //   ┌────────────────┬──────┬────────┬────────┬─────────────┬────────┬───────────┬─────────┬────────────┬────┐
 //   │ magic, version │ lock │ counts │ fields │ shared, room│ fields │ owners …  │ journal │saved fields│ …  │
 //   └────────────────┴──────┴────────┴────────┴─────────────┴────────┴───────────┴─────────┴────────────┴────┘
 //
-// A call that changes the heap does so in two steps, and says in the journal in which it is. First it *marks*: it brings
-// pages into use or frees them, and keeps the summaries. All that can be undone from the journal alone. Then it *commits*:
-// it changes the header's fields, the scavenged bits, and records. No commit calls a function, so that no stack overflow can
-// break it off; and in a shared heap, whose workers may die anywhere, it saves the fields first, so that it can be done
-// again. So a call that has been broken off has either happened or not.
+// A call that changes the heap does so in two steps, and says in the journal in which it is. First it *marks*: it
+// brings pages into use or frees them, and keeps the summaries. All that can be undone from the journal alone. Then it
+// *commits*: it changes the header's fields, the scavenged bits, and records. No commit calls a function, so that no
+// stack overflow can break it off; and in a shared heap, whose workers may die anywhere, it saves the fields first, so
+// that it can be done again. So a call that has been broken off has either happened or not.
 //
-// What a call writes has to come from the core that had the lock before, at some 200 ns for each line that is waited for in
-// turn. So the lock and the counts are one cache line, the journal and the saved counts one each, and what alloc and free
-// only read is apart.
+// What a call writes has to come from the core that had the lock before, at some 200 ns for each line that is waited
+// for in turn. So the lock and the counts are one cache line, the journal and the saved counts one each, and what alloc
+// and free only read is apart.
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
@@ -184,7 +186,9 @@ export const VERSION = 5;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
-/** 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it. */
+/**
+ * 0 when free, else LOCK_HELD or LOCK_WAITED and, above them in a shared heap, the number of the object that holds it.
+ */
 export const HEADER_LOCK = 8;
 /** Not 0 once a thread has had to wait for the lock; 0 again when one in no hurry has left it to others. */
 export const HEADER_WANTED = 12;
@@ -280,7 +284,9 @@ export const JOURNAL_REF = 224;
 /** Refs of the records before and after one that is dropped; 0 where there is none. */
 export const JOURNAL_NEXT = 228;
 export const JOURNAL_PREV = 232;
-/** Ref of the first dead record once this one is made; UNMADE where it is none of those, or is dropped as if not made. */
+/**
+ * Ref of the first dead record once this one is made; UNMADE where it is none of those, or is dropped as if not made.
+ */
 export const JOURNAL_DEAD = 236;
 /** No ref; signed, as the twin reads it. */
 export const UNMADE = -1;
@@ -304,7 +310,10 @@ export const JOURNAL_COUNTS = 2;
 /** All fields. */
 export const JOURNAL_FIELDS = 4;
 
-/** Pages are grown over. The one entry that is undone to its end, in any heap: its nodes lie beyond the saved HEADER_USED. */
+/**
+ * Pages are grown over. The one entry that is undone to its end, in any heap: its nodes lie beyond the saved
+ * HEADER_USED.
+ */
 export const JOURNAL_MAP = 8;
 /** The range comes into use. */
 export const JOURNAL_CLAIM = 16;
@@ -372,7 +381,10 @@ export const HOLD_USED = 0;
 export const HOLD_RELEASED = 1;
 /** They are free, and what lies at or above scavAddr is passed over from now on: `sys.unused` declined. */
 export const HOLD_DECLINED = 2;
-/** They are free: whoever ran the hook has died, or scavAddr has been reset since, or the cache that they are of is gone. */
+/**
+ * They are free: whoever ran the hook has died, or scavAddr has been reset since, or the cache that they are of is
+ * gone.
+ */
 export const HOLD_PASSED = 3;
 /** They are free, as if `alloc` had not been called: `sys.used` threw. */
 export const HOLD_UNDONE = 4;

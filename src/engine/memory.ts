@@ -1,6 +1,6 @@
-// Linear memory as JavaScript sees it: one buffer that grows, and views of it. Views of plain memory are useless once it
-// has grown, and those of shared memory end where it did; so they are kept here, made anew, and never held elsewhere for
-// longer than a call.
+// Linear memory as JavaScript sees it: one buffer that grows, and views of it. Views of plain memory are useless once
+// it has grown, and those of shared memory end where it did; so they are kept here, made anew, and never held elsewhere
+// for longer than a call.
 
 /** Bytes of a page of WebAssembly memory, the step in which all memory grows. */
 export const MEMORY_PAGE = 65536;
@@ -10,7 +10,9 @@ export const MEMORY_PAGES_MAX = 65536;
 /** In how many pages at least memory grows when it is to reach somewhere. */
 const REACH_STEP = 16;
 
-/** What linear memory is made of. A WebAssembly.Memory is one; asking that for its buffer is slow, its views are not. */
+/**
+ * What linear memory is made of. A WebAssembly.Memory is one; asking that for its buffer is slow, its views are not.
+ */
 export interface Backing {
   readonly buffer: ArrayBufferLike;
   /** Adds pages of 64 KiB, zeroed, or throws. */
@@ -59,7 +61,8 @@ export class Memory {
     } catch {
       return false;
     }
-    // No function of ours is called from here on: if the stack overflowed, old views would be left, of memory that is gone.
+    // No function of ours is called from here on: if the stack overflowed, old views would be left, of memory that is
+    // gone.
     const { buffer } = this.#backing;
     const bytes = buffer.byteLength;
     this.size = bytes;

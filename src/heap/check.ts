@@ -8,7 +8,7 @@ import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
 import { eachPart, mappedRuns } from "../store/tree.ts";
 
-/** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. The lock is held. */
+/** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. Caller must hold the lock. */
 export function check(state: State): void {
   const { at: heap, engine } = state;
   const get = (offset: number) => state.get(offset);

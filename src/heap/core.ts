@@ -1,5 +1,5 @@
-// What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than one
-// of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
+// What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than
+// one of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
 
 import { integer } from "../base/arguments.ts";
 import { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
@@ -86,8 +86,8 @@ export class Core extends State {
   }
 
   /**
-   * Mends what a call has left that was broken off, and does what the lock has to be held for yet. The lock is held; a call
-   * that throws has given it back.
+   * Mends what a call has left that was broken off, and does what the lock has to be held for yet. Caller must hold the
+   * lock; a call that throws has given it back.
    */
   catchUp(): void {
     const { lock } = this;
@@ -155,7 +155,10 @@ export class Core extends State {
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
   }
 
-  /** Ends a hold as one of the HOLD_ numbers says, if it is still there. Returns whether it was. The lock is held. */
+  /**
+   * Ends a hold as one of the HOLD_ numbers says, if it is still there. Returns whether it was. Caller must hold the
+   * lock.
+   */
   endHold(ref: number, outcome: number): boolean {
     const held = this.holdsStill(ref);
     if (held) this.engine.endHold(this.at, ref, outcome);
@@ -163,8 +166,8 @@ export class Core extends State {
   }
 
   /**
-   * Whether a hold of this object is still there: not when somebody has recovered it, whose hook was running. The lock is
-   * held.
+   * Whether a hold of this object is still there: not when somebody has recovered it, whose hook was running. The lock
+   * is held.
    */
   holdsStill(ref: number): boolean {
     const kind = this.get(ref + layout.RECORD_KIND);
@@ -175,7 +178,9 @@ export class Core extends State {
     );
   }
 
-  /** Refs of the records of one owner, or of all; each may be dropped when its turn comes. The lock is held. */
+  /**
+   * Refs of the records of one owner, or of all; each may be dropped when its turn comes. Caller must hold the lock.
+   */
   recordsOf(owner?: number): number[] {
     return [...this.#listed(layout.HEADER_HOLDS, owner), ...this.#listed(layout.HEADER_RECORDS, owner)];
   }
@@ -189,7 +194,10 @@ export class Core extends State {
     return refs;
   }
 
-  /** Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. The lock is held. */
+  /**
+   * Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. Caller must hold
+   * the lock.
+   */
   dropRecords(owner?: number): void {
     for (const ref of this.recordsOf(owner)) {
       if (this.get(ref + layout.RECORD_KIND) !== layout.KIND_CACHE) {
@@ -203,7 +211,7 @@ export class Core extends State {
     }
   }
 
-  /** Whether a hook of this object is running. The lock is held. */
+  /** Whether a hook of this object is running. Caller must hold the lock. */
   holds(): boolean {
     return this.get(layout.HEADER_HOLDS) > 0 && this.#listed(layout.HEADER_HOLDS, this.owner).length > 0;
   }
@@ -311,8 +319,8 @@ function nextOwner(i32: Int32Array, word: number): number {
   for (let last = Atomics.load(i32, word); ; ) {
     if (last >>> 0 >= layout.MAX_OWNERS) {
       const message =
-        `${layout.MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its snapshot as a ` +
-        "new one";
+        `${layout.MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its ` +
+        "snapshot as a new one";
       throw new PageAllocError("ERR_METADATA_FULL", message);
     }
     const seen = Atomics.compareExchange(i32, word, last, last + 1);

@@ -9,7 +9,7 @@ import type { Rest } from "./lock.ts";
 export class Reuse implements Rest {
   /** Ref of the record that holds the pages; 0 before, and after. */
   ref = 0;
-  /** Undoes the allocation. The lock is held. */
+  /** Undoes the allocation. Caller must hold the lock. */
   work: () => void = () => {};
   next: Rest | undefined;
   readonly #core: Core;
@@ -32,8 +32,8 @@ export class Reuse implements Rest {
   }
 
   /**
-   * Gives what makes the pages free, those of `runs` scavenged, as if they had never been taken. If it is broken off, it
-   * goes on where it was.
+   * Gives what makes the pages free, those of `runs` scavenged, as if they had never been taken. If it is broken off,
+   * it goes on where it was.
    */
   givingBack(place: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;

@@ -1,5 +1,5 @@
-// The lock of a heap. Every public call that looks at bits takes it and gives it back on every way out. Hooks run without
-// it, and so does what needs none: the walk, and the allocs of page caches.
+// The lock of a heap. Every public call that looks at bits takes it and gives it back on every way out. Hooks run
+// without it, and so does what needs none: the walk, and the allocs of page caches.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
@@ -17,9 +17,9 @@ export interface Lock {
   /** What `finish` could not do, for lack of the lock or of stack: the next call that has the lock does it first. */
   rest: Rest | undefined;
   /**
-   * Takes the lock, and mends the heap if a call has been broken off. Throws PageAllocError ERR_LOCKED when another call of
-   * this heap object has it, or others have it for longer than this thread may wait, ERR_DISPOSED when there is no heap any
-   * more, and ERR_CORRUPT when it cannot be mended.
+   * Takes the lock, and mends the heap if a call has been broken off. Throws PageAllocError ERR_LOCKED when another
+   * call of this heap object has it, or others have it for longer than this thread may wait, ERR_DISPOSED when there is
+   * no heap any more, and ERR_CORRUPT when it cannot be mended.
    */
   acquire(): void;
   /** Gives the lock back. */
@@ -30,8 +30,8 @@ export interface Lock {
    */
   finish(work: () => void): void;
   /**
-   * If a thread has had to wait for the lock, leaves it to others for 20 µs, busily: for who takes it over and over, and is
-   * in no hurry. Does nothing where `whenFree` has the lock already.
+   * If a thread has had to wait for the lock, leaves it to others for 20 µs, busily: for who takes it over and over,
+   * and is in no hurry. Does nothing where `whenFree` has the lock already.
    */
   giveWay(): void;
   /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
@@ -43,8 +43,8 @@ export interface Lock {
 /** What a lock guards. */
 export interface Guarded extends State {
   /**
-   * Mends what a call has left that was broken off, and does what `rest` says. The lock is held; a call that throws has
-   * given it back.
+   * Mends what a call has left that was broken off, and does what `rest` says. Caller must hold the lock; a call that
+   * throws has given it back.
    */
   catchUp(): void;
 }
@@ -100,8 +100,8 @@ export class LocalLock implements Lock {
 /** How often a thread looks whether the lock is free before it blocks: for longer than most calls take. */
 const SPINS = 2000;
 /**
- * How long a thread in no hurry leaves the lock to others, in ms: not just until one has had it, as the calls after that
- * find all that they need in their own core's cache. Then fewer than 1 call in 100 has to wait.
+ * How long a thread in no hurry leaves the lock to others, in ms: not just until one has had it, as the calls after
+ * that find all that they need in their own core's cache. Then fewer than 1 call in 100 has to wait.
  */
 const GIVE_WAY_MS = 0.02;
 /** How long a thread that may not block tries to get the lock, in ms. */
@@ -115,8 +115,8 @@ const MAY_NOT_BLOCK =
 
 /**
  * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
- * the word, so that one compare-exchange takes the lock and says who has it. Whoever has waited takes it as waited for, as
- * there may be others.
+ * the word, so that one compare-exchange takes the lock and says who has it. Whoever has waited takes it as waited for,
+ * as there may be others.
  */
 export class SharedLock implements Lock {
   rest: Rest | undefined;

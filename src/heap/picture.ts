@@ -1,5 +1,5 @@
-// Pictures of heaps and chunks as text, a character for some pages: `#` all in use, `+` some in use, `.` free, `~` free and
-// all released, and a space for what is not mapped.
+// Pictures of heaps and chunks as text, a character for some pages: `#` all in use, `+` some in use, `.` free, `~` free
+// and all released, and a space for what is not mapped.
 
 import * as layout from "../engine/layout.ts";
 import type { Memory } from "../engine/memory.ts";

@@ -12,7 +12,10 @@ export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 /** Address ranges `[base, limit)` that are part of a heap, ascending, in bytes. */
 export type MappedRanges = ReadonlyArray<readonly [base: number, limit: number]>;
 
-/** Copies address ranges that a caller gives, which must be ascending and hold something. Throws TypeError or RangeError. */
+/**
+ * Copies address ranges that a caller gives, which must be ascending and hold something. Throws TypeError or
+ * RangeError.
+ */
 export function readMapped(name: string, given: MappedRanges): Array<[base: number, limit: number]> {
   let end = 0;
   return readPairs(name, given, "[base, limit]", (place, range) => {
@@ -46,7 +49,10 @@ export function readRanges(
 
 type Pair = readonly [number, number];
 
-/** Copies a list of pairs by what `read` makes of each at its place. Throws TypeError when it is none, or what `read` does. */
+/**
+ * Copies a list of pairs by what `read` makes of each at its place. Throws TypeError when it is none, or what `read`
+ * does.
+ */
 function readPairs<T>(
   name: string,
   list: readonly Pair[],
@@ -62,7 +68,7 @@ function readPairs<T>(
   });
 }
 
-/** Fills a heap that has just been grown over what it is to have, and starts its counts. The lock is held. */
+/** Fills a heap that has just been grown over what it is to have, and starts its counts. Caller must hold the lock. */
 export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
   const { engine } = core;
   mustBeMapped(core, "state.alloc", alloc);
@@ -103,7 +109,7 @@ function mustBeMapped(core: Core, name: string, ranges: Map<number, PageRange[]>
   }
 }
 
-/** All chunks of a heap as ranges, and the address ranges that are mapped. The lock is held. */
+/** All chunks of a heap as ranges, and the address ranges that are mapped. Caller must hold the lock. */
 export function describe(core: Core): {
   alloc: Record<number, PageRange[]>;
   scavenged: Record<number, PageRange[]>;
@@ -123,7 +129,7 @@ export function describe(core: Core): {
   return { alloc, scavenged, mapped: mappedRanges(core) };
 }
 
-/** The mapped address ranges, ascending, neighbours merged. The lock is held. */
+/** The mapped address ranges, ascending, neighbours merged. Caller must hold the lock. */
 export function mappedRanges(core: Core): Array<[base: number, limit: number]> {
   const ranges: Array<[number, number]> = [];
   for (const chunk of chunksOf(core)) {

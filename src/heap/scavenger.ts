@@ -1,6 +1,6 @@
-// The scavenger: one pass over the heap, strictly from the highest address down. It looks in scavAddr's chunk, then walks
-// down without the lock, from one chunk that may have a candidate to the next, and takes the lock only to look again and
-// release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
+// The scavenger: one pass over the heap, strictly from the highest address down. It looks in scavAddr's chunk, then
+// walks down without the lock, from one chunk that may have a candidate to the next, and takes the lock only to look
+// again and release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
 
 import { isInteger } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -67,7 +67,9 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
   }
 }
 
-/** Marks those pages as scavenged that are free and unscavenged. Returns how many those are. The lock is held. */
+/**
+ * Marks those pages as scavenged that are free and unscavenged. Returns how many those are. Caller must hold the lock.
+ */
 export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
   const first = chunk * layout.CHUNK_PAGES + index;
   const end = Math.min(first + npages, core.getF64(layout.HEADER_TOP));
@@ -86,7 +88,9 @@ export function scavengePages(core: Core, { chunk, index }: Place, npages: numbe
   return released;
 }
 
-/** Makes a pass and its first look. Returns the pages that it has released, or else the pass. Caller must hold the lock. */
+/**
+ * Makes a pass and its first look. Returns the pages that it has released, or else the pass. Caller must hold the lock.
+ */
 function newPass(core: Core, maxPages: number): number | Pass {
   const last = core.engine.scavengeTop(core.at) - 1;
   if (last < 0) return 0;
@@ -137,8 +141,8 @@ export class Pass implements Rest {
   }
 
   /**
-   * Looks in the chunk. Releases what is found there, or holds it as in use so that a hook can run on it. Caller must hold
-   * the lock.
+   * Looks in the chunk. Releases what is found there, or holds it as in use so that a hook can run on it. Caller must
+   * hold the lock.
    */
   look(isFirst = false): Outcome {
     const core = this.#core;

@@ -2,8 +2,8 @@
 
 /**
  * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. No
- * promise that one returns is waited for. They are looked up in this object when they are to run, and it is their `this`;
- * it may be an instance of a class, and have other properties, but no function with nearly the name of a hook.
+ * promise that one returns is waited for. They are looked up in this object when they are to run, and it is their
+ * `this`; it may be an instance of a class, and have other properties, but no function with nearly the name of a hook.
  */
 export interface Sys {
   /**

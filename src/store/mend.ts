@@ -1,6 +1,7 @@
-// Mending: a call that has been broken off is undone, or finished if it had begun to commit. That happens to a call whose
-// stack overflows, or whose engine traps, and then the next call mends the heap; or its worker has died, and `recover` does.
-// The journal says what the call was about. What is derived from the bits may have been left half done, so it is rebuilt.
+// Mending: a call that has been broken off is undone, or finished if it had begun to commit. That happens to a call
+// whose stack overflows, or whose engine traps, and then the next call mends the heap; or its worker has died, and
+// `recover` does. The journal says what the call was about. What is derived from the bits may have been left half done,
+// so it is rebuilt.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
@@ -15,7 +16,10 @@ const MARKED = layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_RE
 /** What changes bits that others are derived from. */
 const DERIVED = MARKED | layout.JOURNAL_MAP | layout.JOURNAL_CLEAR;
 
-/** Brings the call that the journal speaks of to an end. Can be broken off itself, and done again. The lock is held. */
+/**
+ * Brings the call that the journal speaks of to an end. Can be broken off itself, and done again. Caller must hold the
+ * lock.
+ */
 export function mend(state: State): void {
   const { engine, at } = state;
   const op = state.get(layout.JOURNAL_OP);
@@ -70,8 +74,8 @@ function unmark(state: State, op: number, first: number, end: number): void {
 }
 
 /**
- * Computes what is derived from the bits anew, and makes holes again of what was being added: nodes beyond HEADER_USED, and
- * the pages from `added` to `end`.
+ * Computes what is derived from the bits anew, and makes holes again of what was being added: nodes beyond HEADER_USED,
+ * and the pages from `added` to `end`.
  */
 function rebuild(state: State, added: number, end: number): void {
   const { engine } = state;

@@ -1,6 +1,6 @@
 // Regions: the parts of an engine's linear memory that heaps keep their state in. Which parts are taken is known to one
-// more heap, the *ground*, whose addresses are those of linear memory. Its own state has a fixed place at the bottom, with
-// room for all of the 4 GiB that there can be; what is not used of it is never touched.
+// more heap, the *ground*, whose addresses are those of linear memory. Its own state has a fixed place at the bottom,
+// with room for all of the 4 GiB that there can be; what is not used of it is never touched.
 
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
@@ -65,7 +65,9 @@ export class Regions {
     this.#give(at, bytes);
   }
 
-  /** Makes a region larger, in its place if it can. Returns false, with nothing changed, when there is no memory for it. */
+  /**
+   * Makes a region larger, in its place if it can. Returns false, with nothing changed, when there is no memory for it.
+   */
   resize(region: Region, bytes: number): boolean {
     const { at, bytes: before } = region;
     const after = grains(bytes) * GRAIN;
@@ -82,7 +84,10 @@ export class Regions {
     return true;
   }
 
-  /** Takes bytes, a multiple of GRAIN, wherever they are free. Returns their address, -1 when there is no memory for them. */
+  /**
+   * Takes bytes, a multiple of GRAIN, wherever they are free. Returns their address, -1 when there is no memory for
+   * them.
+   */
   #place(bytes: number): number {
     this.#mend();
     for (;;) {
@@ -122,7 +127,10 @@ export class Regions {
     return false;
   }
 
-  /** Bytes of memory that the ground has been grown over: memory itself may have grown by more, if a call was broken off. */
+  /**
+   * Bytes of memory that the ground has been grown over: memory itself may have grown by more, if a call was broken
+   * off.
+   */
   get #end(): number {
     return this.#ground.get(layout.HEADER_END) * CHUNK_BYTES;
   }

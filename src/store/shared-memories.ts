@@ -1,8 +1,9 @@
-// Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never moved,
-// since workers read it without the lock; so each has as much address space set aside as its bookkeeping may ever take,
-// of which only what it uses is memory. The heaps that one thread makes follow one another in one shared memory until that
-// is full. A place is used again only if the handle of its heap was never read: a handle may have been posted anywhere, and
-// is good for as long as anybody has it. The rest goes with the whole memory, when all threads have let go of it.
+// Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never
+// moved, since workers read it without the lock; so each has as much address space set aside as its bookkeeping may
+// ever take, of which only what it uses is memory. The heaps that one thread makes follow one another in one shared
+// memory until that is full. A place is used again only if the handle of its heap was never read: a handle may have
+// been posted anywhere, and is good for as long as anybody has it. The rest goes with the whole memory, when all
+// threads have let go of it.
 
 import { isInteger, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
@@ -30,8 +31,8 @@ export interface SharedPlace {
 }
 
 /**
- * Where a heap can be. Weak, since one that is not used must not keep its memory, and all the dead heaps in it, from being
- * collected.
+ * Where a heap can be. Weak, since one that is not used must not keep its memory, and all the dead heaps in it, from
+ * being collected.
  */
 interface Spot {
   readonly weak: WeakRef<SharedMemory>;
@@ -55,8 +56,8 @@ export class SharedMemories {
   }
 
   /**
-   * Sets that many bytes of address space aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory cannot
-   * be shared, or ERR_METADATA_FULL.
+   * Sets that many bytes of address space aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory
+   * cannot be shared, or ERR_METADATA_FULL.
    */
   place(bytes: number): SharedPlace {
     mustBeIsolated();

@@ -39,12 +39,14 @@ export function unseal(snapshot: Uint8Array): Int32Array {
 
 /** Says that a state is of another version than this. */
 export function ofVersion(name: string, version: number): string {
-  return `${name} has layout version ${version >>> 0}; this palloc reads version ${layout.VERSION}: use the one that made it`;
+  const versions = `layout version ${version >>> 0}; this palloc reads version ${layout.VERSION}`;
+  return `${name} has ${versions}: use the one that made it`;
 }
 
 /**
  * MurmurHash3 (x86, 32 bits; github.com/aappleby/smhasher) without its last mix. Every step maps words and sums one to
- * one, so no change of one word goes unseen; it also carries high bits down, so that two of them do not hide each other.
+ * one, so no change of one word goes unseen; it also carries high bits down, so that two of them do not hide each
+ * other.
  */
 export function checksum(words: Int32Array): number {
   let sum = 0;

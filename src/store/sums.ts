@@ -1,5 +1,5 @@
-// What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what the
-// engines keep.
+// What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what
+// the engines keep.
 
 import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
@@ -38,7 +38,10 @@ const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: 0 };
 export interface Visitor {
   /** Comes to a node before it is read. Throws unless it is what the node above says, so that no way is endless. */
   node(ref: number, parent: number, first: number, level: number): void;
-  /** Comes to a chunk, mapped or not, before it is read: its bit in the leaf's fields, and where its bitmaps are in memory. */
+  /**
+   * Comes to a chunk, mapped or not, before it is read: its bit in the leaf's fields, and where its bitmaps are in
+   * memory.
+   */
   chunk(leaf: number, bit: number, chunk: number, data: number): void;
   /** Comes to a field of a node whose value follows from what is below it. */
   derived(ref: number, field: number, value: number): void;

@@ -4,7 +4,7 @@ import * as layout from "../engine/layout.ts";
 import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
 import type { State } from "./state.ts";
 
-/** The chunks that have been grown over, ascending. The lock is held. */
+/** The chunks that have been grown over, ascending. Caller must hold the lock. */
 export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), found: number[] = []): number[] {
   if (!ref) return found;
   const shape = state.get(ref + layout.NODE_SHAPE);
@@ -17,8 +17,8 @@ export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), foun
 }
 
 /**
- * Visits the pages from `first` to `end`, chunk by chunk: where the chunk's bitmaps are in linear memory, 0 for a hole, and
- * which of its pages are meant. The lock is held.
+ * Visits the pages from `first` to `end`, chunk by chunk: where the chunk's bitmaps are in linear memory, 0 for a hole,
+ * and which of its pages are meant. Caller must hold the lock.
  */
 export function eachPart(
   state: State,

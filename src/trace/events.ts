@@ -24,11 +24,13 @@ export interface PageTrace {
   readonly base: Float64Array;
   /** How many pages, at least 1. */
   readonly npages: Uint32Array;
-  /** Where the event stands in the file (when gzipped: in what it unpacks to), in bytes. For messages; may be left out. */
+  /**
+   * Where the event stands in the file (when gzipped: in what it unpacks to), in bytes. For messages; may be left out.
+   */
   readonly offset?: Float64Array;
   /**
-   * What makes it likely that the end of the file is missing, in words; left out when nothing does. A file may have been
-   * cut all the same: within the last buffer of all nothing tells it.
+   * What makes it likely that the end of the file is missing, in words; left out when nothing does. A file may have
+   * been cut all the same: within the last buffer of all nothing tells it.
    */
   readonly cutShort?: string;
 }

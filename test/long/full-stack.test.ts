@@ -1,5 +1,5 @@
-// A call may find the stack nearly full, and overflow it anywhere within. Then it throws, and has changed nothing; the heap is
-// sound, and no page is lost. A free may have been done.
+// A call may find the stack nearly full, and overflow it anywhere within. Then it throws, and has changed nothing; the
+// heap is sound, and no page is lost. A free may have been done.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";

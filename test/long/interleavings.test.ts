@@ -1,6 +1,6 @@
-// Actors on one shared heap in every order of their steps: the scavenger's steps, with the lock and without, and the calls of
-// others between them. After each step the heap is sound, no page in use was released, none was released twice, and none was
-// passed over that was a candidate before the last reset and has not been touched since.
+// Actors on one shared heap in every order of their steps: the scavenger's steps, with the lock and without, and the
+// calls of others between them. After each step the heap is sound, no page in use was released, none was released
+// twice, and none was passed over that was a candidate before the last reset and has not been touched since.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { describe, expect, it } from "vitest";
@@ -29,7 +29,9 @@ const FULL = [[0, PAGES]] as const;
 /** How a heap is made. */
 type Make = (palloc: Palloc) => PageAlloc;
 
-/** A shared heap of these pages in use, all others unscavenged; scavAddr has been reset, so that no growth raises it. */
+/**
+ * A shared heap of these pages in use, all others unscavenged; scavAddr has been reset, so that no growth raises it.
+ */
 const heapOf =
   (alloc: Ranges, physPageSize = PAGE): Make =>
   ({ PageAlloc }) => {

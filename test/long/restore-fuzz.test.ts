@@ -1,6 +1,6 @@
-// Snapshots changed at random, a hundred thousand an engine. With the checksum left alone every one must be refused. With
-// a right one, as somebody who means harm or a writer with a bug would put, `restore` must refuse it, or give a heap that
-// is sound and stays so whatever is done with it.
+// Snapshots changed at random, a hundred thousand an engine. With the checksum left alone every one must be refused.
+// With a right one, as somebody who means harm or a writer with a bug would put, `restore` must refuse it, or give a
+// heap that is sound and stays so whatever is done with it.
 import { runInNewContext } from "node:vm";
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";

@@ -1,6 +1,7 @@
-// A worker may be terminated at any instruction. Here one ends after each of its stores, and each use of its lock, in turn,
-// for every kind of call: once another object, on either engine, has called `recover`, the bytes are those of before or after
-// the call; for a call of several locked sections, those of between two of them. A worker on wasm leaves what one on ts does.
+// A worker may be terminated at any instruction. Here one ends after each of its stores, and each use of its lock, in
+// turn, for every kind of call: once another object, on either engine, has called `recover`, the bytes are those of
+// before or after the call; for a call of several locked sections, those of between two of them. A worker on wasm
+// leaves what one on ts does.
 
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
@@ -72,8 +73,8 @@ function live(call: () => unknown, most?: number): Deed[] {
 }
 
 /**
- * The bytes of a heap, which must be sound, once it has been told that these workers have ended. Without searchAddr: a call
- * that has not happened may have raised it, and `check` compares it with the first free page.
+ * The bytes of a heap, which must be sound, once it has been told that these workers have ended. Without searchAddr: a
+ * call that has not happened may have raised it, and `check` compares it with the first free page.
  */
 function recovered(heap: PageAlloc, ...ended: PageAlloc[]): Uint8Array {
   for (const { owner } of ended) heap.recover(owner);

@@ -387,7 +387,9 @@ function optionsTests(palloc: Palloc): void {
 const at = (chunk: number, page: number) => chunk * CHUNK + page * PAGE;
 
 type Call = (heap: PageAlloc, PageCache: Palloc["PageCache"]) => unknown;
-/** Calls whose arguments are well formed, but that the heap's state does not allow; and the value that is in the way. */
+/**
+ * Calls whose arguments are well formed, but that the heap's state does not allow; and the value that is in the way.
+ */
 type StateCase = [what: string, code: string, value: number, call: Call];
 
 const stateCases: StateCase[] = [
@@ -536,7 +538,8 @@ function fromTests({ PageAlloc }: Palloc): void {
       `a chunk of ${JSON.stringify(key)}, once more`,
       { alloc: { 7: [], [key]: [[0, 1]] } },
       RangeError,
-      `a key of state.alloc must be an integer from 0 to ${SPACE / CHUNK - 1}, in decimal digits, got ${JSON.stringify(key)}`,
+      `a key of state.alloc must be an integer from 0 to ${SPACE / CHUNK - 1}, in decimal digits, ` +
+        `got ${JSON.stringify(key)}`,
     ]),
     // biome-ignore lint/suspicious/noSparseArray: that is what is wrong with it
     ["ranges with a hole", { alloc: { 1: [[0, 1], , [3, 1]] } }, TypeError, "alloc"],

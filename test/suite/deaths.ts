@@ -16,8 +16,8 @@ import { Findings, Overseer } from "../support/workers/overseer.ts";
 import { Signals, sleep, until } from "../support/workers/signals.ts";
 
 /**
- * Ends a worker that makes calls over many chunks, the last of which must have had all of its effect, or none. Gives whether
- * recovery had to see to that.
+ * Ends a worker that makes calls over many chunks, the last of which must have had all of its effect, or none. Gives
+ * whether recovery had to see to that.
  */
 async function endLongCall(hand: Hand, theirs: EngineName, ms: number): Promise<boolean> {
   const heap = new wasm.PageAlloc({ shared: true, metadataLimit: 2 ** 23 });

@@ -1,4 +1,5 @@
-// Address ranges begin and end at any page. What is left of a chunk is a hole: neither free nor in use, nor to be scavenged.
+// Address ranges begin and end at any page. What is left of a chunk is a hole: neither free nor in use, nor to be
+// scavenged.
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE } from "../support/heaps.ts";
 import type { Subject } from "../support/subject.ts";

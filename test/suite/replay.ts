@@ -53,8 +53,8 @@ export function replaySuite(subject: Subject): void {
 
 /**
  * An engine that notes what its heaps are asked to do, those of a batch from its operations and results, and keeps the
- * last heap's state at its end. An allocation is noted with the number of the page cache to ask and where it was placed,
- * a growth with the bytes of its chunks.
+ * last heap's state at its end. An allocation is noted with the number of the page cache to ask and where it was
+ * placed, a growth with the bytes of its chunks.
  */
 function watched({ palloc }: Subject) {
   const seen = { calls: [] as unknown[][], disposed: 0, stats: undefined as Stats | undefined };

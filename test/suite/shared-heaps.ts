@@ -1,4 +1,5 @@
-// Shared heaps, a worker or two at a time: what one does all see, and whoever finds the lock held waits, or is told why not.
+// Shared heaps, a worker or two at a time: what one does all see, and whoever finds the lock held waits, or is told why
+// not.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -36,7 +37,9 @@ async function whileHeld(
   }
 }
 
-/** A heap of one chunk, every page free and none scavenged, whose hooks, once armed, end with the lock in other hands. */
+/**
+ * A heap of one chunk, every page free and none scavenged, whose hooks, once armed, end with the lock in other hands.
+ */
 function heapThatLosesTheLock(palloc: Palloc) {
   const other = touchedHeap(palloc, [0], { shared: true });
   const lock = new HeapLock(other.handle);
@@ -87,7 +90,9 @@ function use(heap: PageAlloc): void {
 /** A shared heap of one chunk, whose handle has not been read. */
 const unread = (palloc: Palloc) => grownHeap(palloc, [0], { shared: true });
 
-/** Where heaps that begin with chunk 0 are: in which memory, and at what address, which no handle has to be read for. */
+/**
+ * Where heaps that begin with chunk 0 are: in which memory, and at what address, which no handle has to be read for.
+ */
 function placesOf(heaps: PageAlloc[]): [memory: ArrayBufferLike, at: number][] {
   return heaps.map((heap) => {
     const { buffer, byteOffset } = heap.chunk(0).alloc.words;

@@ -1,5 +1,5 @@
-// Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or from
-// another thread.
+// Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or
+// from another thread.
 
 import * as ts from "palloc/ts";
 import * as layout from "../../src/engine/layout.ts";
@@ -11,7 +11,9 @@ import type { PageAlloc, PageCache } from "./subject.ts";
 type Options = NonNullable<ConstructorParameters<typeof ts.PageAlloc>[0]>;
 export type Sys = NonNullable<Options["sys"]>;
 
-/** A heap that the worker that makes the call, and another, are attached to. The worker's hooks can be set at any time. */
+/**
+ * A heap that the worker that makes the call, and another, are attached to. The worker's hooks can be set at any time.
+ */
 export interface World {
   readonly worker: PageAlloc;
   readonly other: PageAlloc;

@@ -1,5 +1,5 @@
-// One heap whose hooks do what they like: they decline, throw, and call back into the heap, whose calls run hooks again.
-// Which they do depends on the seed alone, so that both engines can be led through the same.
+// One heap whose hooks do what they like: they decline, throw, and call back into the heap, whose calls run hooks
+// again. Which they do depends on the seed alone, so that both engines can be led through the same.
 import { PAGES } from "./naive.ts";
 import { Random } from "./random.ts";
 import { same } from "./same.ts";

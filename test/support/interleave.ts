@@ -1,5 +1,5 @@
-// Actors on one shared heap, in every order in which their steps can be taken; and a ledger of what that does to each page,
-// which objects to whatever must never happen.
+// Actors on one shared heap, in every order in which their steps can be taken; and a ledger of what that does to each
+// page, which objects to whatever must never happen.
 
 import { HEADER_MIN_PAGES, HEADER_SCAV_END } from "../../src/engine/layout.ts";
 import { CORE, type Core } from "../../src/heap/core.ts";
@@ -15,9 +15,9 @@ export interface Actor {
 }
 
 /**
- * Runs actors in every order in which their steps can be taken, each order from the start again. `begin` gives them at the
- * start, and `after` is called after each step, with whether it is the first time that just these steps have been taken.
- * Returns how many orders there are.
+ * Runs actors in every order in which their steps can be taken, each order from the start again. `begin` gives them at
+ * the start, and `after` is called after each step, with whether it is the first time that just these steps have been
+ * taken. Returns how many orders there are.
  */
 export function everyOrder(begin: () => readonly Actor[], after: (isNew: boolean) => void): number {
   const turns: { chosen: number; of: number }[] = [];
@@ -120,7 +120,10 @@ export class Ledger {
     if (this.scavEnd > most) throw new Error(`scavAddr went up to page ${this.scavEnd} without a reset`);
   }
 
-  /** Throws unless the pages in use are those that somebody has, and nothing that waits for the scavenger was passed over. */
+  /**
+   * Throws unless the pages in use are those that somebody has, and nothing that waits for the scavenger was passed
+   * over.
+   */
   check(): void {
     for (let page = 0; page < this.#states.length; page++) {
       const inUse = this.#states[page] === IN_USE;

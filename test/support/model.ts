@@ -33,7 +33,9 @@ export class Model {
   scavAddr = -1;
   /** Whether scavAddr has been reset. */
   wasReset = false;
-  /** Bytes of what alloc or allocRange took last that had been scavenged; undefined after a batch, which leaves it open. */
+  /**
+   * Bytes of what alloc or allocRange took last that had been scavenged; undefined after a batch, which leaves it open.
+   */
   lastAllocScavenged: number | undefined = 0;
   allocs = 0;
   frees = 0;

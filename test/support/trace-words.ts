@@ -57,7 +57,8 @@ export function gzip(data: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * The bytes in blocks of that many, all in the same memory, which holds something else as soon as the next is asked for.
+ * The bytes in blocks of that many, all in the same memory, which holds something else as soon as the next is asked
+ * for.
  */
 export async function* inBlocks(data: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   const memory = new Uint8Array(size);
@@ -69,7 +70,9 @@ export async function* inBlocks(data: Uint8Array, size: number): AsyncGenerator<
   }
 }
 
-/** Gzip data without an end, which unpacks to these bytes over and over: header, then blocks that are not compressed. */
+/**
+ * Gzip data without an end, which unpacks to these bytes over and over: header, then blocks that are not compressed.
+ */
 export async function* endlessGzip(data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
   const [low, high] = [data.length & 0xff, data.length >> 8];

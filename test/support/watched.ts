@@ -1,5 +1,6 @@
-// Heap objects of the twin whose every store, and every use of the lock, can be watched. So a test can act between any two
-// of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it was.
+// Heap objects of the twin whose every store, and every use of the lock, can be watched. So a test can act between any
+// two of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it
+// was.
 
 import * as ts from "palloc/ts";
 import type { Engine } from "../../src/engine/contract.ts";

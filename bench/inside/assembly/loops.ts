@@ -40,7 +40,8 @@ export function summarize(chunks: usize, count: u32, times: u32): u32 {
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
     const packed = summary.summarize(data);
-    sum += (packed & layout.SUM_MASK) + ((packed >> layout.SUM_BITS) & layout.SUM_MASK) + (packed >> (2 * layout.SUM_BITS));
+    const max = (packed >> layout.SUM_BITS) & layout.SUM_MASK;
+    sum += (packed & layout.SUM_MASK) + max + (packed >> (2 * layout.SUM_BITS));
     data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }

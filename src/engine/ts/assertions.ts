@@ -1,5 +1,5 @@
-// What the engine relies on, as assembly/assertions.ts has it. PALLOC_DEBUG is true in the tests' debug run alone; builds
-// define it as false, and leave the assertions out.
+// What the engine relies on, as assembly/assertions.ts has it. PALLOC_DEBUG is true in the tests' debug run alone;
+// builds define it as false, and leave the assertions out.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";

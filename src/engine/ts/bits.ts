@@ -1,5 +1,5 @@
-// PageBits: one bitmap of 512 pages as sixteen 32-bit words, and what is done to a range of its bits. A range is at least
-// one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
+// PageBits: one bitmap of 512 pages as sixteen 32-bit words, and what is done to a range of its bits. A range is at
+// least one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";

@@ -1,4 +1,5 @@
-// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the lock.
+// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the
+// lock.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -11,8 +12,9 @@ import { dropRecord, makeRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
 /**
- * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free page.
- * Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an index.
+ * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free
+ * page. Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an
+ * index.
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
@@ -36,7 +38,9 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
   return filled;
 }
 
-/** First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1. */
+/**
+ * First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1.
+ */
 export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
   const { i32 } = memory;
   const cache = (heap + ref + layout.RECORD_CACHE) >>> 2;
@@ -87,8 +91,8 @@ export function flush(memory: Memory, heap: number, ref: number): number {
 }
 
 /**
- * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged. The
- * region has room for a record and an index. Returns its ref.
+ * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged.
+ * The region has room for a record and an index. Returns its ref.
  */
 export function adopt(
   memory: Memory,

@@ -25,10 +25,10 @@ function filledAt(i32: Int32Array, word: number, above: number, low: number, top
 }
 
 /**
- * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits 16-31;
- * 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a multiple of
- * min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64; hugePages is
- * a power of two or 0.
+ * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits
+ * 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a
+ * multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64;
+ * hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(
   { i32 }: Memory,
@@ -72,7 +72,9 @@ export function findScavengeCandidate(
   return cut(end, run, min, max, hugePages);
 }
 
-/** The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it. */
+/**
+ * The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it.
+ */
 function cut(end: number, run: number, min: number, max: number, hugePages: number): number {
   let size = run;
   if (max < layout.CHUNK_PAGES) {
@@ -88,10 +90,10 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
   return start | ((end - start) << 16);
 }
 
-// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for the
-// zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two: adding
-// 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set. Words have 32 bits
-// here, but for fillAligned itself, so groups of 64 are two words that are looked at together.
+// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for
+// the zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two:
+// adding 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set. Words have 32
+// bits here, but for fillAligned itself, so groups of 64 are two words that are looked at together.
 
 const LOW_BITS = [0, 0x55555555, 0x77777777, 0x7f7f7f7f, 0x7fff7fff, 0x7fffffff];
 

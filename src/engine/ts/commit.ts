@@ -1,5 +1,5 @@
-// Commits: what a call changes for good, once all that can be undone is done. None of them calls a function after its first
-// store, so that it happens wholly or not at all; that is why they spell out what other files have.
+// Commits: what a call changes for good, once all that can be undone is done. None of them calls a function after its
+// first store, so that it happens wholly or not at all; that is why they spell out what other files have.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -8,9 +8,9 @@ import { ctz, popcnt } from "./bits.ts";
 import { saveCounts, saveFields, saveFree } from "./journal.ts";
 
 /**
- * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had been,
- * or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the range from
- * now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had
+ * been, or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the
+ * range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
  */
 export function commitRange(
   memory: Memory,

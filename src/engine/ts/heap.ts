@@ -1,5 +1,5 @@
-// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in the
-// region for what a call appends to it.
+// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in
+// the region for what a call appends to it.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -26,8 +26,8 @@ import {
 } from "./tree.ts";
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to the
- * first free page that it sees on the way.
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
+ * the first free page that it sees on the way.
  */
 export function findFree(memory: Memory, heap: number, npages: number): number {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
@@ -65,8 +65,8 @@ function take(
 }
 
 /**
- * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one of
- * the RANGE_ answers.
+ * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one
+ * of the RANGE_ answers.
  */
 export function inspect(
   memory: Memory,
@@ -169,8 +169,8 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
 }
 
 /**
- * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those are.
- * Holes are passed over.
+ * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those
+ * are. Holes are passed over.
  */
 export function scavengeRange(
   memory: Memory,
@@ -203,8 +203,8 @@ export function scavengeRange(
 }
 
 /**
- * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages of
- * scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages
+ * of scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
  */
 export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
   const end = f64[(heap + layout.HEADER_SCAV_END) >>> 3];
@@ -215,8 +215,8 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the look
- * finds nothing, -1 when nothing is left below scavAddr to look at.
+ * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
+ * look finds nothing, -1 when nothing is left below scavAddr to look at.
  */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
@@ -256,8 +256,8 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is none.
- * A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
+ * none. A hole has none, whatever its memory holds.
  */
 export function look(memory: Memory, heap: number, chunk: number, ceiling: number, maxPages: number): number {
   return lookIn(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, ceiling, maxPages);

@@ -1,6 +1,6 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits: layout.ts says what that means. If it is
-// broken off before the commit, mend.ts undoes what it has marked; if a worker dies within one, it puts the saved fields
-// back and carries the commit out again.
+// The journal. A call writes down what it is about to mark, marks it, and commits: layout.ts says what that means. If
+// it is broken off before the commit, mend.ts undoes what it has marked; if a worker dies within one, it puts the saved
+// fields back and carries the commit out again.
 //
 // A commit calls a function of these at the most, and that first, as any call may overflow the stack.
 

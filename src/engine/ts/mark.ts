@@ -7,7 +7,9 @@ import { clearRange, popcntRange, setRange } from "./bits.ts";
 import { summarize } from "./summary.ts";
 import { dataOf, leafOf, resummarize, sumOf, updateAbove, updateSummary } from "./tree.ts";
 
-/** Brings a range into use, all of which is free, or frees one that is all in use. `firstLeaf` covers its first chunk. */
+/**
+ * Brings a range into use, all of which is free, or frees one that is all in use. `firstLeaf` covers its first chunk.
+ */
 export function markRange(
   memory: Memory,
   heap: number,

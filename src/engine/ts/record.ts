@@ -77,7 +77,9 @@ export function linkRecord(memory: Memory, heap: number, next: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = next;
 }
 
-/** Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made. */
+/**
+ * Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made.
+ */
 export function dropRecord(memory: Memory, heap: number, ref: number, unmade: boolean): void {
   const { i32 } = memory;
   const record = heap + ref;
@@ -125,8 +127,8 @@ export function unlinkRecord(memory: Memory, heap: number): void {
 }
 
 /**
- * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr, or
- * for `sys.used`, which is an alloc. Returns its ref.
+ * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr,
+ * or for `sys.used`, which is an alloc. Returns its ref.
  */
 export function hold(
   memory: Memory,

@@ -123,7 +123,10 @@ export function mergeInto(
   return setSummary(memory, parent, slot, start, max, run);
 }
 
-/** The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's time. */
+/**
+ * The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's
+ * time.
+ */
 function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: number): boolean {
   const { i32 } = memory;
   const sums = (leaf + layout.LEAF_SUMS) >>> 2;

@@ -81,8 +81,8 @@ export function resummarize(memory: Memory, leaf: number, chunk: number): boolea
 }
 
 /**
- * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or the
- * other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or
+ * the other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
  */
 export function updateSummary(
   memory: Memory,
@@ -125,9 +125,9 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
 }
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it takes
- * the first part that either completes a run with the parts before it or has a long enough run of its own. Raises searchAddr
- * to the lowest page that may be free, as far as the way down has shown it.
+ * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it
+ * takes the first part that either completes a run with the parts before it or has a long enough run of its own. Raises
+ * searchAddr to the lowest page that may be free, as far as the way down has shown it.
  */
 export function descend(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
@@ -179,8 +179,8 @@ export function descend(memory: Memory, heap: number, npages: number): number {
 }
 
 /**
- * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any two
- * of the stores, so that each leaves searchAddr at or below the first free page.
+ * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any
+ * two of the stores, so that each leaves searchAddr at or below the first free page.
  */
 export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
@@ -249,14 +249,15 @@ export function growLeaf(memory: Memory, heap: number, chunk: number): number {
   return node;
 }
 
-// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold one;
-// a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look at each
-// level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
-// are freed, and cleared when a look under the lock finds nothing.
+// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold
+// one; a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look
+// at each level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set
+// when pages are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an old one
-// or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed meanwhile. Where
-// what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock before that counts.
+// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an
+// old one or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed
+// meanwhile. Where what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock
+// before that counts.
 
 /** Whether `chunk`, one of the leaf's, may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
@@ -287,7 +288,9 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
   return turn ? highest(memory, heap, turn, turnMarks) : -1;
 }
 
-/** The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed. */
+/**
+ * The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed.
+ */
 function highest(memory: Memory, heap: number, node: number, marks: number): number {
   const { i32 } = memory;
   for (let level = levelOf(memory, node); level; level--) {

@@ -15,8 +15,8 @@ const SHARED = [3, 1, 128, 128, 4];
 const LENGTH_BEFORE = 2;
 
 /**
- * The same module for shared memory. Modules must say which kind they import, and nothing else of palloc.wasm depends on
- * it: of what threads need, only JavaScript uses any.
+ * The same module for shared memory. Modules must say which kind they import, and nothing else of palloc.wasm depends
+ * on it: of what threads need, only JavaScript uses any.
  */
 export function withSharedMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const at = bytes.findIndex((_, i) => PLAIN.every((byte, j) => bytes[i + j] === byte));

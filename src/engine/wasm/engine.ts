@@ -42,8 +42,9 @@ export function createWasm(module: WebAssembly.Module, pages: number): Engine {
 }
 
 /**
- * Makes an engine on shared memory. A batch has to be in its memory, where nobody has set a place aside for this thread's:
- * so there are none. Throws TypeError for memory that is not WebAssembly's, PageAllocError ERR_WASM_UNAVAILABLE.
+ * Makes an engine on shared memory. A batch has to be in its memory, where nobody has set a place aside for this
+ * thread's: so there are none. Throws TypeError for memory that is not WebAssembly's, PageAllocError
+ * ERR_WASM_UNAVAILABLE.
  */
 export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine {
   if (memory instanceof SharedArrayBuffer) {

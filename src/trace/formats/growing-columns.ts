@@ -54,8 +54,8 @@ export class GrowingColumns {
   }
 
   /**
-   * The first `length` events by time, those of the same time in the order they were added. Nothing is left here. Throws
-   * RangeError when there is no memory.
+   * The first `length` events by time, those of the same time in the order they were added. Nothing is left here.
+   * Throws RangeError when there is no memory.
    */
   takeByTime(length: number): Columns {
     const time = join(this.#time, length);

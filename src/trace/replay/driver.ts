@@ -63,8 +63,8 @@ export class Driver {
   /** For each cell the number of the event that allocated it, counted from 1, or BEFORE; 0 when it is not in use. */
   readonly #own: Int32Array;
   /**
-   * For each allocation the heap's page that its first page is, counted from heapBase. Negative until its batch has run:
-   * the number of the operation, inverted.
+   * For each allocation the heap's page that its first page is, counted from heapBase. Negative until its batch has
+   * run: the number of the operation, inverted.
    */
   readonly #placed: Int32Array;
   readonly #ops = new Float64Array(BATCH * layout.OP_NUMBERS);
@@ -105,9 +105,9 @@ export class Driver {
       if (this.#count === BATCH) this.finish();
       if (kind[event] === ALLOC) this.#alloc(event);
       else if (kind[event] === FREE) this.#free(event);
-      // What is free has no recorded page that could lead elsewhere, so these are the very addresses of the event. Where
-      // all was placed as recorded, they are all free and unscavenged. After a divergence some may be in use, in a P's
-      // cache, or past the end of the heap; the heap passes over those and releases the rest.
+      // What is free has no recorded page that could lead elsewhere, so these are the very addresses of the event.
+      // Where all was placed as recorded, they are all free and unscavenged. After a divergence some may be in use, in
+      // a P's cache, or past the end of the heap; the heap passes over those and releases the rest.
       else if (this.#scavenge) this.#push(event, Op.scavengeRange, npages[event], base[event], 0);
     }
   }

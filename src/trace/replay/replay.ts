@@ -10,7 +10,10 @@ import { type Plan, planReplay } from "./plan.ts";
 export interface ReplayOptions {
   /** "none": no page is released; "recorded" (default): those that the trace says. */
   scavenge?: "none" | "recorded";
-  /** Points of the series, spread evenly over the events; 0 to 2^20, default 512. A trace of fewer events has one for each. */
+  /**
+   * Points of the series, spread evenly over the events; 0 to 2^20, default 512. A trace of fewer events has one for
+   * each.
+   */
   samples?: number;
   /** Called about a hundred times, with the number of events replayed so far and of all. Its time does not count. */
   onProgress?(done: number, total: number): void;
@@ -53,7 +56,8 @@ const SAMPLES_MAX = 2 ** 20;
 const PROGRESS_STEPS = 100;
 
 /**
- * Drives a new heap of the given engine through the trace: `replay(PageAlloc, trace)`. The heap is given back at the end.
+ * Drives a new heap of the given engine through the trace: `replay(PageAlloc, trace)`. The heap is given back at the
+ * end.
  *
  * Throws TypeError or RangeError for a wrong argument. Throws PageAllocError ERR_TRACE when a page is allocated twice
  * or freed when not in use, or an event cannot be: the message names the event by its index, its byte in the file
@@ -81,7 +85,8 @@ function checkOptions(options: ReplayOptions | undefined) {
   for (const name of NOT_YET) {
     if (given[name] === undefined) continue;
     throw new TypeError(
-      `options.${name} must be left out: replay does not honour it yet, got ${show(given[name])}; it replays pages of ${PAGE_BYTES} bytes`,
+      `options.${name} must be left out: replay does not honour it yet, got ${show(given[name])}; it replays ` +
+        `pages of ${PAGE_BYTES} bytes`,
     );
   }
   const { scavenge = "recorded", samples = SAMPLES, onProgress } = given;

@@ -1,5 +1,6 @@
-// An actor: a worker that makes random calls on a shared heap, stamps every page that it gets with its number, and writes
-// down what it is about to do before it does it, so that others can tell what it owned if it is ended in the middle.
+// An actor: a worker that makes random calls on a shared heap, stamps every page that it gets with its number, and
+// writes down what it is about to do before it does it, so that others can tell what it owned if it is ended in the
+// middle.
 import { PAGES } from "../naive.ts";
 import { Random } from "../random.ts";
 import type { PageAlloc, PageCache, Palloc } from "../subject.ts";

@@ -1,5 +1,5 @@
-// What actors on one heap and their overseer share besides the heap: who owns each page, and what each actor is about to do
-// and has done. It is all in shared memory, so it outlives the workers.
+// What actors on one heap and their overseer share besides the heap: who owns each page, and what each actor is about
+// to do and has done. It is all in shared memory, so it outlives the workers.
 import { PAGES } from "../naive.ts";
 
 /** Address space that actors grow into, in chunks. */

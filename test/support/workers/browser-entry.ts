@@ -1,5 +1,5 @@
-// A worker's script, for browsers. It holds a Web Lock of its own name for as long as it lives: a browser says in no other
-// way when a worker that is to end has done so.
+// A worker's script, for browsers. It holds a Web Lock of its own name for as long as it lives: a browser says in no
+// other way when a worker that is to end has done so.
 import { serve } from "./serve.ts";
 
 addEventListener("message", async ({ data }) => postMessage(await serve(data)));

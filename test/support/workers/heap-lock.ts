@@ -1,4 +1,5 @@
-// The lock of a shared heap, as the layout has it, so that a test can hold it for a heap object for as long as it likes.
+// The lock of a shared heap, as the layout has it, so that a test can hold it for a heap object for as long as it
+// likes.
 import * as layout from "../../../src/engine/layout.ts";
 import type { PageAlloc } from "../subject.ts";
 

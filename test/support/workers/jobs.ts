@@ -85,7 +85,9 @@ export const jobs = {
     return [heap.alloc(1), await later];
   },
 
-  /** Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Gives what the call gave. */
+  /**
+   * Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Gives what the call gave.
+   */
   async stayInHook(load: Load, options: HookOptions): Promise<number> {
     const { PageAlloc } = await load();
     const signals = new Signals(options.signals);

@@ -1,5 +1,5 @@
-// An overseer: it puts actors to work on one heap, ends some of them, recovers what they leave, and compares what the heap
-// says with what the actors have written down.
+// An overseer: it puts actors to work on one heap, ends some of them, recovers what they leave, and compares what the
+// heap says with what the actors have written down.
 import type { PageAllocStats } from "palloc";
 import { PAGES } from "../naive.ts";
 import { same } from "../same.ts";

@@ -1,5 +1,5 @@
-// The script of a process of Node whose last act is a promise that waits for a lock which nobody gives back. Its argument is
-// the engine. Prints the code of the error that the promise ends with.
+// The script of a process of Node whose last act is a promise that waits for a lock which nobody gives back. Its
+// argument is the engine. Prints the code of the error that the promise ends with.
 import * as wasm from "palloc";
 import * as ts from "palloc/ts";
 import { HeapLock } from "./heap-lock.ts";

@@ -24,10 +24,10 @@ const LIMIT = 2 ** 32;
  * the first bad word.
  *
  * Throws TypeError when `data` is none of these, has lost its bytes, or gives anything but Uint8Arrays, and TypeError
- * or RangeError for a wrong option. What a stream, an iterable or a Blob throws is thrown as it is. Throws PageAllocError
- * ERR_TRACE when the data is not a whole trace of one program, is longer than the limit or than there is memory for: the
- * message names the event (as many come before it in the file), its byte (when gzipped: of what the file unpacks to) and
- * the page. That a page is in use already, or not in use, shows when the trace is replayed.
+ * or RangeError for a wrong option. What a stream, an iterable or a Blob throws is thrown as it is. Throws
+ * PageAllocError ERR_TRACE when the data is not a whole trace of one program, is longer than the limit or than there is
+ * memory for: the message names the event (as many come before it in the file), its byte (when gzipped: of what the
+ * file unpacks to) and the page. That a page is in use already, or not in use, shows when the trace is replayed.
  */
 export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOptions): Promise<PageTrace> {
   const { limit = LIMIT } = readOptions("options", options, ["limit"]);
