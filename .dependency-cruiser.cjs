@@ -1,5 +1,5 @@
-// Which room may import which. A room may import those below it, never one above, and no file may import itself by way of
-// others, types included. `scripts/check-rooms.mjs` runs this, and fails when it has seen no sources.
+// Which room may import which. A room may import those below it, never one above, and no file may import itself by way
+// of others, types included. `scripts/check-rooms.mjs` runs this, and fails when it has seen no sources.
 
 /** The rooms of src/, from the top down; those in one line do not know each other. */
 const ROOMS = [["cli"], ["entries"], ["trace", "lab"], ["api"], ["heap"], ["store"], ["engine"], ["base"]];

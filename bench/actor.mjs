@@ -1,5 +1,6 @@
-// One of several workers that use a shared heap at once. Asked `{ attach: { entry, handle } }`, it attaches to the heap by
-// that entry of the package; asked `{ task, ms }`, it does the task for that many ms, and answers with what the task gives.
+// One of several workers that use a shared heap at once. Asked `{ attach: { entry, handle } }`, it attaches to the heap
+// by that entry of the package; asked `{ task, ms }`, it does the task for that many ms, and answers with what the task
+// gives.
 
 const PAGE = 8192;
 const CACHE_PAGES = 64;
@@ -58,7 +59,10 @@ function pairs({ heap, ms }) {
   return allocs / (performance.now() - start);
 }
 
-/** Allocates and frees, timing each alloc by itself. Gives what 99 of 100 do not exceed, in ns, the clock's time included. */
+/**
+ * Allocates and frees, timing each alloc by itself. Gives what 99 of 100 do not exceed, in ns, the clock's time
+ * included.
+ */
 function p99OfAlloc({ heap, ms }) {
   const times = [];
   const start = performance.now();

@@ -21,7 +21,9 @@ export function askWith(send, onMessage) {
     });
 }
 
-/** The side that is asked. Gives what takes a message; `answerTo(request)` may be a promise, and `name` says who failed. */
+/**
+ * The side that is asked. Gives what takes a message; `answerTo(request)` may be a promise, and `name` says who failed.
+ */
 export function answerWith(name, answerTo, post) {
   return async ({ number, request }) => {
     try {

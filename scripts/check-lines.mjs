@@ -1,4 +1,5 @@
-// Checks that no line of a source is longer than 120 columns. The formatter leaves strings, comments and assembly/ alone.
+// Checks that no line of a source is longer than 120 columns. The formatter leaves strings, comments and assembly/
+// alone.
 //
 //   node scripts/check-lines.mjs
 import { spawnSync } from "node:child_process";

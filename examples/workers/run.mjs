@@ -1,6 +1,6 @@
-// What the main thread does, in Node as in a page: makes the heap, starts the workers, uses pages itself, loses a worker,
-// and sees in the end that no page is missing. A page's main thread may not block, so as long as others are at work it
-// makes only the calls that do not.
+// What the main thread does, in Node as in a page: makes the heap, starts the workers, uses pages itself, loses a
+// worker, and sees in the end that no page is missing. A page's main thread may not block, so as long as others are at
+// work it makes only the calls that do not.
 import { PageAlloc } from "palloc";
 import { fill, Ledger, MEMORY_BYTES, MiB, mustHold, Signals, zeroing } from "./shared.mjs";
 

@@ -6,7 +6,9 @@ export const MiB = 2 ** 20;
 /** Bytes of the memory whose pages are handed out. */
 export const MEMORY_BYTES = 64 * MiB;
 
-/** The hooks of a heap over `memory`: to release pages is to zero them. All threads that scavenge bring the same ones. */
+/**
+ * The hooks of a heap over `memory`: to release pages is to zero them. All threads that scavenge bring the same ones.
+ */
 export function zeroing(memory) {
   const bytes = new Uint8Array(memory);
   return {
@@ -77,8 +79,8 @@ export class Signals {
 export const SLOTS = 48;
 
 /**
- * What a worker has allocated. The heap knows which pages are in use, and not by whom: should the worker die, its ledger
- * tells another thread what to free.
+ * What a worker has allocated. The heap knows which pages are in use, and not by whom: should the worker die, its
+ * ledger tells another thread what to free.
  */
 export class Ledger {
   /** For each slot the address of a block, and its pages, 0 when there is none. */

@@ -100,7 +100,10 @@ class PageUser {
     return { base, scavenged: this.#heap.lastAllocScavenged };
   }
 
-  /** Allocates pages of the heap, and if there are none, grows it, and if it may not grow, waits for others to free some. */
+  /**
+   * Allocates pages of the heap, and if there are none, grows it, and if it may not grow, waits for others to free
+   * some.
+   */
   #allocFromHeap(npages) {
     const seen = this.#signals.frees;
     const base = this.#heap.alloc(npages);
