@@ -177,7 +177,7 @@ export function release(heap: usize, maxPages: u32): i32 {
   if (last < 0) return -1;
   const chunk = <u32>(last >> layout.CHUNK_SHIFT);
   const leaf = mappedLeafOf(heap, chunk);
-  const hit = lookIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
+  const hit = candidateIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
   const npages = hit >> 16;
@@ -211,12 +211,12 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
  * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
  * none. A hole has none, whatever its memory holds.
  */
-export function look(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
-  return lookIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
+export function findCandidate(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
+  return candidateIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
 }
 
 /** The same with the leaf of the chunk; 0 for a hole. */
-function lookIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
+function candidateIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   if (!leaf || !isMarked(leaf, chunk)) return 0;
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
   const hugePages = load<u32>(heap, layout.HEADER_HUGE_PAGES);
@@ -224,7 +224,7 @@ function lookIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u3
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
-export function pass(heap: usize, chunk: u32, scavEnd: f64): void {
+export function passOver(heap: usize, chunk: u32, scavEnd: f64): void {
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
   const leaf = mappedLeafOf(heap, chunk);
   const none = leaf && isMarked(leaf, chunk) && !hasScavengeCandidate(dataOf(leaf, chunk), minPages);

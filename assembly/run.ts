@@ -9,11 +9,6 @@ import { alloc, allocRange, free, scavengeRange } from "./heap";
 /** Bytes of a number. */
 const NUMBER = 8;
 
-/** First page of the latest allocation, as a page number. */
-let placed: i64 = 0;
-/** Pages of the latest allocation that had been scavenged. */
-let scavenged: u32 = 0;
-
 /**
  * Carries out the operations [from, to), with the refs of page caches at `caches`. Returns the index of the first that
  * was not carried out, `to` when all were.
@@ -31,36 +26,49 @@ export function run(
   const limit = <f64>((<i64>1) << load<u32>(heap, layout.HEADER_ADDR_BITS));
   for (let i = from; i < to; i++) {
     const op = ops + i * (layout.OP_NUMBERS * NUMBER);
+    const result = results + i * (layout.RESULT_NUMBERS * NUMBER);
     const code = load<f64>(op);
     const npages = <u32>load<f64>(op, NUMBER);
     if (!npages || <f64>npages != load<f64>(op, NUMBER)) return i;
     let where = load<f64>(op, 2 * NUMBER);
-    let value: f64;
-    scavenged = 0;
     if (code == <f64>layout.OP_ALLOC) {
-      if (!place(heap, npages, where, caches, ncaches)) return i;
-      value = <f64>(placed << shift);
-    } else {
-      if (code == <f64>layout.OP_FREE_RESULT) {
-        if (!(where >= 0 && where < <f64>i) || where != floor(where)) return i;
-        where = load<f64>(results + <u32>where * (layout.RESULT_NUMBERS * NUMBER)) + load<f64>(op, 3 * NUMBER);
-      }
-      const page = <i64>where >> shift;
-      if (<f64>(page << shift) != where || page < 0 || where >= limit) return i;
-      const chunk = <u32>(page >> layout.CHUNK_SHIFT);
-      value = onRange(heap, code, chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages, where);
-      if (value < 0) return i;
-      if (code == <f64>layout.OP_SCAVENGE_RANGE) value *= <f64>((<i64>1) << shift);
+      if (!allocAny(heap, npages, where, caches, ncaches, shift, result)) return i;
+      continue;
     }
-    const result = results + i * (layout.RESULT_NUMBERS * NUMBER);
-    store<f64>(result, value);
-    store<f64>(result, <f64>((<i64>scavenged) << shift), NUMBER);
+    if (code == <f64>layout.OP_FREE_RESULT) {
+      if (!(where >= 0 && where < <f64>i) || where != floor(where)) return i;
+      where = load<f64>(results + <u32>where * (layout.RESULT_NUMBERS * NUMBER)) + load<f64>(op, 3 * NUMBER);
+    }
+    const page = <i64>where >> shift;
+    if (<f64>(page << shift) != where || page < 0 || where >= limit) return i;
+    const chunk = <u32>(page >> layout.CHUNK_SHIFT);
+    const index = <u32>page & (layout.CHUNK_PAGES - 1);
+    if (!onRange(heap, code, chunk, index, npages, where, shift, result)) return i;
   }
   return to;
 }
 
-/** OP_ALLOC: from the page cache that `where` numbers, which is refilled when empty, or from the heap. */
-function place(heap: usize, npages: u32, where: f64, caches: usize, ncaches: u32): bool {
+/** Writes the result of an operation: its value, and the bytes of so many pages. */
+// @ts-ignore: decorator
+@inline
+function write(result: usize, value: f64, scavenged: u32, shift: u32): void {
+  store<f64>(result, value);
+  store<f64>(result, <f64>((<i64>scavenged) << shift), NUMBER);
+}
+
+/**
+ * OP_ALLOC: from the page cache that `where` numbers, which is refilled when empty, or from the heap. Returns whether
+ * there was room.
+ */
+function allocAny(
+  heap: usize,
+  npages: u32,
+  where: f64,
+  caches: usize,
+  ncaches: u32,
+  shift: u32,
+  result: usize,
+): bool {
   if (where != -1) {
     const slot = <u32>where;
     if (slot >= ncaches || <f64>slot != where) return false;
@@ -68,36 +76,50 @@ function place(heap: usize, npages: u32, where: f64, caches: usize, ncaches: u32
     // A refill may need an index, for which the facade has to make room.
     const full = load<u32>(heap, layout.HEADER_USED) + <u32>layout.BLOCKS_BYTES > load<u32>(heap, layout.HEADER_ROOM);
     if (full && !load<u64>(heap + ref, layout.RECORD_CACHE)) return false;
-    if (placeInCache(heap, ref, npages)) return true;
+    if (allocFromCache(heap, ref, npages, shift, result)) return true;
   }
-  placed = <i64>alloc(heap, npages);
-  scavenged = load<u32>(heap, layout.HEADER_LAST_SCAVENGED);
-  return placed >= 0;
+  const page = <i64>alloc(heap, npages);
+  if (page < 0) return false;
+  write(result, <f64>(page << shift), load<u32>(heap, layout.HEADER_LAST_SCAVENGED), shift);
+  return true;
 }
 
-/** Allocates from a page cache. Returns false when it has no such run. */
-function placeInCache(heap: usize, ref: u32, npages: u32): bool {
+/** Allocates from a page cache. Returns whether it has such a run. */
+function allocFromCache(heap: usize, ref: u32, npages: u32, shift: u32, result: usize): bool {
   if (npages > <u32>layout.CACHE_PAGES) return false;
   const record = heap + ref;
   if (!load<u64>(record, layout.RECORD_CACHE) && !refill(heap, ref, 0)) return false;
   const hit = cacheAlloc(heap, ref, npages);
   if (hit < 0) return false;
   const first = (<i64>load<u32>(record, layout.RECORD_CHUNK)) << layout.CHUNK_SHIFT;
-  placed = first + load<u32>(record, layout.RECORD_INDEX) + (hit & 0xffff);
-  scavenged = hit >> 16;
+  const page = first + load<u32>(record, layout.RECORD_INDEX) + (hit & 0xffff);
+  write(result, <f64>(page << shift), hit >> 16, shift);
   return true;
 }
 
-/** The operations on a given range. The value, which is `where` or, for OP_SCAVENGE_RANGE, pages; -1 when refused. */
-function onRange(heap: usize, code: f64, chunk: u32, index: u32, npages: u32, where: f64): f64 {
+/** The operations on a given range, which begins at address `where`. Returns whether it was carried out. */
+function onRange(
+  heap: usize,
+  code: f64,
+  chunk: u32,
+  index: u32,
+  npages: u32,
+  where: f64,
+  shift: u32,
+  result: usize,
+): bool {
   if (code == <f64>layout.OP_FREE || code == <f64>layout.OP_FREE_RESULT) {
-    return free(heap, chunk, index, npages) == layout.RANGE_DONE ? where : -1;
+    if (free(heap, chunk, index, npages) != layout.RANGE_DONE) return false;
+    write(result, where, 0, shift);
+    return true;
   }
   if (code == <f64>layout.OP_ALLOC_RANGE) {
-    if (allocRange(heap, chunk, index, npages) != layout.RANGE_DONE) return -1;
-    scavenged = load<u32>(heap, layout.HEADER_LAST_SCAVENGED);
-    return where;
+    if (allocRange(heap, chunk, index, npages) != layout.RANGE_DONE) return false;
+    write(result, where, load<u32>(heap, layout.HEADER_LAST_SCAVENGED), shift);
+    return true;
   }
-  if (code != <f64>layout.OP_SCAVENGE_RANGE || npages > <u32>layout.CHUNK_PAGES - index) return -1;
-  return <f64>scavengeRange(heap, chunk, index, npages, load<f64>(heap, layout.HEADER_SCAV_END));
+  if (code != <f64>layout.OP_SCAVENGE_RANGE || npages > <u32>layout.CHUNK_PAGES - index) return false;
+  const released = scavengeRange(heap, chunk, index, npages, load<f64>(heap, layout.HEADER_SCAV_END));
+  write(result, <f64>((<i64>released) << shift), 0, shift);
+  return true;
 }

@@ -61,7 +61,9 @@ describe.each<[string, Palloc]>([
     const after = () => {
       if (!marksOver80() && !steps++) pass.step();
     };
-    watch({ after }, () => other.locked(() => other.engine.pass(other.at, 80, core.getF64(HEADER_SCAV_END))));
+    watch({ after }, () =>
+      other.locked(() => other.engine.passOver(other.at, 80, core.getF64(HEADER_SCAV_END))),
+    );
     expect(steps).toBeGreaterThan(0);
     expect(finish(pass)).toBe(CANDIDATE_PAGES);
   });

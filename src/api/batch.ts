@@ -78,7 +78,7 @@ export function run(
 
 /** The caches that a batch is given, each read once. Throws TypeError if one is not ours. */
 function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<PageCache | undefined> {
-  core.at;
+  core.mustBeThere();
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
   return Array.from({ length: caches.length }, (_, i) => {
     const cache = caches[i];

@@ -219,7 +219,7 @@ export class PageAlloc {
 
   /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
   get lastAllocScavenged(): number {
-    this[CORE].at;
+    this[CORE].mustBeThere();
     return this.#lastAllocScavenged;
   }
 
@@ -447,7 +447,7 @@ export class PageAlloc {
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
     if (typeof call !== "function") refuse("call", call, "a function");
-    this[CORE].at;
+    this[CORE].mustBeThere();
     return this[CORE].lock.whenFree(() => call(this));
   }
 
@@ -470,7 +470,7 @@ export class PageAlloc {
   async scavengeAsync(nbytes: number = Infinity): Promise<number> {
     const core = this[CORE];
     countOrInfinity("nbytes", nbytes);
-    core.at;
+    core.mustBeThere();
     let released = 0;
     while (released < nbytes) {
       const more = await scavengeOneAsync(core, pagesFor(core, nbytes - released));
@@ -502,7 +502,7 @@ export class PageAlloc {
   /** The core of a heap that is shared. */
   #shared(): Core {
     const core = this[CORE];
-    core.at;
+    core.mustBeThere();
     if (core.handle) return core;
     throw new PageAllocError(
       "ERR_NOT_SHARED",

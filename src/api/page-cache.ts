@@ -178,7 +178,7 @@ export class PageCache {
   /** Ref of the record, while it is there: not any more when somebody has recovered this cache's heap object. */
   #live(): number {
     const core = this.#core;
-    core.at;
+    core.mustBeThere();
     const ref = this.#ref;
     return core.get(ref + layout.RECORD_KIND) === layout.KIND_CACHE &&
       core.get(ref + layout.RECORD_OWNER) === core.owner

@@ -47,14 +47,14 @@ export interface Kernels {
   /** Where a first look begins: the page number below which pages count; 0 when nothing is left. */
   scavengeTop(heap: number): number;
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
-  look(heap: number, chunk: number, ceiling: number, maxPages: number): number;
+  findCandidate(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /**
    * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when
    * the look finds nothing, -1 when nothing is left below scavAddr to look at.
    */
   release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
-  pass(heap: number, chunk: number, scavEnd: number): void;
+  passOver(heap: number, chunk: number, scavEnd: number): void;
   /** Releases what is free and unscavenged of a range, holes or not. Returns pages. */
   scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
   /** The same within a chunk, not counted as a release. */

@@ -148,14 +148,14 @@ export class Pass implements Rest {
     const core = this.#core;
     const { engine } = core;
     const chunk = this.#chunk;
-    const hit = engine.look(core.at, chunk, this.#ceiling, this.#maxPages);
+    const hit = engine.findCandidate(core.at, chunk, this.#ceiling, this.#maxPages);
     const index = hit & 0xffff;
     const npages = hit >>> 16;
     const page = chunk * layout.CHUNK_PAGES + index;
     // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
     const scavEnd = isFirst && hit ? page : this.#lowered(page);
     if (!hit) {
-      engine.pass(core.at, chunk, scavEnd);
+      engine.passOver(core.at, chunk, scavEnd);
       this.#step = this.#walk;
       this.waits = false;
       return undefined;

@@ -20,6 +20,11 @@ export class State {
     return this.region.at;
   }
 
+  /** Throws PageAllocError ERR_DISPOSED when the heap is gone. */
+  mustBeThere(): void {
+    if (!this.region.at) throw disposed();
+  }
+
   /** A u32 of the header, or at any offset of the region. */
   get(offset: number): number {
     return this.engine.memory.i32[(this.region.at + offset) >>> 2] >>> 0;

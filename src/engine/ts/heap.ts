@@ -223,7 +223,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   if (last < 0) return -1;
   const chunk = Math.floor(last / layout.CHUNK_PAGES);
   const leaf = mappedLeafOf(memory, heap, chunk);
-  const hit = lookIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
+  const hit = candidateIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
   const npages = hit >>> 16;
@@ -259,12 +259,18 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
  * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
  * none. A hole has none, whatever its memory holds.
  */
-export function look(memory: Memory, heap: number, chunk: number, ceiling: number, maxPages: number): number {
-  return lookIn(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, ceiling, maxPages);
+export function findCandidate(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  ceiling: number,
+  maxPages: number,
+): number {
+  return candidateIn(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, ceiling, maxPages);
 }
 
 /** The same with the leaf of the chunk; 0 for a hole. */
-function lookIn(
+function candidateIn(
   memory: Memory,
   heap: number,
   leaf: number,
@@ -280,7 +286,7 @@ function lookIn(
 }
 
 /** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
-export function pass(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
+export function passOver(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
   const minPages = memory.i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
   const none =
