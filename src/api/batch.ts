@@ -5,7 +5,7 @@
 import { bytesLost, integer, readOptions, refuse, viewOf } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
-import { checkOwner, isLive, NEW, PageCache, refOf } from "./page-cache.ts";
+import { NEW, PageCache } from "./page-cache.ts";
 
 /** How a batch is run. */
 export interface RunOptions {
@@ -50,9 +50,9 @@ export function run(
   if (room.length < least) refuse("results.length", room.length, `${least} or more`, "number");
   const made = given.map((cache) => cache ?? new PageCache(heap, NEW));
   const refs = core.locked(() => {
-    core.makeRoomForRecords(made.filter((cache) => !isLive(cache)).length);
+    core.makeRoomForRecords(made.filter((cache) => !PageCache.isLive(cache)).length);
     for (let i = 0; i < made.length; i++) if (!given[i]) caches[i] = made[i];
-    return made.map((cache) => refOf(cache, core));
+    return made.map((cache) => PageCache.refOf(cache, core));
   });
   const { used } = core.sys;
   // A hook may change operations to come, and so may results where they share a buffer with them, or other threads.
@@ -82,7 +82,7 @@ function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<Pag
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
   return Array.from({ length: caches.length }, (_, i) => {
     const cache = caches[i];
-    if (cache !== undefined) checkOwner(cache, core);
+    if (cache !== undefined) PageCache.mustBeOf(core, cache);
     return cache;
   });
 }

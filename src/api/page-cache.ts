@@ -10,13 +10,6 @@ import { Reuse } from "../heap/hooks.ts";
 /** Instead of a state: a cache that owns nothing yet. For this package alone. */
 export const NEW = Symbol("new");
 
-/** Throws TypeError unless a cache is of this heap. */
-export let checkOwner: (cache: PageCache, core: Core) => void;
-/** Whether a cache has a record. */
-export let isLive: (cache: PageCache) => boolean;
-/** Ref of a cache's record, made when it has none. Caller must hold the lock. */
-export let refOf: (cache: PageCache, core: Core) => number;
-
 /**
  * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`.
  * A cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes
@@ -28,25 +21,31 @@ export class PageCache {
   #ref: number;
   #lastAllocScavenged = 0;
 
-  static {
-    checkOwner = (cache, core) => {
-      if (!(cache instanceof PageCache && #core in cache && cache.#core === core)) {
-        refuse("a page cache", cache, "one of this heap");
-      }
-    };
-    isLive = (cache) => cache.#live() > 0;
-    refOf = (cache, core) => {
-      cache.#ref = cache.#live() || core.newRecord(layout.KIND_CACHE, { chunk: 0, index: 0 }, 0);
-      return cache.#ref;
-    };
+  /** @internal Throws TypeError unless a value is a cache of this heap. */
+  static mustBeOf(core: Core, cache: unknown): void {
+    if (!(cache instanceof PageCache && #core in cache && cache.#core === core)) {
+      refuse("a page cache", cache, "one of this heap");
+    }
+  }
+
+  /** @internal Whether a cache has a record. */
+  static isLive(cache: PageCache): boolean {
+    return cache.#live() > 0;
+  }
+
+  /** @internal Returns the ref of a cache's record, made when it has none. Caller must hold the lock. */
+  static refOf(cache: PageCache, core: Core): number {
+    cache.#ref = cache.#live() || core.newRecord(layout.KIND_CACHE, { chunk: 0, index: 0 }, 0);
+    return cache.#ref;
   }
 
   /**
-   * Takes over pages that are in use already. `heap.allocToCache()` is how to get free ones.
+   * A cache that takes over pages in use: to go on from a recorded state, or to hand out a block that `alloc` has
+   * returned. For free pages call `heap.allocToCache()`. Throws TypeError, RangeError, or PageAllocError
+   * ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
    * @param state.base address of the block, in bytes: a multiple of 64 pages
    * @param state.cache 1 = owned by this cache; the heap must have these pages in use. Bit 0 is the page at base
-   * @param state.scav 1 = scavenged; counts for owned pages only Throws TypeError, RangeError, or PageAllocError
-   * ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
+   * @param state.scav 1 = scavenged; counts for owned pages only
    */
   constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint });
   /** @internal */

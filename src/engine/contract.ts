@@ -27,11 +27,14 @@ export interface Kernels {
   findScavengeCandidate(data: number, ceiling: number, min: number, max: number, hugePages: number): number;
 
   // A heap, given by its address
-  /** The first page of the run as a page number, or -1. */
+  /**
+   * The first page of the run as a page number, or -1. Also writes HEADER_LAST_SCAVENGED: how many of the pages had been
+   * scavenged.
+   */
   alloc(heap: number, npages: number): number;
   /** Where `alloc` would put npages, without taking them; raises searchAddr. */
   findFreePage(heap: number, npages: number): number;
-  /** One of the RANGE_ answers, as for `free`. */
+  /** One of the RANGE_ answers, as for `free`. Also writes HEADER_LAST_SCAVENGED. */
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
   /** Whether a range is all in use, and nobody's but its user's, or all free: one of the RANGE_ answers. */
