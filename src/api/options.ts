@@ -11,25 +11,25 @@ export interface PageAllocOptions {
   /** Bytes per page; a power of two, 1 or more. Default 8192. */
   pageSize?: number;
   /**
-   * Bytes per page of the system that memory is released to; a power of two, at most 64 pages. Default 4096, or 64
-   * pages where that is less.
+   * Bytes per page of the system below, which takes memory back in such units; a power of two, at most 64 pages.
+   * Default 4096, or 64 pages if that is less.
    */
   physPageSize?: number;
   /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
   physHugePageSize?: number;
   /**
-   * Addresses lie in [0, 2**heapAddrBits). 32 to 48, and room for at least one chunk and at most 2**30. Default 48, or
-   * less where pages are smaller than 512 bytes.
+   * Addresses are below 2**heapAddrBits: 32 to 48, with room for 1 to 2**30 chunks. Default 48, or less if pages are
+   * smaller than 512 bytes.
    */
   heapAddrBits?: number;
   /**
-   * State in shared memory, so that other workers can `attach`. Default false. Needs SharedArrayBuffer: in a page,
-   * cross-origin isolation.
+   * Keeps the state in shared memory, so that other workers can `attach`. Default false. Needs SharedArrayBuffer, and
+   * so cross-origin isolation in a page.
    */
   shared?: boolean;
   /**
-   * Shared heaps: bytes of linear memory that bookkeeping may take in all, 64 KiB to 1 GiB. They are set aside as
-   * address space; only what is used is memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
+   * Shared heaps: the most bytes that bookkeeping may take, 64 KiB to 1 GiB. Reserves address space; only what is used
+   * takes memory. Default 64 MiB, enough for 480,000 chunks: 1.8 TiB in pages of 8 KiB.
    */
   metadataLimit?: number;
   /** Shared heaps: how long a call of this object waits for the lock, in ms, or Infinity. Default 10,000. */

@@ -46,13 +46,14 @@ function heapOf<T>(make: (home: typeof PageAlloc) => Core, construct: () => T): 
 }
 
 /**
- * A heap of pages: which are in use, where there is room for more, and what can be given back to the system. Addresses
- * and sizes are in bytes where they are called base or nbytes, in pages where they are called npages.
+ * A heap of pages. It knows which pages are in use, where there is room, and which pages the system can have back.
+ * Numbers called base or nbytes are in bytes, those called npages in pages.
  *
- * Every call throws TypeError or RangeError for arguments of the wrong type or out of range, TypeError for options that
- * it does not know, and PageAllocError ERR_DISPOSED after `dispose`, or ERR_LOCKED when another call has the lock: in a
- * shared heap for longer than `lockTimeoutMs`, or 2 ms in a thread that may not block. One that runs a hook also throws
- * ERR_METADATA_FULL when there is no memory to note what the hook runs on. A call that throws has changed nothing.
+ * Every call throws TypeError or RangeError for an argument of the wrong type or out of range, and TypeError for an
+ * unknown option. It throws PageAllocError ERR_DISPOSED after `dispose`, and ERR_LOCKED when another call holds the
+ * lock: in a shared heap only after `lockTimeoutMs`, or after 2 ms in a thread that may not block. A call that runs a
+ * hook also throws ERR_METADATA_FULL when there is no memory for the hook's record. A call that throws has changed
+ * nothing.
  */
 export class PageAlloc {
   /** @internal */
@@ -71,8 +72,8 @@ export class PageAlloc {
   declare static readonly PallocData: typeof PallocData;
 
   /**
-   * An empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it, ERR_NOT_ISOLATED when
-   * it is to be shared where memory cannot be, ERR_WASM_UNAVAILABLE.
+   * Makes an empty heap. Throws PageAllocError ERR_METADATA_FULL when there is no linear memory for it,
+   * ERR_NOT_ISOLATED when `shared` is set where memory cannot be shared, ERR_WASM_UNAVAILABLE.
    */
   constructor(options?: PageAllocOptions) {
     const make = coming;
@@ -81,10 +82,10 @@ export class PageAlloc {
   }
 
   /**
-   * A heap described by its chunks: first `scavenged` is applied (none if left out), then `alloc`, which clears
-   * scavenged bits. `mapped` are the address ranges that are part of the heap, ascending, in bytes; without it each
-   * chunk that is named is, whole. scavAddr is at the top, and the counts start at 0. Throws TypeError or RangeError,
-   * also for pages that are not in `mapped`; PageAllocError ERR_MISALIGNED, ERR_METADATA_FULL.
+   * Makes a heap from ranges of pages by chunk index. Applies `scavenged` first (default: none), then `alloc`, which
+   * clears scavenged bits. `mapped` lists the heap's address ranges in bytes, ascending; without it every chunk that is
+   * named is mapped, whole. scavAddr is at the top, and all counts start at 0. Throws TypeError or RangeError, also for
+   * pages that are not in `mapped`; PageAllocError ERR_MISALIGNED, ERR_METADATA_FULL.
    */
   static from(
     state: { alloc: ChunkRanges; scavenged?: ChunkRanges; mapped?: MappedRanges },
@@ -95,10 +96,10 @@ export class PageAlloc {
   }
 
   /**
-   * The heap that another thread, or this one, has made, and whose `handle` that is. Either engine attaches to a heap
-   * of the other. Each object has hooks of its own: what one without `sys.unused` scavenges, no system is told of.
-   * Throws TypeError for anything but a handle, or that of another layout version; PageAllocError ERR_WASM_UNAVAILABLE,
-   * or ERR_METADATA_FULL when 1,073,741,823 objects, this heap's first among them, have been attached.
+   * Attaches to a shared heap by its `handle`, from any thread and with either engine. Hooks belong to the heap object:
+   * pages that an object without `sys.unused` scavenges are reported to no system. Throws TypeError for anything but a
+   * handle of this layout version; PageAllocError ERR_WASM_UNAVAILABLE, or ERR_METADATA_FULL after 1,073,741,823
+   * objects.
    */
   static attach(
     handle: PageAllocHandle,
@@ -114,9 +115,9 @@ export class PageAlloc {
   }
 
   /**
-   * The heap that a snapshot shows, of either engine. Pages that were in page caches, or held while a hook ran, are
-   * free. The bytes are copied. Throws PageAllocError ERR_CORRUPT when they are not a snapshot, not whole, or of
-   * another layout version.
+   * Makes a heap from a snapshot, whichever engine took it. Copies the bytes. Pages that were in page caches, or held
+   * while a hook ran, are free. Throws PageAllocError ERR_CORRUPT unless the bytes are a whole snapshot of this layout
+   * version.
    */
   static restore(
     snapshot: Uint8Array,
@@ -148,10 +149,10 @@ export class PageAlloc {
   }
 
   /**
-   * Adds exactly [base, base + nbytes) to the heap: free, and scavenged. Both are multiples of the page size; what is
-   * left of a chunk stays a hole until it is grown over. Until the first reset, puts scavAddr to the top of the heap.
-   * Throws PageAllocError ERR_MISALIGNED, ERR_OVERLAP when part of it is mapped already, ERR_METADATA_FULL when there
-   * is no linear memory for the bookkeeping, about 140 bytes a chunk, or when the heap would have more than 4,194,303
+   * Maps exactly [base, base + nbytes): the pages are free and scavenged. Both are multiples of the page size. The rest
+   * of a chunk stays a hole, which a later `grow` may map. Until the first reset, moves scavAddr to the top of the
+   * heap. Throws PageAllocError ERR_MISALIGNED, ERR_OVERLAP when a page is mapped already, ERR_METADATA_FULL when there
+   * is no linear memory for the bookkeeping, about 140 bytes a chunk, or the heap would have more than 4,194,303
    * chunks.
    */
   grow(base: number, nbytes: number): void {
@@ -182,8 +183,8 @@ export class PageAlloc {
   }
 
   /**
-   * Address-ordered first fit: the base address of the lowest npages (1 or more) free pages in a row, or -1 when there
-   * are none. Throws what `sys.used` throws.
+   * Allocates the lowest npages (1 or more) free pages in a row. Returns their base address, or -1 when there is no
+   * such run. Throws what `sys.used` throws.
    */
   alloc(npages: number): number {
     const core = this[CORE];
@@ -207,7 +208,7 @@ export class PageAlloc {
   }
 
   /**
-   * Takes exactly these pages, which must be free. Returns how many of their bytes had been scavenged. Throws
+   * Allocates exactly these pages, which must be free. Returns how many of their bytes had been scavenged. Throws
    * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_FREE, or what `sys.used` throws.
    */
   allocRange(base: number, npages: number): number {
@@ -217,16 +218,16 @@ export class PageAlloc {
     return this.#lastAllocScavenged;
   }
 
-  /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
+  /** How many bytes of the latest alloc had been scavenged, and must be paged in again. */
   get lastAllocScavenged(): number {
     this[CORE].mustBeThere();
     return this.#lastAllocScavenged;
   }
 
   /**
-   * Gives back npages pages from base on, which must be in use; any part of what was allocated may be freed. Throws
-   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages in a page cache and pages that
-   * a hook runs on.
+   * Frees npages pages from base on, which must be in use. Any part of an allocation may be freed. Throws
+   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages that a page cache owns or a
+   * hook runs on.
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
@@ -245,9 +246,9 @@ export class PageAlloc {
   }
 
   /**
-   * Releases at least nbytes (default: all there is), highest address first, from scavAddr downward. Returns the bytes
-   * released; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws; what was released before stays
-   * so. In a shared heap each run first leaves the lock to others for 20 µs if one has had to wait for it.
+   * Releases at least nbytes (default: everything), from scavAddr downward. Returns the bytes released; 0 when nothing
+   * is left below scavAddr. Throws what `sys.unused` throws; what was released before stays released. In a shared heap,
+   * each run first leaves the lock to others for 20 µs if a thread has had to wait for it.
    */
   scavenge(nbytes: number = Infinity): number {
     countOrInfinity("nbytes", nbytes);
@@ -261,9 +262,9 @@ export class PageAlloc {
   }
 
   /**
-   * Releases one contiguous run of at most maxBytes (default: no limit), rounded up to what the system releases at
-   * once, and more where a huge page would be broken. Returns its bytes; 0 when nothing is left below scavAddr. Throws
-   * what `sys.unused` throws. Takes as long for a heap of a terabyte as for a small one.
+   * Releases one run of at most maxBytes (default: no limit), rounded up to physPageSize; more if that keeps a huge
+   * page whole. Returns its bytes; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws. Takes as
+   * long in a heap of a terabyte as in a small one.
    */
   scavengeOne(maxBytes: number = Infinity): number {
     const core = this[CORE];
@@ -271,15 +272,15 @@ export class PageAlloc {
     return scavengeOne(core, pagesFor(core, maxBytes)) * core.pageSize;
   }
 
-  /** Starts the scavenger again at the top of the heap: what was freed above scavAddr counts again. */
+  /** Moves scavAddr to the top of the heap. Pages that were freed above it can be scavenged again. */
   resetScavengeAddr(): void {
     this[CORE].locked((core) => core.engine.reset(core.at));
   }
 
   /**
-   * Where the next scavenge starts, in bytes. Until the first reset each grow puts it to the top of the heap; after
-   * that a reset raises it, and nothing else does so beyond its 64-page block. Once the heap is exhausted it lies below
-   * all mapped pages: at -1 after a walk, and just below the lowest page after a look there.
+   * Where the next scavenge starts, in bytes. Until the first reset, each grow moves it to the top of the heap. After
+   * that only a reset raises it, except within its own block of 64 pages. In an exhausted heap it lies below all mapped
+   * pages: at -1 after a walk, or just below the lowest page.
    */
   get scavAddr(): number {
     const core = this[CORE];
@@ -294,8 +295,8 @@ export class PageAlloc {
   }
 
   /**
-   * Up to 64 free pages, one aligned block of a chunk, the one with the first free page: owned by the cache until
-   * flush. Nothing when the heap is exhausted: the cache is empty. Throws PageAllocError ERR_METADATA_FULL.
+   * Takes all free pages of one aligned 64-page block, the one with the first free page. The cache owns them until
+   * `flush`. It is empty when nothing is free. Throws PageAllocError ERR_METADATA_FULL.
    */
   allocToCache(): PageCache {
     const cache = new PageCache(this, NEW);
@@ -303,7 +304,10 @@ export class PageAlloc {
     return cache;
   }
 
-  /** Chunk indices [start, end) that have been grown over; chunks between may be holes. Both 0 in an empty heap. */
+  /**
+   * Indices [start, end) of the first mapped chunk and of the one after the last; not every chunk between need be
+   * mapped. Both are 0 in an empty heap.
+   */
   bounds(): { start: number; end: number } {
     return this[CORE].locked((core) => ({
       start: core.get(layout.HEADER_START),
@@ -317,8 +321,8 @@ export class PageAlloc {
   }
 
   /**
-   * A live view of one chunk that is mapped, if only in part: a page of it that is a hole has both of its bits set.
-   * Writing to its bits bypasses the summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
+   * A live view of one mapped chunk. A page that is a hole has both of its bits set. Writing bits bypasses the
+   * summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
    */
   chunk(index: number): PallocData {
     const core = this[CORE];
@@ -341,7 +345,7 @@ export class PageAlloc {
     return this[CORE].locked(describe);
   }
 
-  /** What is in use, free and released now, and what has happened since the heap was made. */
+  /** What is in use, free and released now, and what has happened so far. */
   stats(): PageAllocStats {
     return this[CORE].locked(readStats);
   }
@@ -354,14 +358,14 @@ export class PageAlloc {
   }
 
   /**
-   * Goes over the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold.
-   * Takes about a microsecond a chunk.
+   * Checks the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if an invariant does not hold. Takes
+   * about a microsecond a chunk.
    */
   check(): void {
     this[CORE].locked(check);
   }
 
-  /** The whole state as bytes, the same from either engine after the same calls. */
+  /** The whole state as bytes. Both engines give the same bytes after the same calls. */
   snapshot(): Uint8Array {
     return this[CORE].locked((core) => {
       const words = core.engine.memory.i32.slice(
@@ -374,9 +378,9 @@ export class PageAlloc {
   }
 
   /**
-   * Marks as scavenged those of npages pages from base on that are free and unscavenged, wherever scavAddr is. Holes
-   * and pages in use are passed over. No hook runs: this is for replaying what a system is known to have released.
-   * Returns the bytes released. Throws PageAllocError ERR_MISALIGNED.
+   * Marks those of npages pages from base on as scavenged that are free, wherever scavAddr is. Skips holes and pages in
+   * use. Runs no hook: this replays what a system has released. Returns the bytes released. Throws PageAllocError
+   * ERR_MISALIGNED.
    */
   scavengeRange(base: number, npages: number): number {
     const core = this[CORE];
@@ -385,8 +389,8 @@ export class PageAlloc {
   }
 
   /**
-   * Carries out a batch of calls at once, each as the call of its name would. `ops` has four numbers an operation, and
-   * `results` gets two for each, in bytes:
+   * Runs a batch of calls. `ops` has four numbers per operation. Each operation does what the call of its name does,
+   * and writes two numbers to `results`, in bytes:
    *
    * | code | npages | where | offset | value | scavenged |
    * |---|---|---|---|---|---|
@@ -396,20 +400,20 @@ export class PageAlloc {
    * | Op.freeResult | 1 or more | number of an earlier operation | bytes from its value on | base | 0 |
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
-   * What an operation throws, this throws, its message beginning with the operation's number; those before it stand,
-   * and their results are written. What `lastAllocScavenged` says of the heap and its caches after a batch is open. On
-   * a shared heap each operation takes the lock by itself, so others' calls may come between. `ops` and `results` may
-   * share memory: all operations are read before the first is carried out. Throws TypeError or RangeError for arrays of
-   * another kind, too short, or without their bytes, TypeError for a cache of another heap; TypeError, after the
-   * operation, when a hook has detached or shrunk what `results` is written to.
+   * If an operation throws, so does the batch. The message then begins with the number of the operation; those before
+   * it are done, and their results are written. `lastAllocScavenged` of the heap and of its caches is undefined after a
+   * batch. On a shared heap each operation takes the lock by itself, so other threads' calls may come between. `ops`
+   * and `results` may share memory: all operations are read first. Throws TypeError or RangeError for arrays of another
+   * kind, too short, or without their bytes; TypeError for a cache of another heap; TypeError, after the operation,
+   * when a hook has detached or shrunk the memory of `results`.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     run(this[CORE], this, ops, results, options);
   }
 
   /**
-   * What `attach` needs in another thread; post it there. From its first use on, the heap is there for as long as
-   * anybody has the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
+   * What `attach` needs: post it to the other thread. Once it has been read, the heap lives for as long as anybody has
+   * the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
    */
   get handle(): PageAllocHandle {
     const core = this.#shared();
@@ -418,19 +422,20 @@ export class PageAlloc {
   }
 
   /**
-   * This object's number among all that are or were attached to the heap, 1 or more: what `recover` wants, elsewhere.
+   * The number of this heap object, 1 or more. No other object of the heap has it. `recover` wants it, called
+   * elsewhere.
    */
   get owner(): number {
     return this[CORE].owner;
   }
 
   /**
-   * Says that the worker of the heap object with that number has ended. What it was doing is finished, or has not
-   * begun; its page caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages
-   * that it had allocated stay in use: only their user knows of them. Calling this for a worker that is still at work
-   * breaks the heap; in a browser, a worker may go on for seconds after `terminate()`. Takes some microseconds, and
-   * about one a chunk more if the worker died within a call. Throws RangeError for a number that no object has, or this
-   * one's; PageAllocError ERR_NOT_SHARED, ERR_LOCKED.
+   * Cleans up after the worker of another heap object, which has ended. Its last call is finished or undone, its page
+   * caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it had
+   * allocated stay in use: only their user knows of them. Calling this for a worker that still runs breaks the heap; in
+   * a browser a worker may run for seconds after `terminate()`. Takes microseconds, and about one more a chunk if the
+   * worker died within a call. Throws RangeError for the number of no other object; PageAllocError ERR_NOT_SHARED,
+   * ERR_LOCKED.
    */
   recover(owner: number): void {
     const core = this.#shared();
@@ -440,10 +445,9 @@ export class PageAlloc {
   }
 
   /**
-   * Makes a call of this heap, say `callAsync((heap) => heap.grow(base, nbytes))`, for a thread that may not block, as
-   * a page's main thread: waits for the lock without blocking. The first call of this heap object in `call` has the
-   * lock; others of it take it as ever, and those of another object on the same heap do not get it before. Gives what
-   * `call` gives. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
+   * Waits for the lock without blocking, then runs `call`, say `callAsync((heap) => heap.grow(base, nbytes))`. The
+   * first call of this heap object in `call` has the lock; further ones take it as usual. Returns what `call` returns.
+   * Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
     if (typeof call !== "function") refuse("call", call, "a function");
@@ -481,11 +485,11 @@ export class PageAlloc {
   }
 
   /**
-   * Ends this object's use of the heap; any later use of it, of its page caches and of its chunks' views throws
-   * ERR_DISPOSED. A heap that is not shared is gone, and its bookkeeping given back, which also happens when it is
-   * collected; so is a shared one whose `handle` was never read. Else a shared heap stays for all others that are
-   * attached; this object's page caches are flushed. Throws PageAllocError ERR_LOCKED from within one of the object's
-   * own hooks.
+   * Ends this object's use of the heap. Later calls of it, of its page caches and of its chunk views throw
+   * ERR_DISPOSED. A plain heap is gone, and its bookkeeping is free again; that also happens when it is collected. So
+   * is a shared heap whose `handle` was never read. Any other shared heap stays for the objects that are attached, and
+   * this object's page caches are flushed. Throws PageAllocError ERR_LOCKED when called from one of the object's own
+   * hooks.
    */
   dispose(): void {
     const core = this[CORE];

@@ -11,9 +11,8 @@ import { Reuse } from "../heap/hooks.ts";
 export const NEW = Symbol("new");
 
 /**
- * Up to 64 free pages, one aligned block of a chunk, which the heap shows as in use and this cache owns until `flush`.
- * A cache that is dropped without a flush keeps its pages for as long as its heap object is there: `dispose` flushes
- * it.
+ * Up to 64 free pages of one aligned block. The heap shows them as in use, and the cache owns them until `flush`. A
+ * cache that is dropped without a flush keeps its pages until its heap object is disposed of.
  */
 export class PageCache {
   readonly #core: Core;
@@ -85,9 +84,9 @@ export class PageCache {
   }
 
   /**
-   * First fit among the cache's own pages: the base address of npages (1 or more) pages in bytes, or -1 when the cache
-   * has no such run. Takes no lock, unless there is a `sys.used` to run. Throws TypeError or RangeError, or what
-   * `sys.used` throws.
+   * Allocates the lowest npages (1 or more) pages in a row that the cache has. Returns their base address in bytes, or
+   * -1 when it has no such run. Takes the lock only if there is a `sys.used` to run. Throws TypeError, RangeError, or
+   * what `sys.used` throws.
    */
   alloc(npages: number): number {
     const core = this.#core;
@@ -143,7 +142,7 @@ export class PageCache {
   }
 
   /**
-   * Gives back what is left, and its scavenged bits with it; the cache is empty then, for good. Throws PageAllocError
+   * Frees the pages that are left, scavenged or not as they were. The cache is empty then. Throws PageAllocError
    * ERR_NOT_ALLOCATED when somebody has freed a page that this cache owns.
    */
   flush(): void {
@@ -159,8 +158,8 @@ export class PageCache {
   }
 
   /**
-   * Takes the free pages of the next block, as `heap.allocToCache()` does, if the cache is empty. Returns whether it
-   * has any now. Throws PageAllocError ERR_METADATA_FULL.
+   * If the cache is empty, takes the free pages of another block, as `heap.allocToCache()` does. Returns whether it has
+   * any now. Throws PageAllocError ERR_METADATA_FULL.
    */
   refill(): boolean {
     const core = this.#core;

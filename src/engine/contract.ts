@@ -28,8 +28,8 @@ export interface Kernels {
 
   // A heap, given by its address
   /**
-   * The first page of the run as a page number, or -1. Also writes HEADER_LAST_SCAVENGED: how many of the pages had been
-   * scavenged.
+   * The first page of the run as a page number, or -1. Also writes HEADER_LAST_SCAVENGED: how many of the pages had
+   * been scavenged.
    */
   alloc(heap: number, npages: number): number;
   /** Where `alloc` would put npages, without taking them; raises searchAddr. */
