@@ -111,7 +111,8 @@ const NAP_MS = 500;
 
 /** What to say, in a thread that may not block, of a lock that is not to be had. */
 const MAY_NOT_BLOCK =
-  "the heap is in use elsewhere, and this thread may not block; use callAsync, scavengeAsync, or a worker";
+  "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or " +
+  "scavengeAsync, or a worker";
 
 /**
  * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
