@@ -11,9 +11,9 @@ import { dropRecord, makeRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
 /**
- * Gives an empty cache, made when `ref` is 0, all free pages of the 64-page aligned block that holds the first free
- * page. Returns its ref; 0, with no cache made, when there is no free page. The region has room for a record and an
- * index.
+ * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache
+ * first when `ref` is 0. Returns its ref, or 0 when no page is free; then it makes none. The region has room for a
+ * record and an index.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const page = findFree(heap, 1);
@@ -38,7 +38,8 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
 }
 
 /**
- * First fit in a cache: the page's place in the block in bits 0-15, scavenged pages of the run in bits 16-31; or -1.
+ * First fit in a cache. Returns the index of the first page in the block in bits 0-15 and how many pages of the run had
+ * been scavenged in bits 16-31, or -1.
  */
 export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   const record = heap + ref;
@@ -53,7 +54,7 @@ export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   return at | (<u32>popcnt(scav & run) << 16);
 }
 
-/** Gives back what is left in a cache and drops its record. One of the RANGE_ answers. */
+/** Frees the pages that are left in a cache, and drops its record. Returns one of the RANGE_ answers. */
 export function flush(heap: usize, ref: u32): u32 {
   const record = heap + ref;
   const cache = load<u64>(record, layout.RECORD_CACHE);
@@ -76,8 +77,8 @@ export function flush(heap: usize, ref: u32): u32 {
 }
 
 /**
- * Makes a cache that owns pages of a block which are in use: those with a 1 in `cache`, `scav` of which are scavenged.
- * The region has room for a record and an index. Returns its ref.
+ * Makes a cache that owns pages of a block: those with a 1 in `cache`, which are in use. `scav` says which are
+ * scavenged. The region has room for a record and an index. Returns its ref.
  */
 export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
   const leaf = leafOf(heap, chunk);

@@ -29,10 +29,10 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
 }
 
 /**
- * The highest candidate below page `ceiling` (1 to 512): its first page in bits 0-15, its length in pages in bits
- * 16-31; 0 when there is none. It is at least min pages, aligned to min, cut from below to max (rounded up to a
- * multiple of min, 0 = min), and then extended downward so as not to break a huge page. min is a power of two, 1 to 64;
- * hugePages is a power of two or 0.
+ * The highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in bits
+ * 16-31; 0 when there is none. It has at least min pages and is aligned to min. A longer run is cut from below to max
+ * pages (rounded up to a multiple of min; 0 means min), then extended downward where the cut would break a huge page.
+ * min is a power of two, 1 to 64; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   assertRange(0, ceiling);
@@ -65,9 +65,7 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
   return cut(end, run, min, max, hugePages);
 }
 
-/**
- * The part to take of the run of `run` pages that ends before page `end`, packed as findScavengeCandidate returns it.
- */
+/** Cuts a run of `run` pages, which ends before page `end`. Packed as findScavengeCandidate returns it. */
 function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   let size = run;
   if (max < <u32>layout.CHUNK_PAGES) {

@@ -7,9 +7,10 @@ import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
- * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had
- * been, or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the
- * range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * Commits a range: with JOURNAL_CLAIM it is in use now, with JOURNAL_UNCLAIM it is free, with JOURNAL_SCAVENGE its free
+ * pages are scavenged. `scavenged` is how many of its pages had been scavenged, or are now. `runs` is how many runs
+ * that releases, or 0 when it does not count as a release. With JOURNAL_NEW the record JOURNAL_REF holds the range from
+ * now on; with JOURNAL_DROP it holds it no more.
  */
 export function commitRange(
   heap: usize,
@@ -62,7 +63,7 @@ export function commitRange(
   store<u32>(heap, op & layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
-/** Moves scavAddr below a chunk and, with JOURNAL_CLEAR, says that the chunk, one of the leaf's, has no candidate. */
+/** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
 export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scavEnd: f64): void {
   assertHeld(heap);
   if (load<u32>(heap, layout.HEADER_SHARED)) {
@@ -84,7 +85,10 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
   close(heap);
 }
 
-/** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
+/**
+ * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED they have just come
+ * into use.
+ */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   assertHeld(heap);
   if (load<u32>(heap, layout.HEADER_SHARED)) {
@@ -111,7 +115,9 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
   close(heap);
 }
 
-/** What the cache JOURNAL_REF had, as JOURNAL_CACHE says, has become free; it is dropped next. */
+/**
+ * Commits a flush: the pages in JOURNAL_CACHE, which the cache JOURNAL_REF owned, are free. The record is dropped next.
+ */
 export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   assertHeld(heap);
   saveFields(heap, op);
@@ -129,8 +135,8 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
 }
 
 /**
- * Puts a cache into the list of the caches of a block, and out of the one that it is in. Caches of the block that have
- * become empty leave it, so that no free has to go over them. The region has room for an index.
+ * Moves a cache to the list of its new block. Caches in that list that have become empty leave it: a free goes over the
+ * list, and must not get slower with every cache that has been there. The region has room for an index.
  */
 // @ts-ignore: decorator
 @inline
@@ -158,7 +164,7 @@ export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, inde
   store<u32>(heap + slot, ref);
 }
 
-/** Takes a cache out of the list of its block's caches, if it is in one. */
+/** Takes a cache out of its block's list, if it is in one. */
 // @ts-ignore: decorator
 @inline
 export function unplaceRecord(heap: usize, ref: u32): void {
@@ -176,9 +182,9 @@ export function unplaceRecord(heap: usize, ref: u32): void {
 }
 
 /**
- * Goes over the chunks of a range: clears its scavenged bits, or sets those of pages that are free, if any are to
- * change; says of those that have become free unscavenged that they may be candidates. `leaf` is 0 if the first chunk
- * is a hole.
+ * Brings the chunks of a range up to date. If `scavenged`, sets the scavenged bits of its free pages (JOURNAL_SCAVENGE)
+ * or clears those of all its pages; otherwise sets the chunks' candidate bits. `leaf` is 0 if the first chunk is a
+ * hole.
  */
 // @ts-ignore: decorator
 @inline
@@ -217,7 +223,7 @@ function changeChunks(
   }
 }
 
-/** Adds to a u32 of the header; what is negative takes away. */
+/** Adds to a u32 of the header. A negative amount subtracts. */
 // @ts-ignore: decorator
 @inline
 export function count(heap: usize, amount: u32, counter: usize): void {
@@ -231,7 +237,7 @@ export function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }
 
-/** Accounts for pages that come into use, `scavenged` of which had been released. */
+/** Counts pages that come into use. `scavenged` of them had been released. */
 // @ts-ignore: decorator
 @inline
 export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
@@ -248,7 +254,7 @@ export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
   }
 }
 
-/** Accounts for pages that are released, in that many runs. */
+/** Counts pages that are released, in so many runs. */
 // @ts-ignore: decorator
 @inline
 export function countReleased(heap: usize, npages: u32, runs: u32): void {

@@ -25,8 +25,8 @@ import {
 } from "./tree";
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
- * the first free page that it sees on the way.
+ * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. Raises searchAddr to the
+ * first free page that it sees on the way.
  */
 export function findFree(heap: usize, npages: u32): i64 {
   assertHeld(heap);
@@ -61,8 +61,8 @@ function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): vo
 }
 
 /**
- * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one
- * of the RANGE_ answers.
+ * Tells whether all pages of a range are mapped, and are what is wanted: all free or, with `inUse`, all in use and
+ * owned by no cache or hook. Returns one of the RANGE_ answers.
  */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   return inspectFrom(heap, mappedLeafOf(heap, chunk), chunk, index, npages, inUse);
@@ -101,7 +101,7 @@ function hasHole(data: usize, index: u32, npages: u32): bool {
   return false;
 }
 
-/** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
+/** Allocates the lowest run of npages free pages. Returns its first page as a page number, or -1. */
 export function alloc(heap: usize, npages: u32): f64 {
   const page = findFree(heap, npages);
   if (page < 0) return -1;
@@ -110,7 +110,7 @@ export function alloc(heap: usize, npages: u32): f64 {
   return <f64>page;
 }
 
-/** Takes exactly these pages. One of the RANGE_ answers. */
+/** Allocates exactly these pages. Returns one of the RANGE_ answers. */
 export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const leaf = mappedLeafOf(heap, chunk);
   const answer = inspectFrom(heap, leaf, chunk, index, npages, false);
@@ -118,7 +118,7 @@ export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u3
   return answer;
 }
 
-/** Gives back exactly these pages. One of the RANGE_ answers. */
+/** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const leaf = mappedLeafOf(heap, chunk);
   const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
@@ -131,8 +131,8 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 }
 
 /**
- * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those
- * are. Holes are passed over.
+ * Marks the free pages of a range as scavenged, and moves scavAddr. Skips holes. Returns how many pages were
+ * unscavenged before.
  */
 export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
   let index = from;
@@ -158,8 +158,9 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
 }
 
 /**
- * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages
- * of scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ * Where a first look begins: it looks at pages below this page number, which is 0 when nothing is left. It may lie
+ * above scavAddr, since the look takes in the whole 64-bit word of scavAddr, as Go's does; not so after a hook has
+ * declined pages.
  */
 export function scavengeTop(heap: usize): f64 {
   const end = load<f64>(heap, layout.HEADER_SCAV_END);
@@ -169,8 +170,8 @@ export function scavengeTop(heap: usize): f64 {
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
- * look finds nothing, -1 when nothing is left below scavAddr to look at.
+ * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
+ * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
  */
 export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
@@ -186,7 +187,7 @@ export function release(heap: usize, maxPages: u32): i32 {
   return npages;
 }
 
-/** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
+/** Marks the free pages of a range within a chunk as scavenged again. That is not counted as a release. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   const leaf = mappedLeafOf(heap, chunk);
   const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
@@ -208,8 +209,8 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
- * none. A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`. Packed as by findScavengeCandidate; 0 when there is none,
+ * as in a hole.
  */
 export function findCandidate(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   return candidateIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
@@ -223,7 +224,10 @@ function candidateIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPage
   return findScavengeCandidate(dataOf(leaf, chunk), ceiling, minPages, maxPages, hugePages);
 }
 
-/** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
+/**
+ * Moves scavAddr below a chunk in which nothing was found. Clears the chunk's candidate bit if it has no candidate at
+ * all.
+ */
 export function passOver(heap: usize, chunk: u32, scavEnd: f64): void {
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
   const leaf = mappedLeafOf(heap, chunk);
@@ -231,7 +235,7 @@ export function passOver(heap: usize, chunk: u32, scavEnd: f64): void {
   commitPassed(heap, leaf, none ? layout.JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
-/** Starts the scavenger again from the top of the heap: what was passed over counts again. */
+/** Moves scavAddr to the top of the heap. Pages that a hook has declined can be scavenged again. */
 export function reset(heap: usize): void {
   assertHeld(heap);
   saveFields(heap, 0);
@@ -249,7 +253,7 @@ function toTop(heap: usize): void {
   count(heap, 1, layout.HEADER_SCAV_GENERATION);
 }
 
-/** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+/** The first page of a range that is mapped, as a page number; -1 when none is. */
 export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f64 {
   for (let left = npages; left; chunk++) {
     const n = min(left, layout.CHUNK_PAGES - index);
@@ -265,7 +269,7 @@ export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f6
   return -1;
 }
 
-/** Adds the pages of a range, which are holes: all free, and scavenged. */
+/** Maps the pages of a range, which are holes. They are free and scavenged. */
 export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   saveAll(heap, 0);
   write(heap, layout.JOURNAL_MAP | layout.JOURNAL_FIELDS, first, from, npages);
@@ -295,7 +299,7 @@ export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   close(heap);
 }
 
-/** Adds pages of a chunk, one of the leaf's. */
+/** Maps pages of a chunk of the leaf. */
 function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   const slot = chunk & (layout.FANOUT - 1);
   const bit = 1 << slot;

@@ -5,7 +5,10 @@ import { clearRange, popcntRange, setRange } from "./bits";
 import { summarize } from "./summary";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary, sumOf } from "./tree";
 
-/** Brings a range into use, all of which is free, or frees one that is all in use. `leaf` covers its first chunk. */
+/**
+ * Sets the alloc bits of a range that is all free, or clears those of one that is all in use, and updates the
+ * summaries. `leaf` covers the first chunk.
+ */
 export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
   let left = npages;
   let changed = false;

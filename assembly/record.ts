@@ -8,7 +8,9 @@ import { close, saveFields, write } from "./journal";
 import { markRange } from "./mark";
 import { countScavenged, leafOf } from "./tree";
 
-/** Makes a record of pages that are in use, or of none: of a dead one, or else the region has room. Returns its ref. */
+/**
+ * Makes a record of pages in use, or of none. Takes a dead record; without one, the region has room. Returns its ref.
+ */
 export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
   return makeRecord(heap, kind, owner, chunk, index, npages, 0);
 }
@@ -36,7 +38,7 @@ export function makeRecord(
   return ref;
 }
 
-/** Makes the record that the journal describes, the first of the live ones of its kind. */
+/** Makes the record that the journal describes, and puts it first in the list of its kind. */
 export function linkRecord(heap: usize, next: u32): void {
   assertHeld(heap);
   saveFields(heap, layout.JOURNAL_NEW);
@@ -63,9 +65,7 @@ export function linkRecord(heap: usize, next: u32): void {
   store<u32>(heap, next, layout.JOURNAL_OP);
 }
 
-/**
- * Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made.
- */
+/** Drops a record that owns no pages. If `unmade`, also gives back its place, which is the last in the region. */
 export function dropRecord(heap: usize, ref: u32, unmade: bool): void {
   const record = heap + ref;
   store<u32>(heap, ref, layout.JOURNAL_REF);
@@ -103,8 +103,8 @@ export function unlinkRecord(heap: usize): void {
 }
 
 /**
- * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr,
- * or for `sys.used`, which is an alloc. Returns its ref.
+ * Takes free pages for a hook to run on, and makes the record that holds them. For `sys.unused` it also moves scavAddr;
+ * for `sys.used` it counts as an alloc. Returns the ref.
  */
 export function hold(
   heap: usize,
@@ -147,7 +147,10 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
   dropRecord(heap, ref, false);
 }
 
-/** Ends a hold of pages that were a cache's: gives back those with a 1 in `pages`, `scav` of which are scavenged. */
+/**
+ * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
+ * scavenged.
+ */
 export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: u64): void {
   store<u32>(heap, ref, layout.JOURNAL_REF);
   store<u32>(heap, cache, layout.JOURNAL_TO);
@@ -157,7 +160,7 @@ export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: 
   dropRecord(heap, ref, false);
 }
 
-/** The cache JOURNAL_TO gets back what JOURNAL_CACHE says; the hold is dropped next. */
+/** Commits that: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped next. */
 export function commitReturn(heap: usize): void {
   assertHeld(heap);
   saveFields(heap, layout.JOURNAL_RETURN);

@@ -39,7 +39,7 @@ export interface Kernels {
   free(heap: number, chunk: number, index: number, npages: number): number;
   /** Whether a range is all in use, and nobody's but its user's, or all free: one of the RANGE_ answers. */
   inspect(heap: number, chunk: number, index: number, npages: number, inUse: boolean): number;
-  /** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+  /** The first page of a range that is mapped, as a page number; -1 when none is. */
   mappedPage(heap: number, chunk: number, index: number, npages: number): number;
   /** Adds holes to the heap. The region has room for the nodes that this takes. */
   map(heap: number, chunk: number, index: number, npages: number): void;
@@ -52,8 +52,8 @@ export interface Kernels {
   /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
   findCandidate(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /**
-   * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when
-   * the look finds nothing, -1 when nothing is left below scavAddr to look at.
+   * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
+   * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
    */
   release(heap: number, maxPages: number): number;
   /** Goes on below a chunk in which nothing was found, or a hole. */
@@ -83,7 +83,10 @@ export interface Kernels {
   ): number;
   /** Ends a hold with one of the HOLD_ outcomes. */
   endHold(heap: number, ref: number, outcome: number): void;
-  /** Ends a hold of pages that were a cache's: gives back those with a 1 in `pages`, `scav` of which are scavenged. */
+  /**
+   * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
+   * scavenged.
+   */
   returnHold(heap: number, ref: number, cache: number, pages: bigint, scav: bigint): void;
   /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
   cacheAlloc(heap: number, ref: number, npages: number): number;

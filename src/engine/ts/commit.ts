@@ -8,9 +8,10 @@ import { ctz, popcnt } from "./bits.ts";
 import { saveCounts, saveFields, saveFree } from "./journal.ts";
 
 /**
- * A range has come into use or become free, as `op` says, or its free pages are released. `scavenged` of its pages had
- * been, or become, scavenged; in `runs` runs, or 0 when that does not count as released. A record JOURNAL_REF holds the
- * range from now on with JOURNAL_NEW, and no more with JOURNAL_DROP.
+ * Commits a range: with JOURNAL_CLAIM it is in use now, with JOURNAL_UNCLAIM it is free, with JOURNAL_SCAVENGE its free
+ * pages are scavenged. `scavenged` is how many of its pages had been scavenged, or are now. `runs` is how many runs
+ * that releases, or 0 when it does not count as a release. With JOURNAL_NEW the record JOURNAL_REF holds the range from
+ * now on; with JOURNAL_DROP it holds it no more.
  */
 export function commitRange(
   memory: Memory,
@@ -133,7 +134,7 @@ export function commitRange(
   i32[header + layout.JOURNAL_OP / 4] = op & layout.JOURNAL_DROP;
 }
 
-/** Moves scavAddr below a chunk and, with JOURNAL_CLEAR, says that the chunk, one of the leaf's, has no candidate. */
+/** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
 export function commitPassed(
   memory: Memory,
   heap: number,
@@ -164,7 +165,10 @@ export function commitPassed(
   i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
-/** The cache JOURNAL_REF gets what JOURNAL_CACHE says of a block. With JOURNAL_COUNTED, that has just come into use. */
+/**
+ * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED they have just come
+ * into use.
+ */
 export function commitRefill(
   memory: Memory,
   heap: number,
@@ -247,7 +251,9 @@ export function commitRefill(
   i32[header + layout.JOURNAL_OP / 4] = 0;
 }
 
-/** What the cache JOURNAL_REF had, as JOURNAL_CACHE says, has become free; it is dropped next. */
+/**
+ * Commits a flush: the pages in JOURNAL_CACHE, which the cache JOURNAL_REF owned, are free. The record is dropped next.
+ */
 export function commitFlush(
   memory: Memory,
   heap: number,

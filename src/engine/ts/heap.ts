@@ -26,8 +26,8 @@ import {
 } from "./tree.ts";
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. Raises searchAddr to
- * the first free page that it sees on the way.
+ * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. Raises searchAddr to the
+ * first free page that it sees on the way.
  */
 export function findFree(memory: Memory, heap: number, npages: number): number {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
@@ -65,8 +65,8 @@ function take(
 }
 
 /**
- * Whether all pages of the range are mapped and, as wanted, all in use and nobody's but their user's, or all free: one
- * of the RANGE_ answers.
+ * Tells whether all pages of a range are mapped, and are what is wanted: all free or, with `inUse`, all in use and
+ * owned by no cache or hook. Returns one of the RANGE_ answers.
  */
 export function inspect(
   memory: Memory,
@@ -133,7 +133,7 @@ function hasHole({ i32 }: Memory, data: number, first: number, npages: number): 
   return false;
 }
 
-/** Address-ordered first fit: the first page of the run, as a page number, or -1 when no run of npages is free. */
+/** Allocates the lowest run of npages free pages. Returns its first page as a page number, or -1. */
 export function alloc(memory: Memory, heap: number, npages: number): number {
   const page = findFree(memory, heap, npages);
   if (page < 0) return -1;
@@ -142,7 +142,7 @@ export function alloc(memory: Memory, heap: number, npages: number): number {
   return page;
 }
 
-/** Takes exactly these pages. One of the RANGE_ answers. */
+/** Allocates exactly these pages. Returns one of the RANGE_ answers. */
 export function allocRange(
   memory: Memory,
   heap: number,
@@ -156,7 +156,7 @@ export function allocRange(
   return answer;
 }
 
-/** Gives back exactly these pages. One of the RANGE_ answers. */
+/** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
@@ -169,8 +169,8 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
 }
 
 /**
- * Marks as scavenged the pages of a range that are free and unscavenged, and moves scavAddr. Returns how many those
- * are. Holes are passed over.
+ * Marks the free pages of a range as scavenged, and moves scavAddr. Skips holes. Returns how many pages were
+ * unscavenged before.
  */
 export function scavengeRange(
   memory: Memory,
@@ -203,8 +203,9 @@ export function scavengeRange(
 }
 
 /**
- * Where a first look begins: the page, as a page number, below which pages count. It may lie above scavAddr: all pages
- * of scavAddr's word count, unless a hook has declined some of them. 0 when nothing is left below scavAddr.
+ * Where a first look begins: it looks at pages below this page number, which is 0 when nothing is left. It may lie
+ * above scavAddr, since the look takes in the whole 64-bit word of scavAddr, as Go's does; not so after a hook has
+ * declined pages.
  */
 export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
   const end = f64[(heap + layout.HEADER_SCAV_END) >>> 3];
@@ -215,8 +216,8 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns pages. Where nothing changes: 0 when the
- * look finds nothing, -1 when nothing is left below scavAddr to look at.
+ * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
+ * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
  */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
@@ -233,7 +234,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   return npages;
 }
 
-/** Marks those pages of a range within a chunk that are free as scavenged again, without counting that as a release. */
+/** Marks the free pages of a range within a chunk as scavenged again. That is not counted as a release. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
@@ -256,8 +257,8 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`: packed as findScavengeCandidate has it, 0 when there is
- * none. A hole has none, whatever its memory holds.
+ * Looks for a candidate in the chunk, below page `ceiling`. Packed as by findScavengeCandidate; 0 when there is none,
+ * as in a hole.
  */
 export function findCandidate(
   memory: Memory,
@@ -285,7 +286,10 @@ function candidateIn(
   return findScavengeCandidate(memory, dataOf(leaf, chunk), ceiling, minPages, maxPages, hugePages);
 }
 
-/** Moves scavAddr below a chunk in which nothing was found, and says so if it has no candidate at all. */
+/**
+ * Moves scavAddr below a chunk in which nothing was found. Clears the chunk's candidate bit if it has no candidate at
+ * all.
+ */
 export function passOver(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
   const minPages = memory.i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
   const leaf = mappedLeafOf(memory, heap, chunk);
@@ -294,7 +298,7 @@ export function passOver(memory: Memory, heap: number, chunk: number, scavEnd: n
   commitPassed(memory, heap, leaf, none ? layout.JOURNAL_CLEAR : 0, chunk, scavEnd);
 }
 
-/** Starts the scavenger again from the top of the heap: what was passed over counts again. */
+/** Moves scavAddr to the top of the heap. Pages that a hook has declined can be scavenged again. */
 export function reset(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
@@ -306,7 +310,7 @@ export function reset(memory: Memory, heap: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
-/** The first page of a range that has been grown over, as a page number; -1 when there is none. */
+/** The first page of a range that is mapped, as a page number; -1 when none is. */
 export function mappedPage(
   memory: Memory,
   heap: number,
@@ -330,7 +334,7 @@ export function mappedPage(
   return -1;
 }
 
-/** Adds the pages of a range, which are holes: all free, and scavenged. */
+/** Maps the pages of a range, which are holes. They are free and scavenged. */
 export function map(memory: Memory, heap: number, first: number, from: number, npages: number): void {
   const { i32, f64 } = memory;
   saveFields(memory, heap, 0);
@@ -366,7 +370,7 @@ export function map(memory: Memory, heap: number, first: number, from: number, n
   close(memory, heap);
 }
 
-/** Adds pages of a chunk, one of the leaf's. */
+/** Maps pages of a chunk of the leaf. */
 function mapIn(
   memory: Memory,
   heap: number,
@@ -398,7 +402,7 @@ function mapIn(
   setChunkSummary(memory, leaf, slot, summarize(memory, data));
 }
 
-/** Adds to a u32 of the header; what is negative takes away. */
+/** Adds to a u32 of the header. A negative amount subtracts. */
 function count({ i32 }: Memory, heap: number, amount: number, counter: number): void {
   i32[(heap + counter) >>> 2] += amount;
 }

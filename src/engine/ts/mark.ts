@@ -8,7 +8,8 @@ import { summarize } from "./summary.ts";
 import { dataOf, leafOf, resummarize, sumOf, updateAbove, updateSummary } from "./tree.ts";
 
 /**
- * Brings a range into use, all of which is free, or frees one that is all in use. `firstLeaf` covers its first chunk.
+ * Sets the alloc bits of a range that is all free, or clears those of one that is all in use, and updates the
+ * summaries. `firstLeaf` covers the first chunk.
  */
 export function markRange(
   memory: Memory,

@@ -9,7 +9,9 @@ import { saveFields, write } from "./journal.ts";
 import { markRange } from "./mark.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
-/** Makes a record of pages that are in use, or of none: of a dead one, or else the region has room. Returns its ref. */
+/**
+ * Makes a record of pages in use, or of none. Takes a dead record; without one, the region has room. Returns its ref.
+ */
 export function newRecord(
   memory: Memory,
   heap: number,
@@ -49,7 +51,7 @@ export function makeRecord(
   return ref;
 }
 
-/** Makes the record that the journal describes, the first of the live ones of its kind. */
+/** Makes the record that the journal describes, and puts it first in the list of its kind. */
 export function linkRecord(memory: Memory, heap: number, next: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
@@ -77,9 +79,7 @@ export function linkRecord(memory: Memory, heap: number, next: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = next;
 }
 
-/**
- * Drops a record, which owns no pages; `unmade`, with its place, the last of the region, as if it had not been made.
- */
+/** Drops a record that owns no pages. If `unmade`, also gives back its place, which is the last in the region. */
 export function dropRecord(memory: Memory, heap: number, ref: number, unmade: boolean): void {
   const { i32 } = memory;
   const record = heap + ref;
@@ -127,8 +127,8 @@ export function unlinkRecord(memory: Memory, heap: number): void {
 }
 
 /**
- * Takes free pages and makes the record that holds them while a hook runs: for `sys.unused`, which also moves scavAddr,
- * or for `sys.used`, which is an alloc. Returns its ref.
+ * Takes free pages for a hook to run on, and makes the record that holds them. For `sys.unused` it also moves scavAddr;
+ * for `sys.used` it counts as an alloc. Returns the ref.
  */
 export function hold(
   memory: Memory,
@@ -176,7 +176,10 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
   dropRecord(memory, heap, ref, false);
 }
 
-/** Ends a hold of pages that were a cache's: gives back those with a 1 in `pages`, `scav` of which are scavenged. */
+/**
+ * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
+ * scavenged.
+ */
 export function returnHold(
   memory: Memory,
   heap: number,
@@ -194,7 +197,7 @@ export function returnHold(
   dropRecord(memory, heap, ref, false);
 }
 
-/** The cache JOURNAL_TO gets back what JOURNAL_CACHE says; the hold is dropped next. */
+/** Commits that: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped next. */
 export function commitReturn(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
