@@ -16,7 +16,7 @@ import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
 import type { Sys } from "./sys.ts";
 
-/** Where a PageAlloc keeps its inside, for the other classes of the package. */
+/** The key of a PageAlloc's core, for the other classes of the package. */
 export const CORE = Symbol("core");
 
 /** An object that users hold and that has a core: a PageAlloc. */
@@ -86,8 +86,8 @@ export class Core extends State {
   }
 
   /**
-   * Mends what a call has left that was broken off, and does what the lock has to be held for yet. Caller must hold the
-   * lock; a call that throws has given it back.
+   * Mends the heap if an earlier call was broken off, then does the work that was left for the next holder of the lock.
+   * Caller must hold the lock. If this throws, it has released the lock.
    */
   catchUp(): void {
     const { lock } = this;
@@ -100,7 +100,7 @@ export class Core extends State {
     }
   }
 
-  /** Mends the heap. If the result is not whole, the heap says so from then on. */
+  /** Mends the heap. If it cannot be made whole, every later call throws ERR_CORRUPT. */
   #mend(): void {
     mend(this);
     try {
@@ -136,27 +136,27 @@ export class Core extends State {
     if (missing) this.makeRoom(missing * layout.RECORD_BYTES);
   }
 
-  /** Makes room for a cache that gets a block: for a record, if it has none yet, and an index. */
+  /** Makes room for what a refill may need: a record, if the cache has none yet, and an index. */
   makeRoomForBlock(hasRecord: boolean): void {
     this.makeRoom(
       (hasRecord || this.get(layout.HEADER_DEAD_RECORDS) ? 0 : layout.RECORD_BYTES) + layout.BLOCKS_BYTES,
     );
   }
 
-  /** Makes a record of pages that are in use, or of none, and room for it. Returns its ref. */
+  /** Makes a record of pages in use, or of none, after making room for it. Returns its ref. */
   newRecord(kind: number, { chunk, index }: Place, npages: number): number {
     this.makeRoomForRecords();
     return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
   }
 
-  /** Takes free pages for a hook to run on, and makes room for their record. Returns its ref. */
+  /** Takes free pages for a hook to run on, after making room for their record. Returns its ref. */
   hold(kind: number, { chunk, index }: Place, npages: number, scavEnd: number): number {
     this.makeRoomForRecords();
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
   }
 
   /**
-   * Ends a hold as one of the HOLD_ numbers says, if it is still there. Returns whether it was. Caller must hold the
+   * Ends a hold with one of the HOLD_ outcomes, if it is still there. Returns whether it was. Caller must hold the
    * lock.
    */
   endHold(ref: number, outcome: number): boolean {
@@ -166,8 +166,8 @@ export class Core extends State {
   }
 
   /**
-   * Whether a hold of this object is still there: not when somebody has recovered it, whose hook was running. The lock
-   * is held.
+   * Whether a hold of this object is still there. It is gone if somebody called `recover` for this object while its
+   * hook ran. Caller must hold the lock.
    */
   holdsStill(ref: number): boolean {
     const kind = this.get(ref + layout.RECORD_KIND);
@@ -179,13 +179,14 @@ export class Core extends State {
   }
 
   /**
-   * Refs of the records of one owner, or of all; each may be dropped when its turn comes. Caller must hold the lock.
+   * Refs of the records of one owner, or of all. The list is a copy: its records may be dropped one by one. Caller must
+   * hold the lock.
    */
   recordsOf(owner?: number): number[] {
     return [...this.#listed(layout.HEADER_HOLDS, owner), ...this.#listed(layout.HEADER_RECORDS, owner)];
   }
 
-  /** Those of them that are in the list which begins in that field. */
+  /** The same for one list of records, whose first ref is in that field. */
   #listed(list: number, owner?: number): number[] {
     const refs: number[] = [];
     for (let ref = this.get(list); ref; ref = this.get(ref + layout.RECORD_NEXT)) {
@@ -195,8 +196,8 @@ export class Core extends State {
   }
 
   /**
-   * Frees what page caches own and hooks hold, of one owner or of all, as nobody is there to do it. Caller must hold
-   * the lock.
+   * Frees the pages that the page caches and hooks of one owner have, or of all owners, which are gone. Caller must
+   * hold the lock.
    */
   dropRecords(owner?: number): void {
     for (const ref of this.recordsOf(owner)) {
@@ -216,7 +217,7 @@ export class Core extends State {
     return this.get(layout.HEADER_HOLDS) > 0 && this.#listed(layout.HEADER_HOLDS, this.owner).length > 0;
   }
 
-  /** Ends this object's use of the heap, which is gone unless others can have it. */
+  /** Ends this object's use of the heap. Frees the heap unless others can be attached. */
   close(): void {
     const { region, regions } = this;
     if (!region.at) return;
@@ -242,7 +243,9 @@ export class Core extends State {
     throw new PageAllocError("ERR_MISALIGNED", message);
   }
 
-  /** Checks a number of pages. More than any heap has are as good as one more, and engines count them in 32 bits. */
+  /**
+   * Checks a number of pages. Engines count pages in 32 bits, so it returns at most one more than any heap can have.
+   */
   count(npages: number): number {
     return Math.min(integer("npages", npages, 1, this.#pages), layout.CHUNK_PAGES * (layout.MAX_CHUNKS + 1));
   }
@@ -258,7 +261,7 @@ export class Core extends State {
     return (chunk * layout.CHUNK_PAGES + index) * this.pageSize;
   }
 
-  /** Throws PageAllocError, naming the first page in the way, unless all pages may be freed or, as wanted, are free. */
+  /** Throws PageAllocError, naming the first page that is not as wanted: in use and free to be freed, or free. */
   mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
     const first = chunk * layout.CHUNK_PAGES + index;
     const end = first + npages;
@@ -278,7 +281,7 @@ export class Core extends State {
     }
   }
 
-  /** Why the pages from `page` on, of one chunk, may not be freed or are not free: one of the RANGE_ answers. */
+  /** The engine's answer for pages of one chunk, from `page` on: one of the RANGE_ answers. */
   #inTheWay(inUse: boolean, page: number, npages: number): number {
     const { chunk, index } = placeOf(page);
     return this.engine.inspect(this.at, chunk, index, npages, inUse);
@@ -314,7 +317,7 @@ export function sharedCoreOf(
   return new Core(place, sys, lockTimeoutMs);
 }
 
-/** Takes the next owner's number; never one that is taken, however many threads ask at once. */
+/** Takes the next owner number. No two threads get the same one. */
 function nextOwner(i32: Int32Array, word: number): number {
   for (let last = Atomics.load(i32, word); ; ) {
     if (last >>> 0 >= layout.MAX_OWNERS) {

@@ -5,7 +5,7 @@ import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Rest } from "./lock.ts";
 
-/** An allocation that `sys.used` is told of: its pages are held meanwhile, so that nobody can free them. */
+/** An allocation that `sys.used` is told of. Its pages are held while the hook runs, so that nobody can free them. */
 export class Reuse implements Rest {
   /** Ref of the record that holds the pages; 0 before, and after. */
   ref = 0;
@@ -18,7 +18,7 @@ export class Reuse implements Rest {
     this.#core = core;
   }
 
-  /** Runs `sys.used`, and ends the hold; undoes the allocation when it throws, and throws that. */
+  /** Runs `sys.used`, then ends the hold. If the hook throws, undoes the allocation and throws the same. */
   run(base: number, nbytes: number): void {
     const { lock, sys } = this.#core;
     let { work } = this;
@@ -32,8 +32,8 @@ export class Reuse implements Rest {
   }
 
   /**
-   * Gives what makes the pages free, those of `runs` scavenged, as if they had never been taken. If it is broken off,
-   * it goes on where it was.
+   * Returns the function that frees the pages again, and scavenges those of `runs`, as if they had never been taken. It
+   * can be broken off and called again: it goes on where it was.
    */
   givingBack(place: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;

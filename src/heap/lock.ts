@@ -6,7 +6,7 @@ import * as layout from "../engine/layout.ts";
 import type { Memory, Region } from "../engine/memory.ts";
 import { disposed, type State } from "../store/state.ts";
 
-/** What has yet to be done with the lock held. */
+/** Work that needs the lock, and was left for the next call that has it. */
 export interface Rest {
   readonly work: () => void;
   next: Rest | undefined;
@@ -14,37 +14,40 @@ export interface Rest {
 
 /** What guards a heap's state. */
 export interface Lock {
-  /** What `finish` could not do, for lack of the lock or of stack: the next call that has the lock does it first. */
+  /** Work that could not be done for want of the lock or of stack. The next call that takes the lock does it first. */
   rest: Rest | undefined;
   /**
-   * Takes the lock, and mends the heap if a call has been broken off. Throws PageAllocError ERR_LOCKED when another
-   * call of this heap object has it, or others have it for longer than this thread may wait, ERR_DISPOSED when there is
-   * no heap any more, and ERR_CORRUPT when it cannot be mended.
+   * Takes the lock, and mends the heap if a call was broken off. Throws PageAllocError ERR_LOCKED when another call of
+   * this heap object holds the lock, or another object holds it for longer than this thread may wait; ERR_DISPOSED when
+   * the heap is gone; ERR_CORRUPT when it cannot be mended.
    */
   acquire(): void;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   release(): void;
   /**
-   * Runs `work`, on which others rely, with the lock held, and tries for it as a thread that may block does. Throws as
+   * Takes the lock for `work` that must not be lost, and waits for it as long as a thread that may block. Throws as
    * `acquire` does, and what `work` throws.
    */
   finish(work: () => void): void;
   /**
-   * If a thread has had to wait for the lock, leaves it to others for 20 µs, busily: for who takes it over and over,
-   * and is in no hurry. Does nothing where `whenFree` has the lock already.
+   * If a thread has had to wait for the lock, spins for 20 µs so that others get it. For a caller that takes the lock
+   * over and over and is in no hurry. Does nothing if `whenFree` has the lock already.
    */
   giveWay(): void;
-  /** Takes the lock, also from `owner`, which has died. Wakes all who wait, since `owner` may have been about to. */
+  /**
+   * Takes the lock, from `owner` if it has it, which has died. Wakes every thread that waits: `owner` may have been
+   * about to.
+   */
   seize(owner: number): void;
-  /** Runs `work`, whose first call finds the lock taken, once it is to be had. */
+  /** Waits for the lock without blocking, then runs `work`. The first call in `work` has the lock already. */
   whenFree<T>(work: () => T): Promise<T>;
 }
 
 /** What a lock guards. */
 export interface Guarded extends State {
   /**
-   * Mends what a call has left that was broken off, and does what `rest` says. Caller must hold the lock; a call that
-   * throws has given it back.
+   * Mends the heap if a call was broken off, and does what is in `rest`. Caller must hold the lock. If this throws, it
+   * has released the lock.
    */
   catchUp(): void;
 }
@@ -97,11 +100,11 @@ export class LocalLock implements Lock {
   }
 }
 
-/** How often a thread looks whether the lock is free before it blocks: for longer than most calls take. */
+/** How often a thread looks at the lock before it blocks. That takes longer than most calls hold it. */
 const SPINS = 2000;
 /**
- * How long a thread in no hurry leaves the lock to others, in ms: not just until one has had it, as the calls after
- * that find all that they need in their own core's cache. Then fewer than 1 call in 100 has to wait.
+ * How long a thread in no hurry leaves the lock to others, in ms. One call is too short: those that follow it find what
+ * they need in their core's cache. With this, fewer than 1 call in 100 has to wait.
  */
 const GIVE_WAY_MS = 0.02;
 /** How long a thread that may not block tries to get the lock, in ms. */
@@ -109,7 +112,7 @@ const SPIN_MS = 2;
 /** How long a thread waits before it looks again, in ms: whoever should have woken it may have died. */
 const NAP_MS = 500;
 
-/** What to say, in a thread that may not block, of a lock that is not to be had. */
+/** The message for a thread that may not block and did not get the lock. */
 const MAY_NOT_BLOCK =
   "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or " +
   "scavengeAsync, or a worker";
@@ -128,7 +131,7 @@ export class SharedLock implements Lock {
   readonly #timeoutMs: number;
   /** What the lock's word says when this object holds it, and nobody may be waiting. */
   readonly #held: number;
-  /** The same when others may be waiting. */
+  /** The same when others may wait. */
   readonly #waited: number;
   /** Indices of the lock's word, of HEADER_WANTED and of HEADER_FREED; a shared heap is never moved. */
   readonly #word: number;
@@ -224,14 +227,14 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Takes the lock, and does what calls have left undone. */
+  /** Takes the lock, and does the work that calls have left. */
   #acquire(patient: boolean): void {
     this.#take(patient);
     const { i32 } = this.#memory;
     if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
   }
 
-  /** Takes the lock, and sees all of the heap. */
+  /** Takes the lock, and makes the views cover the whole heap. */
   #take(patient: boolean): void {
     const { at } = this.#region;
     if (!at) throw disposed();
@@ -247,7 +250,7 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Wakes as many as that of the threads that block, and all that wait without blocking, each for itself. */
+  /** Wakes that many threads that block, and all that wait without blocking. */
   #wake(count: number): void {
     const { i32 } = this.#memory;
     Atomics.notify(i32, this.#word, count);
@@ -255,7 +258,7 @@ export class SharedLock implements Lock {
     Atomics.notify(i32, this.#freed);
   }
 
-  /** Takes the lock, which was held. */
+  /** Takes the lock after finding it held. */
   #wait(patient: boolean): void {
     const { i32 } = this.#memory;
     i32[this.#wanted] = 1;

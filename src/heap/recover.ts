@@ -4,7 +4,9 @@ import * as layout from "../engine/layout.ts";
 import { mend } from "../store/mend.ts";
 import type { Core } from "./core.ts";
 
-/** Finishes or undoes what `owner` was doing, and frees its page caches, the pages its hooks held, and its lock. */
+/**
+ * Finishes or undoes the last call of `owner`. Frees the pages in its page caches, those its hooks held, and its lock.
+ */
 export function recover(core: Core, owner: number): void {
   core.lock.seize(owner);
   try {

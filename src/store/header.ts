@@ -38,8 +38,8 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
 }
 
 /**
- * Bytes that the tree takes more, at the most, once the nchunks chunks from `chunk` on are added to a heap that has the
- * chunk `other`; give `chunk` again for a heap that has none.
+ * The most bytes that the tree grows by when the nchunks chunks from `chunk` on are added to a heap that has the chunk
+ * `other`. For an empty heap, `other` is `chunk`.
  */
 export function roomToGrow(chunk: number, nchunks: number, other: number): number {
   const last = chunk + nchunks - 1;

@@ -17,8 +17,7 @@ const MARKED = layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_RE
 const DERIVED = MARKED | layout.JOURNAL_MAP | layout.JOURNAL_CLEAR;
 
 /**
- * Brings the call that the journal speaks of to an end. Can be broken off itself, and done again. Caller must hold the
- * lock.
+ * Undoes or finishes the call in the journal. Can be broken off itself, and called again. Caller must hold the lock.
  */
 export function mend(state: State): void {
   const { engine, at } = state;
@@ -51,14 +50,14 @@ export function broken(cause?: unknown): PageAllocError {
   return new PageAllocError("ERR_CORRUPT", message, { cause });
 }
 
-/** Where those fields of the header end that have been saved. */
+/** The end of the header fields that were saved. */
 function savedEnd(op: number): number {
   if (op & layout.JOURNAL_FREE) return layout.FREE_END;
   if (op & layout.JOURNAL_COUNTS) return layout.COUNTS_END;
   return op & layout.JOURNAL_FIELDS ? layout.FIELDS_END : 0;
 }
 
-/** Puts alloc bits back that were being marked. */
+/** Restores the alloc bits that a call was marking. */
 function unmark(state: State, op: number, first: number, end: number): void {
   const { engine } = state;
   const { u64 } = engine.memory;
@@ -74,7 +73,7 @@ function unmark(state: State, op: number, first: number, end: number): void {
 }
 
 /**
- * Computes what is derived from the bits anew, and makes holes again of what was being added: nodes beyond HEADER_USED,
+ * Recomputes all that is derived from the bits. Makes holes again of what was being mapped: nodes beyond HEADER_USED,
  * and the pages from `added` to `end`.
  */
 function rebuild(state: State, added: number, end: number): void {
