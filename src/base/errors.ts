@@ -1,6 +1,6 @@
 // The one error class of the package, and the codes it carries.
 
-/** What went wrong, for programs. The message says it for people. */
+/** What went wrong, for programs. The message is for people. */
 export type PageAllocErrorCode =
   | "ERR_NOT_ALLOCATED"
   | "ERR_NOT_FREE"
@@ -17,8 +17,8 @@ export type PageAllocErrorCode =
   | "ERR_WASM_UNAVAILABLE";
 
 /**
- * Thrown when arguments are well formed but the heap, the snapshot, the trace or the runtime does not allow the call.
- * (Arguments of the wrong type throw TypeError, those out of range RangeError.) The heap is as it was before the call.
+ * Thrown when the arguments are well formed, but the heap, snapshot, trace or runtime does not allow the call. The heap
+ * is unchanged. (An argument of the wrong type throws TypeError; one out of range throws RangeError.)
  */
 export class PageAllocError extends Error {
   override readonly name = "PageAllocError";
@@ -26,7 +26,7 @@ export class PageAllocError extends Error {
 
   /**
    * @param code what went wrong
-   * @param message names the argument or place, its value, what is allowed and what to do
+   * @param message names the argument or the damaged part, its value, what is allowed and what to do
    */
   constructor(code: PageAllocErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -318,7 +318,7 @@ export function takerTests(takers: readonly Taker[]): void {
       }
       for (const wrong of ["memory", "__proto__", "x", "toString", ""]) {
         const given = Object.defineProperty({ ...known }, wrong, { value: undefined, enumerable: true });
-        const names = [`${name}.${wrong} is unknown; known are ${Object.keys(known).join(", ")}`];
+        const names = [`${name}.${wrong} is unknown; known: ${Object.keys(known).join(", ")}`];
         refused(() => take(given as never), { error: TypeError, names }, call);
       }
     },
@@ -538,7 +538,7 @@ function fromTests({ PageAlloc }: Palloc): void {
       `a chunk of ${JSON.stringify(key)}, once more`,
       { alloc: { 7: [], [key]: [[0, 1]] } },
       RangeError,
-      `a key of state.alloc must be an integer from 0 to ${SPACE / CHUNK - 1}, in decimal digits, ` +
+      `a key of state.alloc must be a decimal integer from 0 to ${SPACE / CHUNK - 1}, ` +
         `got ${JSON.stringify(key)}`,
     ]),
     // biome-ignore lint/suspicious/noSparseArray: that is what is wrong with it

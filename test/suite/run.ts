@@ -566,7 +566,7 @@ function bufferTests({ palloc }: Subject): void {
     ] as const) {
       for (const view of bad) {
         const call = () => (name === "ops" ? heap.run(view, good) : heap.run(good, view));
-        const names = [`${name} must keep its bytes`, "detached, or shrunk"];
+        const names = [`${name} must keep its bytes`, "detached or has shrunk"];
         refused(call, { error: TypeError, names }, name);
       }
     }

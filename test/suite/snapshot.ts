@@ -172,7 +172,7 @@ function bytesTests({ palloc }: Subject): void {
     const shrunk = KINDS.slice(2, 4).map(([, make]) => make(snapshot.length, 8));
     for (const bytes of shrunk) (bytes.buffer as ArrayBuffer & { resize(n: number): void }).resize(4);
     for (const bytes of [detached, ...shrunk]) {
-      const names = ["snapshot must keep its bytes", "detached, or shrunk"];
+      const names = ["snapshot must keep its bytes", "detached or has shrunk"];
       refused(() => PageAlloc.restore(bytes), { error: TypeError, names }, "restore");
     }
   });
