@@ -1,25 +1,25 @@
-// The header of a heap's state: writing a new one, and what it takes to grow.
+// Writes the header of a new heap's state, and computes how much room the state needs to grow.
 
 import * as layout from "../engine/layout.ts";
 
-/** What a heap is made with and keeps. */
+/** The parameters that a heap is made with and keeps for life. */
 export interface Geometry {
   /** log2 of bytes per page. */
   pageShift: number;
   /** Addresses are below 2 to this power. */
   addrBits: number;
-  /** Pages that are released together at the least; a power of two, 1 to 64. */
+  /** Fewest pages that are released together; a power of two, 1 to 64. */
   minPages: number;
-  /** Pages per huge page, a power of two, or 0 when there are none to keep whole. */
+  /** Pages per huge page, a power of two; 0 for no huge pages to keep whole. */
   hugePages: number;
 }
 
-/** Bytes that a state takes: a given one, or that of a heap without chunks, which is a header. */
+/** Returns the size of a state in bytes. A new heap, given by its geometry, has only a header. */
 export function bytesOf(state: Int32Array | Geometry): number {
   return state instanceof Int32Array ? state.byteLength : layout.HEADER_BYTES;
 }
 
-/** Writes a state to an address in linear memory. */
+/** Writes a given state, or that of a new heap, to address `at` in linear memory. */
 export function writeState(i32: Int32Array, at: number, state: Int32Array | Geometry): void {
   const header = at >>> 2;
   if (state instanceof Int32Array) {
@@ -38,8 +38,8 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
 }
 
 /**
- * The most bytes that the tree grows by when the nchunks chunks from `chunk` on are added to a heap that has the chunk
- * `other`. For an empty heap, `other` is `chunk`.
+ * Returns the most bytes that the tree grows by when nchunks chunks, from `chunk` on, are added to a heap. `other` is
+ * any chunk that the heap has already; pass `chunk` if it has none.
  */
 export function roomToGrow(chunk: number, nchunks: number, other: number): number {
   const last = chunk + nchunks - 1;
@@ -47,7 +47,7 @@ export function roomToGrow(chunk: number, nchunks: number, other: number): numbe
   for (let level = 0; ; level++) {
     const shift = layout.FANOUT_SHIFT * (level + 1);
     const nodes = (last >>> shift) - (chunk >>> shift) + 1;
-    // Above the leaves, one more for the way from the old root up to a new one.
+    // Above the leaves, each level may need one more node to link the old root to the new one.
     bytes += level ? (nodes + 1) * layout.NODE_BYTES : nodes * layout.LEAF_BYTES;
     if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
   }

@@ -1,7 +1,7 @@
-// Mending: a call that has been broken off is undone, or finished if it had begun to commit. That happens to a call
-// whose stack overflows, or whose engine traps, and then the next call mends the heap; or its worker has died, and
-// `recover` does. The journal says what the call was about. What is derived from the bits may have been left half done,
-// so it is rebuilt.
+// Mends a heap after an interrupted call. A call is interrupted when its stack overflows, its engine traps or its
+// worker dies. In the first two cases the next call mends the heap; in the last one `recover` does. The journal says
+// what the call was doing. The call is undone, or finished if it had begun to commit. Summaries may be half updated, so
+// they are rebuilt from the bits.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
@@ -9,15 +9,16 @@ import type { State } from "./state.ts";
 import { sumUp } from "./sums.ts";
 import { eachPart, mappedRuns } from "./tree.ts";
 
-/** The fields of the journal that say the commit has begun, or chunks were being added: what was saved is put back. */
+/** The call had begun to commit or was adding chunks: the saved fields must be restored. */
 const SAVED = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
-/** What marks pages by their alloc bits. */
+/** The call was changing alloc bits before its commit. */
 const MARKED = layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_REFILL | layout.JOURNAL_FLUSH;
-/** What changes bits that others are derived from. */
+/** The call was changing bits that summaries depend on. */
 const DERIVED = MARKED | layout.JOURNAL_MAP | layout.JOURNAL_CLEAR;
 
 /**
- * Undoes or finishes the call in the journal. Can be broken off itself, and called again. Caller must hold the lock.
+ * Finishes or undoes the call in the journal. If this is interrupted too, it can be run again. Caller must hold the
+ * lock. Throws PageAllocError ERR_CORRUPT if the heap cannot be mended.
  */
 export function mend(state: State): void {
   const { engine, at } = state;
@@ -30,7 +31,7 @@ export function mend(state: State): void {
   if (op & MARKED && !(op & SAVED)) unmark(state, op, first, end);
   const root = state.get(layout.HEADER_ROOT);
   if (root && op & DERIVED) {
-    // It may have got a node above it that is not there any more.
+    // The root may point to a new parent that has just been undone.
     state.set(root + layout.NODE_PARENT, 0);
     rebuild(state, first, op & layout.JOURNAL_MAP ? end : first);
   }
@@ -44,20 +45,20 @@ export function mend(state: State): void {
   engine.dropRecord(at, ref, unmade);
 }
 
-/** The error for a heap that could not be made whole. */
+/** Returns the error for a heap that cannot be mended. */
 export function broken(cause?: unknown): PageAllocError {
-  const message = "a call was broken off and the heap cannot be made whole; restore a snapshot from before";
+  const message = "a call was interrupted and the heap cannot be repaired; restore an earlier snapshot";
   return new PageAllocError("ERR_CORRUPT", message, { cause });
 }
 
-/** The end of the header fields that were saved. */
+/** Returns the end of the header fields that were saved. */
 function savedEnd(op: number): number {
   if (op & layout.JOURNAL_FREE) return layout.FREE_END;
   if (op & layout.JOURNAL_COUNTS) return layout.COUNTS_END;
   return op & layout.JOURNAL_FIELDS ? layout.FIELDS_END : 0;
 }
 
-/** Restores the alloc bits that a call was marking. */
+/** Undoes changes to alloc bits. */
 function unmark(state: State, op: number, first: number, end: number): void {
   const { engine } = state;
   const { u64 } = engine.memory;
@@ -73,8 +74,8 @@ function unmark(state: State, op: number, first: number, end: number): void {
 }
 
 /**
- * Recomputes all that is derived from the bits. Makes holes again of what was being mapped: nodes beyond HEADER_USED,
- * and the pages from `added` to `end`.
+ * Rebuilds all that is derived from the bits. Removes what was being added: nodes beyond HEADER_USED, and the pages
+ * [added, end), which become holes again.
  */
 function rebuild(state: State, added: number, end: number): void {
   const { engine } = state;
@@ -105,7 +106,7 @@ function rebuild(state: State, added: number, end: number): void {
           return;
         }
       }
-      // It has no pages but those.
+      // The chunk has no other pages.
       state.set(leaf + layout.NODE_SHAPE, shape & ~bit);
       state.set(leaf + layout.LEAF_PARTIAL, partial & ~bit);
       engine.memory.u8.fill(0, data, data + layout.DATA_BYTES);

@@ -1,11 +1,11 @@
-// Snapshots: a heap's state as bytes. They are the region as it is, but for the checksum and what matters to threads or
-// within a call only: the lock, the journal, the saved fields, and what is noted of a shared heap alone. All that is 0.
+// Snapshots: a heap's state as bytes. A snapshot is a copy of the region with a checksum. Fields that matter only to
+// threads or within a call are 0: the lock, the journal, the saved fields, and those of shared heaps alone.
 
 import { copyBytes } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 
-/** Seals a copy of a region, `words` of it, as a snapshot. */
+/** Turns a copy of a region into a snapshot, in place. */
 export function seal(words: Int32Array): void {
   words.fill(0, layout.HEADER_LOCK >>> 2, layout.FIELDS >>> 2);
   words.fill(0, layout.HEADER_SHARED >>> 2, layout.HEADER_SCAV_END >>> 2);
@@ -15,8 +15,8 @@ export function seal(words: Int32Array): void {
 }
 
 /**
- * A copy of the region that a snapshot holds. Throws TypeError, or PageAllocError ERR_CORRUPT when a byte of it has
- * changed, or it is of another version.
+ * Returns a copy of the region in a snapshot. Throws TypeError, or PageAllocError ERR_CORRUPT when the bytes are
+ * damaged or of another layout version.
  */
 export function unseal(snapshot: Uint8Array): Int32Array {
   const { buffer, length } = copyBytes("snapshot", snapshot);
@@ -26,7 +26,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
     throw new PageAllocError("ERR_CORRUPT", ofVersion("snapshot", version));
   }
   if (length >= layout.HEADER_BYTES && length % 4 === 0 && words[layout.HEADER_USED >>> 2] === length) {
-    // Sealing it again changes nothing.
+    // Sealing an intact snapshot again changes nothing.
     const header = words.slice(0, layout.HEADER_BYTES >>> 2);
     seal(words);
     if (header.every((word, i) => word === words[i])) {
@@ -34,19 +34,19 @@ export function unseal(snapshot: Uint8Array): Int32Array {
       return words;
     }
   }
-  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${length} bytes, is none of a heap, or damaged`);
+  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${length} bytes, is damaged or not a snapshot`);
 }
 
-/** Says that a state is of another version than this. */
+/** Returns the message for a state of another layout version. */
 export function ofVersion(name: string, version: number): string {
   const versions = `layout version ${version >>> 0}; this palloc reads version ${layout.VERSION}`;
-  return `${name} has ${versions}: use the one that made it`;
+  return `${name} has ${versions}: use the palloc that made it`;
 }
 
 /**
- * MurmurHash3 (x86, 32 bits; github.com/aappleby/smhasher) without its last mix. Every step maps words and sums one to
- * one, so no change of one word goes unseen; it also carries high bits down, so that two of them do not hide each
- * other.
+ * MurmurHash3 (x86, 32 bits; github.com/aappleby/smhasher) without its final mix. Each step is a bijection of the word
+ * and of the sum, so a change of one word always changes the result. The rotations carry high bits down, so that two
+ * changed high bits do not cancel out.
  */
 export function checksum(words: Int32Array): number {
   let sum = 0;

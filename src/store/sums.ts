@@ -1,22 +1,21 @@
-// What the parts of a heap sum up to, computed from the bits upward, in JavaScript: for whoever checks or rebuilds what
-// the engines keep.
+// Computes summaries from the bits upward, in JavaScript: to check or rebuild those that the engines keep.
 
 import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
 
-/** Free pages at the start of a span of pages, in its longest free run, and at its end. */
+/** A summary: free pages at the start of a span of pages, in its longest free run, and at its end. */
 export interface PallocSum {
   start: number;
   max: number;
   end: number;
 }
 
-/** A summary as the engines pack it. */
+/** Packs a summary as the engines do. */
 function pack({ start, max, end }: PallocSum): number {
   return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
-/** A packed summary as an object. */
+/** Unpacks a packed summary. */
 export function unpack(sum: number): PallocSum {
   return {
     start: sum & layout.SUM_MASK,
@@ -25,29 +24,29 @@ export function unpack(sum: number): PallocSum {
   };
 }
 
-/** What a node or chunk says of its pages. */
+/** The summary of a node or chunk, with its scavenge candidates. */
 interface Sum extends PallocSum {
-  /** Not 0 when it may have a scavenge candidate. */
+  /** Not 0 if there may be a scavenge candidate. */
   candidates: number;
 }
 
-/** What a part says when there is nothing in it. */
+/** The summary of a hole. */
 const NOTHING: Sum = { start: 0, max: 0, end: 0, candidates: 0 };
 
-/** What is done on the way through a tree. */
+/** What `sumUp` calls on its way through a tree. */
 export interface Visitor {
-  /** Comes to a node before it is read. Throws unless it is what the node above says, so that no way is endless. */
+  /** Called before a node is read. Must throw if the node does not fit its parent: else a cycle would never end. */
   node(ref: number, parent: number, first: number, level: number): void;
   /**
-   * Comes to a chunk, mapped or not, before it is read: its bit in the leaf's fields, and where its bitmaps are in
-   * memory.
+   * Called before a chunk, mapped or not, is read. `bit` is its bit in the leaf's fields, `data` the address of its
+   * bitmaps in linear memory.
    */
   chunk(leaf: number, bit: number, chunk: number, data: number): void;
-  /** Comes to a field of a node whose value follows from what is below it. */
+  /** Called with the value that a node's field must have, as computed from what is below. */
   derived(ref: number, field: number, value: number): void;
 }
 
-/** Goes through a heap's tree from its root down, and sums it up from the bits upward. */
+/** Visits a heap's tree from the root down and computes its summaries from the bits upward. */
 export function sumUp(state: State, visitor: Visitor): void {
   const root = state.get(layout.HEADER_ROOT);
   if (!root) return;
@@ -56,7 +55,7 @@ export function sumUp(state: State, visitor: Visitor): void {
   sumUpNode(state, visitor, root, 0, first - (first % layout.FANOUT ** (level + 1)), level);
 }
 
-/** The same from a node down. */
+/** Visits the tree below a node. Returns the node's summary. */
 function sumUpNode(
   state: State,
   visitor: Visitor,

@@ -1,10 +1,10 @@
-// Going over the chunks of a heap, from JavaScript, by following the tree.
+// Visits the chunks of a heap, from JavaScript, by following the tree.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
 import type { State } from "./state.ts";
 
-/** The chunks that have been grown over, ascending. Caller must hold the lock. */
+/** Returns the indices of the mapped chunks, ascending. Caller must hold the lock. */
 export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), found: number[] = []): number[] {
   if (!ref) return found;
   const shape = state.get(ref + layout.NODE_SHAPE);
@@ -17,8 +17,8 @@ export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), foun
 }
 
 /**
- * Visits the pages from `first` to `end`, chunk by chunk: where the chunk's bitmaps are in linear memory, 0 for a hole,
- * and which of its pages are meant. Caller must hold the lock.
+ * Visits the pages [first, end) chunk by chunk. `visit` gets the address of the chunk's bitmaps in linear memory (0 for
+ * a hole), and the pages within the chunk. Caller must hold the lock.
  */
 export function eachPart(
   state: State,
@@ -35,13 +35,13 @@ export function eachPart(
   }
 }
 
-/** The runs of pages that are mapped, of the chunk whose bitmaps are there in linear memory. */
+/** Returns the runs of mapped pages of a chunk. `data` is the address of its bitmaps in linear memory. */
 export function mappedRuns({ engine }: State, data: number): PageRange[] {
   const { i32 } = engine.memory;
   const first = data >>> 2;
   const holes = (word: number) => i32[word] & i32[word + layout.DATA_SCAVENGED / 4];
   const isMapped = (i: number) => !((holes(first + (i >>> 5)) >>> (i & 31)) & 1);
-  // Hardly any chunk has holes: that is seen faster by words.
+  // Few chunks have holes, and whole words show that faster.
   for (let word = first; word < first + layout.BITMAP_BYTES / 4; word++) {
     if (holes(word)) return runsOf(isMapped, layout.CHUNK_PAGES);
   }
