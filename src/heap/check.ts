@@ -1,4 +1,4 @@
-// check: every invariant of a heap's state. It trusts nothing: what it reads may be any bytes, as those of a snapshot.
+// Checks every invariant of a heap's state. It trusts nothing: a snapshot, for one, may hold any bytes.
 
 import { isInteger } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
@@ -8,34 +8,34 @@ import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
 import { eachPart, mappedRuns } from "../store/tree.ts";
 
-/** Throws PageAllocError ERR_CORRUPT, naming the place, if any invariant does not hold. Caller must hold the lock. */
+/** Throws PageAllocError ERR_CORRUPT, naming the damaged part, if an invariant fails. Caller must hold the lock. */
 export function check(state: State): void {
   const { at: heap, engine } = state;
   const get = (offset: number) => state.get(offset);
 
-  // The piece that is looked at.
+  // The piece under check.
   let name = "header";
   let piece = 0;
-  /** Bytes of the pieces seen, by ref. */
+  /** Sizes of the pieces seen so far, in bytes, by ref. */
   const pieces = new Map<number, number>();
 
   /** Throws unless `holds`. */
   const must = (holds: unknown, what: string) => {
     if (!holds) throw new PageAllocError("ERR_CORRUPT", `the ${name} at ${piece} is damaged: ${what}`);
   };
-  /** A field of the piece, which must be an integer from `min` to `max`. */
+  /** Checks that a field of the piece is an integer from `min` to `max`. Returns it. */
   const field = (offset: number, min: number, max = min, value = get(piece + offset)) => {
     if (!isInteger(value, min, max))
-      must(false, `byte ${offset} must begin an integer from ${min} to ${max}, got ${value}`);
+      must(false, `byte ${offset} must hold an integer from ${min} to ${max}, got ${value}`);
     return value;
   };
-  /** Goes on to the next piece, which must not come twice. */
+  /** Goes to a piece, which must lie inside the state and be new. */
   const goTo = (kind: string, ref: number, bytes: number) => {
     name = kind;
     piece = ref;
     const inside =
       ref >= layout.HEADER_BYTES && ref % layout.LINE_BYTES === 0 && ref + bytes <= get(layout.HEADER_USED);
-    must(inside && !pieces.has(ref), "it lies elsewhere");
+    must(inside && !pieces.has(ref), "its address is wrong or taken");
     pieces.set(ref, bytes);
   };
 
@@ -52,7 +52,7 @@ export function check(state: State): void {
   field(layout.HEADER_USED, layout.HEADER_BYTES, state.region.bytes);
   field(layout.JOURNAL_OP, 0);
 
-  // The tree, and what its chunks add up to.
+  // The tree, and the totals of its chunks.
   let chunks = 0;
   let start = 0;
   let end = 0;
@@ -61,7 +61,7 @@ export function check(state: State): void {
   let inUse = 0;
   let released = 0;
   let firstFree = layout.NO_CHUNK * layout.CHUNK_PAGES;
-  /** Refs of the leaves' indexes of page caches, and the number of the first block of each. */
+  /** Refs of the leaves' indexes of page caches, each with the number of its first block. */
   const indexes: Array<[ref: number, block: number]> = [];
   sumUp(state, {
     node(ref, parent, first, level) {
@@ -72,7 +72,7 @@ export function check(state: State): void {
       field(layout.NODE_SHAPE, level ? shape : 1, level ? shape : 255);
       let below = level ? 0 : 1;
       for (let slot = 0; slot < layout.FANOUT; slot++) below ||= get(ref + layout.NODE_CHILDREN + 4 * slot);
-      must(below, "there is no chunk below it");
+      must(below, "it has no chunk below it");
       const index = level ? 0 : get(ref + layout.LEAF_BLOCKS);
       if (index) indexes.push([index, (first * layout.CHUNK_PAGES) / layout.CACHE_PAGES]);
     },
@@ -81,7 +81,7 @@ export function check(state: State): void {
       const runs = mappedRuns(state, data);
       const npages = runs.reduce((sum, [, count]) => sum + count, 0);
       const holes = layout.CHUNK_PAGES - npages;
-      // Of its pages: a hole has both bits.
+      // A hole has both bits set, so holes are subtracted.
       const nused = engine.popcntRange(data, 0, layout.CHUNK_PAGES) - holes;
       const nreleased = engine.popcntRange(data + layout.DATA_SCAVENGED, 0, layout.CHUNK_PAGES) - holes;
       const isMarked = get(leaf + layout.NODE_CANDIDATES) & bit;
@@ -90,7 +90,7 @@ export function check(state: State): void {
           (isMapped
             ? npages && (isMarked || !engine.hasScavengeCandidate(data, minPages))
             : !(nused || nreleased || holes)),
-        `the bits of chunk ${chunk} are not what it says of them`,
+        `it does not match the bits of chunk ${chunk}`,
       );
       if (!isMapped) return;
       if (!chunks++) start = chunk;
@@ -109,9 +109,9 @@ export function check(state: State): void {
     },
   });
 
-  // The live records, and the pages that they own.
+  // Live records and the pages that they own.
   const owned: Array<[first: number, end: number, ref: number]> = [];
-  /** Numbers of the blocks of page caches that an index must have, by ref. */
+  /** Block numbers of the page caches that must be in an index, by ref. */
   const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
     let prev = 0;
@@ -127,7 +127,7 @@ export function check(state: State): void {
         field(layout.RECORD_INDEX, index & -layout.CACHE_PAGES);
         const taken = get(ref + layout.RECORD_TAKEN);
         const isRun = taken >>> 8 && (taken & 0xff) + (taken >>> 8) <= layout.CACHE_PAGES;
-        must(!taken || isRun, "what is being taken of it is no run");
+        must(!taken || isRun, "the pages being taken are not a run");
         runs = runsOf(
           (i) => engine.popcntRange(heap + ref + layout.RECORD_CACHE, i, 1) > 0,
           layout.CACHE_PAGES,
@@ -158,7 +158,7 @@ export function check(state: State): void {
   let free = 0;
   for (const [first, end, ref] of owned.sort((a, b) => a[0] - b[0])) {
     piece = ref;
-    must(first >= free, "one of its pages is another record's too");
+    must(first >= free, "one of its pages belongs to another record too");
     free = end;
   }
 
@@ -173,20 +173,20 @@ export function check(state: State): void {
     for (let at = 0; at < layout.BLOCKS_BYTES; at += 4) {
       for (let ref = get(index + at); ref; ref = get(ref + layout.RECORD_BESIDE)) {
         const isRight = blocks.get(ref) === first + at / 4 && get(ref + layout.RECORD_SLOT) === index + at;
-        must(isRight, `record ${ref} is not of that block, or comes twice`);
+        must(isRight, `record ${ref} is not of that block, or is there twice`);
         blocks.delete(ref);
       }
     }
   }
   must(!blocks.size, "a page cache is not in the index of its leaf");
 
-  // The header, against what the pieces add up to. They lie one after another from it on.
+  // The header, against the totals of the pieces. The pieces follow the header without gaps.
   name = "header";
   piece = 0;
   let used = layout.HEADER_BYTES;
   for (let count = pieces.size; count; count--) {
     const bytes = pieces.get(used) ?? 0;
-    must(bytes, `what lies at ${used} is no piece`);
+    must(bytes, `there is no piece at ${used}`);
     used += bytes;
   }
   field(layout.HEADER_USED, used);
@@ -212,7 +212,7 @@ export function check(state: State): void {
   const search =
     get(layout.HEADER_SEARCH_CHUNK) * layout.CHUNK_PAGES +
     field(layout.HEADER_SEARCH_INDEX, 0, layout.CHUNK_PAGES - 1);
-  // Compared as a page, which searchAddr is: at the first free page, or at any of the heap's below it.
+  // searchAddr is the first free page, or a page of the heap below it.
   const most = search === firstFree ? search : Math.min(firstFree, top) - 1;
   field(layout.HEADER_SEARCH_CHUNK, 0, most, search);
 }

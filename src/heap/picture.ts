@@ -1,5 +1,5 @@
-// Pictures of heaps and chunks as text, a character for some pages: `#` all in use, `+` some in use, `.` free, `~` free
-// and all released, and a space for what is not mapped.
+// Draws heaps and chunks as text. A character stands for one or more pages: `#` all in use, `+` some in use, `.` free,
+// `~` free and all released, a space for not mapped.
 
 import * as layout from "../engine/layout.ts";
 import type { Memory } from "../engine/memory.ts";
@@ -7,22 +7,22 @@ import { eachPart } from "../store/tree.ts";
 import type { Core } from "./core.ts";
 import { mappedRanges } from "./ranges.ts";
 
-/** What Node, Deno and Bun ask an object for its text with. */
+/** The method that Node, Deno and Bun call to inspect an object. */
 export const INSPECT = Symbol.for("nodejs.util.inspect.custom");
-/** Characters of a line. */
+/** Characters per line. */
 const WIDTH = 64;
-/** Mapped ranges that a heap's picture shows; it has about ten lines. */
+/** Most mapped ranges that a heap's picture shows, to keep it at ten lines. */
 const RANGES = 4;
 
-/** What some pages are, each number not 0 if any of them is that: in use, free, free and unscavenged. */
+/** What some pages are. A number is not 0 if any page is in use, free, or free and unscavenged. */
 interface Seen {
   used: number;
   free: number;
   kept: number;
 }
 
-/** Looks at pages [index, index + npages) of the chunk with its bitmaps there. */
-function look({ i32 }: Memory, seen: Seen, data: number, index: number, npages: number): void {
+/** Adds pages [index, index + npages) of a chunk to `seen`. `data` is the address of its bitmaps. */
+function addPages({ i32 }: Memory, seen: Seen, data: number, index: number, npages: number): void {
   for (let i = index; i < index + npages; ) {
     const n = Math.min(32 - (i & 31), index + npages - i);
     const range = (-1 >>> (32 - n)) << i;
@@ -36,24 +36,24 @@ function look({ i32 }: Memory, seen: Seen, data: number, index: number, npages: 
   }
 }
 
-/** The character for some pages. */
+/** Returns the character for some pages. */
 function show({ used, free, kept }: Seen): string {
   if (used) return free ? "+" : "#";
   return kept ? "." : free ? "~" : " ";
 }
 
-/** A chunk, given by where its bitmaps are in linear memory: 8 lines, a character a page. */
+/** Draws a chunk in 8 lines, a character per page. `data` is the address of its bitmaps in linear memory. */
 export function pictureOfChunk(memory: Memory, data: number): string {
   const lines = Array.from({ length: layout.CHUNK_PAGES / WIDTH }, () => "");
   for (let i = 0; i < layout.CHUNK_PAGES; i++) {
     const seen = { used: 0, free: 0, kept: 0 };
-    look(memory, seen, data, i, 1);
+    addPages(memory, seen, data, i, 1);
     lines[Math.floor(i / WIDTH)] += show(seen);
   }
   return lines.join("\n");
 }
 
-/** A heap's numbers, in bytes, and its first mapped ranges, each a line of pages. Caller must hold the lock. */
+/** Draws a heap: its numbers in bytes, then a line for each of its first mapped ranges. Caller must hold the lock. */
 export function pictureOf(core: Core): string {
   const { engine, pageSize } = core;
   const bytes = (field: number) => core.get(field) * pageSize;
@@ -74,7 +74,7 @@ export function pictureOf(core: Core): string {
     for (let page = first; page < end; page += step) {
       const seen = { used: 0, free: 0, kept: 0 };
       eachPart(core, page, Math.min(page + step, end), (data, index, npages) =>
-        look(engine.memory, seen, data, index, npages),
+        addPages(engine.memory, seen, data, index, npages),
       );
       line += show(seen);
     }

@@ -1,4 +1,4 @@
-// A heap as ranges of pages by chunk: reading such a description, filling a heap from it, and giving one of a heap.
+// Heaps as ranges of pages by chunk: reads such a description, fills a heap from it, and describes a heap.
 
 import { integer, isInteger, refuse } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -6,26 +6,23 @@ import { type PageRange, runsOf } from "../engine/pages.ts";
 import { chunksOf, mappedRuns } from "../store/tree.ts";
 import type { Core } from "./core.ts";
 
-/** Page ranges by chunk index. A chunk that is named, even with no range, is part of the heap. */
+/** Page ranges by chunk index. A chunk that is named is part of the heap, even without ranges. */
 export type ChunkRanges = Readonly<Record<number, readonly PageRange[]>>;
 
-/** Address ranges `[base, limit)` that are part of a heap, ascending, in bytes. */
+/** The mapped address ranges `[base, limit)` of a heap, in bytes, ascending. */
 export type MappedRanges = ReadonlyArray<readonly [base: number, limit: number]>;
 
-/**
- * Copies address ranges that a caller gives, which must be ascending and hold something. Throws TypeError or
- * RangeError.
- */
+/** Checks and copies address ranges, which must be ascending and not empty. Throws TypeError or RangeError. */
 export function readMapped(name: string, given: MappedRanges): Array<[base: number, limit: number]> {
   let end = 0;
-  return readPairs(name, given, "[base, limit]", (place, range) => {
-    const base = integer(`base in ${place}`, range[0], end, Number.MAX_SAFE_INTEGER);
-    end = integer(`limit in ${place}`, range[1], base + 1, Number.MAX_SAFE_INTEGER);
+  return readPairs(name, given, "[base, limit]", (item, range) => {
+    const base = integer(`base in ${item}`, range[0], end, Number.MAX_SAFE_INTEGER);
+    end = integer(`limit in ${item}`, range[1], base + 1, Number.MAX_SAFE_INTEGER);
     return [base, end];
   });
 }
 
-/** Copies ranges that a caller gives for chunks 0 to `most`. Throws TypeError or RangeError. */
+/** Checks and copies page ranges of chunks 0 to `most`. Throws TypeError or RangeError. */
 export function readRanges(
   name: string,
   given: ChunkRanges | undefined,
@@ -36,11 +33,11 @@ export function readRanges(
   for (const [key, list] of Object.entries(given)) {
     const chunk = Number(key);
     if (String(chunk) !== key || !isInteger(chunk, 0, most)) {
-      refuse(`a key of ${name}`, key, `an integer from 0 to ${most}, in decimal digits`, "string");
+      refuse(`a key of ${name}`, key, `a decimal integer from 0 to ${most}`, "string");
     }
-    const copy = readPairs(`${name}[${key}]`, list, "[first, count]", (place, range): PageRange => {
-      const first = integer(`first in ${place}`, range[0], 0, layout.CHUNK_PAGES - 1);
-      return [first, integer(`count in ${place}`, range[1], 0, layout.CHUNK_PAGES - first)];
+    const copy = readPairs(`${name}[${key}]`, list, "[first, count]", (item, range): PageRange => {
+      const first = integer(`first in ${item}`, range[0], 0, layout.CHUNK_PAGES - 1);
+      return [first, integer(`count in ${item}`, range[1], 0, layout.CHUNK_PAGES - first)];
     });
     ranges.set(chunk, copy);
   }
@@ -49,32 +46,29 @@ export function readRanges(
 
 type Pair = readonly [number, number];
 
-/**
- * Copies a list of pairs by what `read` makes of each at its place. Throws TypeError when it is none, or what `read`
- * does.
- */
+/** Copies a list of pairs through `read`, which gets each with its name. Throws TypeError, or what `read` throws. */
 function readPairs<T>(
   name: string,
   list: readonly Pair[],
   pair: string,
-  read: (place: string, range: Pair) => T,
+  read: (item: string, range: Pair) => T,
 ): T[] {
   if (!Array.isArray(list)) refuse(name, list, `an array of ${pair}`);
-  // Holes in the list are not passed over.
+  // Array.from also visits holes in the list, which are then refused.
   return Array.from(list, (range, i) => {
-    const place = `${name}[${i}]`;
-    if (!Array.isArray(range) || range.length !== 2) refuse(place, range, pair);
-    return read(place, range as unknown as Pair);
+    const item = `${name}[${i}]`;
+    if (!Array.isArray(range) || range.length !== 2) refuse(item, range, pair);
+    return read(item, range as unknown as Pair);
   });
 }
 
-/** Fills a heap that has just been grown over what it is to have, and starts its counts. Caller must hold the lock. */
+/** Fills a heap whose mapped pages are all free, and resets its counts. Caller must hold the lock. */
 export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map<number, PageRange[]>): void {
   const { engine } = core;
   mustBeMapped(core, "state.alloc", alloc);
   mustBeMapped(core, "state.scavenged", scavenged);
   for (const chunk of chunksOf(core)) {
-    // Ranges may overlap; pages are counted once.
+    // Ranges may overlap, so pages are marked before they are counted.
     const inUse = new Uint8Array(layout.CHUNK_PAGES);
     for (const [first, count] of alloc.get(chunk) ?? []) inUse.fill(1, first, first + count);
     for (const [first, count] of mappedRuns(core, core.dataOf(chunk))) {
@@ -97,19 +91,19 @@ export function fill(core: Core, alloc: Map<number, PageRange[]>, scavenged: Map
   core.setF64(layout.HEADER_SCAV_END, core.getF64(layout.HEADER_TOP));
 }
 
-/** Throws RangeError unless all pages of the ranges are mapped, in a heap whose pages are all free. */
+/** Throws RangeError unless all pages of the ranges are mapped. The heap's pages must all be free. */
 function mustBeMapped(core: Core, name: string, ranges: Map<number, PageRange[]>): void {
   for (const [chunk, list] of ranges) {
     if (!core.dataOf(chunk))
-      refuse(`a key of ${name}`, chunk, "a chunk of which state.mapped has a page", "number");
+      refuse(`a key of ${name}`, chunk, "a chunk with a page in state.mapped", "number");
     for (const [first, count] of list) {
       if (count && core.engine.inspect(core.at, chunk, first, count, false))
-        refuse(`${name}[${chunk}]`, `${first}, ${count}`, "ranges of pages that state.mapped has", "string");
+        refuse(`${name}[${chunk}]`, `${first}, ${count}`, "pages in state.mapped", "string");
     }
   }
 }
 
-/** All chunks of a heap as ranges, and the address ranges that are mapped. Caller must hold the lock. */
+/** Describes a heap: its chunks as page ranges, and its mapped address ranges. Caller must hold the lock. */
 export function describe(core: Core): {
   alloc: Record<number, PageRange[]>;
   scavenged: Record<number, PageRange[]>;
@@ -120,7 +114,7 @@ export function describe(core: Core): {
   const scavenged: Record<number, PageRange[]> = {};
   for (const chunk of chunksOf(core)) {
     const data = core.dataOf(chunk);
-    // Of each, what is in one bitmap alone: a hole is in both.
+    // Only pages with one bit set: holes have both.
     const only = (bits: number, others: number) =>
       runsOf((i) => engine.popcntRange(bits, i, 1) > engine.popcntRange(others, i, 1), layout.CHUNK_PAGES);
     alloc[chunk] = only(data, data + layout.DATA_SCAVENGED);
@@ -129,7 +123,7 @@ export function describe(core: Core): {
   return { alloc, scavenged, mapped: mappedRanges(core) };
 }
 
-/** The mapped address ranges, ascending, neighbours merged. Caller must hold the lock. */
+/** Returns the mapped address ranges in bytes, ascending, neighbours merged. Caller must hold the lock. */
 export function mappedRanges(core: Core): Array<[base: number, limit: number]> {
   const ranges: Array<[number, number]> = [];
   for (const chunk of chunksOf(core)) {

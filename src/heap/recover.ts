@@ -1,12 +1,10 @@
-// Recovery: what is left of a worker that died. Its call has happened or not, and nothing is its own any more.
+// Cleans up after a worker that died. Its last call is finished or undone, and it owns nothing afterwards.
 
 import * as layout from "../engine/layout.ts";
 import { mend } from "../store/mend.ts";
 import type { Core } from "./core.ts";
 
-/**
- * Finishes or undoes the last call of `owner`. Frees the pages in its page caches, those its hooks held, and its lock.
- */
+/** Finishes or undoes the last call of `owner`. Frees its page caches, the pages that its hooks held, and its lock. */
 export function recover(core: Core, owner: number): void {
   core.lock.seize(owner);
   try {
