@@ -1,4 +1,4 @@
-// palloc: the page allocator and scavenger on WebAssembly, whose bytes are inlined.
+// `palloc`: the page allocator and scavenger on WebAssembly, with the module's bytes inlined.
 
 import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
@@ -27,11 +27,11 @@ const sharedMemories = new SharedMemories((memory) => {
 });
 
 /**
- * Makes the engine ready. Without it the first heap compiles the inlined bytes synchronously, which takes about a
- * millisecond. Call it before anything else, where that must not block, or where bytes may not be compiled.
+ * Prepares the engine. Optional: otherwise the first heap compiles the inlined bytes synchronously, which takes about a
+ * millisecond. Call it before anything else if that must not block, or if compiling bytes is not allowed.
+ * Rejects with TypeError, or PageAllocError ERR_WASM_UNAVAILABLE.
  * @param module palloc.wasm, compiled; default: the inlined bytes, compiled without blocking
  * @param shared palloc.shared.wasm, compiled, for shared heaps; default: the inlined bytes, compiled when first needed
- * Rejects with TypeError, or PageAllocError ERR_WASM_UNAVAILABLE.
  */
 export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Module): Promise<void> {
   if (shared !== undefined) {
@@ -48,7 +48,7 @@ export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Mod
   instance();
 }
 
-/** One chunk on its own, or a view of a heap's chunk; see the base class. */
+/** A chunk of its own, or a view of a heap's chunk; see the base class. */
 export class PallocData extends BasePallocData {
   /** @internal */
   static override readonly instance = instance;
@@ -65,8 +65,8 @@ export class PageAlloc extends BasePageAlloc {
 }
 
 /**
- * Every m-aligned group of m bits of x with any bit set becomes all ones. x is a bigint from 0 to 2n ** 64n - 1n, m a
- * power of two, 1 to 64. Throws TypeError or RangeError.
+ * Sets all bits of every m-aligned group of m bits of x that has a bit set. x is a bigint from 0n to 2n ** 64n - 1n; m
+ * is a power of two, 1 to 64. Throws TypeError or RangeError.
  */
 export function fillAligned(x: bigint, m: number): bigint {
   const filled = instance().engine.fillAligned(word("x", x), powerOfTwo("m", m, 1, 64));

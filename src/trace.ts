@@ -1,4 +1,4 @@
-// `palloc/trace`: reads page traces of Go programs and replays them on a heap of either engine.
+// `palloc/trace`: reads page traces of Go programs, and replays them on a heap of either engine.
 
 export { PageAllocError } from "./base/errors.ts";
 export type { PageTrace } from "./trace/events.ts";

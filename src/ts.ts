@@ -1,4 +1,5 @@
-// palloc/ts: the same package on the pure-TypeScript twin, for where WebAssembly or `wasm-unsafe-eval` is not.
+// `palloc/ts`: the same package on the pure-TypeScript twin, for where WebAssembly or `wasm-unsafe-eval` is
+// unavailable.
 
 import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
@@ -13,10 +14,10 @@ export * from "./api/exports.ts";
 const instance = once(createTwin);
 const sharedMemories = new SharedMemories(twinOn);
 
-/** Nothing needs to be prepared here; there so that `palloc` and `palloc/ts` can stand in for each other. */
+/** Does nothing. It exists so that `palloc` and `palloc/ts` export the same names. */
 export async function init(): Promise<void> {}
 
-/** One chunk on its own, or a view of a heap's chunk; see the base class. */
+/** A chunk of its own, or a view of a heap's chunk; see the base class. */
 export class PallocData extends BasePallocData {
   /** @internal */
   static override readonly instance = instance;
@@ -33,8 +34,8 @@ export class PageAlloc extends BasePageAlloc {
 }
 
 /**
- * Every m-aligned group of m bits of x with any bit set becomes all ones. x is a bigint from 0 to 2n ** 64n - 1n, m a
- * power of two, 1 to 64. Throws TypeError or RangeError.
+ * Sets all bits of every m-aligned group of m bits of x that has a bit set. x is a bigint from 0n to 2n ** 64n - 1n; m
+ * is a power of two, 1 to 64. Throws TypeError or RangeError.
  */
 export function fillAligned(x: bigint, m: number): bigint {
   return fill(word("x", x), powerOfTwo("m", m, 1, 64));

@@ -1,4 +1,4 @@
-// What both engines' entries export besides the classes that are bound to one of them.
+// What the entries of both engines export, besides the classes that are bound to one engine.
 
 export { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
 export { CHUNK_PAGES } from "../engine/layout.ts";

@@ -1,8 +1,8 @@
-// The operations of a batch, by their codes.
+// The codes of a batch's operations.
 
 import * as layout from "../engine/layout.ts";
 
-/** The codes of a batch's operations; `PageAlloc.run` says what their numbers mean. */
+/** Codes of the operations of a batch. `PageAlloc.run` documents their arguments. */
 export const Op = {
   alloc: layout.OP_ALLOC,
   allocRange: layout.OP_ALLOC_RANGE,

@@ -1,4 +1,4 @@
-// The options that a heap is made with: what they are, and reading them.
+// The options of a heap, and their checks.
 
 import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "../base/arguments.ts";
 import { MEMORY_PAGE } from "../engine/memory.ts";
@@ -6,7 +6,7 @@ import { capHugePages, leastAddrBits, mostAddrBits } from "../engine/pages.ts";
 import type { Sys } from "../heap/sys.ts";
 import type { Geometry } from "../store/header.ts";
 
-/** How a heap is made. */
+/** Options of a new heap. */
 export interface PageAllocOptions {
   /** Bytes per page; a power of two, 1 or more. Default 8192. */
   pageSize?: number;
@@ -38,11 +38,11 @@ export interface PageAllocOptions {
   sys?: Sys;
 }
 
-/** The options that stay with a heap, and those that a heap object is given. */
+/** Names of the options that stay with a heap, and of those that belong to a heap object. */
 export const GEOMETRY = ["pageSize", "physPageSize", "physHugePageSize", "heapAddrBits"] as const;
 export const SHARING = ["shared", "metadataLimit", "lockTimeoutMs", "sys"] as const;
 
-/** Reads the options that stay with a heap. */
+/** Checks the options that stay with a heap. Throws TypeError or RangeError. */
 export function readGeometry(options: PageAllocOptions): Geometry {
   const { pageSize = 8192, physHugePageSize = 2 ** 21 } = options;
   powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
@@ -61,7 +61,7 @@ export function readGeometry(options: PageAllocOptions): Geometry {
   };
 }
 
-/** Reads the options that say whether and how threads share a heap. */
+/** Checks the options for sharing a heap between threads. Throws TypeError or RangeError. */
 export function readSharing({
   shared = false,
   metadataLimit = 2 ** 26,
@@ -73,7 +73,7 @@ export function readSharing({
   return { shared, metadataLimit: Math.ceil(metadataLimit / MEMORY_PAGE) * MEMORY_PAGE, lockTimeoutMs };
 }
 
-/** Checks the hooks. What an object has beside them is its own affair, unless it is a hook misspelt. */
+/** Checks the hooks. The object may have other properties, but no misspelt hook. Throws TypeError. */
 export function readSys(sys: Sys | undefined): Sys {
   if (sys === undefined) return {};
   for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {

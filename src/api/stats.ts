@@ -1,13 +1,14 @@
-// The counters of a heap, as users see them.
+// The statistics of a heap, as users see them.
 
 import * as layout from "../engine/layout.ts";
 import type { Core } from "../heap/core.ts";
 
 /**
- * All in bytes, but for the three counts. sys = inUse + free; free = released + unscavenged; retained = sys - released.
+ * Statistics of a heap. All are in bytes, except the counts allocs, frees and scavenges. sys = inUse + free;
+ * free = released + unscavenged; retained = sys - released.
  */
 export interface PageAllocStats {
-  /** What the heap has been grown over. */
+  /** Mapped. */
   sys: number;
   /** Allocated, in page caches, or held while a hook runs. */
   inUse: number;
@@ -17,15 +18,15 @@ export interface PageAllocStats {
   retained: number;
   peakInUse: number;
   peakRetained: number;
-  /** How often pages were taken since the heap was made: by alloc, allocRange, and allocToCache. */
+  /** How often pages were taken since the heap was made: by alloc, allocRange and allocToCache. */
   allocs: number;
-  /** How often pages were given back: by free, and by flush of a cache that was not empty. */
+  /** How often pages were given back since then: by free, and by flush of a cache that was not empty. */
   frees: number;
-  /** How many runs were released. */
+  /** How many runs were released since then. */
   scavenges: number;
-  /** Bytes released since the heap was made. */
+  /** Bytes released since then. */
   scavengedTotal: number;
-  /** Linear memory taken by this heap's own bookkeeping. */
+  /** Linear memory that this heap's bookkeeping takes. */
   metadata: number;
 }
 
