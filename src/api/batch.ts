@@ -1,6 +1,6 @@
-// A batch of operations on one heap, each the public call of its name. An engine that is costly to call takes the whole
-// batch at once, as far as it goes; what it stops at is done here, so that the heap grows, or throws as the call
-// throws.
+// Runs a batch of operations on one heap. Each operation stands for the public call of its name. An engine that is
+// costly to call gets the whole batch at once. Where it stops, the operation is done here by that call, which may grow
+// the heap or throw.
 
 import { bytesLost, integer, readOptions, refuse, viewOf } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -10,18 +10,18 @@ import { NEW, PageCache } from "./page-cache.ts";
 /** How a batch is run. */
 export interface RunOptions {
   /**
-   * The page caches that `alloc` operations number, all of this heap. One that is empty is refilled; an element that is
-   * undefined is set to a new one first. Default none.
+   * The page caches that `alloc` operations refer to by index, all of this heap. Empty ones are refilled. Undefined
+   * elements are set to new caches first. Default: none.
    */
   caches?: Array<PageCache | undefined>;
   /**
-   * Whether an `alloc` for which there is no room makes the heap grow, upward from its end, by the request rounded up
-   * to whole chunks. Default false: its value is -1.
+   * Whether the heap grows if it has no room for an `alloc`: upward from its end, by the request rounded up to whole
+   * chunks. Default false: the operation's value is -1.
    */
   grow?: boolean;
 }
 
-/** The calls of a heap that operations are carried out by. */
+/** The public calls that operations stand for. */
 interface HeapCalls extends HeapObject {
   alloc(npages: number): number;
   allocRange(base: number, npages: number): number;
@@ -31,8 +31,8 @@ interface HeapCalls extends HeapObject {
   readonly lastAllocScavenged: number;
 }
 
-/** Runs a batch, as `PageAlloc.run` describes it. */
-export function run(
+/** Runs a batch; see `PageAlloc.run`. */
+export function runBatch(
   core: Core,
   heap: HeapCalls,
   ops: Float64Array,
@@ -55,7 +55,7 @@ export function run(
     return made.map((cache) => PageCache.refOf(cache, core));
   });
   const { used } = core.sys;
-  // A hook may change operations to come, and so may results where they share a buffer with them, or other threads.
+  // Copies the operations if they can change on the way: by a hook, by results in the same buffer, by other threads.
   const isOwn = !used && asked.buffer !== room.buffer && asked.buffer instanceof ArrayBuffer;
   const todo = isOwn ? asked : asked.slice();
   const found = room.subarray(0, least);
@@ -67,7 +67,7 @@ export function run(
     try {
       step(heap, todo, found, i, made, grow);
     } catch (error) {
-      // A hook may have thrown an error that cannot be written to.
+      // Returns false, and does not throw, for an error that a hook has frozen.
       if (error instanceof Error)
         Reflect.defineProperty(error, "message", { value: `operation ${i} of the batch: ${error.message}` });
       throw error;
@@ -76,7 +76,7 @@ export function run(
   }
 }
 
-/** The caches that a batch is given, each read once. Throws TypeError if one is not ours. */
+/** Copies the list of caches, each read once. Throws TypeError for a cache of another heap. */
 function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<PageCache | undefined> {
   core.mustBeThere();
   if (!Array.isArray(caches)) refuse("options.caches", caches, "an array");
@@ -87,7 +87,7 @@ function readCaches(core: Core, caches: Array<PageCache | undefined>): Array<Pag
   });
 }
 
-/** Carries out one operation by public calls. */
+/** Does one operation by public calls. */
 function step(
   heap: HeapCalls,
   ops: Float64Array,
@@ -123,18 +123,18 @@ function step(
     heap.free(value, npages);
   }
   if (!results.length) {
-    throw bytesLost("results", `; value ${value}, scavenged ${scavenged} have no place`);
+    throw bytesLost("results", `; lost value ${value}, scavenged ${scavenged}`);
   }
   results[i * layout.RESULT_NUMBERS] = value;
   results[i * layout.RESULT_NUMBERS + 1] = scavenged;
 }
 
-/** The page cache that an operation numbers; undefined for -1. */
+/** Returns the page cache with that index; undefined for -1. */
 function cacheOf(caches: readonly PageCache[], where: number): PageCache | undefined {
   return where === -1 ? undefined : caches[integer("where", where, -1, caches.length - 1)];
 }
 
-/** Allocates from a page cache, refilled if it is empty and could then have such a run; -1 when it has none. */
+/** Allocates from a page cache. Refills an empty one if that can help. Returns -1 when it has no such run. */
 function allocFromCache(cache: PageCache, npages: number): number {
   const base = cache.alloc(npages);
   return base < 0 && npages <= layout.CACHE_PAGES && cache.empty && cache.refill()
@@ -142,7 +142,7 @@ function allocFromCache(cache: PageCache, npages: number): number {
     : base;
 }
 
-/** Allocates from the heap, which grows if it has no room and `grow` is set; -1 when there is none. */
+/** Allocates from the heap, which grows if `grow` is set and it has no room. Returns -1 when it has no such run. */
 function allocFromHeap(heap: HeapCalls, npages: number, grow: boolean): number {
   const base = heap.alloc(npages);
   if (base >= 0 || !grow) return base;

@@ -1,5 +1,5 @@
-// PageAlloc: the public heap. It checks arguments, takes the lock, makes room for bookkeeping, runs hooks and says what
-// went wrong; the engine it stands on looks at the bits.
+// PageAlloc: the public heap. It checks arguments, takes the lock, makes room for bookkeeping, runs hooks and reports
+// errors. Its engine works on the bits.
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
@@ -26,22 +26,25 @@ import { roomToGrow } from "../store/header.ts";
 import type { Instance } from "../store/regions.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
 import { seal, unseal } from "../store/snapshot.ts";
-import { type RunOptions, run } from "./batch.ts";
+import { type RunOptions, runBatch } from "./batch.ts";
 import { GEOMETRY, type PageAllocOptions, readGeometry, readSharing, readSys, SHARING } from "./options.ts";
 import { NEW, PageCache } from "./page-cache.ts";
-import { DataPlace, type PallocData } from "./palloc-data.ts";
+import { ChunkData, type PallocData } from "./palloc-data.ts";
 import { type PageAllocStats, readStats } from "./stats.ts";
 
-/** Makes the inside of the next heap object, where options do not. Nobody outside can bring that about. */
-let coming: ((home: typeof PageAlloc) => Core) | undefined;
+/** Makes the core of the next heap object. Undefined: its options do. */
+let makeNext: ((entry: typeof PageAlloc) => Core) | undefined;
 
-/** The heap object that `construct` gives, with the inside that `make` makes, whatever a subclass passes on. */
-function heapOf<T>(make: (home: typeof PageAlloc) => Core, construct: () => T): T {
-  coming = make;
+/**
+ * Returns the heap object that `construct` makes, with a core from `make`. The two meet in a variable of this module,
+ * not in an argument: a subclass need not pass arguments on, and users must not make cores.
+ */
+function heapOf<T>(make: (entry: typeof PageAlloc) => Core, construct: () => T): T {
+  makeNext = make;
   try {
     return construct();
   } finally {
-    coming = undefined;
+    makeNext = undefined;
   }
 }
 
@@ -62,10 +65,10 @@ export class PageAlloc {
   /** `dispose`, for `using`, in runtimes that know the symbol. */
   declare readonly [Symbol.dispose]: () => void;
 
-  /** @internal What heaps are made of; the package's entries say which engine. */
+  /** @internal Returns the engine that new heaps use; set by the package's entries. */
   declare static readonly instance: () => Instance;
 
-  /** @internal Where shared heaps live. */
+  /** @internal The memories of shared heaps. */
   declare static readonly sharedMemories: SharedMemories;
 
   /** @internal The class of chunk views. */
@@ -76,8 +79,8 @@ export class PageAlloc {
    * ERR_NOT_ISOLATED when `shared` is set where memory cannot be shared, ERR_WASM_UNAVAILABLE.
    */
   constructor(options?: PageAllocOptions) {
-    const make = coming;
-    coming = undefined;
+    const make = makeNext;
+    makeNext = undefined;
     this[CORE] = make ? make(new.target) : makeCore(new.target, options);
   }
 
@@ -92,7 +95,7 @@ export class PageAlloc {
     options?: PageAllocOptions,
   ): PageAlloc {
     const { alloc, scavenged = {}, mapped } = readOptions("state", state, ["alloc", "scavenged", "mapped"]);
-    return new this(options).#filled((heap) => heap.#describe(alloc, scavenged, mapped));
+    return new this(options).#filled((heap) => heap.#fill(alloc, scavenged, mapped));
   }
 
   /**
@@ -124,7 +127,7 @@ export class PageAlloc {
     options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
   ): PageAlloc {
     const heap = heapOf(
-      (home) => makeCore(home, options, unseal(snapshot)),
+      (entry) => makeCore(entry, options, unseal(snapshot)),
       () => new this(),
     );
     return heap.#filled(() => {
@@ -194,7 +197,7 @@ export class PageAlloc {
     try {
       const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
       const page = core.engine.alloc(core.at, n);
-      // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
+      // The pages are taken. Calls nothing from here on: a call could overflow the stack.
       const scavenged = core.engine.memory.i32[last];
       this.#lastAllocScavenged = page < 0 ? 0 : scavenged * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
@@ -329,11 +332,11 @@ export class PageAlloc {
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
     const data = core.locked(() => core.dataOf(index));
     if (!data) {
-      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is not mapped; grow over it first`);
+      throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is not mapped; call grow() first`);
     }
     const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
-    return new PallocData(new DataPlace(core.engine, () => core.at + offset));
+    return new PallocData(new ChunkData(core.engine, () => core.at + offset));
   }
 
   /** The whole state as ranges of pages by chunk index; the inverse of `from`. */
@@ -408,7 +411,7 @@ export class PageAlloc {
    * when a hook has detached or shrunk the memory of `results`.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
-    run(this[CORE], this, ops, results, options);
+    runBatch(this[CORE], this, ops, results, options);
   }
 
   /**
@@ -495,26 +498,23 @@ export class PageAlloc {
     const core = this[CORE];
     if (!core.region.at) return;
     core.locked(() => {
-      if (core.holds()) {
-        throw new PageAllocError("ERR_LOCKED", "a sys hook is in the heap; let it return first");
+      if (core.isInHook()) {
+        throw new PageAllocError("ERR_LOCKED", "a sys hook is running; let it return first");
       }
       if (core.handle) core.dropRecords(core.owner);
     });
     core.close();
   }
 
-  /** The core of a heap that is shared. */
+  /** Returns the core. Throws PageAllocError ERR_NOT_SHARED unless the heap is shared. */
   #shared(): Core {
     const core = this[CORE];
     core.mustBeThere();
     if (core.handle) return core;
-    throw new PageAllocError(
-      "ERR_NOT_SHARED",
-      "the heap is this thread's only; make it with { shared: true }",
-    );
+    throw new PageAllocError("ERR_NOT_SHARED", "the heap is not shared; make it with { shared: true }");
   }
 
-  /** `alloc` for a heap whose system wants to know. */
+  /** `alloc` for a heap with a `sys.used`. */
   #allocUsed(npages: number): number {
     const core = this[CORE];
     return this.#take(npages, () => {
@@ -524,8 +524,8 @@ export class PageAlloc {
   }
 
   /**
-   * Takes the pages that `choose` finds, if any, and tells the system that they are about to be used again. Returns
-   * their address, or -1.
+   * Takes the pages that `choose` returns, if any, and calls `sys.used` if some of them are scavenged. Returns their
+   * address in bytes, or -1.
    */
   #take(npages: number, choose: () => Place | undefined): number {
     const core = this[CORE];
@@ -542,7 +542,7 @@ export class PageAlloc {
         const address = core.address(place);
         if (runs.length) {
           scavenged = runs.reduce((sum, [, count]) => sum + count, 0);
-          reuse.work = reuse.givingBack(place, layout.HOLD_UNDONE, runs);
+          reuse.work = reuse.undoing(place, layout.HOLD_UNDONE, runs);
           reuse.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
         } else {
           const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
@@ -551,19 +551,19 @@ export class PageAlloc {
         }
         base = address;
       });
-      if (reuse.ref) reuse.run(base, npages * core.pageSize);
+      if (reuse.ref) reuse.callHook(base, npages * core.pageSize);
     } finally {
-      // Nobody gets the pages, and they are not held for ever: the next call frees them.
+      // The call was interrupted, so nobody gets the pages. The next call frees them.
       if (reuse.ref) {
-        reuse.next = core.lock.rest;
-        core.lock.rest = reuse;
+        reuse.next = core.lock.pending;
+        core.lock.pending = reuse;
       }
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
     return base;
   }
 
-  /** Finishes a new heap, which is gone if that fails. */
+  /** Finishes a new heap with `finish`. If that throws, disposes of the heap. */
   #filled(finish: (heap: this) => void): this {
     try {
       finish(this);
@@ -574,8 +574,8 @@ export class PageAlloc {
     }
   }
 
-  /** Fills an empty heap as `from` says. */
-  #describe(allocRanges: ChunkRanges | undefined, scavengedRanges: ChunkRanges, mapped?: MappedRanges): void {
+  /** Fills an empty heap; see `from`. */
+  #fill(allocRanges: ChunkRanges | undefined, scavengedRanges: ChunkRanges, mapped?: MappedRanges): void {
     const core = this[CORE];
     const most = core.limit / core.chunkBytes - 1;
     const alloc = readRanges("state.alloc", allocRanges, most);
@@ -593,7 +593,7 @@ if (Symbol.dispose)
   Object.defineProperty(PageAlloc.prototype, Symbol.dispose, { value: PageAlloc.prototype.dispose });
 Object.defineProperty(PageAlloc.prototype, INSPECT, { value: PageAlloc.prototype.toString });
 
-/** The inside of a new heap, as its options say, with a state that is empty or given. */
+/** Makes the core of a new heap from its options, with an empty or a given state. */
 function makeCore(
   { instance, sharedMemories }: typeof PageAlloc,
   options: PageAllocOptions | undefined,
@@ -604,15 +604,15 @@ function makeCore(
   const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
   const first = state ?? readGeometry(given);
   if (!shared) return coreOf(instance(), first, sys);
-  return sharedCoreOf(sharedMemories.place(metadataLimit), first, sys, lockTimeoutMs);
+  return sharedCoreOf(sharedMemories.reserve(metadataLimit), first, sys, lockTimeoutMs);
 }
 
-/** Pages that a scavenge of that many bytes releases at a time, at the most. */
+/** Returns the most pages that one step of a scavenge of nbytes releases. */
 function pagesFor(core: Core, nbytes: number): number {
   return Math.min(Math.ceil(nbytes / core.pageSize), layout.CHUNK_PAGES);
 }
 
-/** The runs of scavenged pages in a range. Caller must hold the lock. */
+/** Returns the runs of scavenged pages in a range, counted from its first page. Caller must hold the lock. */
 function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
   const { engine } = core;
   const runs: PageRange[] = [];

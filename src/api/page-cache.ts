@@ -1,13 +1,14 @@
-// Page caches: up to 64 free pages that one user takes from the heap at once and hands out without the lock.
+// Page caches: up to 64 free pages that one user takes from the heap at once, and allocates without the lock.
 
 import { readOptions, refuse, word } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
+import { firstOf, secondOf } from "../engine/packed.ts";
 import { type Place, runsOf } from "../engine/pages.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { Reuse } from "../heap/hooks.ts";
 
-/** Instead of a state: a cache that owns nothing yet. For this package alone. */
+/** Given in place of a state, to make a cache that owns nothing yet. Internal. */
 export const NEW = Symbol("new");
 
 /**
@@ -16,11 +17,11 @@ export const NEW = Symbol("new");
  */
 export class PageCache {
   readonly #core: Core;
-  /** Ref of the cache's record; 0 once it owns nothing any more. */
+  /** Ref of the cache's record; 0 if it owns nothing. */
   #ref: number;
   #lastAllocScavenged = 0;
 
-  /** @internal Throws TypeError unless a value is a cache of this heap. */
+  /** @internal Throws TypeError unless `cache` is a page cache of this heap. */
   static mustBeOf(core: Core, cache: unknown): void {
     if (!(cache instanceof PageCache && #core in cache && cache.#core === core)) {
       refuse("a page cache", cache, "one of this heap");
@@ -56,7 +57,7 @@ export class PageCache {
     this.#ref = state === NEW ? 0 : adopt(core, state);
   }
 
-  /** Address of the block, in bytes; -1 when the cache has none. */
+  /** Address of the block, in bytes; -1 if the cache has no block. */
   get base(): number {
     const ref = this.#live();
     return ref && this.#core.get(ref + layout.RECORD_NPAGES) ? this.#core.address(this.#place(ref)) : -1;
@@ -72,12 +73,12 @@ export class PageCache {
     return this.#word(layout.RECORD_SCAV);
   }
 
-  /** Whether there is no page left. */
+  /** Whether no pages are left. */
   get empty(): boolean {
     return !this.cache;
   }
 
-  /** Bytes of the latest alloc that had been scavenged, so must be paged in again. */
+  /** How many bytes of the latest alloc had been scavenged, and must be paged in again. */
   get lastAllocScavenged(): number {
     this.#live();
     return this.#lastAllocScavenged;
@@ -85,8 +86,8 @@ export class PageCache {
 
   /**
    * Allocates the lowest npages (1 or more) pages in a row that the cache has. Returns their base address in bytes, or
-   * -1 when it has no such run. Takes the lock only if there is a `sys.used` to run. Throws TypeError, RangeError, or
-   * what `sys.used` throws.
+   * -1 when it has no such run. Takes the lock only if the heap has a `sys.used`. Throws TypeError, RangeError, or what
+   * `sys.used` throws.
    */
   alloc(npages: number): number {
     const core = this.#core;
@@ -99,14 +100,14 @@ export class PageCache {
     const first =
       i32[record + layout.RECORD_CHUNK / 4] * layout.CHUNK_PAGES + i32[record + layout.RECORD_INDEX / 4];
     const hit = ref && npages <= layout.CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
-    // The pages are taken: nothing is called from here on, as it might not return for lack of stack.
+    // The pages are taken. Calls nothing from here on, not even to decode the hit: a call could overflow the stack.
     this.#lastAllocScavenged = 0;
     if (hit < 0) return -1;
     this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
     return (first + (hit & 0xffff)) * core.pageSize;
   }
 
-  /** `alloc` for a heap whose system wants to know. The lock is for the record of what the hook runs on. */
+  /** `alloc` for a heap with a `sys.used`. Takes the lock to make the record of the pages that the hook runs on. */
   #allocUsed(npages: number): number {
     const core = this.#core;
     const reuse = new Reuse(core);
@@ -115,26 +116,27 @@ export class PageCache {
     try {
       core.locked(() => {
         const ref = this.#live();
-        // First: a call that throws for want of room must not have taken pages.
+        // Makes room first: a call that throws ERR_METADATA_FULL must not have taken pages.
         core.makeRoomForRecords();
         const block = this.#place(ref);
         const address = core.address(block);
         const { scav } = this;
         const hit = ref && npages <= layout.CACHE_PAGES ? core.engine.cacheAlloc(core.at, ref, npages) : -1;
         if (hit < 0) return;
-        scavenged = hit >>> 16;
-        base = address + (hit & 0xffff) * core.pageSize;
+        const first = firstOf(hit);
+        scavenged = secondOf(hit);
+        base = address + first * core.pageSize;
         if (!scavenged) return;
-        const place = { chunk: block.chunk, index: block.index + (hit & 0xffff) };
-        reuse.work = this.#puttingBack(reuse, place, npages, scav);
+        const place = { chunk: block.chunk, index: block.index + first };
+        reuse.work = this.#undoing(reuse, place, npages, scav);
         reuse.ref = core.newRecord(layout.KIND_REUSING, place, npages);
       });
-      if (reuse.ref) reuse.run(base, npages * core.pageSize);
+      if (reuse.ref) reuse.callHook(base, npages * core.pageSize);
     } finally {
-      // Nobody gets the pages, and they are not held for ever: the next call gives them back.
+      // The call was interrupted, so nobody gets the pages. The next call gives them back.
       if (reuse.ref) {
-        reuse.next = core.lock.rest;
-        core.lock.rest = reuse;
+        reuse.next = core.lock.pending;
+        core.lock.pending = reuse;
       }
     }
     this.#lastAllocScavenged = scavenged * core.pageSize;
@@ -142,8 +144,8 @@ export class PageCache {
   }
 
   /**
-   * Frees the pages that are left, scavenged or not as they were. The cache is empty then. Throws PageAllocError
-   * ERR_NOT_ALLOCATED when somebody has freed a page that this cache owns.
+   * Frees the pages that are left; scavenged ones stay scavenged. The cache is empty afterwards. Throws PageAllocError
+   * ERR_NOT_ALLOCATED when a page that the cache owns is free already.
    */
   flush(): void {
     const core = this.#core;
@@ -159,7 +161,7 @@ export class PageCache {
 
   /**
    * If the cache is empty, takes the free pages of another block, as `heap.allocToCache()` does. Returns whether it has
-   * any now. Throws PageAllocError ERR_METADATA_FULL.
+   * any pages now. Throws PageAllocError ERR_METADATA_FULL.
    */
   refill(): boolean {
     const core = this.#core;
@@ -173,7 +175,7 @@ export class PageCache {
     });
   }
 
-  /** Ref of the record, while it is there: not any more when somebody has recovered this cache's heap object. */
+  /** Returns the ref of the record; 0 if there is none, or if this cache's heap object was recovered. */
   #live(): number {
     const core = this.#core;
     core.mustBeThere();
@@ -184,7 +186,7 @@ export class PageCache {
       : 0;
   }
 
-  /** The first page of the block. */
+  /** Returns the first page of the block. */
   #place(ref: number): Place {
     return {
       chunk: this.#core.get(ref + layout.RECORD_CHUNK),
@@ -192,32 +194,32 @@ export class PageCache {
     };
   }
 
-  /** A 64-bit word of the record. */
+  /** Reads a 64-bit word of the record. */
   #word(field: number): bigint {
     const ref = this.#live();
     return ref ? this.#core.engine.memory.u64[(this.#core.at + ref + field) >>> 3] : 0n;
   }
 
   /**
-   * Gives the call, with the lock held, that undoes an allocation: the pages are the cache's again, or the heap's when
-   * the cache has left their block meanwhile.
+   * Returns a function that undoes an allocation. It gives the pages back to the cache, or to the heap if the cache has
+   * left their block. Its caller must hold the lock.
    */
-  #puttingBack(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
+  #undoing(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
     const core = this.#core;
     const first = place.index % layout.CACHE_PAGES;
     const base = core.address({ chunk: place.chunk, index: place.index - first });
     const isScavenged = (i: number) => ((scav >> BigInt(first + i)) & 1n) > 0n;
-    const giveBack = reuse.givingBack(place, layout.HOLD_PASSED, runsOf(isScavenged, npages));
-    const run = (2n ** BigInt(npages) - 1n) << BigInt(first);
+    const free = reuse.undoing(place, layout.HOLD_PASSED, runsOf(isScavenged, npages));
+    const pages = (2n ** BigInt(npages) - 1n) << BigInt(first);
     return () => {
-      if (this.base !== base) giveBack();
-      else if (core.holdsStill(reuse.ref))
-        core.engine.returnHold(core.at, reuse.ref, this.#ref, run, scav & run);
+      if (this.base !== base) free();
+      else if (core.isHeld(reuse.ref))
+        core.engine.returnHold(core.at, reuse.ref, this.#ref, pages, scav & pages);
     };
   }
 }
 
-/** Makes the record of a cache that takes over pages in use, and returns its ref. */
+/** Makes the record of a cache that takes over pages in use. Returns its ref. */
 function adopt(core: Core, state: { base: number; cache: bigint; scav: bigint }): number {
   const given = readOptions("state", state, ["base", "cache", "scav"]);
   const cache = word("state.cache", given.cache);

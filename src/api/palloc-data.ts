@@ -1,19 +1,20 @@
-// PallocData: one chunk's bitmaps as a public object, either on its own or as a view of a chunk of a heap.
+// PallocData: the bitmaps of one chunk as a public object, on its own or as a view of a heap's chunk.
 
 import { countOrInfinity, integer, powerOfTwo } from "../base/arguments.ts";
 import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
+import { firstOf, secondOf } from "../engine/packed.ts";
 import { capHugePages } from "../engine/pages.ts";
 import { INSPECT, pictureOfChunk } from "../heap/picture.ts";
 import type { Instance } from "../store/regions.ts";
 import { type PallocSum, unpack } from "../store/sums.ts";
 
-/** Where the bitmaps of a chunk lie. */
-export class DataPlace {
+/** The bitmaps of a chunk in linear memory. */
+export class ChunkData {
   readonly engine: Engine;
   readonly address: () => number;
 
-  /** @param address gives the address of the PallocData now, as a heap's state may move; throws when it is gone */
+  /** @param address returns the current address, as a heap's state may move; throws after the heap's `dispose` */
   constructor(engine: Engine, address: () => number) {
     this.engine = engine;
     this.address = address;
@@ -22,77 +23,78 @@ export class DataPlace {
 
 /** 512 bits; bit i belongs to page i. */
 export class PageBits {
-  readonly #place: DataPlace;
+  readonly #data: ChunkData;
   readonly #offset: number;
 
-  /** @internal Comes from PallocData. */
-  constructor(place: DataPlace, offset: number) {
-    this.#place = place;
+  /** @internal PallocData makes it. */
+  constructor(data: ChunkData, offset: number) {
+    this.#data = data;
     this.#offset = offset;
   }
 
   get #at(): number {
-    return this.#place.address() + this.#offset;
+    return this.#data.address() + this.#offset;
   }
 
   /** Whether the bit of page i (0 to 511) is set. Throws TypeError or RangeError. */
   get(i: number): boolean {
     integer("i", i, 0, layout.CHUNK_PAGES - 1);
-    return ((this.#place.engine.memory.u8[this.#at + (i >>> 3)] >>> (i & 7)) & 1) === 1;
+    return ((this.#data.engine.memory.u8[this.#at + (i >>> 3)] >>> (i & 7)) & 1) === 1;
   }
 
   /** Sets the bits of pages [i, i + n), which lie within the chunk. Throws TypeError or RangeError. */
   setRange(i: number, n: number): void {
     checkRange(i, n);
-    this.#place.engine.setRange(this.#at, i, n);
+    this.#data.engine.setRange(this.#at, i, n);
   }
 
   /** Clears the bits of pages [i, i + n), which lie within the chunk. Throws TypeError or RangeError. */
   clearRange(i: number, n: number): void {
     checkRange(i, n);
-    this.#place.engine.clearRange(this.#at, i, n);
+    this.#data.engine.clearRange(this.#at, i, n);
   }
 
-  /** How many bits of pages [i, i + n), which lie within the chunk, are set. Throws TypeError or RangeError. */
+  /** Counts the set bits of pages [i, i + n), which lie within the chunk. Throws TypeError or RangeError. */
   popcntRange(i: number, n: number): number {
     checkRange(i, n);
-    return this.#place.engine.popcntRange(this.#at, i, n);
+    return this.#data.engine.popcntRange(this.#at, i, n);
   }
 
-  /** Eight words; page i is bit i % 64 of word i / 64. A live view, valid until memory grows: do not keep it. */
+  /** Eight words. Page i is bit i % 64 of word i / 64. A live view, valid until memory grows: do not keep it. */
   get words(): BigUint64Array {
     const first = this.#at >>> 3;
-    return this.#place.engine.memory.u64.subarray(first, first + layout.BITMAP_BYTES / 8);
+    return this.#data.engine.memory.u64.subarray(first, first + layout.BITMAP_BYTES / 8);
   }
 }
 
 /**
- * One chunk: which of its 512 pages are in use, and which free ones are scavenged. Made with `new` it is on its own,
- * all free and unscavenged; `PageAlloc.chunk` gives a live view of a heap's chunk. Ranges are [i, i + n) in pages.
+ * One chunk: which of its 512 pages are in use, and which free ones are scavenged. `new PallocData()` makes a chunk of
+ * its own, all free and unscavenged. `PageAlloc.chunk` returns a live view of a heap's chunk. Ranges are pages
+ * [i, i + n).
  */
 export class PallocData {
   /** 1 = in use. */
   readonly alloc: PageBits;
   /** 1 = released to the system and not touched since. */
   readonly scavenged: PageBits;
-  readonly #place: DataPlace;
+  readonly #data: ChunkData;
 
-  /** @internal What makes PallocData of its own; entries say which engine. */
+  /** @internal Returns the engine that `new` uses; set by the package's entries. */
   declare static readonly instance: () => Instance;
 
   constructor();
   /** @internal */
-  constructor(place?: DataPlace);
-  constructor(given?: DataPlace) {
-    const place = given instanceof DataPlace ? given : standalone(new.target.instance());
-    this.#place = place;
-    this.alloc = new PageBits(place, 0);
-    this.scavenged = new PageBits(place, layout.DATA_SCAVENGED);
+  constructor(data?: ChunkData);
+  constructor(given?: ChunkData) {
+    const data = given instanceof ChunkData ? given : standalone(new.target.instance());
+    this.#data = data;
+    this.alloc = new PageBits(data, 0);
+    this.scavenged = new PageBits(data, layout.DATA_SCAVENGED);
   }
 
-  /** The chunk as a picture of 8 lines: `#` in use, `.` free, `~` free and released, a space for what is not mapped. */
+  /** Draws the chunk in 8 lines: `#` in use, `.` free, `~` free and released, a space for not mapped. */
   toString(): string {
-    return pictureOfChunk(this.#place.engine.memory, this.#place.address());
+    return pictureOfChunk(this.#data.engine.memory, this.#data.address());
   }
 
   /** Sets the alloc bits and clears the scavenged ones. Throws TypeError or RangeError. */
@@ -107,36 +109,37 @@ export class PallocData {
   }
 
   /**
-   * First run of npages (1 to 512) free pages at or after the 64-bit word of page searchIdx (0 to 511), and the first
-   * free page seen; index is -1 when there is no such run, searchIdx when there is no free page. Throws TypeError or
+   * Finds the first run of npages (1 to 512) free pages, from the 64-bit word of page searchIdx (0 to 511) upward.
+   * Returns its index, and as searchIdx the first free page seen. Each is -1 if there is none. Throws TypeError or
    * RangeError.
    */
   find(npages: number, searchIdx: number): { index: number; searchIdx: number } {
     integer("npages", npages, 1, layout.CHUNK_PAGES);
     integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
-    const hit = this.#place.engine.find(this.#place.address(), npages, searchIdx);
-    return { index: (hit << 16) >> 16, searchIdx: hit >> 16 };
+    const hit = this.#data.engine.find(this.#data.address(), npages, searchIdx);
+    return { index: firstOf(hit), searchIdx: secondOf(hit) };
   }
 
-  /** Counts the free pages at the start, in the longest run, and at the end. */
+  /** Counts the free pages at the start, in the longest free run, and at the end. */
   summarize(): PallocSum {
-    return unpack(this.#place.engine.summarize(this.#place.address()));
+    return unpack(this.#data.engine.summarize(this.#data.address()));
   }
 
   /**
-   * Whether any min-aligned group of min pages (a power of two, 1 to 64) is free and unscavenged. Throws TypeError or
+   * Whether a min-aligned group of min pages (a power of two, 1 to 64) is free and unscavenged. Throws TypeError or
    * RangeError.
    */
   hasScavengeCandidate(min: number): boolean {
     powerOfTwo("min", min, 1, 64);
-    return Boolean(this.#place.engine.hasScavengeCandidate(this.#place.address(), min));
+    return Boolean(this.#data.engine.hasScavengeCandidate(this.#data.address(), min));
   }
 
   /**
-   * The highest run of free and unscavenged pages from the 64-bit word of page searchIdx (0 to 511) downward, at least
-   * min pages long and aligned to min (a power of two, 1 to 64), cut from below to max pages (rounded up to a multiple
-   * of min; 0 = min; Infinity = uncut) but for huge pages of pagesPerHugePage pages (a power of two; 0, the default,
-   * for none), which are kept whole. npages is 0 when there is none. Throws TypeError or RangeError.
+   * Finds the highest run of free and unscavenged pages, from the 64-bit word of page searchIdx (0 to 511) downward.
+   * npages is 0 if there is none. Throws TypeError or RangeError.
+   * @param min the run has at least min pages and is aligned to min; a power of two, 1 to 64
+   * @param max the run is cut from below to max pages, rounded up to a multiple of min; 0 = min, Infinity = uncut
+   * @param pagesPerHugePage the cut run grows to keep a huge page of so many pages whole; a power of two, or 0 for none
    */
   findScavengeCandidate(
     searchIdx: number,
@@ -148,14 +151,14 @@ export class PallocData {
     powerOfTwo("min", min, 1, 64);
     countOrInfinity("max", max);
     if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
-    const hit = this.#place.engine.findScavengeCandidate(
-      this.#place.address(),
+    const hit = this.#data.engine.findScavengeCandidate(
+      this.#data.address(),
       (searchIdx | 63) + 1,
       min,
       Math.min(max, layout.CHUNK_PAGES),
       capHugePages(pagesPerHugePage),
     );
-    return { start: hit & 0xffff, npages: hit >>> 16 };
+    return { start: firstOf(hit), npages: secondOf(hit) };
   }
 }
 
@@ -166,13 +169,13 @@ function checkRange(i: number, n: number): void {
   integer("n", n, 1, layout.CHUNK_PAGES - i);
 }
 
-/** A zeroed PallocData in linear memory, which is given back when the place is collected. */
-function standalone({ engine, regions }: Instance): DataPlace {
+/** Makes a zeroed chunk in linear memory. Its memory is freed when the result is garbage-collected. */
+function standalone({ engine, regions }: Instance): ChunkData {
   let at = 0;
-  const place = new DataPlace(engine, () => at);
+  const data = new ChunkData(engine, () => at);
   const region = regions.alloc(layout.DATA_BYTES);
-  regions.freeWith(place, region);
+  regions.freeWith(data, region);
   at = region.at;
   engine.memory.u8.fill(0, at, at + layout.DATA_BYTES);
-  return place;
+  return data;
 }

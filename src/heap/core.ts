@@ -1,5 +1,5 @@
-// What the public classes of a heap share: its engine and region, its lock, its options, and the steps that more than
-// one of them takes. One core belongs to one PageAlloc; its page caches and chunk views refer to it.
+// What the public classes of a heap share: its engine, region, lock and options, and the steps that several of them
+// take. Each PageAlloc has one core. Its page caches and chunk views refer to it.
 
 import { integer } from "../base/arguments.ts";
 import { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
@@ -10,16 +10,16 @@ import { type Place, placeOf } from "../engine/pages.ts";
 import { bytesOf, type Geometry, writeState } from "../store/header.ts";
 import { broken, mend } from "../store/mend.ts";
 import { type Instance, memoryFull, type Regions } from "../store/regions.ts";
-import type { PageAllocHandle, SharedPlace } from "../store/shared-memories.ts";
+import type { PageAllocHandle, SharedHome } from "../store/shared-memories.ts";
 import { State } from "../store/state.ts";
 import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
 import type { Sys } from "./sys.ts";
 
-/** The key of a PageAlloc's core, for the other classes of the package. */
+/** The property that holds a PageAlloc's core, for the other classes of the package. */
 export const CORE = Symbol("core");
 
-/** An object that users hold and that has a core: a PageAlloc. */
+/** A PageAlloc, as the other classes see it. */
 export interface HeapObject {
   /** @internal */
   readonly [CORE]: Core;
@@ -29,7 +29,7 @@ export interface HeapObject {
   readonly pageSize: number;
 }
 
-/** Where a heap is: in a region of an engine's own memory, or in memory that is shared. */
+/** Where a heap lies: in a region of an engine's own memory, or in shared memory. */
 interface Home {
   readonly engine: Engine;
   readonly region: Region;
@@ -37,7 +37,7 @@ interface Home {
   readonly handle?: PageAllocHandle;
 }
 
-/** The inside of a heap. */
+/** The internals of a heap object. */
 export class Core extends State {
   readonly regions: Regions | undefined;
   readonly lock: Lock;
@@ -46,16 +46,16 @@ export class Core extends State {
   readonly chunkBytes: number;
   /** Addresses are below this. */
   readonly limit: number;
-  /** Pages that there are addresses for. */
+  /** Pages of the whole address space. */
   readonly #pages: number;
-  /** This object's number among all that are or were attached to the heap. */
+  /** This object's number. No other object of the heap, past or present, has it. */
   readonly owner: number;
-  /** What another thread can attach with, if the heap is shared. */
+  /** What other threads attach with, if the heap is shared. */
   readonly handle: PageAllocHandle | undefined;
 
   /**
-   * Throws PageAllocError ERR_METADATA_FULL when a shared heap has no number left for its owner.
-   * @param lockTimeoutMs for a shared heap: how long calls wait for the lock
+   * Throws PageAllocError ERR_METADATA_FULL when a shared heap has no owner number left.
+   * @param lockTimeoutMs how long calls wait for the lock of a shared heap, in ms
    */
   constructor({ engine, region, regions, handle }: Home, sys: Sys, lockTimeoutMs: number) {
     super(engine, region);
@@ -76,7 +76,7 @@ export class Core extends State {
     try {
       return work(this);
     } finally {
-      // What was done stands: the call must return, also when there is no stack left for another.
+      // The work is done, so the call must return even if the stack is too full for another call.
       try {
         this.lock.release();
       } catch {
@@ -86,21 +86,21 @@ export class Core extends State {
   }
 
   /**
-   * Mends the heap if an earlier call was broken off, then does the work that was left for the next holder of the lock.
-   * Caller must hold the lock. If this throws, it has released the lock.
+   * Mends the heap after an interrupted call, then does the work that waits for the lock. Caller must hold the lock. If
+   * this throws, it has released the lock.
    */
   catchUp(): void {
     const { lock } = this;
     try {
       if (this.get(layout.JOURNAL_OP)) this.#mend();
-      for (; lock.rest; lock.rest = lock.rest.next) lock.rest.work();
+      for (; lock.pending; lock.pending = lock.pending.next) lock.pending.work();
     } catch (error) {
       Atomics.store(this.engine.memory.i32, (this.region.at + layout.HEADER_LOCK) >>> 2, 0);
       throw error;
     }
   }
 
-  /** Mends the heap. If it cannot be made whole, every later call throws ERR_CORRUPT. */
+  /** Mends the heap and checks the result. A heap that fails the check is marked broken for good. */
   #mend(): void {
     mend(this);
     try {
@@ -112,13 +112,13 @@ export class Core extends State {
     }
   }
 
-  /** Makes room in the region for pieces of that many bytes. Throws PageAllocError ERR_METADATA_FULL. */
+  /** Makes room in the region for that many more bytes. Throws PageAllocError ERR_METADATA_FULL. */
   makeRoom(bytes: number): void {
     const { region, regions } = this;
     const used = this.get(layout.HEADER_USED);
     const end = used + bytes;
     if (end <= region.bytes && this.engine.memory.reach(region.at + end)) return;
-    // A little more, so that a heap that grows chunk by chunk is not moved each time.
+    // Asks for a little more, so that a heap that grows chunk by chunk does not move each time.
     if (!regions?.resize(region, end + (used >>> 6)) && !regions?.resize(region, end))
       throw memoryFull(bytes);
     this.set(layout.HEADER_ROOM, region.bytes);
@@ -136,40 +136,39 @@ export class Core extends State {
     if (missing) this.makeRoom(missing * layout.RECORD_BYTES);
   }
 
-  /** Makes room for what a refill may need: a record, if the cache has none yet, and an index. */
+  /** Makes room for a page cache that gets a block: for an index, and for a record if it has none. */
   makeRoomForBlock(hasRecord: boolean): void {
     this.makeRoom(
       (hasRecord || this.get(layout.HEADER_DEAD_RECORDS) ? 0 : layout.RECORD_BYTES) + layout.BLOCKS_BYTES,
     );
   }
 
-  /** Makes a record of pages in use, or of none, after making room for it. Returns its ref. */
+  /** Makes a record of pages in use, or of none, and makes room for it first. Returns its ref. */
   newRecord(kind: number, { chunk, index }: Place, npages: number): number {
     this.makeRoomForRecords();
     return this.engine.newRecord(this.at, kind, this.owner, chunk, index, npages);
   }
 
-  /** Takes free pages for a hook to run on, after making room for their record. Returns its ref. */
+  /** Takes free pages for a hook to run on, and makes room for their record first. Returns its ref. */
   hold(kind: number, { chunk, index }: Place, npages: number, scavEnd: number): number {
     this.makeRoomForRecords();
     return this.engine.hold(this.at, kind, this.owner, chunk, index, npages, scavEnd);
   }
 
   /**
-   * Ends a hold with one of the HOLD_ outcomes, if it is still there. Returns whether it was. Caller must hold the
-   * lock.
+   * Ends a hold with one of the HOLD_ outcomes, if it still exists. Returns whether it did. Caller must hold the lock.
    */
   endHold(ref: number, outcome: number): boolean {
-    const held = this.holdsStill(ref);
+    const held = this.isHeld(ref);
     if (held) this.engine.endHold(this.at, ref, outcome);
     return held;
   }
 
   /**
-   * Whether a hold of this object is still there. It is gone if somebody called `recover` for this object while its
-   * hook ran. Caller must hold the lock.
+   * Whether a hold of this object still exists. It does not if this object was recovered while its hook ran. Caller
+   * must hold the lock.
    */
-  holdsStill(ref: number): boolean {
+  isHeld(ref: number): boolean {
     const kind = this.get(ref + layout.RECORD_KIND);
     return (
       kind !== layout.KIND_CACHE &&
@@ -179,14 +178,13 @@ export class Core extends State {
   }
 
   /**
-   * Refs of the records of one owner, or of all. The list is a copy: its records may be dropped one by one. Caller must
-   * hold the lock.
+   * Returns the refs of one owner's records, or of all. The caller may drop each as it goes. Caller must hold the lock.
    */
   recordsOf(owner?: number): number[] {
     return [...this.#listed(layout.HEADER_HOLDS, owner), ...this.#listed(layout.HEADER_RECORDS, owner)];
   }
 
-  /** The same for one list of records, whose first ref is in that field. */
+  /** Returns the refs in one list. `list` is the header field that begins it. */
   #listed(list: number, owner?: number): number[] {
     const refs: number[] = [];
     for (let ref = this.get(list); ref; ref = this.get(ref + layout.RECORD_NEXT)) {
@@ -196,7 +194,7 @@ export class Core extends State {
   }
 
   /**
-   * Frees the pages that the page caches and hooks of one owner have, or of all owners, which are gone. Caller must
+   * Frees the pages that page caches own and hooks hold, of one owner or of all. Their owners must be gone. Caller must
    * hold the lock.
    */
   dropRecords(owner?: number): void {
@@ -213,11 +211,11 @@ export class Core extends State {
   }
 
   /** Whether a hook of this object is running. Caller must hold the lock. */
-  holds(): boolean {
+  isInHook(): boolean {
     return this.get(layout.HEADER_HOLDS) > 0 && this.#listed(layout.HEADER_HOLDS, this.owner).length > 0;
   }
 
-  /** Ends this object's use of the heap. Frees the heap unless others can be attached. */
+  /** Ends this object's use of the heap. Frees the region, unless others may have it. */
   close(): void {
     const { region, regions } = this;
     if (!region.at) return;
@@ -226,7 +224,7 @@ export class Core extends State {
     region.at = 0;
   }
 
-  /** Checks the arguments of a call over a range of pages, the first at a multiple of `align` pages. */
+  /** Checks a range of npages pages whose base is a multiple of `align` pages. Returns where it begins. */
   range(base: number, npages: number, name = "base", align = 1): Place {
     integer(name, base, 0, this.limit - 1);
     this.count(npages);
@@ -234,45 +232,45 @@ export class Core extends State {
     return placeOf(base / this.pageSize);
   }
 
-  /** Throws PageAllocError ERR_MISALIGNED unless a number of bytes is a multiple of `align` pages. */
+  /** Throws PageAllocError ERR_MISALIGNED unless nbytes is a multiple of `align` pages. */
   multiple(name: string, nbytes: number, align = 1): void {
-    // Sizes of pages are powers of two, so this is exact; a remainder of numbers beyond 32 bits takes 20 ns.
+    // Exact, since page sizes are powers of two. The remainder operator takes 20 ns beyond 32 bits.
     const times = nbytes / (align * this.pageSize);
     if (times === Math.floor(times)) return;
     const message = `${name} must be a multiple of ${align * this.pageSize} bytes, got ${nbytes}`;
     throw new PageAllocError("ERR_MISALIGNED", message);
   }
 
-  /**
-   * Checks a number of pages. Engines count pages in 32 bits, so it returns at most one more than any heap can have.
-   */
+  /** Checks a number of pages. Caps it just above the pages of any heap, since engines count in 32 bits. */
   count(npages: number): number {
     return Math.min(integer("npages", npages, 1, this.#pages), layout.CHUNK_PAGES * (layout.MAX_CHUNKS + 1));
   }
 
-  /** Where a chunk's bitmaps are in linear memory; 0 for a hole. */
+  /** Returns the address of a chunk's bitmaps in linear memory; 0 for a hole. */
   dataOf(chunk: number): number {
     const leaf = this.engine.mappedLeafOf(this.at, chunk) >>> 0;
     return leaf && leaf + layout.LEAF_DATA + (chunk % layout.FANOUT) * layout.DATA_BYTES;
   }
 
-  /** Address of a page, in bytes. */
+  /** Returns the address of a page, in bytes. */
   address({ chunk, index }: Place): number {
     return (chunk * layout.CHUNK_PAGES + index) * this.pageSize;
   }
 
-  /** Throws PageAllocError, naming the first page that is not as wanted: in use and free to be freed, or free. */
+  /**
+   * Throws PageAllocError, naming the first offending page, unless all pages may be freed (if `inUse`) or are free.
+   */
   mustBe(inUse: boolean, { chunk, index }: Place, npages: number): void {
     const first = chunk * layout.CHUNK_PAGES + index;
     const end = first + npages;
     for (let page = first; page < end; ) {
-      // A chunk without a page in the way needs no look at each.
+      // Tests whole chunks first, and single pages only in a chunk that fails.
       const rest = Math.min(end - page, layout.CHUNK_PAGES - (page % layout.CHUNK_PAGES));
-      if (!this.#inTheWay(inUse, page, rest)) {
+      if (!this.#inspect(inUse, page, rest)) {
         page += rest;
         continue;
       }
-      const answer = this.#inTheWay(inUse, page, 1);
+      const answer = this.#inspect(inUse, page, 1);
       if (answer) {
         const [code, why] = inUse || answer === layout.RANGE_NOT_MAPPED ? WHY_NOT[answer] : WHY_IN_USE;
         throw new PageAllocError(code, `the page at ${page * this.pageSize} ${why}`);
@@ -281,14 +279,14 @@ export class Core extends State {
     }
   }
 
-  /** The engine's answer for pages of one chunk, from `page` on: one of the RANGE_ answers. */
-  #inTheWay(inUse: boolean, page: number, npages: number): number {
+  /** Inspects npages pages of one chunk. Returns one of the RANGE_ answers; 0 if the pages are as wanted. */
+  #inspect(inUse: boolean, page: number, npages: number): number {
     const { chunk, index } = placeOf(page);
     return this.engine.inspect(this.at, chunk, index, npages, inUse);
   }
 }
 
-/** Puts a heap's state in a region of its own, which is given back when the core is collected. */
+/** Makes the core of a heap in a region of its own. The region is freed when the core is garbage-collected. */
 export function coreOf({ engine, regions }: Instance, state: Int32Array | Geometry, sys: Sys): Core {
   const region = regions.alloc(bytesOf(state));
   writeState(engine.memory.i32, region.at, state);
@@ -298,14 +296,14 @@ export function coreOf({ engine, regions }: Instance, state: Int32Array | Geomet
   return core;
 }
 
-/** Puts a heap's state where `place` is set aside in shared memory. Throws PageAllocError ERR_METADATA_FULL. */
+/** Makes the core of a new heap in shared memory. Throws PageAllocError ERR_METADATA_FULL. */
 export function sharedCoreOf(
-  place: SharedPlace,
+  home: SharedHome,
   state: Int32Array | Geometry,
   sys: Sys,
   lockTimeoutMs: number,
 ): Core {
-  const { engine, region } = place;
+  const { engine, region } = home;
   const bytes = bytesOf(state);
   if (bytes > region.bytes || !engine.memory.reach(region.at + bytes)) {
     region.giveBack?.();
@@ -314,16 +312,14 @@ export function sharedCoreOf(
   writeState(engine.memory.i32, region.at, state);
   engine.memory.i32[(region.at + layout.HEADER_SHARED) >>> 2] = 1;
   engine.memory.i32[(region.at + layout.HEADER_ROOM) >>> 2] = region.bytes;
-  return new Core(place, sys, lockTimeoutMs);
+  return new Core(home, sys, lockTimeoutMs);
 }
 
-/** Takes the next owner number. No two threads get the same one. */
+/** Takes the next owner number. Safe when several threads call it at once. */
 function nextOwner(i32: Int32Array, word: number): number {
   for (let last = Atomics.load(i32, word); ; ) {
     if (last >>> 0 >= layout.MAX_OWNERS) {
-      const message =
-        `${layout.MAX_OWNERS} heap objects have been attached to this heap, as many as ever may be; restore its ` +
-        "snapshot as a new one";
+      const message = `the heap has had ${layout.MAX_OWNERS} heap objects, the maximum; restore a snapshot of it as a new heap`;
       throw new PageAllocError("ERR_METADATA_FULL", message);
     }
     const seen = Atomics.compareExchange(i32, word, last, last + 1);
@@ -332,14 +328,14 @@ function nextOwner(i32: Int32Array, word: number): number {
   }
 }
 
-/** What to say of a page that cannot be freed, by the engine's answer. */
+/** Why a page cannot be freed, by the engine's answer. */
 const WHY_NOT: Record<number, [PageAllocErrorCode, string]> = {
-  [layout.RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; grow over it first"],
+  [layout.RANGE_NOT_MAPPED]: ["ERR_NOT_MAPPED", "is not mapped; call grow() first"],
   [layout.RANGE_MISMATCH]: ["ERR_NOT_ALLOCATED", "is free; it must be in use"],
   [layout.RANGE_OWNED]: [
     "ERR_NOT_ALLOCATED",
-    "is in a page cache or a sys hook; flush, or let it return first",
+    "is in a page cache or a sys hook; flush it, or let it return first",
   ],
 };
-/** What to say of a page that cannot be allocated. */
+/** Why a page cannot be allocated. */
 const WHY_IN_USE: [PageAllocErrorCode, string] = ["ERR_NOT_FREE", "is in use; it must be free"];

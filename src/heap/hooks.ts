@@ -1,25 +1,25 @@
-// The hook that runs when released pages are about to be used again, and what it takes to undo the allocation.
+// Runs `sys.used`, the hook for released pages that are about to be used again, and undoes the allocation if it throws.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
-import type { Rest } from "./lock.ts";
+import type { Pending } from "./lock.ts";
 
 /** An allocation that `sys.used` is told of. Its pages are held while the hook runs, so that nobody can free them. */
-export class Reuse implements Rest {
-  /** Ref of the record that holds the pages; 0 before, and after. */
+export class Reuse implements Pending {
+  /** Ref of the record that holds the pages; 0 when there is none. */
   ref = 0;
   /** Undoes the allocation. Caller must hold the lock. */
   work: () => void = () => {};
-  next: Rest | undefined;
+  next: Pending | undefined;
   readonly #core: Core;
 
   constructor(core: Core) {
     this.#core = core;
   }
 
-  /** Runs `sys.used`, then ends the hold. If the hook throws, undoes the allocation and throws the same. */
-  run(base: number, nbytes: number): void {
+  /** Calls `sys.used` and ends the hold. If the hook throws, undoes the allocation and throws its error. */
+  callHook(base: number, nbytes: number): void {
     const { lock, sys } = this.#core;
     let { work } = this;
     try {
@@ -32,10 +32,10 @@ export class Reuse implements Rest {
   }
 
   /**
-   * Returns the function that frees the pages again, and scavenges those of `runs`, as if they had never been taken. It
-   * can be broken off and called again: it goes on where it was.
+   * Returns a function that frees the pages, with those of `runs` scavenged, as if they had never been taken. If a call
+   * of it is interrupted, the next call continues.
    */
-  givingBack(place: Place, outcome: number, runs: PageRange[]): () => void {
+  undoing(place: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;
     let held = true;
     return () => {
@@ -43,8 +43,8 @@ export class Reuse implements Rest {
       held = false;
       for (; runs.length; runs.pop()) {
         const [first, count] = runs[runs.length - 1];
-        const run = placeOf(place.chunk * layout.CHUNK_PAGES + place.index + first);
-        core.engine.rescavenge(core.at, run.chunk, run.index, count);
+        const start = placeOf(place.chunk * layout.CHUNK_PAGES + place.index + first);
+        core.engine.rescavenge(core.at, start.chunk, start.index, count);
       }
     };
   }

@@ -1,60 +1,58 @@
-// The lock of a heap. Every public call that looks at bits takes it and gives it back on every way out. Hooks run
-// without it, and so does what needs none: the walk, and the allocs of page caches.
+// The lock of a heap. Every public call that reads bits takes it, and releases it however the call ends. Hooks, the
+// scavenger's walk and the allocs of page caches run without it.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import type { Memory, Region } from "../engine/memory.ts";
 import { disposed, type State } from "../store/state.ts";
 
-/** Work that needs the lock, and was left for the next call that has it. */
-export interface Rest {
+/** Work that waits for the lock, as a list. */
+export interface Pending {
+  /** Does the work. Caller must hold the lock. */
   readonly work: () => void;
-  next: Rest | undefined;
+  next: Pending | undefined;
 }
 
 /** What guards a heap's state. */
 export interface Lock {
-  /** Work that could not be done for want of the lock or of stack. The next call that takes the lock does it first. */
-  rest: Rest | undefined;
+  /** Work that `finish` could not do without the lock or with a full stack. The next call to take the lock does it. */
+  pending: Pending | undefined;
   /**
-   * Takes the lock, and mends the heap if a call was broken off. Throws PageAllocError ERR_LOCKED when another call of
-   * this heap object holds the lock, or another object holds it for longer than this thread may wait; ERR_DISPOSED when
-   * the heap is gone; ERR_CORRUPT when it cannot be mended.
+   * Takes the lock, and mends the heap after an interrupted call. Throws PageAllocError ERR_LOCKED when another call of
+   * this heap object has the lock, or another object has it for longer than this thread may wait; ERR_DISPOSED after
+   * `dispose`; ERR_CORRUPT when the heap cannot be mended.
    */
   acquire(): void;
   /** Releases the lock. */
   release(): void;
   /**
-   * Takes the lock for `work` that must not be lost, and waits for it as long as a thread that may block. Throws as
-   * `acquire` does, and what `work` throws.
+   * Runs `work` with the lock held, for work that must not be lost: a thread that may not block tries for the lock as
+   * long as any other. Throws what `acquire` and `work` throw.
    */
   finish(work: () => void): void;
   /**
-   * If a thread has had to wait for the lock, spins for 20 µs so that others get it. For a caller that takes the lock
-   * over and over and is in no hurry. Does nothing if `whenFree` has the lock already.
+   * Leaves the lock to others for 20 µs, in a busy loop, if a thread has had to wait for it. For callers that take the
+   * lock over and over and are in no hurry. Does nothing if `whenFree` has taken the lock already.
    */
   giveWay(): void;
-  /**
-   * Takes the lock, from `owner` if it has it, which has died. Wakes every thread that waits: `owner` may have been
-   * about to.
-   */
+  /** Takes the lock, if need be from `owner`, which has died. Wakes all waiters, as `owner` may not have done so. */
   seize(owner: number): void;
-  /** Waits for the lock without blocking, then runs `work`. The first call in `work` has the lock already. */
+  /** Waits for the lock without blocking, then runs `work`. The first call in `work` finds the lock taken for it. */
   whenFree<T>(work: () => T): Promise<T>;
 }
 
 /** What a lock guards. */
 export interface Guarded extends State {
   /**
-   * Mends the heap if a call was broken off, and does what is in `rest`. Caller must hold the lock. If this throws, it
+   * Mends the heap after an interrupted call, then does the pending work. Caller must hold the lock. If this throws, it
    * has released the lock.
    */
   catchUp(): void;
 }
 
-/** The lock of a heap that one thread uses: a word in the header, which moves with the heap's region. */
+/** The lock of a heap that one thread uses: a word in the header. The heap's region may move. */
 export class LocalLock implements Lock {
-  rest: Rest | undefined;
+  pending: Pending | undefined;
   readonly #state: Guarded;
   readonly #memory: Memory;
   readonly #region: Region;
@@ -73,7 +71,7 @@ export class LocalLock implements Lock {
     if (i32[word])
       throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
     i32[word] = layout.LOCK_HELD;
-    if (i32[word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
+    if (i32[word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) this.#state.catchUp();
   }
 
   release(): void {
@@ -100,44 +98,44 @@ export class LocalLock implements Lock {
   }
 }
 
-/** How often a thread looks at the lock before it blocks. That takes longer than most calls hold it. */
+/** How often a thread polls the lock before it blocks: for longer than most calls take. */
 const SPINS = 2000;
 /**
- * How long a thread in no hurry leaves the lock to others, in ms. One call is too short: those that follow it find what
- * they need in their core's cache. With this, fewer than 1 call in 100 has to wait.
+ * How long `giveWay` leaves the lock to others, in ms. That is enough for several calls, which find their data in their
+ * own core's cache after the first. Then fewer than 1 call in 100 has to wait.
  */
 const GIVE_WAY_MS = 0.02;
-/** How long a thread that may not block tries to get the lock, in ms. */
+/** How long a thread that may not block polls the lock, in ms. */
 const SPIN_MS = 2;
-/** How long a thread waits before it looks again, in ms: whoever should have woken it may have died. */
+/** How long a thread sleeps before it looks again, in ms. The thread that should have woken it may have died. */
 const NAP_MS = 500;
 
-/** The message for a thread that may not block and did not get the lock. */
+/** The message for a thread that may not block when the lock is taken. */
 const MAY_NOT_BLOCK =
   "the heap is in use elsewhere, and this thread may not block; use callAsync, allocAsync, freeAsync or " +
   "scavengeAsync, or a worker";
 
 /**
- * The lock of a shared heap: the mutex of Ulrich Drepper's "Futexes Are Tricky" (its third), with the owner's number in
- * the word, so that one compare-exchange takes the lock and says who has it. Whoever has waited takes it as waited for,
- * as there may be others.
+ * The lock of a shared heap: the third mutex in Ulrich Drepper's "Futexes Are Tricky", with the owner number in the
+ * word. One compare-exchange takes the lock and says who has it. A thread that has waited marks the lock as waited for,
+ * since there may be more waiters.
  */
 export class SharedLock implements Lock {
-  rest: Rest | undefined;
+  pending: Pending | undefined;
   readonly #state: Guarded;
   readonly #memory: Memory;
   readonly #region: Region;
   readonly #owner: number;
   readonly #timeoutMs: number;
-  /** What the lock's word says when this object holds it, and nobody may be waiting. */
+  /** The lock's word when this object holds it and nobody waits. */
   readonly #held: number;
   /** The same when others may wait. */
   readonly #waited: number;
-  /** Indices of the lock's word, of HEADER_WANTED and of HEADER_FREED; a shared heap is never moved. */
+  /** Indices of the lock's word, HEADER_WANTED and HEADER_FREED. They are fixed, as a shared heap never moves. */
   readonly #word: number;
   readonly #wanted: number;
   readonly #freed: number;
-  /** Whether the lock has been taken for the next call. */
+  /** Whether `whenFree` or `seize` has taken the lock for the next call. */
   #granted = false;
 
   constructor(state: Guarded, owner: number, timeoutMs: number) {
@@ -163,7 +161,7 @@ export class SharedLock implements Lock {
       try {
         this.#wake(1);
       } catch {
-        // No stack is left. Who waits looks again before long.
+        // The stack is full. Waiters look again by themselves within NAP_MS.
       }
     }
   }
@@ -199,7 +197,7 @@ export class SharedLock implements Lock {
     }
     this.#wake(Infinity);
     this.#take(true);
-    // What the dead had begun may reach beyond what the heap says of itself.
+    // The dead worker may have written beyond the heap's recorded end.
     this.#memory.refresh();
   }
 
@@ -219,7 +217,7 @@ export class SharedLock implements Lock {
     try {
       return work();
     } finally {
-      // `work` may have thrown before it asked for the lock.
+      // `work` may not have asked for the lock.
       if (this.#granted) {
         this.#granted = false;
         this.release();
@@ -227,21 +225,21 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Takes the lock, and does the work that calls have left. */
+  /** Takes the lock, and does what earlier calls have left. */
   #acquire(patient: boolean): void {
     this.#take(patient);
     const { i32 } = this.#memory;
-    if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.rest) this.#state.catchUp();
+    if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) this.#state.catchUp();
   }
 
-  /** Takes the lock, and makes the views cover the whole heap. */
+  /** Takes the lock, and refreshes the views of memory if the heap has outgrown them. */
   #take(patient: boolean): void {
     const { at } = this.#region;
     if (!at) throw disposed();
     const memory = this.#memory;
     if (this.#granted) this.#granted = false;
     else if (Atomics.compareExchange(memory.i32, this.#word, 0, this.#held)) this.#wait(patient);
-    // Others may have grown the memory, and the heap into it.
+    // Another thread may have grown the memory, and the heap with it.
     try {
       if (at + (memory.i32[(at + layout.HEADER_USED) >>> 2] >>> 0) > memory.size) memory.refresh();
     } catch (error) {
@@ -250,7 +248,7 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Wakes that many threads that block, and all that wait without blocking. */
+  /** Wakes up to `count` blocked threads, and all that wait without blocking. */
   #wake(count: number): void {
     const { i32 } = this.#memory;
     Atomics.notify(i32, this.#word, count);
@@ -258,7 +256,7 @@ export class SharedLock implements Lock {
     Atomics.notify(i32, this.#freed);
   }
 
-  /** Takes the lock after finding it held. */
+  /** Waits for the lock and takes it. */
   #wait(patient: boolean): void {
     const { i32 } = this.#memory;
     i32[this.#wanted] = 1;
@@ -276,7 +274,7 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Takes the lock if it is free. Else marks it as waited for, and returns its word. */
+  /** Takes the lock if it is free, and returns 0. Else marks it as waited for, and returns its word. */
   #try(): number {
     const { i32 } = this.#memory;
     const word = this.#word;
@@ -291,10 +289,10 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Whether this thread may block: a page's main thread may not. */
+  /** Whether this thread may block. A page's main thread may not. */
   #mayBlock(): boolean {
     try {
-      // Waits for nothing, as that is nobody's.
+      // Returns at once, as the word is never -1.
       Atomics.wait(this.#memory.i32, this.#word, -1, 0);
       return true;
     } catch {
@@ -305,20 +303,20 @@ export class SharedLock implements Lock {
   #tooLong(seen: number): PageAllocError {
     const owner = ownerIn(seen);
     const message =
-      `the lock was not free for ${this.#timeoutMs} ms, and owner ${owner} has it; if that worker has ended, call ` +
+      `the lock was not free for ${this.#timeoutMs} ms; owner ${owner} has it: if its worker has ended, call ` +
       `recover(${owner}), else raise lockTimeoutMs`;
     return new PageAllocError("ERR_LOCKED", message);
   }
 }
 
-/** The number of the heap object that a lock's word names. */
+/** Returns the owner number in a lock's word. */
 function ownerIn(word: number): number {
   return word >>> layout.LOCK_OWNER_SHIFT;
 }
 
-/** Waits until the word is woken, or is not `seen` any more, or for that many ms. */
+/** Waits up to `ms` ms until the word is notified or differs from `seen`. */
 async function waitAsync(i32: Int32Array, word: number, seen: number, ms: number): Promise<void> {
-  // Some runtimes lack it. Node ends a process in which nothing else is left, but not one with a timer.
+  // Some runtimes lack waitAsync. The timer also keeps Node alive, which would exit with only this wait left.
   const woken = Atomics.waitAsync?.(i32, word, seen, ms).value;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const nap = new Promise((resolve) => {

@@ -1,19 +1,21 @@
-// The scavenger: one pass over the heap, strictly from the highest address down. It looks in scavAddr's chunk, then
-// walks down without the lock, from one chunk that may have a candidate to the next, and takes the lock only to look
-// again and release. A reset during the walk wins: a pass that began before it never moves scavAddr again.
+// The scavenger. A *pass* searches for one run to release, strictly from the highest address down. It looks in
+// scavAddr's chunk first. Then it walks down without the lock to the next chunk that may have a candidate, and takes
+// the lock only to look there and release. A reset during the walk wins: a pass that began before it no longer moves
+// scavAddr.
 
 import { isInteger } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
+import { firstOf, secondOf } from "../engine/packed.ts";
 import { type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
-import type { Rest } from "./lock.ts";
+import type { Pending } from "./lock.ts";
 
-/** Pages that an engine scavenges in one call: it counts them in 32 bits. Only a heap that is mostly holes has more. */
+/** Most pages of one engine call, which counts in 32 bits. Only a heap that is mostly holes spans more. */
 const MOST_AT_ONCE = 2 ** 31;
 
 /**
- * Releases one run of at most maxPages pages (0 to 512, 512 for no limit; more to keep a huge page whole). Returns its
- * pages, 0 when nothing is left. Throws what `sys.unused` throws.
+ * Releases one run of at most maxPages pages (0 to 512; 512 for no limit), or more to keep a huge page whole. Returns
+ * its pages; 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
   const pass = beginPass(core, maxPages);
@@ -24,20 +26,20 @@ export function scavengeOne(core: Core, maxPages: number): number {
       if (released !== undefined) return released;
     }
   } finally {
-    // Pages are not held for ever: the next call frees them.
+    // An interrupted pass must not hold its pages for ever: the next call frees them.
     if (pass.held) {
-      pass.next = core.lock.rest;
-      core.lock.rest = pass;
+      pass.next = core.lock.pending;
+      core.lock.pending = pass;
     }
   }
 }
 
-/** Makes the first look of a pass. Returns the pages that it has released, or else the pass that is to go on. */
+/** Begins a pass and takes its first look. Returns the pages released, or the pass if it has to go on. */
 export function beginPass(core: Core, maxPages: number): number | Pass {
   core.lock.giveWay();
   core.lock.acquire();
   try {
-    // Where no hook has to run, most passes end here, in one call of the engine.
+    // Without a hook most passes end here, in one engine call.
     const released = core.sys.unused ? 0 : core.engine.release(core.at, maxPages);
     return released ? Math.max(released, 0) : newPass(core, maxPages);
   } finally {
@@ -49,7 +51,7 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
   }
 }
 
-/** `scavengeOne` for a thread that may not wait for the lock. */
+/** `scavengeOne` for a thread that may not block. */
 export async function scavengeOneAsync(core: Core, maxPages: number): Promise<number> {
   const { lock } = core;
   const pass = await lock.whenFree(() => beginPass(core, maxPages));
@@ -61,15 +63,13 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
     }
   } finally {
     if (pass.held) {
-      pass.next = lock.rest;
-      lock.rest = pass;
+      pass.next = lock.pending;
+      lock.pending = pass;
     }
   }
 }
 
-/**
- * Marks those pages as scavenged that are free and unscavenged. Returns how many those are. Caller must hold the lock.
- */
+/** Marks the free and unscavenged pages of a range as scavenged. Returns how many. Caller must hold the lock. */
 export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
   const first = chunk * layout.CHUNK_PAGES + index;
   const end = Math.min(first + npages, core.getF64(layout.HEADER_TOP));
@@ -88,9 +88,7 @@ export function scavengePages(core: Core, { chunk, index }: Place, npages: numbe
   return released;
 }
 
-/**
- * Makes a pass and its first look. Returns the pages that it has released, or else the pass. Caller must hold the lock.
- */
+/** Begins a pass, step by step. Returns the pages released, or the pass. Caller must hold the lock. */
 function newPass(core: Core, maxPages: number): number | Pass {
   const last = core.engine.scavengeTop(core.at) - 1;
   if (last < 0) return 0;
@@ -98,35 +96,35 @@ function newPass(core: Core, maxPages: number): number | Pass {
   return pass.look(true) ?? pass;
 }
 
-/** What a step gives: the pages that the pass has released, once it is done; undefined when it goes on. */
+/** The pages that a pass has released; undefined while it goes on. */
 type Outcome = number | undefined;
 
 /** One search for a run to release, in steps. The heap may change between them. */
-export class Pass implements Rest {
-  /** Ref of the record of what the hook runs on; 0 when there is none. */
+export class Pass implements Pending {
+  /** Ref of the record of the pages that the hook runs on; 0 when there is none. */
   held = 0;
-  /** Whether the next step takes the lock, and may be put off until that is free. */
+  /** Whether the next step takes the lock, and so may wait until the lock is free. */
   waits = false;
-  next: Rest | undefined;
+  next: Pending | undefined;
   readonly #core: Core;
   readonly #maxPages: number;
-  /** Number of resets before the first look. */
+  /** Number of resets before the pass began. */
   readonly #generation: number;
   #step: () => Outcome = this.#walk;
-  /** The chunk to look in, of which only pages below #ceiling count. */
+  /** The chunk to look in. Only its pages below #ceiling count. */
   #chunk: number;
   #ceiling: number;
-  // What the last look has found.
+  // The run that the last look found.
   #index = 0;
   #npages = 0;
-  // HEADER_SCAV_END before and after it.
+  // HEADER_SCAV_END before and after that look.
   #before = 0;
   #after = 0;
-  /** What the hook has said; undefined before it has run. */
+  /** Whether the hook declined; undefined before it has run. */
   #declined: boolean | undefined;
   #thrown: { error: unknown } | undefined;
 
-  /** @param last the page that the first look begins at */
+  /** @param last the page where the first look begins, going down */
   constructor(core: Core, maxPages: number, last: number) {
     this.#core = core;
     this.#maxPages = maxPages;
@@ -135,24 +133,24 @@ export class Pass implements Rest {
     this.#ceiling = last - this.#chunk * layout.CHUNK_PAGES + 1;
   }
 
-  /** Takes the next step. The last one throws what the hook has thrown. */
+  /** Takes the next step. Throws what the hook has thrown, once its pages are free again. */
   step(): Outcome {
     return this.#step();
   }
 
   /**
-   * Looks in the chunk. Releases what is found there, or holds it as in use so that a hook can run on it. Caller must
-   * hold the lock.
+   * Looks for a candidate in the chunk. Releases it or, if there is a hook, holds it as in use for the hook. Caller
+   * must hold the lock.
    */
   look(isFirst = false): Outcome {
     const core = this.#core;
     const { engine } = core;
     const chunk = this.#chunk;
     const hit = engine.findCandidate(core.at, chunk, this.#ceiling, this.#maxPages);
-    const index = hit & 0xffff;
-    const npages = hit >>> 16;
+    const index = firstOf(hit);
+    const npages = secondOf(hit);
     const page = chunk * layout.CHUNK_PAGES + index;
-    // A first find may lie above scavAddr, in the same word. Then scavAddr goes up to it, as in the origin.
+    // The first hit may lie above scavAddr, within the same word. Then scavAddr rises to it, as in Go.
     const scavEnd = isFirst && hit ? page : this.#lowered(page);
     if (!hit) {
       engine.passOver(core.at, chunk, scavEnd);
@@ -169,13 +167,13 @@ export class Pass implements Rest {
     this.#before = core.getF64(layout.HEADER_SCAV_END);
     this.#after = scavEnd;
     this.#declined = undefined;
-    this.#step = this.#runHook;
+    this.#step = this.#callHook;
     this.waits = false;
     this.held = core.hold(layout.KIND_RELEASING, { chunk, index }, npages, scavEnd);
     return undefined;
   }
 
-  /** Looks again, in a chunk further down or further down in the chunk. */
+  /** Takes the lock and looks in the next chunk, or further down in this one. */
   #lookAgain(): Outcome {
     this.#core.lock.giveWay();
     return this.#core.locked(() => this.look());
@@ -188,7 +186,7 @@ export class Pass implements Rest {
     return undefined;
   }
 
-  /** At the bottom, as far as was seen without the lock: walks once more with it, so that nothing stale decides. */
+  /** The walk has reached the bottom. Walks once more with the lock held, as the first may have read stale data. */
   #endWalk(): Outcome {
     const core = this.#core;
     this.#step = this.#lookAgain;
@@ -200,7 +198,7 @@ export class Pass implements Rest {
     });
   }
 
-  /** Goes on to the next chunk downward that may have a candidate. Returns false when none is seen. */
+  /** Goes down to the next chunk that may have a candidate. Returns false if it sees none. */
   #descend(): boolean {
     const core = this.#core;
     const start = core.get(layout.HEADER_START);
@@ -212,8 +210,8 @@ export class Pass implements Rest {
     return true;
   }
 
-  /** Runs `sys.unused` on the pages that are held. */
-  #runHook(): Outcome {
+  /** Calls `sys.unused` for the held pages. */
+  #callHook(): Outcome {
     const core = this.#core;
     const place = { chunk: this.#chunk, index: this.#index };
     this.#step = this.#endHook;
@@ -226,7 +224,7 @@ export class Pass implements Rest {
     return undefined;
   }
 
-  /** Frees the pages again, and scavenges them unless the hook declined: then the pass goes on below them. */
+  /** Frees the held pages, as scavenged unless the hook declined. In that case the pass goes on below them. */
   #endHook(): Outcome {
     this.#core.lock.finish(() => this.work());
     this.held = 0;
@@ -238,7 +236,7 @@ export class Pass implements Rest {
     return undefined;
   }
 
-  /** Ends the hold: as the hook has said or, if it could not even be called, as if nothing had been found. */
+  /** Ends the hold as the hook decided. If the hook was never called, undoes the look. Caller must hold the lock. */
   work(): void {
     const core = this.#core;
     const current = this.#isCurrent();
@@ -248,13 +246,13 @@ export class Pass implements Rest {
       core.setF64(layout.HEADER_SCAV_END, this.#before);
   }
 
-  /** Where scavAddr is once it has been moved down to just below a page: a reset since the pass began forbids that. */
+  /** Returns HEADER_SCAV_END lowered to a page, or unchanged if scavAddr was reset since the pass began. */
   #lowered(page: number): number {
     const end = this.#core.getF64(layout.HEADER_SCAV_END);
     return this.#isCurrent() ? Math.min(page, end) : end;
   }
 
-  /** Whether scavAddr has not been reset since the pass began. Caller must hold the lock. */
+  /** Whether no reset has happened since the pass began. Caller must hold the lock. */
   #isCurrent(): boolean {
     return this.#core.get(layout.HEADER_SCAV_GENERATION) === this.#generation;
   }

@@ -1,6 +1,6 @@
-// Regions: the parts of an engine's linear memory that heaps keep their state in. Which parts are taken is known to one
-// more heap, the *ground*, whose addresses are those of linear memory. Its own state has a fixed place at the bottom,
-// with room for all of the 4 GiB that there can be; what is not used of it is never touched.
+// Regions: the parts of an engine's linear memory that hold the state of heaps. One more heap, the *ground*, allocates
+// them: its addresses are those of linear memory. Its own state lies at a fixed address at the bottom, with room to
+// grow over all 4 GiB. The unused part of that room is never touched.
 
 import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
@@ -15,19 +15,19 @@ const GRAIN_SHIFT = 10;
 const GRAIN = 2 ** GRAIN_SHIFT;
 /** Bytes of a chunk of the ground. */
 const CHUNK_BYTES = GRAIN * layout.CHUNK_PAGES;
-/** The most bytes that memory can have. */
+/** Most bytes of linear memory. */
 const MEMORY_BYTES = MEMORY_PAGES_MAX * MEMORY_PAGE;
-/** Address of the ground's state. Below it lies what WebAssembly might want for itself. */
+/** Address of the ground's state. The bytes below it are left to WebAssembly. */
 const GROUND = GRAIN;
-/** Pages of memory, of 64 KiB, in a chunk of the ground: memory grows by whole chunks. */
+/** Memory pages of 64 KiB per chunk of the ground. Memory grows by whole chunks. */
 const STEP = CHUNK_BYTES / MEMORY_PAGE;
-/** Address of the first region. Below it is room for the ground to grow over all of the memory that there can be. */
+/** Address of the first region. Below it is room for the state of a ground that covers all of memory. */
 const FIRST = GRAIN * grains(GROUND + layout.HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_MAX / STEP, 0));
 
-/** Pages of memory, of 64 KiB, that an engine begins with. */
-export const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
+/** Memory pages of 64 KiB that an engine starts with. */
+const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
 
-/** Hands out the linear memory of one engine. */
+/** Allocates the linear memory of one engine. */
 export class Regions {
   readonly #engine: Engine;
   readonly #ground: State;
@@ -38,35 +38,35 @@ export class Regions {
     const geometry = { pageShift: GRAIN_SHIFT, addrBits: 32, minPages: 1, hugePages: 0 };
     writeState(engine.memory.i32, GROUND, geometry);
     this.#ground = new State(engine, { at: GROUND, bytes: FIRST - GROUND });
-    // The ground has one user, who keeps its lock.
+    // The ground has a single user, so its lock is held for good.
     this.#ground.set(layout.HEADER_LOCK, layout.LOCK_HELD);
     engine.map(GROUND, 0, 0, (FIRST_PAGES / STEP) * layout.CHUNK_PAGES);
     this.#take(0, FIRST);
   }
 
-  /** A region of at least that many bytes, of any content. Throws PageAllocError ERR_METADATA_FULL. */
+  /** Allocates a region of at least that many bytes, not zeroed. Throws PageAllocError ERR_METADATA_FULL. */
   alloc(bytes: number): Region {
     const whole = grains(bytes) * GRAIN;
-    const at = this.#place(whole);
+    const at = this.#allocBytes(whole);
     if (at < 0) throw memoryFull(bytes);
     return { at, bytes: whole };
   }
 
-  /** Gives a region back when `owner` is collected, if that has not been done by then. */
-  freeWith(owner: object, region: Region): void {
-    this.#abandoned.register(owner, region, region);
+  /** Frees a region when `user` is garbage-collected, unless it has been freed before. */
+  freeWith(user: object, region: Region): void {
+    this.#abandoned.register(user, region, region);
   }
 
-  /** Gives a region back. */
+  /** Frees a region. */
   free(region: Region): void {
     this.#abandoned.unregister(region);
     const { at, bytes } = region;
     region.at = 0;
-    this.#give(at, bytes);
+    this.#freeBytes(at, bytes);
   }
 
   /**
-   * Makes a region larger, in its place if it can. Returns false, with nothing changed, when there is no memory for it.
+   * Enlarges a region, in place if possible; else it moves. Returns false, with nothing changed, when memory is full.
    */
   resize(region: Region, bytes: number): boolean {
     const { at, bytes: before } = region;
@@ -75,20 +75,17 @@ export class Regions {
       region.bytes = after;
       return true;
     }
-    const to = this.#place(after);
+    const to = this.#allocBytes(after);
     if (to < 0) return false;
     this.#engine.memory.u8.copyWithin(to, at, at + before);
     region.at = to;
     region.bytes = after;
-    this.#give(at, before);
+    this.#freeBytes(at, before);
     return true;
   }
 
-  /**
-   * Takes bytes, a multiple of GRAIN, wherever they are free. Returns their address, -1 when there is no memory for
-   * them.
-   */
-  #place(bytes: number): number {
+  /** Takes free bytes, a multiple of GRAIN. Returns their address, or -1 when memory is full. */
+  #allocBytes(bytes: number): number {
     this.#mend();
     for (;;) {
       const page = bytes < MEMORY_BYTES ? this.#engine.alloc(GROUND, bytes / GRAIN) : -1;
@@ -97,7 +94,7 @@ export class Regions {
     }
   }
 
-  /** Takes just these bytes, growing memory where they lie beyond its end. Returns false when they are not free. */
+  /** Takes exactly these bytes; grows memory if they lie beyond its end. Returns false when they are not free. */
   #take(at: number, bytes: number): boolean {
     if (at + bytes > MEMORY_BYTES) return false;
     this.#mend();
@@ -108,12 +105,12 @@ export class Regions {
     }
   }
 
-  #give(at: number, bytes: number): void {
+  #freeBytes(at: number, bytes: number): void {
     this.#mend();
     this.#engine.free(GROUND, chunkOf(at), indexOf(at), bytes / GRAIN);
   }
 
-  /** Adds memory for at least that many bytes in a row, an eighth of what there is if it can. */
+  /** Adds memory for that many bytes in a row, and if possible at least an eighth of the current size. */
   #extend(bytes: number): boolean {
     const { memory } = this.#engine;
     const chunks = this.#end / CHUNK_BYTES;
@@ -127,48 +124,45 @@ export class Regions {
     return false;
   }
 
-  /**
-   * Bytes of memory that the ground has been grown over: memory itself may have grown by more, if a call was broken
-   * off.
-   */
+  /** Bytes of memory that are mapped in the ground. Memory itself may be larger after an interrupted call. */
   get #end(): number {
     return this.#ground.get(layout.HEADER_END) * CHUNK_BYTES;
   }
 
-  /** Undoes what a call has left that was broken off. */
+  /** Mends the ground after an interrupted call. */
   #mend(): void {
     if (this.#ground.get(layout.JOURNAL_OP)) mend(this.#ground);
   }
 }
 
-/** The error for bytes that there is no memory for. */
+/** Returns the error for bytes that do not fit in memory. */
 export function memoryFull(bytes: number): PageAllocError {
-  const message = `no memory is left for ${bytes} bytes; dispose of some heaps, or raise a shared one's metadataLimit`;
+  const message = `no memory left for ${bytes} bytes; dispose of some heaps, or raise a shared heap's metadataLimit`;
   return new PageAllocError("ERR_METADATA_FULL", message);
 }
 
-/** Bytes in pages of the ground, of which every region has one. */
+/** Converts bytes to pages of the ground, rounded up; at least one. */
 function grains(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / GRAIN));
 }
 
-/** Chunk of the ground that an address is in. */
+/** Returns the ground's chunk that holds an address. */
 function chunkOf(at: number): number {
   return Math.floor(at / CHUNK_BYTES);
 }
 
-/** Page of the chunk that an address begins. */
+/** Returns the index, within its chunk, of the page at an address. */
 function indexOf(at: number): number {
   return (at / GRAIN) % layout.CHUNK_PAGES;
 }
 
-/** An engine at work: with the regions of its memory. */
+/** An engine with the regions of its memory. */
 export interface Instance {
   readonly engine: Engine;
   readonly regions: Regions;
 }
 
-/** Gives the same instance at every call, made by the first. */
+/** Returns a function that makes an instance on its first call and returns the same one from then on. */
 export function once(create: (pages: number) => Engine): () => Instance {
   let instance: Instance | undefined;
   return () => {

@@ -1,9 +1,8 @@
-// Where shared heaps live: in memory that workers can be given. A heap is one region there as everywhere, but never
-// moved, since workers read it without the lock; so each has as much address space set aside as its bookkeeping may
-// ever take, of which only what it uses is memory. The heaps that one thread makes follow one another in one shared
-// memory until that is full. A place is used again only if the handle of its heap was never read: a handle may have
-// been posted anywhere, and is good for as long as anybody has it. The rest goes with the whole memory, when all
-// threads have let go of it.
+// The memory of shared heaps, which can be posted to workers. A shared heap never moves, because workers read it
+// without the lock. So each reserves as much address space as its bookkeeping may ever take; only the used part takes
+// memory. The heaps that one thread makes follow one another in one shared memory until it is full. The space of a
+// disposed heap is reused only if its handle was never read, because a handle may have been posted anywhere and stays
+// valid. Other space is freed with the whole memory, once no thread refers to it.
 
 import { isInteger, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
@@ -13,28 +12,25 @@ import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region, type SharedMemory } from ".
 import { memoryFull } from "./regions.ts";
 import { ofVersion } from "./snapshot.ts";
 
-/** What another thread needs to attach to a heap. Can be posted to workers, and to pages of the same agent cluster. */
+/** What another thread needs to attach to a heap. Can be posted to workers and to pages of the same agent cluster. */
 export interface PageAllocHandle {
-  /** Where the heap's bookkeeping is. */
+  /** The memory that holds the heap's bookkeeping. */
   readonly memory: SharedMemory;
   /** Address of the heap in that memory, in bytes. */
   readonly at: number;
-  /** Bytes that are set aside for it there. */
+  /** Bytes that are reserved for the heap in that memory. */
   readonly bytes: number;
 }
 
-/** A place for a heap in shared memory. */
-export interface SharedPlace {
+/** The reserved region of a heap in shared memory. */
+export interface SharedHome {
   readonly engine: Engine;
   readonly handle: PageAllocHandle;
   readonly region: Region;
 }
 
-/**
- * Where a heap can be. Weak, since one that is not used must not keep its memory, and all the dead heaps in it, from
- * being collected.
- */
-interface Spot {
+/** Address space for a heap. Holds its memory weakly, so that unused space does not keep the memory alive. */
+interface Slot {
   readonly weak: WeakRef<SharedMemory>;
   readonly at: number;
 }
@@ -42,44 +38,44 @@ interface Spot {
 /** The shared memories of one entry of the package. */
 export class SharedMemories {
   readonly #engineOn: (memory: SharedMemory) => Engine;
-  /** One engine for each memory, however many heaps there are in it. */
+  /** One engine per memory, whatever the number of heaps in it. */
   readonly #engines = new WeakMap<SharedMemory, Engine>();
-  /** Spots that were given back, by their bytes. */
-  readonly #free: Record<number, Spot[]> = {};
-  /** The memory that further spots are in, and the first address that is free there. */
-  #weak: Spot["weak"] | undefined;
+  /** Free slots, by their size in bytes. */
+  readonly #free: Record<number, Slot[]> = {};
+  /** The memory that the next new slot is in, and its address there. */
+  #weak: Slot["weak"] | undefined;
   #next = 0;
 
-  /** @param engineOn makes an engine that works on shared memory */
+  /** @param engineOn makes an engine on a shared memory */
   constructor(engineOn: (memory: SharedMemory) => Engine) {
     this.#engineOn = engineOn;
   }
 
   /**
-   * Sets that many bytes of address space aside for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory
+   * Reserves that many bytes of address space for a new heap. Throws PageAllocError ERR_NOT_ISOLATED where memory
    * cannot be shared, or ERR_METADATA_FULL.
    */
-  place(bytes: number): SharedPlace {
+  reserve(bytes: number): SharedHome {
     mustBeIsolated();
     this.#free[bytes] ??= [];
     const free = this.#free[bytes];
     for (;;) {
-      const spot = free.pop() ?? this.#fresh(bytes);
-      const memory = spot.weak.deref();
+      const slot = free.pop() ?? this.#newSlot(bytes);
+      const memory = slot.weak.deref();
       if (!memory) continue;
-      const { at } = spot;
+      const { at } = slot;
       const engine = this.#engine(memory);
       const giveBack = () => {
-        // As new memory is: a walk without the lock must never come upon nodes of another heap.
+        // Zeroed like new memory: a walk without the lock must not find nodes of an earlier heap.
         engine.memory.u8.fill(0, at, at + engine.memory.i32[(at + layout.HEADER_USED) >>> 2]);
-        free.push(spot);
+        free.push(slot);
       };
       return { engine, handle: { memory, at, bytes }, region: { at, bytes, giveBack } };
     }
   }
 
-  /** A spot that no heap has been at. */
-  #fresh(bytes: number): Spot {
+  /** Reserves a slot in new memory. */
+  #newSlot(bytes: number): Slot {
     if (!this.#weak?.deref() || this.#next + bytes > MEMORY_PAGE * MEMORY_PAGES_MAX) {
       this.#weak = new WeakRef(createShared());
       this.#next = MEMORY_PAGE;
@@ -88,14 +84,14 @@ export class SharedMemories {
     return { weak: this.#weak, at: this.#next - bytes };
   }
 
-  /** The place that a handle shows. Throws TypeError when it is none. */
-  find(handle: PageAllocHandle): SharedPlace {
+  /** Returns the heap that a handle refers to. Throws TypeError for anything else. */
+  find(handle: PageAllocHandle): SharedHome {
     const { memory, at, bytes } = Object(handle) as PageAllocHandle;
-    const isPlace =
+    const isAddress =
       isShared(memory) &&
       isInteger(at, MEMORY_PAGE, MEMORY_PAGES_MAX * MEMORY_PAGE - 1) &&
       at % MEMORY_PAGE === 0;
-    if (isPlace) {
+    if (isAddress) {
       const engine = this.#engine(memory);
       engine.memory.refresh();
       const word = (offset: number) => engine.memory.i32[(at + offset) >>> 2];
@@ -106,7 +102,7 @@ export class SharedMemories {
           return { engine, handle: { memory, at, bytes }, region: { at, bytes } };
       }
     }
-    return refuse("handle", handle, "what heap.handle gives");
+    return refuse("handle", handle, "a heap's handle");
   }
 
   #engine(memory: SharedMemory): Engine {
@@ -120,8 +116,8 @@ export class SharedMemories {
 }
 
 /**
- * Shared memory that can grow to 4 GiB: WebAssembly's where there is any, so that both engines can be on it. Throws
- * PageAllocError ERR_METADATA_FULL when there are no addresses left for it.
+ * Makes shared memory that can grow to 4 GiB: a WebAssembly.Memory if possible, which both engines can use. Throws
+ * PageAllocError ERR_METADATA_FULL when the process is out of address space.
  */
 function createShared(): SharedMemory {
   try {
@@ -134,18 +130,18 @@ function createShared(): SharedMemory {
   }
 }
 
-/** Whether it is memory that threads can share. */
+/** Whether a value is memory that threads can share. */
 function isShared(memory: unknown): memory is SharedMemory {
   const buffer =
     typeof WebAssembly === "object" && memory instanceof WebAssembly.Memory ? memory.buffer : memory;
   return typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer;
 }
 
-/** Throws PageAllocError ERR_NOT_ISOLATED in a page that may not share memory. */
+/** Throws PageAllocError ERR_NOT_ISOLATED in a page that cannot share memory. */
 function mustBeIsolated(): void {
   if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return;
   const message =
-    "shared heaps need a page that is served, as its workers' scripts are, with " +
+    "shared heaps need cross-origin isolation: serve the page and its workers' scripts with " +
     '"Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp"';
   throw new PageAllocError("ERR_NOT_ISOLATED", message);
 }
