@@ -1,17 +1,17 @@
-// Errors about a trace. All name the place in one form: the event, the byte and the page.
+// Errors about a trace. All name the event, the byte and the page, in the same form.
 
 import { PageAllocError } from "../base/errors.ts";
 import type { PageTrace } from "./events.ts";
 
-/** An address as messages show it. */
+/** Formats an address for messages. */
 export function showAddress(address: number): string {
   return `0x${address.toString(16)}`;
 }
 
 /**
- * An error about one event of a trace.
+ * Returns the error for one event of a trace.
  *
- * @param page address of the page that is the matter; the event's first page when left out
+ * @param page address of the offending page; default: the event's first page
  */
 export function eventError(trace: PageTrace, event: number, reason: string, page?: number): PageAllocError {
   const byte = trace.offset ? ` at byte ${trace.offset[event]}` : "";

@@ -1,6 +1,6 @@
-// The events of a trace, as columns: what every format is read into, and a replay runs on.
+// The events of a trace, as columns. Every format is read into them, and a replay reads them.
 
-/** The kinds of events, as the file has them. */
+/** The kinds of events, numbered as in the file. */
 export const ALLOC = 1;
 export const FREE = 2;
 export const SCAVENGE = 3;
@@ -10,27 +10,27 @@ export const PAGE_BYTES = 8192;
 /** Addresses in a trace lie in [0, ADDRESS_LIMIT). */
 export const ADDRESS_LIMIT = 2 ** 48;
 
-/** What a program did with its pages: events in time order, as columns. */
+/** What a program did with its pages: events as columns, ascending by time. */
 export interface PageTrace {
   /** Number of events. */
   readonly length: number;
-  /** When, in ns on the recording machine's clock; ascending. */
+  /** Time in ns, on the recording machine's clock; ascending. */
   readonly time: Float64Array;
-  /** The P (Go's processor) that did it; -1: none. */
+  /** Id of the P (Go's processor) that did it; -1: none. */
   readonly proc: Int32Array;
   /** 1 alloc, 2 free, 3 scavenge. */
   readonly kind: Uint8Array;
   /** Address of the first page, in bytes. */
   readonly base: Float64Array;
-  /** How many pages, at least 1. */
+  /** Number of pages, 1 or more. */
   readonly npages: Uint32Array;
   /**
-   * Where the event stands in the file (when gzipped: in what it unpacks to), in bytes. For messages; may be left out.
+   * Byte offset of the event in the file, after unpacking. For messages; may be left out.
    */
   readonly offset?: Float64Array;
   /**
-   * What makes it likely that the end of the file is missing, in words; left out when nothing does. A file may have
-   * been cut all the same: within the last buffer of all nothing tells it.
+   * Why the end of the file is probably missing, for people; left out if it seems complete. A cut within the very last
+   * buffer is not detected.
    */
   readonly cutShort?: string;
 }

@@ -188,8 +188,13 @@ function cutTests(subject: Subject): void {
 
   it("a plain trace that ends within a word", async () => {
     for (let rest = 1; rest < WORD; rest++) {
-      const place = `event 2 at byte 40, after page 0xc000002000: the trace is cut short: ${rest} bytes`;
-      await expectBad(subject, data.subarray(0, 5 * WORD + rest), place, "of the 8 of a word");
+      const place = `event 2 at byte 40, after page 0xc000002000: the trace is cut short: `;
+      await expectBad(
+        subject,
+        data.subarray(0, 5 * WORD + rest),
+        place,
+        `its last word has ${rest} of 8 bytes`,
+      );
     }
   });
 
@@ -279,12 +284,12 @@ function badTests(subject: Subject): void {
   });
 
   it.each([-2, -(2 ** 31), 2 ** 31, 2 ** 32, -(2 ** 40)])("damaged: P %i", async (id) => {
-    const place = "event 2 at byte 32, after page 0xc000002000: no P has this id";
+    const place = "event 2 at byte 32, after page 0xc000002000: no P can have this id";
     await expectBad(subject, file(start, events, proc(id)), place, "the trace is damaged");
   });
 
   it.each([2n ** 53n, 2n ** 61n - 1n])("damaged: time base %i", async (ticks) => {
-    const place = "event 2 at byte 32, after page 0xc000002000: no clock shows this time";
+    const place = "event 2 at byte 32, after page 0xc000002000: the time is out of range";
     await expectBad(subject, file(start, events, timeBase(ticks)), place, "the trace is damaged");
   });
 
@@ -320,8 +325,8 @@ function badTests(subject: Subject): void {
 function cutShortTests({ trace: { readPageTrace } }: Subject): void {
   const cutShort = async (data: Uint8Array) => (await readPageTrace(data)).cutShort;
   const SEEMS_CUT = /^the file seems to be cut short, or its program was killed: /;
-  const NOT_NO_P = /: it ends with events of P \d+, and a whole one with those that have no P$/;
-  const NO_ENDS = /: no P has added what it had when the program ended$/;
+  const NOT_NO_P = /: it ends with events of P \d+; a whole file ends with events without a P$/;
+  const NO_ENDS = /: the last buffers of its Ps are missing$/;
 
   /** A buffer of so many words, whose events are of one. */
   const buffer = (id: number, words: number, ticks = 1000) => [
@@ -358,7 +363,7 @@ function cutShortTests({ trace: { readPageTrace } }: Subject): void {
     const cut = await cutShort(file(buffer(0, 4096), noP, buffer(7, 12)));
     expect(cut).toMatch(SEEMS_CUT);
     expect(cut).toMatch(NOT_NO_P);
-    expect(cut).toContain(" P 7,");
+    expect(cut).toContain(" P 7;");
   });
 
   it.each([4096, 4095])("when no P has more than full buffers, of %i words", async (words) => {

@@ -1,20 +1,20 @@
-// The columns of a trace while it is read: they grow, and are put in order at the end.
+// The columns of a trace while it is read. They grow, and are sorted at the end.
 //
-// They grow by parts, each as long as all before it, so that nothing is copied for it; and they are put together two at
-// a time, whose parts are given up before the next two's turn. So there is never much more in memory than the columns
-// themselves. Parts of one small size would stay with the C library when they are given up.
+// Columns grow by parts, each as long as all before it, so growing copies nothing. At the end two columns at a time are
+// joined, and their parts are dropped before the next two. So memory never holds much more than the columns themselves.
+// Small parts of one size would not do: the C library would keep their memory when they are dropped.
 
 import type { PageTrace } from "../events.ts";
 
-/** The columns of a trace that was read from a file: all are there. */
+/** The columns of a trace that was read from a file, with none left out. */
 export type Columns = Required<Omit<PageTrace, "cutShort">>;
 
-/** Events of the first part and of the second; the later ones double. */
+/** Events in each of the first two parts. Later parts double. */
 const FIRST_EVENTS = 2 ** 13;
 
 /** Columns that grow. */
 export class GrowingColumns {
-  /** How many events there is room for. */
+  /** Number of events that fit. */
   #capacity = 0;
   readonly #time: Float64Array[] = [];
   readonly #proc: Int32Array[] = [];
@@ -23,7 +23,7 @@ export class GrowingColumns {
   readonly #npages: Uint32Array[] = [];
   readonly #offset: Float64Array[] = [];
 
-  /** Adds room for more events, which are zeros. Throws RangeError when there is no memory. */
+  /** Adds a part for more events, all zero. Throws RangeError when memory is full. */
   grow(): Columns {
     const length = this.#capacity || FIRST_EVENTS;
     // Events are numbered in 32 bits, here and in a replay.
@@ -47,15 +47,15 @@ export class GrowingColumns {
     return part;
   }
 
-  /** Address of an event's first page. */
+  /** Returns the address of an event's first page. */
   baseOf(event: number): number {
     const part = partOf(event);
     return this.#base[part][event - startOf(part)];
   }
 
   /**
-   * The first `length` events by time, those of the same time in the order they were added. Nothing is left here.
-   * Throws RangeError when there is no memory.
+   * Returns the first `length` events, sorted by time. Events of the same time keep their order. The columns are empty
+   * afterwards. Throws RangeError when memory is full.
    */
   takeByTime(length: number): Columns {
     const time = join(this.#time, length);
@@ -72,19 +72,19 @@ export class GrowingColumns {
   }
 }
 
-/** Which part an event is in. */
+/** Returns the part that an event is in. */
 function partOf(event: number): number {
   return event < FIRST_EVENTS ? 0 : Math.clz32(FIRST_EVENTS) + 1 - Math.clz32(event);
 }
 
-/** How many events come before a part. */
+/** Returns the number of events before a part. */
 function startOf(part: number): number {
   return part === 0 ? 0 : FIRST_EVENTS * 2 ** (part - 1);
 }
 
 type Column = Float64Array | Int32Array | Uint8Array | Uint32Array;
 
-/** A column out of its parts, in the order they have. */
+/** Joins the parts of a column. */
 function join(parts: readonly Float64Array[], length: number): Float64Array {
   const column = new Float64Array(length);
   parts.forEach((part, i) => {
@@ -94,8 +94,8 @@ function join(parts: readonly Float64Array[], length: number): Float64Array {
 }
 
 /**
- * Fills two columns in the given order out of their parts, which are given up. Two, as the many short stretches of
- * several Ps take half as long again when each column goes over them by itself.
+ * Fills two columns from their parts in the given order, and drops the parts. Several Ps make many short stretches, and
+ * one column at a time would take half as long again.
  */
 function arrange<A extends Column, B extends Column>(
   { count, first, last }: Stretches,
@@ -105,7 +105,7 @@ function arrange<A extends Column, B extends Column>(
   columnB: B,
 ): void {
   let to = 0;
-  // The parts that were looked up last, and their events.
+  // The current parts, and the range of their events.
   let partA = columnA;
   let partB = columnB;
   let start = 0;
@@ -129,7 +129,7 @@ function arrange<A extends Column, B extends Column>(
   partsB.length = 0;
 }
 
-/** Copies so many elements of two arrays, from one place to another. */
+/** Copies `length` elements of two arrays. */
 function copy(
   fromA: Column,
   fromB: Column,
@@ -139,7 +139,7 @@ function copy(
   to: number,
   length: number,
 ): void {
-  // To set them at once takes as long as a loop over about so many.
+  // The fixed cost of `set` is that of a loop over about 64 elements.
   if (length > 64) {
     toA.set(fromA.subarray(from, from + length), to);
     toB.set(fromB.subarray(from, from + length), to);
@@ -151,10 +151,10 @@ function copy(
   }
 }
 
-/** Stretches of events that follow each other in the file, in any order. */
+/** A list of stretches. Each is a range of events that follow each other in the file. */
 class Stretches {
   count = 0;
-  /** The number of each stretch's first event, and of the one after its last. */
+  /** Of each stretch, the index of the first event, and that after the last. */
   first = new Uint32Array(64);
   last = new Uint32Array(64);
 
@@ -175,13 +175,13 @@ function twiceAsLong(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> 
 }
 
 /**
- * The events by time: runs of ascending times, with neighbouring ones merged two at a time until one is left. There are
- * few runs, a few for each buffer that a P filled, and they rarely take turns, so that most events are passed over as
- * parts of a stretch. Only neighbours meet, the earlier first: ties stay in file order.
+ * Sorts the events by time with a natural merge sort: finds sequences of ascending times, and merges neighbours until
+ * one is left. There are few sequences, a few per buffer of a P, and they rarely interleave. So most events move as
+ * part of a stretch. Only neighbours merge, the earlier one first, so events of the same time keep their file order.
  */
 function orderByTime(time: Float64Array): Stretches {
-  let from = ascendingRuns(time);
-  // Where the runs start among the stretches, and after the last one where it ends.
+  let from = ascendingSequences(time);
+  // The index of each sequence's first stretch, and the number of all stretches. At first each sequence is one stretch.
   let starts = Uint32Array.from({ length: from.count + 1 }, (_, i) => i);
   while (starts.length > 2) {
     const to = new Stretches();
@@ -197,19 +197,20 @@ function orderByTime(time: Float64Array): Stretches {
   return from;
 }
 
-function ascendingRuns(time: Float64Array): Stretches {
-  const runs = new Stretches();
+/** Returns the sequences of ascending times, each as one stretch. */
+function ascendingSequences(time: Float64Array): Stretches {
+  const sequences = new Stretches();
   let first = 0;
   for (let i = 1; i < time.length; i++) {
     if (time[i] >= time[i - 1]) continue;
-    runs.add(first, i);
+    sequences.add(first, i);
     first = i;
   }
-  runs.add(first, time.length);
-  return runs;
+  sequences.add(first, time.length);
+  return sequences;
 }
 
-/** Merges the run of stretches [start, middle) and that of [middle, end), and adds what comes out to `to`. */
+/** Merges the sequence in stretches [start, middle) with that in [middle, end), and adds the result to `to`. */
 function mergePair(
   time: Float64Array,
   { first, last }: Stretches,
@@ -223,14 +224,14 @@ function mergePair(
   let i = first[left];
   let j = first[right];
   while (left < middle && right < end) {
-    const passed = i;
+    const before = i;
     while (i < last[left] && time[i] <= time[j]) i++;
-    if (i > passed) to.add(passed, i);
+    if (i > before) to.add(before, i);
     if (i === last[left]) i = first[++left];
     else {
-      const passed = j;
+      const before = j;
       while (j < last[right] && time[j] < time[i]) j++;
-      to.add(passed, j);
+      to.add(before, j);
       if (j === last[right]) j = first[++right];
     }
   }

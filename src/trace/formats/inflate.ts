@@ -1,25 +1,28 @@
-// Gunzips what arrives in blocks, as far as it is asked for.
+// Gunzips blocks as they are requested.
 
 import type { Blocks } from "./source.ts";
 
-/** Most bytes to give a gunzipper at once: some unpack all of it, to a thousand times as much, before they are read. */
+/** Most bytes to give a gunzipper at once. Some unpack all of them, up to a thousandfold, before the first read. */
 const PIECE_BYTES = 2 ** 15;
 
-/** Why gzip data could not be unpacked any further. */
+/** Gzip data is cut short or damaged. */
 export class GunzipError extends Error {}
 
-/** The source's blocks, gunzipped if they are gzip. A plain trace starts with a sync word, so never like gzip. */
+/**
+ * Returns the source's blocks, gunzipped if they are gzip. A plain trace starts with a sync word, which gzip cannot.
+ */
 export async function unpacked(source: Blocks): Promise<Blocks> {
   const start = await firstBlock(source);
   const whole = startingWith(start, source);
   return isGzip(start) ? gunzip(whole) : whole;
 }
 
+/** Whether bytes start as gzip does. */
 export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }
 
-/** The first block, which is made long enough to tell what it is. Empty if there is nothing. */
+/** Returns the first block, with at least the two bytes that identify gzip. Shorter only if the source is. */
 async function firstBlock(source: Blocks): Promise<Uint8Array> {
   let start = (await source.next()) ?? new Uint8Array(0);
   while (start.length < 2) {
@@ -33,7 +36,7 @@ async function firstBlock(source: Blocks): Promise<Uint8Array> {
   return start;
 }
 
-/** A block that was taken from a source, and those that follow it. */
+/** Puts a block back in front of the source that it came from. */
 function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks {
   let first: Uint8Array | undefined = block;
   return {
@@ -47,7 +50,7 @@ function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks {
   };
 }
 
-/** The unpacked blocks. They end with GunzipError where the data turns out to be cut short or damaged. */
+/** Returns the unpacked blocks. They reject with GunzipError where the data is cut short or damaged. */
 function gunzip(packed: Blocks): Blocks {
   let failure: { readonly error: unknown } | undefined;
   let left = new Uint8Array(0);
@@ -57,7 +60,7 @@ function gunzip(packed: Blocks): Blocks {
         while (left.length === 0) {
           const block = await packed.next();
           if (!block) return controller.close();
-          // A copy: the block is not ours, and may lie in shared memory, which streams refuse.
+          // A copy, because the caller owns the block, and streams refuse shared memory.
           left = new Uint8Array(block);
         }
         controller.enqueue(left.subarray(0, PIECE_BYTES));

@@ -1,21 +1,21 @@
-// Where the bytes of a trace come from: an array of them, or blocks that arrive one after the other.
+// The sources of a trace's bytes: an array, or blocks that arrive one after the other.
 //
-// Whoever made an array or a block may change it, transfer it or use it again as soon as it is back in control, so
-// nothing here holds on to one. A subclass may say what it likes about itself: what counts is what the language knows.
+// The caller may change, transfer or reuse an array or block as soon as it gets control back, so nothing here keeps
+// one. A subclass may override its getters, so the language's own are called.
 
 import { show } from "../../base/arguments.ts";
 
-/** The bytes of a trace: an array of them, a Blob or stream, or blocks that an async iterable gives. */
+/** The bytes of a trace: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
 export type TraceSource = Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Blob;
 
 /** Bytes that arrive in blocks. */
 export interface Blocks {
   /**
-   * The next block, undefined at the end. It is good until the next call. Rejects with the source's own error, or
-   * with TypeError when what it gives are no bytes.
+   * Returns the next block, which is valid until the next call; undefined at the end. Rejects with the source's own
+   * error, or with TypeError when a block is not a Uint8Array.
    */
   next(): Promise<Uint8Array | undefined>;
-  /** Tells the source that nothing more is wanted. Does not wait for it: a source may be waiting itself. */
+  /** Tells the source to stop. Does not wait for that, as the source may be waiting itself. */
   close(): void;
 }
 
@@ -27,20 +27,20 @@ const bufferOf = getter("buffer");
 const offsetOf = getter("byteOffset");
 const lengthOf = getter("length");
 
-/** Whether a value is a Uint8Array, of whatever subclass and window. */
+/** Whether a value is a Uint8Array, of any subclass or realm. */
 export function isBytes(value: unknown): value is Uint8Array {
   return typeOf.call(value) === "Uint8Array";
 }
 
-/** A plain view of the bytes that an array has now. Throws TypeError when it has lost them. */
+/** Returns a plain view of an array's current bytes. Throws TypeError when it has lost them. */
 export function bytesNow(name: string, array: Uint8Array): Uint8Array {
   const buffer = bufferOf.call(array) as ArrayBufferLike;
   try {
-    // The language's own check, of buffers that are detached or have shrunk: both look empty to everything else.
+    // Throws for a detached or shrunk buffer. All else just shows such an array as empty.
     typedArray.values.call(array);
   } catch {
     const lost = isDetached(buffer) ? "is detached (it was transferred)" : "has shrunk below its end";
-    throw new TypeError(`${name} must be a Uint8Array that has its bytes, got one whose buffer ${lost}`);
+    throw new TypeError(`${name} must be a Uint8Array with its bytes, got one whose buffer ${lost}`);
   }
   return new Uint8Array(buffer, offsetOf.call(array) as number, lengthOf.call(array) as number);
 }
@@ -54,9 +54,9 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** The blocks of a source that is no array. Throws TypeError when it is no source, or is read by another. */
+/** Returns the blocks of a source. Throws TypeError for anything else, and for a locked stream. */
 export function blocksOf(name: string, source: Exclude<TraceSource, Uint8Array>): Blocks {
-  // What a value can do says more than its class: there are several of each in one process.
+  // Tests methods rather than classes, because a process may have several classes of the same name.
   const able = Object(source);
   if (typeof able.getReader === "function") return blocksOfStream(name, able);
   if (typeof able.stream === "function") return blocksOfStream(name, able.stream());
@@ -88,7 +88,7 @@ function blocksOfIterator(name: string, iterator: AsyncIterator<unknown>): Block
 
 function blocksOfStream(name: string, stream: ReadableStream<unknown>): Blocks {
   if (stream.locked)
-    throw new TypeError(`${name} must be a ReadableStream that nobody else reads, got a locked one`);
+    throw new TypeError(`${name} must be a ReadableStream without another reader, got a locked one`);
   const reader = stream.getReader();
   return {
     next: async () => blockOf(name, await reader.read()),
@@ -103,7 +103,7 @@ function blockOf(name: string, { done, value }: IteratorResult<unknown> | Readab
   return bytesNow(`a block of ${name}`, value);
 }
 
-/** Bytes that are there already, as one block. */
+/** Returns bytes as a single block. */
 export function blockOfBytes(bytes: Uint8Array): Blocks {
   let left: Uint8Array | undefined = bytes;
   return {
@@ -116,7 +116,7 @@ export function blockOfBytes(bytes: Uint8Array): Blocks {
   };
 }
 
-/** Calls what may fail, now or later, when that no longer matters. */
+/** Calls `call` and ignores its errors, also those of a promise that it returns. */
 async function settle(call: () => unknown): Promise<void> {
   try {
     await call();

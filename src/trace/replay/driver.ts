@@ -1,12 +1,12 @@
-// Drives a heap through the events of a trace, as the Go runtime drove its own: a P serves small requests from a page
-// cache, the heap serves the rest and grows when it has no room. It counts as it goes, in pages.
+// Drives a heap through the events of a trace, as the Go runtime drove its own. A P serves small requests from a page
+// cache. The heap serves the rest, and grows when it has no room. The driver counts in pages as it goes.
 //
-// The heap gets the events in batches. Where it places pages is known only once a batch has run, so there are two ways
-// over each event: one writes its operations, and checks it against what the trace has in use; the other reads the
-// results, and keeps count of what depends on addresses.
+// The heap gets the events in batches. Addresses are known only after a batch has run, so each event is visited twice.
+// First the driver checks it against the pages that the trace has in use, and writes its operations. Then it reads the
+// results, and counts what depends on addresses.
 //
-// The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So for
-// each recorded page in use the driver knows which event allocated it, and frees what the heap gave to that event.
+// The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So the
+// driver knows, for each recorded page in use, which event allocated it, and frees the pages that the heap gave to it.
 
 import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
@@ -16,28 +16,28 @@ import { eventError } from "../event-error.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "../events.ts";
 import { CHUNK_BYTES, makeTable, type Plan } from "./plan.ts";
 
-/** Requests of fewer pages are served from the P's page cache. */
+/** A P serves requests of fewer pages from its page cache. */
 const CACHED_PAGES_LIMIT = 16;
-/** Most operations of a batch: enough that the crossing costs nothing, few enough to stay in the processor's caches. */
+/** Most operations of a batch: enough to hide the cost of the call, few enough for the processor's caches. */
 const BATCH = 1024;
-/** Stands in the table for the event that allocated what has been in use since before the trace. */
+/** In place of the allocating event: the page was in use before the trace began. */
 const BEFORE = -1;
 
-/** What the driver found so far. All in pages but what says otherwise. */
+/** What the driver has counted so far, in pages unless noted. */
 export class Counters {
   /** Allocated by the trace. */
   inUse = 0;
   peakInUse = 0;
-  /** Address space of the heap. */
+  /** Mapped in the heap. */
   sys = 0;
-  /** Of sys: scavenged, and not touched since. */
+  /** Free and scavenged. */
   released = 0;
   peakRetained = 0;
   /** Released by the trace's scavenge events, in total. */
   scavenged = 0;
-  /** Allocations that the heap placed where Go did. */
+  /** Number of allocations that the heap placed where Go did. */
   addressMatches = 0;
-  /** The first event that it placed elsewhere, -1 when there is none, and the address. */
+  /** The first event that the heap placed elsewhere, -1 if none, and its address there in bytes. */
   mismatchEvent = -1;
   mismatchAddress = -1;
 }
@@ -50,21 +50,21 @@ export class Driver {
   readonly #trace: PageTrace;
   readonly #scavenge: boolean;
   readonly #series: Series;
-  /** The page cache of each P that has one. */
+  /** Page caches by P. */
   readonly #caches: PageCache[] = [];
-  /** The number of each P's page cache in the batch, counted from 1; 0 or nothing while the batch does not use it. */
+  /** By P: the index of its page cache in the batch, plus 1; 0 or undefined if the batch does not use it. */
   readonly #slots: number[] = [];
-  /** The Ps whose page caches the batch uses, by that number. */
+  /** The Ps whose page caches the batch uses, by that index. */
   readonly #used = new Uint32Array(BATCH);
   #usedCount = 0;
-  /** The P of the batch that was asked for last, -1 when there is none, and its place. */
+  /** The P that `#slotOf` was last called for in this batch, -1 if none, and what it returned. */
   #proc = -1;
   #slot = -1;
-  /** For each cell the number of the event that allocated it, counted from 1, or BEFORE; 0 when it is not in use. */
-  readonly #own: Int32Array;
+  /** By cell: the index of the event that allocated it, plus 1, or BEFORE; 0 if it is not in use. */
+  readonly #allocatedBy: Int32Array;
   /**
-   * For each allocation the heap's page that its first page is, counted from heapBase. Negative until its batch has
-   * run: the number of the operation, inverted.
+   * By alloc event: where the heap placed its first page, in pages from heapBase. Negative until its batch has run:
+   * then it is the index of its operation, bitwise inverted.
    */
   readonly #placed: Int32Array;
   readonly #ops = new Float64Array(BATCH * layout.OP_NUMBERS);
@@ -73,17 +73,17 @@ export class Driver {
   readonly #events = new Uint32Array(BATCH);
   /** Operations in the batch. */
   #count = 0;
-  /** How many operations there were when each sample was asked for; those from #sampled on have yet to be taken. */
+  /** By sample: how many operations the batch had when it was requested. Samples from #sampled on are pending. */
   readonly #sampleAt: Uint32Array;
   #samples = 0;
   #sampled = 0;
-  /** Where the heap ends, in bytes. */
+  /** Address where the heap ends. */
   #limit: number;
 
   /**
-   * @param heap a new one, with pages of PAGE_BYTES
+   * @param heap a new heap with pages of PAGE_BYTES
    * @param scavenge whether scavenge events release pages
-   * @param series where samples go
+   * @param series receives the samples
    */
   constructor(heap: PageAlloc, plan: Plan, scavenge: boolean, series: Series) {
     this.#heap = heap;
@@ -91,28 +91,28 @@ export class Driver {
     this.#trace = plan.trace;
     this.#scavenge = scavenge;
     this.#series = series;
-    this.#own = makeTable(plan.cellCount);
+    this.#allocatedBy = makeTable(plan.cellCount);
     this.#placed = makeTable(plan.trace.length);
     this.#sampleAt = new Uint32Array(series.time.length);
     this.#limit = plan.heapBase;
     this.#takePrefix();
   }
 
-  /** Takes the events [start, end), to be replayed by `finish` at the latest. Throws PageAllocError ERR_TRACE. */
-  run(start: number, end: number): void {
+  /** Queues the events [start, end). `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
+  add(start: number, end: number): void {
     const { kind, npages, base } = this.#trace;
     for (let event = start; event < end; event++) {
       if (this.#count === BATCH) this.finish();
       if (kind[event] === ALLOC) this.#alloc(event);
       else if (kind[event] === FREE) this.#free(event);
-      // What is free has no recorded page that could lead elsewhere, so these are the very addresses of the event.
-      // Where all was placed as recorded, they are all free and unscavenged. After a divergence some may be in use, in
-      // a P's cache, or past the end of the heap; the heap passes over those and releases the rest.
+      // Free pages are not tied to an allocation, so the event's own addresses are used. As long as the heap places all
+      // as recorded, they are free and unscavenged. After a divergence some may be in use, in a P's cache or past the
+      // end of the heap. The heap skips those and releases the rest.
       else if (this.#scavenge) this.#push(event, Op.scavengeRange, npages[event], base[event], 0);
     }
   }
 
-  /** Asks for a sample of the state after the event, the latest that `run` was given. */
+  /** Requests a sample of the state after `event`, the latest that was added. */
   sample(event: number): void {
     const sample = this.#samples++;
     this.#series.time[sample] = this.#trace.time[event];
@@ -120,7 +120,7 @@ export class Driver {
     this.#sampleAt[sample] = this.#count;
   }
 
-  /** Replays what `run` was given. Throws PageAllocError ERR_TRACE. */
+  /** Replays all queued events. Throws PageAllocError ERR_TRACE. */
   finish(): void {
     this.#runBatch();
     let from = 0;
@@ -136,18 +136,18 @@ export class Driver {
     this.#count = 0;
   }
 
-  /** Takes the pages that the program had before the trace began: Go gives the lowest first. */
+  /** Allocates the pages that the program had before the trace began. Go allocates the lowest first. */
   #takePrefix(): void {
     const { heapBase, heapCell, prefixPages } = this.#plan;
     if (prefixPages === 0) return;
     this.#grow(prefixPages, 0);
     const scavenged = this.#heap.allocRange(heapBase, prefixPages);
     this.counters.released -= scavenged / PAGE_BYTES;
-    this.#own.fill(BEFORE, heapCell, heapCell + prefixPages);
+    this.#allocatedBy.fill(BEFORE, heapCell, heapCell + prefixPages);
     this.counters.peakRetained = prefixPages;
   }
 
-  /** Adds an operation to the batch, which has room for it. */
+  /** Adds an operation to the batch, which must have room for it. */
   #push(event: number, code: number, npages: number, where: number, offset: number): void {
     const at = this.#count * layout.OP_NUMBERS;
     this.#ops[at] = code;
@@ -157,7 +157,7 @@ export class Driver {
     this.#events[this.#count++] = event;
   }
 
-  /** Writes the operation of an alloc event, and notes which pages it takes: they must not be in use. */
+  /** Adds the operation of an alloc event, and marks its pages. Throws if one is in use. */
   #alloc(event: number): void {
     const npages = this.#trace.npages[event];
     const proc = this.#trace.proc[event];
@@ -166,25 +166,25 @@ export class Driver {
     else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc);
     this.#placed[event] = ~this.#count;
     this.#push(event, Op.alloc, npages, slot, 0);
-    const own = this.#own;
+    const allocatedBy = this.#allocatedBy;
     const first = this.#plan.cell[event];
     for (let cell = first; cell < first + npages; cell++) {
       // Pages from before the trace are a guess, which the trace may correct.
-      if (own[cell] > 0) this.#refuse(event, cell, "it is allocated twice, without a free between");
-      own[cell] = event + 1;
+      if (allocatedBy[cell] > 0) this.#refuse(event, cell, "it is allocated twice, without a free between");
+      allocatedBy[cell] = event + 1;
     }
     const counters = this.counters;
     counters.inUse += npages;
     if (counters.inUse > counters.peakInUse) counters.peakInUse = counters.inUse;
   }
 
-  /** Gives an empty heap its first chunks: a batch knows no address to grow from. */
+  /** Grows an empty heap. A batch cannot, as it has no address to grow from. */
   #start(event: number, npages: number): void {
     this.finish();
     this.#grow(npages, event);
   }
 
-  /** The number of a P's page cache in the batch. */
+  /** Returns the index of a P's page cache in the batch. */
   #slotOf(proc: number): number {
     if (proc === this.#proc) return this.#slot;
     if (!this.#slots[proc]) {
@@ -196,37 +196,37 @@ export class Driver {
     return this.#slot;
   }
 
-  /** Writes the operations of a free event: one for each run of pages that came from one allocation. */
+  /** Adds the operations of a free event: one for each run of pages from the same allocation. */
   #free(event: number): void {
-    const own = this.#own;
+    const allocatedBy = this.#allocatedBy;
     let cell = this.#plan.cell[event];
     const end = cell + this.#trace.npages[event];
     while (cell < end) {
       if (this.#count === BATCH) this.finish();
-      const owner = own[cell];
+      const source = allocatedBy[cell];
       const first = cell;
-      if (owner === 0) this.#refuse(event, cell, "it is freed, but not in use");
-      do own[cell++] = 0;
-      while (cell < end && own[cell] === owner);
-      this.#freeRun(event, owner, first, cell - first);
+      if (source === 0) this.#refuse(event, cell, "it is freed, but not in use");
+      do allocatedBy[cell++] = 0;
+      while (cell < end && allocatedBy[cell] === source);
+      this.#freeRun(event, source, first, cell - first);
     }
   }
 
-  /** Writes the operation that frees the pages which stand for a run of cells. */
-  #freeRun(event: number, owner: number, cell: number, npages: number): void {
+  /** Adds the operation that frees the heap's pages for a run of cells. `source` is their entry in #allocatedBy. */
+  #freeRun(event: number, source: number, cell: number, npages: number): void {
     const { heapBase, heapCell } = this.#plan;
-    if (owner === BEFORE) {
+    if (source === BEFORE) {
       this.#push(event, Op.free, npages, heapBase + (cell - heapCell) * PAGE_BYTES, 0);
       return;
     }
     this.counters.inUse -= npages;
-    const placed = this.#placed[owner - 1];
-    const offset = cell - this.#plan.cell[owner - 1];
+    const placed = this.#placed[source - 1];
+    const offset = cell - this.#plan.cell[source - 1];
     if (placed < 0) this.#push(event, Op.freeResult, npages, ~placed, offset * PAGE_BYTES);
     else this.#push(event, Op.free, npages, heapBase + (placed + offset) * PAGE_BYTES, 0);
   }
 
-  /** Carries the batch out, the results to be accounted for. */
+  /** Runs the batch. Its results are accounted for later. */
   #runBatch(): void {
     if (this.#count === 0) return;
     const ops = this.#ops.subarray(0, this.#count * layout.OP_NUMBERS);
@@ -243,14 +243,14 @@ export class Driver {
     this.#keepCaches(caches);
   }
 
-  /** The page caches of the Ps that the batch uses. */
+  /** Returns the page caches of the Ps that the batch uses; undefined for new ones. */
   #takeCaches(): Array<PageCache | undefined> {
     const caches = new Array<PageCache | undefined>(this.#usedCount);
     for (let slot = 0; slot < caches.length; slot++) caches[slot] = this.#caches[this.#used[slot]];
     return caches;
   }
 
-  /** Gives the Ps those of the batch that was run, some of which are new. */
+  /** Keeps the page caches that the batch has made. */
   #keepCaches(caches: ReadonlyArray<PageCache | undefined>): void {
     for (let slot = 0; slot < caches.length; slot++) {
       const proc = this.#used[slot];
@@ -261,7 +261,7 @@ export class Driver {
     this.#proc = -1;
   }
 
-  /** Goes over the results of the operations [from, to). */
+  /** Counts the results of the operations [from, to). */
   #account(from: number, to: number): void {
     const ops = this.#ops;
     const results = this.#results;
@@ -286,7 +286,7 @@ export class Driver {
     const { counters } = this;
     const trace = this.#trace;
     const end = base + trace.npages[event] * PAGE_BYTES;
-    // The heap grows only for what then reaches into the new chunks.
+    // The heap grows only for an allocation that then ends in the new chunks.
     if (end > this.#limit) this.#noteGrowth(trace.npages[event]);
     if (scavenged) {
       counters.released -= scavenged / PAGE_BYTES;
@@ -301,14 +301,14 @@ export class Driver {
     }
   }
 
-  /** Adds room for npages at the top of the heap. */
+  /** Grows the heap at its top, for a request of npages. */
   #grow(npages: number, event: number): void {
     this.#checkRoom(npages, event);
     this.#heap.grow(this.#limit, growthFor(npages));
     this.#noteGrowth(npages);
   }
 
-  /** Notes that the heap has grown. */
+  /** Counts a growth of the heap. */
   #noteGrowth(npages: number): void {
     const nbytes = growthFor(npages);
     this.#limit += nbytes;
@@ -316,14 +316,14 @@ export class Driver {
     this.counters.released += nbytes / PAGE_BYTES;
   }
 
-  /** Throws if there are no addresses left to grow by. */
+  /** Throws if the address space ends before a growth for npages would. */
   #checkRoom(npages: number, event: number): void {
     if (this.#limit + growthFor(npages) > ADDRESS_LIMIT) {
-      throw eventError(this.#trace, event, "the heap cannot grow any further from where the trace starts");
+      throw eventError(this.#trace, event, "the heap has reached the end of the address space");
     }
   }
 
-  /** Throws an error about the page of one of the event's cells, unless an earlier operation is refused first. */
+  /** Throws the error for the page of one of the event's cells, or that of an earlier operation in the batch. */
   #refuse(event: number, cell: number, reason: string): never {
     this.finish();
     const page = this.#trace.base[event] + (cell - this.#plan.cell[event]) * PAGE_BYTES;
@@ -331,12 +331,12 @@ export class Driver {
   }
 }
 
-/** Bytes that the heap grows by when it has no room for npages: whole chunks. */
+/** Returns the bytes that the heap grows by for a request of npages: whole chunks. */
 function growthFor(npages: number): number {
   return Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
 }
 
-/** One point a sample: when, in ns on the recording machine's clock, and bytes. */
+/** One point per sample: its time in ns, on the recording machine's clock, and bytes. */
 export interface Series {
   time: Float64Array;
   inUse: Float64Array;
@@ -344,7 +344,7 @@ export interface Series {
   sys: Float64Array;
 }
 
-/** A series of that many points, all zero. */
+/** Makes a series of that many points, all zero. */
 export function makeSeries(length: number): Series {
   return {
     time: new Float64Array(length),

@@ -1,8 +1,8 @@
-// What a replay has to know about a trace before it starts, so that its loop does nothing but allocate and free.
+// Prepares a trace for replay, so that the replay's loop does nothing but allocate and free.
 //
-// The loop keeps one number for each recorded page. Addresses are sparse, so the pages get *cells*: the chunks that the
-// trace touches are numbered upward, and a page's cell is its chunk's number times 512, plus its place in the chunk.
-// Pages that are neighbours in the trace have neighbouring cells, and a run of pages is a run of cells.
+// The loop keeps one number per recorded page. Addresses are sparse, so pages get *cells*. The chunks that the trace
+// touches are numbered upward, and a page's cell is its chunk's number times 512, plus its index in the chunk.
+// Neighbouring pages have neighbouring cells, and a run of pages is a run of cells.
 
 import { integer, show } from "../../base/arguments.ts";
 import { PageAllocError } from "../../base/errors.ts";
@@ -12,29 +12,29 @@ import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace, SCAVENGE } from
 
 /** Bytes per chunk. */
 export const CHUNK_BYTES = layout.CHUNK_PAGES * PAGE_BYTES;
-/** Most chunks that a trace may touch: 1 TiB of heap, for which the loop's table takes 512 MiB. */
+/** Most chunks that a trace may touch: 1 TiB of heap, for which the loop's table takes 512 MiB of memory. */
 const CHUNKS_MAX = 2 ** 18;
 
-/** A trace, made ready for the loop. */
+/** A trace, prepared for replay. */
 export interface Plan {
   readonly trace: PageTrace;
-  /** Address of the first event's chunk: the heap starts there. */
+  /** Address of the first event's chunk, where the heap starts. */
   readonly heapBase: number;
-  /** Pages from heapBase to the first event's page: in use before the trace began. */
+  /** Pages from heapBase to the first event's page. They were in use before the trace began. */
   readonly prefixPages: number;
   /** Cell of the page at heapBase. */
   readonly heapCell: number;
-  /** How many cells there are. */
+  /** Number of cells. */
   readonly cellCount: number;
-  /** Of each event's first page. */
+  /** By event: the cell of its first page. */
   readonly cell: Int32Array;
-  /** How many events there are of each kind. */
+  /** Number of events of each kind. */
   readonly counts: { readonly allocs: number; readonly frees: number; readonly scavenges: number };
 }
 
 /**
- * Checks the columns and gives the pages their cells. Throws TypeError when a column is missing or too short, and
- * PageAllocError ERR_TRACE for an event that cannot be, or when the trace touches more than 1 TiB.
+ * Checks the columns and numbers the cells. Throws TypeError when a column is missing or too short. Throws
+ * PageAllocError ERR_TRACE for an impossible event, or when the trace touches more than 1 TiB.
  */
 export function planReplay(trace: PageTrace): Plan {
   checkColumns(trace);
@@ -74,7 +74,7 @@ function checkColumns(trace: PageTrace): void {
   }
 }
 
-/** Checks each event by itself, and counts the kinds. */
+/** Checks each event by itself. Returns the number of events of each kind. */
 function checkEvents(trace: PageTrace): Plan["counts"] {
   const { length, kind, base, npages } = trace;
   const counts = new Uint32Array(SCAVENGE + 1);
@@ -88,17 +88,17 @@ function checkEvents(trace: PageTrace): Plan["counts"] {
   return { allocs: counts[ALLOC], frees: counts[FREE], scavenges: counts[SCAVENGE] };
 }
 
-/** What is wrong with an event by itself. */
+/** Returns the error for an impossible event. */
 function impossible(trace: PageTrace, event: number): PageAllocError {
   const kind = trace.kind[event];
   const npages = trace.npages[event];
-  if (kind < ALLOC || kind > SCAVENGE) return eventError(trace, event, `no kind of event has number ${kind}`);
+  if (kind < ALLOC || kind > SCAVENGE) return eventError(trace, event, `kind must be 1 to 3, got ${kind}`);
   if (npages === 0) return eventError(trace, event, "the event has no pages");
-  const allowed = `addresses are pages of ${PAGE_BYTES} bytes, below 2^48`;
-  return eventError(trace, event, `${npages} pages do not lie there: ${allowed}`);
+  const allowed = `pages start at multiples of ${PAGE_BYTES} and end at 2^48 or below`;
+  return eventError(trace, event, `${npages} pages cannot lie here; ${allowed}`);
 }
 
-/** The indices of all chunks that events have pages in, ascending. */
+/** Returns the indices of all chunks that events have pages in, ascending. */
 function touchedChunks(trace: PageTrace): Float64Array {
   const { length, base: bases, npages } = trace;
   const touched = new Set<number>();
@@ -107,7 +107,7 @@ function touchedChunks(trace: PageTrace): Float64Array {
   for (let event = 0; event < length; event++) {
     const base = bases[event];
     const end = base + npages[event] * PAGE_BYTES;
-    // Comparing addresses is enough for most events: they stay in [low, high), the chunks that were looked at last.
+    // Most events stay in [low, high), the chunks of the last event that was looked up.
     if (base >= low && end <= high) continue;
     const first = Math.floor(base / CHUNK_BYTES);
     const last = Math.ceil(end / CHUNK_BYTES) - 1;
@@ -121,10 +121,14 @@ function touchedChunks(trace: PageTrace): Float64Array {
 }
 
 function tooLarge(trace: PageTrace, event: number): PageAllocError {
-  return eventError(trace, event, "up to here the trace has touched over 1 TiB, more than a replay can hold");
+  return eventError(
+    trace,
+    event,
+    "up to here the trace has touched more than 1 TiB, the most that a replay can hold",
+  );
 }
 
-/** The cell of each event's first page. */
+/** Returns the cell of each event's first page. */
 function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number, number>): Int32Array {
   const cells = makeTable(length);
   let low = 0;
@@ -143,12 +147,12 @@ function cellsOf({ length, base: bases }: PageTrace, numbers: ReadonlyMap<number
   return cells;
 }
 
-/** A table of zeros for a replay. Throws PageAllocError ERR_TRACE when there is no memory for it. */
+/** Makes a table of zeros. Throws PageAllocError ERR_TRACE when memory is full. */
 export function makeTable(length: number): Int32Array {
   try {
     return new Int32Array(length);
   } catch (cause) {
-    const reason = `the trace is too long to replay: there is no memory for a table of ${length} numbers`;
+    const reason = `the trace is too long to replay: no memory for a table of ${length} numbers`;
     throw new PageAllocError("ERR_TRACE", reason, { cause });
   }
 }

@@ -1,4 +1,4 @@
-// Replays a trace on a new heap of either engine, and reports where its pages went and how much memory it took.
+// Replays a trace on a new heap of either engine. Reports where its pages went and how much memory it took.
 
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import { integer, readOptions, refuse, show } from "../../base/arguments.ts";
@@ -6,20 +6,20 @@ import { PAGE_BYTES, type PageTrace } from "../events.ts";
 import { Driver, makeSeries, type Series } from "./driver.ts";
 import { type Plan, planReplay } from "./plan.ts";
 
-/** How a replay goes. */
+/** Options of `replay`. */
 export interface ReplayOptions {
-  /** "none": no page is released; "recorded" (default): those that the trace says. */
+  /** Which pages are released. "none", or "recorded" (default): those of the trace's scavenge events. */
   scavenge?: "none" | "recorded";
   /**
-   * Points of the series, spread evenly over the events; 0 to 2^20, default 512. A trace of fewer events has one for
-   * each.
+   * Points of the series, spread evenly over the events; 0 to 2^20, default 512. A trace with fewer events gets one
+   * per event.
    */
   samples?: number;
-  /** Called about a hundred times, with the number of events replayed so far and of all. Its time does not count. */
+  /** Called about a hundred times, with the number of events replayed so far and in all. Its time is not counted. */
   onProgress?(done: number, total: number): void;
 }
 
-/** What a replay found. */
+/** The result of a replay. */
 export interface ReplayReport {
   events: number;
   allocs: number;
@@ -28,26 +28,26 @@ export interface ReplayReport {
   scavenges: number;
   /** Allocations placed at the very address that the trace recorded. */
   addressMatches: number;
-  /** The first that was placed elsewhere. `event` is its index in the trace. */
+  /** The first allocation placed elsewhere; addresses in bytes. `event` is its index in the trace. */
   firstMismatch: { event: number; recorded: number; placed: number } | null;
-  /** Most that was allocated by the trace at one time, in bytes. What was in use before it began is not counted. */
+  /** Most bytes that the trace had allocated at one time. Pages from before the trace are not counted. */
   peakInUseBytes: number;
-  /** Most of the heap that was not released at one time, in bytes. What was in use before the trace is part of it. */
+  /** Most bytes of the heap that were not released at one time. Pages from before the trace are counted. */
   peakRetainedBytes: number;
-  /** The heap's address space at the end, in bytes. */
+  /** Mapped bytes of the heap at the end. */
   heapBytes: number;
-  /** Released by scavenge events, in total. */
+  /** Bytes released by scavenge events, in total. */
   scavengedBytes: number;
-  /** Time that the events took: reading and planning are not counted. */
+  /** Time that the events took, in ms. Reading and planning are not counted. */
   elapsedMs: number;
   /** 0 when the clock is too coarse for so few events. */
   eventsPerSecond: number;
-  /** State after some of the events, the last one included: the event's time in ns, and bytes. */
+  /** State after some of the events, including the last: the event's time in ns, and bytes. */
   series: Series;
 }
 
 const OPTIONS = ["scavenge", "samples", "onProgress"] as const;
-/** Options that a heap has. A replay that passed over them would answer another question than it was asked. */
+/** Options of a heap that a replay does not support yet. Ignoring them would give misleading results. */
 const NOT_YET = ["pageSize", "physPageSize", "physHugePageSize"] as const;
 type KnownOptions = ReplayOptions & { [name in (typeof NOT_YET)[number]]?: unknown };
 
@@ -56,12 +56,11 @@ const SAMPLES_MAX = 2 ** 20;
 const PROGRESS_STEPS = 100;
 
 /**
- * Drives a new heap of the given engine through the trace: `replay(PageAlloc, trace)`. The heap is given back at the
- * end.
+ * Drives a new heap of the given engine through the trace: `replay(PageAlloc, trace)`. Disposes of the heap at the end.
  *
- * Throws TypeError or RangeError for a wrong argument. Throws PageAllocError ERR_TRACE when a page is allocated twice
- * or freed when not in use, or an event cannot be: the message names the event by its index, its byte in the file
- * where the trace knows it, and the page.
+ * Throws TypeError or RangeError for a wrong argument. Throws PageAllocError ERR_TRACE for an impossible event, or when
+ * a page is allocated twice or freed when not in use. The message names the event by its index, its byte in the file if
+ * the trace has it, and the page.
  */
 export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: ReplayOptions): ReplayReport {
   if (typeof engine !== "function" || typeof engine.prototype?.allocToCache !== "function") {
@@ -85,8 +84,8 @@ function checkOptions(options: ReplayOptions | undefined) {
   for (const name of NOT_YET) {
     if (given[name] === undefined) continue;
     throw new TypeError(
-      `options.${name} must be left out: replay does not honour it yet, got ${show(given[name])}; it replays ` +
-        `pages of ${PAGE_BYTES} bytes`,
+      `options.${name} must be left out, got ${show(given[name])}: replay does not support it yet, and uses pages ` +
+        `of ${PAGE_BYTES} bytes`,
     );
   }
   const { scavenge = "recorded", samples = SAMPLES, onProgress } = given;
@@ -100,7 +99,7 @@ function checkOptions(options: ReplayOptions | undefined) {
   return { scavenge, samples, onProgress };
 }
 
-/** Runs all events, with stops to ask for samples and tell the progress. Returns the ms that the events took. */
+/** Replays all events, requests samples and reports progress. Returns the time that the events took, in ms. */
 function drive(
   driver: Driver,
   total: number,
@@ -117,7 +116,7 @@ function drive(
     const sampleAt = partEnd(total, samples, sample);
     const stepAt = partEnd(total, steps, step);
     const stop = Math.min(sampleAt, stepAt);
-    driver.run(done, stop);
+    driver.add(done, stop);
     done = stop;
     if (done === sampleAt && sample < samples) {
       sample++;
@@ -133,7 +132,7 @@ function drive(
   return performance.now() - start - outside;
 }
 
-/** Where part number `part` of `parts` ends when `total` is cut into them evenly; without parts, at the end. */
+/** Returns the end of part `part` when `total` is cut evenly into `parts`; `total` for a part beyond the last. */
 function partEnd(total: number, parts: number, part: number): number {
   return part < parts ? Math.floor(((part + 1) * total) / parts) : total;
 }

@@ -1,14 +1,16 @@
-// Decodes the words of a trace into columns, in file order, and refuses what no single Go program can have written.
+// Decodes the words of a trace into columns, in file order. Refuses a file that a single Go program cannot have
+// written.
 //
-// What gives several writers away is time. A P starts a new time base only when the clock has moved on, so its bases
-// never go back, and each is there for the event after it. Where two programs wrote into one file, one's buffer
-// follows the other's with earlier bases, or a gap of zeros that neither filled reads as time bases of 0 in a row.
-// Traces that lie one after the other in time pass here; replaying them finds pages that are allocated twice.
+// Time reveals a file with several writers. A P starts a new time base only when the clock has moved on, and only for
+// an event that follows. So the bases of a P never go back, and two never follow each other. If two programs wrote into
+// one file, a buffer follows another with earlier bases, or a gap of zeros that neither filled reads as time bases of 0
+// in a row. Two traces that follow each other in time are not detected here. Their replay finds pages that are
+// allocated twice.
 //
-// What gives a cut away is how a file ends (see below): the last buffer is that of no P, and when it is written the
-// Ps have appended what they had, which hardly ever fills a buffer.
+// The end of the file reveals a cut (see below). The last buffer is that of no P. By then each P has appended its own
+// last buffer, which is hardly ever full.
 //
-// The file is a row of little-endian 64-bit words. An event is one word, or two when it has many pages:
+// The file is a sequence of little-endian 64-bit words. An event is one word, or two if it has many pages:
 //
 //    63            48 47                               13 12         3  2   1   0
 //   ┌────────────────┬───────────────────────────────────┬────────────┬────┬───────┐
@@ -25,10 +27,10 @@
 //   │ which = 0: the time base of what follows, in ticks             │    │       │
 //   └────────────────────────────────────────────────────────────────┴────┴───────┘
 //
-// A P fills a buffer of its own of 4,096 words, and appends it to the file when it is full: at the latest when one word
-// is left, as an event of two needs both. So the events of one P are in order, but the file as a whole is not. When the
-// program exits, each P appends what it has, and last comes the buffer of those that have no P: it holds the very first
-// pages of the program, so there always is one. A program that is killed leaves all this out.
+// Each P fills its own buffer of 4,096 words and appends it to the file when it is full. With one word left a buffer
+// counts as full, because an event may need two. So the events of one P are in order, but the file as a whole is not.
+// When the program exits, each P appends its last buffer. The buffer of the events without a P comes last. There always
+// is one, as it holds the first pages of the program. A program that is killed writes none of these.
 
 import { PageAllocError } from "../../../base/errors.ts";
 import { showAddress } from "../../event-error.ts";
@@ -46,16 +48,16 @@ const FIELD_SHIFT = 3;
 const NPAGES_MASK = 0x3ff;
 /** The upper half of a time base must be below this, so that ticks are exact in a number: 2^24 * 2^29 = 2^53. */
 const BASE_HIGH_LIMIT = 2 ** 24;
-/** The id that stands for those who have no P. */
+/** The id of events without a P. */
 const NO_P = -1;
-/** Fewest bytes of a buffer that is appended because it is full. */
+/** Fewest bytes of a full buffer. */
 const FULL_BYTES = (4096 - 1) * WORD_BYTES;
 
 const INTERLEAVED = "several programs wrote into this file at once";
 const NO_TRACE = "this is not a page trace";
 const CUT_OR_KILLED = "the file seems to be cut short, or its program was killed";
 
-/** What was seen of a P. */
+/** What the file has shown of a P so far. */
 interface Proc {
   readonly id: number;
   /** Its latest time base, in ticks. */
@@ -64,29 +66,29 @@ interface Proc {
   full: boolean;
 }
 
-/** Decodes one file, which arrives in blocks. All that it throws is PageAllocError ERR_TRACE. */
+/** Decodes one file, which arrives in blocks. Throws nothing but PageAllocError ERR_TRACE. */
 export class Decoder {
   readonly #limit: number;
   readonly #columns = new GrowingColumns();
-  /** The part that events go into, how many came before it, and the next one's place in it. */
+  /** The part that events go into, the number of events before it, and the index of the next one in it. */
   #part: Columns | undefined;
   #partStart = 0;
   #index = 0;
-  /** Byte of the word that is being looked at. */
+  /** Byte offset of the current word. */
   #at = 0;
-  /** The start of a word that goes on in the next block. */
+  /** The start of a word that continues in the next block. */
   readonly #rest = new Uint8Array(WORD_BYTES);
   #restBytes = 0;
-  /** The P of what follows, undefined before the first, and the byte where its buffer starts. */
+  /** The current P, undefined before the first, and the byte where its buffer starts. */
   #proc: Proc | undefined;
   #bufferStart = 0;
   readonly #procs = new Map<number, Proc>();
   /** Ticks; -1 before the first. */
   #timeBase = -1;
-  /** What the last word was; "many" is that of an event whose number of pages comes next. */
+  /** What the last word was. After "many" comes the number of pages of an event. */
   #last: "base" | "proc" | "event" | "many" = "event";
 
-  /** @param limit most bytes that a file may have */
+  /** @param limit most bytes to decode */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -97,7 +99,7 @@ export class Decoder {
     try {
       this.#bytes(block.length > room ? block.subarray(0, room) : block);
     } catch (error) {
-      throw memoryError(error, this.#place());
+      throw memoryError(error, this.#where());
     }
     if (block.length > room) {
       this.#fail(
@@ -107,24 +109,24 @@ export class Decoder {
   }
 
   /**
-   * The trace, when all bytes have been taken. Nothing is left here.
+   * Returns the trace, once all bytes have been taken. The decoder is empty afterwards.
    *
-   * @param failure why no more of them could be unpacked, if so
+   * @param failure why unpacking stopped early, if it did
    */
   end(failure?: string): PageTrace {
     this.#checkEnd(failure);
     const cutShort = this.#cutShort();
-    const place = this.#place();
+    const where = this.#where();
     this.#part = undefined;
     try {
       const columns = this.#columns.takeByTime(this.#length);
       return cutShort ? { ...columns, cutShort } : columns;
     } catch (error) {
-      throw memoryError(error, place);
+      throw memoryError(error, where);
     }
   }
 
-  /** Events so far. */
+  /** Number of events so far. */
   get #length(): number {
     return this.#partStart + this.#index;
   }
@@ -143,7 +145,7 @@ export class Decoder {
     this.#keep(block.subarray(end));
   }
 
-  /** Keeps bytes of a word until the others have come. */
+  /** Keeps the first bytes of a word until the others arrive. */
   #keep(bytes: Uint8Array): void {
     this.#rest.set(bytes, this.#restBytes);
     this.#restBytes += bytes.length;
@@ -168,10 +170,10 @@ export class Decoder {
   }
 
   #procSync(low: number, high: number): void {
-    // The id has 61 bits with its sign. It is a small one if all above its low 32 bits repeat their sign.
+    // The id has 61 bits, signed. It fits in 32 bits if all higher bits repeat the sign.
     const id = (high << 29) | (low >>> FIELD_SHIFT);
     if (high >> FIELD_SHIFT !== id >> 31 || id < NO_P) {
-      this.#fail(`no P has this id; ${this.#length === 0 ? NO_TRACE : "the trace is damaged"}`);
+      this.#fail(`no P can have this id; ${this.#length === 0 ? NO_TRACE : "the trace is damaged"}`);
     }
     this.#endBuffer();
     let proc = this.#procs.get(id);
@@ -183,7 +185,7 @@ export class Decoder {
     this.#last = "proc";
   }
 
-  /** Notes, where a buffer ends, whether it is full. */
+  /** Ends the current buffer, and notes whether it is full. */
   #endBuffer(): void {
     if (this.#proc) this.#proc.full = this.#at - this.#bufferStart >= FULL_BYTES;
     this.#bufferStart = this.#at;
@@ -192,7 +194,7 @@ export class Decoder {
   #timeSync(low: number, high: number): void {
     const proc = this.#proc;
     if (proc === undefined) this.#fail(`${NO_TRACE}: it does not start by naming a P`);
-    if (high >= BASE_HIGH_LIMIT) this.#fail("no clock shows this time; the trace is damaged");
+    if (high >= BASE_HIGH_LIMIT) this.#fail("the time is out of range; the trace is damaged");
     const ticks = high * 2 ** 29 + (low >>> FIELD_SHIFT);
     if (this.#last === "base") this.#fail(`a time base without events; ${INTERLEAVED}`);
     if (ticks < proc.latest) this.#fail(`the time of P ${proc.id} goes back; ${INTERLEAVED}`);
@@ -201,7 +203,10 @@ export class Decoder {
     this.#last = "base";
   }
 
-  /** Decodes the events from a place in a block up to a word that is none, or until a part is full. Returns where. */
+  /**
+   * Decodes events from byte `start` of a block, up to a word of another kind or until a part is full. Returns the byte
+   * where it stopped.
+   */
   #events(view: DataView, start: number): number {
     const proc = this.#proc;
     if (proc === undefined) this.#fail(`${NO_TRACE}: it does not start by naming a P`);
@@ -240,7 +245,7 @@ export class Decoder {
     return at;
   }
 
-  /** Completes an event with its number of pages, which is a word of its own. */
+  /** Completes an event whose number of pages is a word of its own. */
   #manyPages(low: number, high: number): void {
     const { base, npages } = this.#part as Columns;
     if (high !== 0 || !fits(base[this.#index], low)) this.#refusePages(low + high);
@@ -250,11 +255,11 @@ export class Decoder {
 
   #refusePages(npages: number): never {
     const { offset, base } = this.#part as Columns;
-    const count = npages === 0 ? "no pages" : "more pages than there are addresses";
+    const count = npages === 0 ? "no pages" : "pages beyond the address space";
     this.#fail(`the event has ${count}; the trace is damaged`, offset[this.#index], base[this.#index]);
   }
 
-  /** The part that the next event goes into. */
+  /** Returns the part that the next event goes into. */
   #roomyPart(): Columns {
     if (this.#part && this.#index < this.#part.length) return this.#part;
     const part = this.#columns.grow();
@@ -273,28 +278,28 @@ export class Decoder {
     }
     const rest = this.#restBytes;
     if (this.#at === 0) this.#fail(`${NO_TRACE}: it has only ${rest} bytes`);
-    if (rest !== 0) this.#fail(`the trace is cut short: ${rest} bytes of the 8 of a word`);
+    if (rest !== 0) this.#fail(`the trace is cut short: its last word has ${rest} of 8 bytes`);
     if (this.#last !== "event") this.#fail("the trace is cut short: nothing follows its last sync word");
   }
 
-  /** What makes it likely that the end is missing, if anything does. */
+  /** Returns why the end is probably missing, or undefined. */
   #cutShort(): string | undefined {
     const { id } = this.#proc as Proc;
     if (id !== NO_P) {
-      return `${CUT_OR_KILLED}: it ends with events of P ${id}, and a whole one with those that have no P`;
+      return `${CUT_OR_KILLED}: it ends with events of P ${id}; a whole file ends with events without a P`;
     }
     this.#endBuffer();
     for (const proc of this.#procs.values()) if (proc.id !== NO_P && !proc.full) return undefined;
-    return `${CUT_OR_KILLED}: no P has added what it had when the program ended`;
+    return `${CUT_OR_KILLED}: the last buffers of its Ps are missing`;
   }
 
-  /** Refuses the trace, at this word and after the last page unless told otherwise. */
+  /** Throws PageAllocError ERR_TRACE. Without `byte` and `page`, it names the current word and the last page. */
   #fail(reason: string, byte?: number, page?: number): never {
-    throw new PageAllocError("ERR_TRACE", `${this.#place(byte, page)}: ${reason}`);
+    throw new PageAllocError("ERR_TRACE", `${this.#where(byte, page)}: ${reason}`);
   }
 
-  /** Where decoding has come to, as messages say it. */
-  #place(byte = this.#at, page?: number): string {
+  /** Describes a position in the trace, for messages. */
+  #where(byte = this.#at, page?: number): string {
     let where = "before any page";
     if (page !== undefined) where = `page ${showAddress(page)}`;
     else if (this.#length > 0) where = `after page ${showAddress(this.#columns.baseOf(this.#length - 1))}`;
@@ -302,14 +307,14 @@ export class Decoder {
   }
 }
 
-/** What to throw for an error when all that allocates is in memory: a RangeError says that there is none left. */
-function memoryError(error: unknown, place: string): unknown {
+/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
+function memoryError(error: unknown, where: string): unknown {
   if (!(error instanceof RangeError)) return error;
-  const reason = `there is not enough memory for so long a trace (${error.message})`;
-  return new PageAllocError("ERR_TRACE", `${place}: ${reason}`, { cause: error });
+  const reason = `the trace is too long for the memory that is left (${error.message})`;
+  return new PageAllocError("ERR_TRACE", `${where}: ${reason}`, { cause: error });
 }
 
-/** Whether an event may have so many pages from there on. */
+/** Whether npages pages from `base` on lie within the address space. */
 function fits(base: number, npages: number): boolean {
   return npages > 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT;
 }

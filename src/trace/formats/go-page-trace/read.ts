@@ -1,4 +1,4 @@
-// Reads a page trace: gunzip, decode, order by time, all but the last as the bytes arrive.
+// Reads a page trace: gunzips and decodes the bytes as they arrive, then sorts the events by time.
 
 import { countOrInfinity, readOptions } from "../../../base/arguments.ts";
 import type { PageTrace } from "../../events.ts";
@@ -6,11 +6,11 @@ import { GunzipError, isGzip, unpacked } from "../inflate.ts";
 import { type Blocks, blockOfBytes, blocksOf, bytesNow, isBytes, type TraceSource } from "../source.ts";
 import { Decoder } from "./decode.ts";
 
-/** How a trace is read. */
+/** Options of `readPageTrace`. */
 export interface ReadPageTraceOptions {
   /**
-   * Most bytes of words to read, so that a small file can't unpack to more than there is memory for: an integer from 0,
-   * or Infinity. Default 2 ** 32, which is 4 GiB. An event takes 33 bytes of memory for its 8 or 16.
+   * Most bytes to read, counted after unpacking, so that a small file cannot unpack to more than fits in memory. An
+   * integer from 0, or Infinity. Default 2 ** 32 (4 GiB). An event of 8 or 16 bytes takes 33 bytes of memory.
    */
   limit?: number;
 }
@@ -18,16 +18,15 @@ export interface ReadPageTraceOptions {
 const LIMIT = 2 ** 32;
 
 /**
- * Reads Go's page trace format, plain or gzipped. The events come in order of time, those of the same time in the
- * order of the file. `data` is not changed. What a Uint8Array holds is read as it is at the moment of the call; the
- * blocks of a stream, an async iterable or a Blob are decoded as they arrive, and no more of them is asked for after
- * the first bad word.
+ * Reads Go's page trace format, plain or gzipped. Events are sorted by time; events of the same time keep their file
+ * order. Does not change `data`. A Uint8Array is read as it is at the moment of the call. Blocks of a stream, an async
+ * iterable or a Blob are decoded as they arrive; after the first bad word no more are requested.
  *
- * Throws TypeError when `data` is none of these, has lost its bytes, or gives anything but Uint8Arrays, and TypeError
- * or RangeError for a wrong option. What a stream, an iterable or a Blob throws is thrown as it is. Throws
- * PageAllocError ERR_TRACE when the data is not a whole trace of one program, is longer than the limit or than there is
- * memory for: the message names the event (as many come before it in the file), its byte (when gzipped: of what the
- * file unpacks to) and the page. That a page is in use already, or not in use, shows when the trace is replayed.
+ * Rejects with TypeError when `data` is none of these, has lost its bytes or yields anything but Uint8Arrays; with
+ * TypeError or RangeError for a wrong option; with whatever error the stream, iterable or Blob throws. Rejects with
+ * PageAllocError ERR_TRACE when the data is not a whole trace of one program, is longer than the limit, or does not fit
+ * in memory. The message names the event by its index in the file, its byte (after unpacking) and the page. A page that
+ * is allocated twice, or freed when not in use, is found only by the replay.
  */
 export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOptions): Promise<PageTrace> {
   const { limit = LIMIT } = readOptions("options", options, ["limit"]);
@@ -48,7 +47,7 @@ async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> 
     if (error instanceof GunzipError) return decoder.end(error.message);
     throw error;
   } finally {
-    // Whatever comes after gzip data has ended is left as well.
+    // Also needed at the end: bytes after the gzip data are left unread.
     blocks.close();
   }
   return decoder.end();
