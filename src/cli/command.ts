@@ -1,4 +1,4 @@
-// The command line: what can be asked for, and what is wrong usage.
+// The command line: its arguments, options and usage errors.
 
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
@@ -6,19 +6,19 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { complain, OutputError, print } from "./output.ts";
 import { type Output, type ReplayRequest, replayTraces } from "./replay.ts";
 
-/** What the command gets from the process that runs it. */
+/** What the process gives to the command. */
 export interface Host extends Output {
-  /** Read when a trace is named "-". */
+  /** Read for a trace named "-". */
   readonly stdin: Readable;
-  /** The package's. */
+  /** Version of the package. */
   readonly version: string;
-  /** What is replayed when no trace is named. */
+  /** The trace to replay if none is named. */
   readonly carriedTrace: URL;
 }
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
-/** What a shell reports of a command that SIGPIPE ended, as it does to most when their reader stops early. */
+/** What a shell reports for a command that SIGPIPE ended: the usual end when the reader stops early. */
 const NO_READER = 128 + 13;
 
 const STDIN = "-";
@@ -35,9 +35,9 @@ Examples:
 Exit status: 0, 1 when a trace is bad or cannot be read or the output cannot be written, 2 for wrong usage, 141 when
 the reader of the output has gone.`;
 
-/** Runs the command with the arguments that follow its name. Returns the exit status. */
+/** Runs the command. `args` are the arguments after its name. Returns the exit status. */
 export async function runCommand(args: readonly string[], host: Host): Promise<number> {
-  // Each write hears of its own failure. Without a listener the stream's word on it would be an uncaught exception.
+  // Each write reports its own failure. Without a listener the stream's error event would be an uncaught exception.
   for (const stream of [host.stdout, host.stderr]) stream.on("error", () => {});
   try {
     return await runProgram(args, host);
@@ -54,7 +54,7 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
   let said = "";
   const program = new Command("palloc")
     .description(
-      "A page allocator and scavenger, the Go runtime's design: replays what real programs did with it.",
+      "A page allocator and scavenger, the Go runtime's design. Replays what real programs did with their pages.",
     )
     .version(host.version)
     .configureOutput({
@@ -76,7 +76,7 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // Commander has said what there is to say. It ends --help and --version this way too, with status 0.
+    // Commander has printed its message. It throws for --help and --version too, with status 0.
     if (said) await print(host.stdout, said);
     return error.exitCode === 0 ? 0 : WRONG_USAGE;
   }
@@ -90,13 +90,13 @@ function file(name: string, path: string | URL) {
 function addReplay(program: Command): Command {
   return program
     .command("replay")
-    .description("Replay page traces of Go programs on a heap, and tell how much memory they took.")
+    .description("Replay page traces of Go programs on a heap, and report how much memory they took.")
     .addArgument(
       new Argument("[trace...]", "page traces, plain or gzipped; - is standard input")
         .default([], "one of a Go compile")
         .argParser(addTrace),
     )
-    .addOption(new Option("--engine <engine>", "what to run on").choices(["wasm", "ts"]).default("wasm"))
+    .addOption(new Option("--engine <engine>", "engine to run on").choices(["wasm", "ts"]).default("wasm"))
     .addOption(
       new Option("--scavenge <policy>", "which free pages to release")
         .choices(["none", "recorded"])
@@ -108,7 +108,7 @@ function addReplay(program: Command): Command {
         "most bytes that a trace may unpack to, or Infinity (default: 4 GiB)",
       ).argParser(parseLimit),
     )
-    .addOption(new Option("--json", "print the report and the series, one line a trace").conflicts("csv"))
+    .addOption(new Option("--json", "print the report and the series, one line per trace").conflicts("csv"))
     .addOption(new Option("--csv", "print the series"))
     .addHelpText("after", EXAMPLES);
 }

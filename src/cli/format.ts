@@ -1,4 +1,4 @@
-// How a report is printed: as a table for people, as JSON or CSV for programs.
+// Formats a report: as a table for people, as JSON or CSV for programs.
 
 import type { ReplayReport } from "palloc/trace";
 
@@ -8,7 +8,7 @@ const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const rough = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/** A count of things, with separators between thousands. */
+/** Formats an integer with thousands separators. */
 export function count(value: number): string {
   return whole.format(value);
 }
@@ -17,7 +17,7 @@ function mebibytes(bytes: number): string {
   return `${tenths.format(bytes / MIB)} MiB`;
 }
 
-/** A short table for people. */
+/** Formats a report as a short table for people. */
 export function table(name: string, engine: string, report: ReplayReport): string {
   const rows: Array<[label: string, value: string]> = [
     ["events", count(report.events)],
@@ -33,25 +33,25 @@ export function table(name: string, engine: string, report: ReplayReport): strin
   return `${name}\n${rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}\n`).join("")}`;
 }
 
-/** One line: the report with the trace's name and the engine. */
+/** Formats a report, with the trace's name and the engine, as one line of JSON. */
 export function jsonLine(trace: string, engine: string, report: ReplayReport): string {
   const plain = (_: string, value: unknown) => (value instanceof Float64Array ? Array.from(value) : value);
   return `${JSON.stringify({ trace, engine, ...report }, plain)}\n`;
 }
 
-/** The names of the columns. Where the series of several traces follow, the last is the trace. */
+/** Returns the line of column names. With several traces, the last column is the trace. */
 export function csvHeader(several: boolean): string {
   return `${[...COLUMNS, ...(several ? ["trace"] : [])].join(",")}\n`;
 }
 
-/** The series, a line for each sample; `trace` is the last column's value where there is one. */
+/** Formats the series, one line per sample. `trace` is the value of the last column; undefined for no such column. */
 export function csvRows(trace: string | undefined, report: ReplayReport): string {
   const { time, inUse, retained, sys } = report.series;
   const ending = trace === undefined ? "\n" : `,${csvText(trace)}\n`;
   return Array.from(time, (_, i) => `${time[i]},${inUse[i]},${retained[i]},${sys[i]}${ending}`).join("");
 }
 
-/** Text that may hold what separates values. */
+/** Quotes text for CSV if needed. */
 function csvText(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,5 +1,5 @@
-// The entry of the command `palloc`: hands the process over to it. Lies beside the library and the carried trace in
-// dist/, one folder below package.json.
+// The entry of the command `palloc`: connects it to the process. The build puts it in dist/, beside the library and the
+// carried trace and one folder below package.json.
 
 import { createReadStream, createWriteStream, fstatSync, readFileSync } from "node:fs";
 import { runCommand } from "./command.ts";
@@ -9,11 +9,11 @@ const STDIN = 0;
 const STDOUT = 1;
 
 process.exitCode = await runCommand(process.argv.slice(2), {
-  // Made only when it is read. Of a folder Node's own stream would say that it is empty.
+  // A getter, so that stdin is opened only if it is read. Node's own stream shows a folder as empty.
   get stdin() {
     return fstatSync(STDIN).isDirectory() ? createReadStream("", { fd: STDIN }) : process.stdin;
   },
-  // Of a write that a full disk takes only in part, Node's own stream to a file would say nothing.
+  // Node's own stream to a file reports no error when a full disk takes only part of a write.
   stdout: fstatSync(STDOUT).isFile()
     ? createWriteStream("", { fd: STDOUT, autoClose: false })
     : process.stdout,

@@ -1,8 +1,8 @@
-// Writes what the command has to say. Every write is waited for, so that none is lost without a word.
+// Writes the command's output. Waits for every write, so that no failure goes unnoticed.
 
 import type { Writable } from "node:stream";
 
-/** A write to the output that failed: `code` is the system's. */
+/** A failed write to the output. `code` is the system's error code. */
 export class OutputError extends Error {
   readonly code: string | undefined;
 
@@ -12,7 +12,7 @@ export class OutputError extends Error {
   }
 }
 
-/** Writes the text, and waits until the system has it. Rejects with OutputError. */
+/** Writes text, and waits until the system has accepted it. Rejects with OutputError. */
 export function print(stream: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => {
@@ -22,7 +22,7 @@ export function print(stream: Writable, text: string): Promise<void> {
   });
 }
 
-/** Writes one line about what went wrong. Where it can't be written there is nobody to tell. */
+/** Writes one line about an error. Ignores a failed write, as there is nowhere left to report it. */
 export function complain(stream: Writable, line: string): Promise<void> {
   return print(stream, `palloc: ${line}\n`).catch(() => {});
 }

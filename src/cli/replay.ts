@@ -1,5 +1,5 @@
-// `palloc replay`: reads each trace, replays it and prints what was found. A bad trace is one line on stderr, and the
-// others are replayed all the same.
+// `palloc replay`: reads and replays each trace, and prints a report. A bad trace gets one line on stderr, and the
+// others are still replayed.
 
 import type { Readable, Writable } from "node:stream";
 import { type PageTrace, type ReplayOptions, type ReplayReport, readPageTrace, replay } from "palloc/trace";
@@ -10,7 +10,7 @@ import { startProgress } from "./progress.ts";
 /** Where the command writes. */
 export interface Output {
   readonly stdout: Writable;
-  /** A progress bar is shown where this is a terminal. */
+  /** Gets a progress bar if it is a terminal. */
   readonly stderr: Writable & { readonly isTTY?: boolean };
 }
 
@@ -19,20 +19,20 @@ interface NamedTrace {
   open(): Readable;
 }
 
-/** What was asked for. */
+/** The arguments of `palloc replay`. */
 export interface ReplayRequest {
   readonly traces: readonly NamedTrace[];
   readonly engine: "wasm" | "ts";
   readonly scavenge: NonNullable<ReplayOptions["scavenge"]>;
   readonly json?: boolean;
   readonly csv?: boolean;
-  /** Most bytes to unpack from a trace; the library's default when left out. */
+  /** Most bytes to unpack from a trace. Default: the library's. */
   readonly limit?: number;
 }
 
 /**
- * Replays the traces one after the other. Returns the exit status: 1 when any was bad or could not be read. Rejects
- * with OutputError when stdout can't be written to.
+ * Replays the traces one after the other. Returns the exit status: 1 if any was bad or could not be read, else 0.
+ * Rejects with OutputError when stdout cannot be written.
  */
 export async function replayTraces(request: ReplayRequest, output: Output): Promise<number> {
   let status = 0;
@@ -54,7 +54,7 @@ export async function replayTraces(request: ReplayRequest, output: Output): Prom
   return status;
 }
 
-/** Replays one trace, or says what is wrong with it and returns undefined. */
+/** Replays one trace. Reports a bad one and returns undefined. */
 async function tryReplay(
   trace: NamedTrace,
   request: ReplayRequest,
@@ -76,7 +76,7 @@ async function readTrace(trace: NamedTrace, limit: number | undefined): Promise<
   try {
     return await readPageTrace(stream, { limit });
   } finally {
-    // A pipe that is still open would keep the command from ending.
+    // An open pipe would keep the process alive.
     stream.destroy();
   }
 }
@@ -96,7 +96,7 @@ async function replayTrace(
   }
 }
 
-/** Whether the error is the library's or the file system's word on the trace: both carry a code. */
+/** Whether an error is about the trace. Errors of the library and the file system have a code. */
 function isExpected(error: unknown): error is Error {
   return error instanceof Error && "code" in error;
 }
