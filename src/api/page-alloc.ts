@@ -267,7 +267,7 @@ export class PageAlloc {
   /**
    * Releases one run of at most maxBytes (default: no limit), rounded up to physPageSize; more if that keeps a huge
    * page whole. Returns its bytes; 0 when nothing is left below scavAddr. Throws what `sys.unused` throws. Takes as
-   * long in a heap of a terabyte as in a small one.
+   * long in a heap of 1 TiB as in a small one.
    */
   scavengeOne(maxBytes: number = Infinity): number {
     const core = this[CORE];
@@ -368,7 +368,7 @@ export class PageAlloc {
     this[CORE].locked(check);
   }
 
-  /** The whole state as bytes. Both engines give the same bytes after the same calls. */
+  /** Returns the whole state as bytes. Both engines return the same bytes after the same calls. */
   snapshot(): Uint8Array {
     return this[CORE].locked((core) => {
       const words = core.engine.memory.i32.slice(
@@ -381,8 +381,8 @@ export class PageAlloc {
   }
 
   /**
-   * Marks those of npages pages from base on as scavenged that are free, wherever scavAddr is. Skips holes and pages in
-   * use. Runs no hook: this replays what a system has released. Returns the bytes released. Throws PageAllocError
+   * Marks the free pages among npages pages from base on as scavenged, wherever scavAddr is. Skips holes and pages in
+   * use. Runs no hook: it replays what a system has released already. Returns the bytes released. Throws PageAllocError
    * ERR_MISALIGNED.
    */
   scavengeRange(base: number, npages: number): number {
@@ -425,8 +425,8 @@ export class PageAlloc {
   }
 
   /**
-   * The number of this heap object, 1 or more. No other object of the heap has it. `recover` wants it, called
-   * elsewhere.
+   * The number of this heap object, 1 or more. No other object of the heap has it. Another object's `recover` takes
+   * it.
    */
   get owner(): number {
     return this[CORE].owner;
@@ -437,8 +437,8 @@ export class PageAlloc {
    * caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it had
    * allocated stay in use: only their user knows of them. Calling this for a worker that still runs breaks the heap; in
    * a browser a worker may run for seconds after `terminate()`. Takes microseconds, and about one more a chunk if the
-   * worker died within a call. Throws RangeError for the number of no other object; PageAllocError ERR_NOT_SHARED,
-   * ERR_LOCKED.
+   * worker died within a call. Throws RangeError unless `owner` is the number of another object; PageAllocError
+   * ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
     const core = this.#shared();
@@ -448,9 +448,9 @@ export class PageAlloc {
   }
 
   /**
-   * Waits for the lock without blocking, then runs `call`, say `callAsync((heap) => heap.grow(base, nbytes))`. The
-   * first call of this heap object in `call` has the lock; further ones take it as usual. Returns what `call` returns.
-   * Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
+   * Waits for the lock without blocking, then runs `call`; for example `callAsync((heap) => heap.grow(base, nbytes))`.
+   * The first call of this heap object in `call` has the lock; further ones take it as usual. Returns what `call`
+   * returns. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
     if (typeof call !== "function") refuse("call", call, "a function");
@@ -459,8 +459,8 @@ export class PageAlloc {
   }
 
   /**
-   * `alloc` for a thread that may not block. What `lastAllocScavenged` says is this call's only until the next; use
-   * `callAsync` to have both.
+   * `alloc` for a thread that may not block. Another call may change `lastAllocScavenged` before this one resolves; use
+   * `callAsync` to read both.
    */
   async allocAsync(npages: number): Promise<number> {
     this[CORE].count(npages);
@@ -489,10 +489,10 @@ export class PageAlloc {
 
   /**
    * Ends this object's use of the heap. Later calls of it, of its page caches and of its chunk views throw
-   * ERR_DISPOSED. A plain heap is gone, and its bookkeeping is free again; that also happens when it is collected. So
-   * is a shared heap whose `handle` was never read. Any other shared heap stays for the objects that are attached, and
-   * this object's page caches are flushed. Throws PageAllocError ERR_LOCKED when called from one of the object's own
-   * hooks.
+   * ERR_DISPOSED. A plain heap is gone and its bookkeeping freed, which also happens when it is garbage-collected. A
+   * shared heap whose `handle` was never read is gone too. Any other shared heap stays for the objects that are
+   * attached, and this object's page caches are flushed. Throws PageAllocError ERR_LOCKED when called from one of the
+   * object's own hooks.
    */
   dispose(): void {
     const core = this[CORE];

@@ -33,19 +33,22 @@ export class PageCache {
     return cache.#live() > 0;
   }
 
-  /** @internal Returns the ref of a cache's record, made when it has none. Caller must hold the lock. */
+  /** @internal Returns the ref of a cache's record. Makes one if it has none. Caller must hold the lock. */
   static refOf(cache: PageCache, core: Core): number {
     cache.#ref = cache.#live() || core.newRecord(layout.KIND_CACHE, { chunk: 0, index: 0 }, 0);
     return cache.#ref;
   }
 
   /**
-   * A cache that takes over pages in use: to go on from a recorded state, or to hand out a block that `alloc` has
-   * returned. For free pages call `heap.allocToCache()`. Throws TypeError, RangeError, or PageAllocError
-   * ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
+   * Makes a cache that takes over pages in use: to restore a recorded cache, or to hand out pages at a chosen address.
+   * For any free pages call `heap.allocToCache()`. Throws TypeError, RangeError, or PageAllocError ERR_MISALIGNED,
+   * ERR_NOT_MAPPED, ERR_NOT_ALLOCATED, ERR_METADATA_FULL.
    * @param state.base address of the block, in bytes: a multiple of 64 pages
-   * @param state.cache 1 = owned by this cache; the heap must have these pages in use. Bit 0 is the page at base
+   * @param state.cache 1 = owned by this cache; these pages must be in use. Bit 0 is the page at base
    * @param state.scav 1 = scavenged; counts for owned pages only
+   * @example
+   * heap.allocRange(base, 8);
+   * const cache = new PageCache(heap, { base, cache: 0xffn, scav: 0n });
    */
   constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint });
   /** @internal */

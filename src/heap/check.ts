@@ -3,6 +3,7 @@
 import { isInteger } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
+import { firstOf } from "../engine/packed.ts";
 import { leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
@@ -100,8 +101,8 @@ export function check(state: State): void {
       pages += npages;
       inUse += nused;
       released += nreleased;
-      const free = engine.find(data, 1, 0) & 0xffff;
-      if (free < layout.CHUNK_PAGES) firstFree = Math.min(firstFree, chunk * layout.CHUNK_PAGES + free);
+      const free = firstOf(engine.find(data, 1, 0));
+      if (free >= 0) firstFree = Math.min(firstFree, chunk * layout.CHUNK_PAGES + free);
     },
     derived(ref, offset, value) {
       piece = ref;

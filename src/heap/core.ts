@@ -100,7 +100,7 @@ export class Core extends State {
     }
   }
 
-  /** Mends the heap and checks the result. A heap that fails the check is marked broken for good. */
+  /** Mends the heap and checks the result. If it fails the check, this and every later call throws ERR_CORRUPT. */
   #mend(): void {
     mend(this);
     try {
@@ -178,7 +178,8 @@ export class Core extends State {
   }
 
   /**
-   * Returns the refs of one owner's records, or of all. The caller may drop each as it goes. Caller must hold the lock.
+   * Returns the refs of one owner's records, or of all, as a copy: the caller may drop records as it goes. Caller must
+   * hold the lock.
    */
   recordsOf(owner?: number): number[] {
     return [...this.#listed(layout.HEADER_HOLDS, owner), ...this.#listed(layout.HEADER_RECORDS, owner)];

@@ -3,11 +3,11 @@
 /**
  * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. A
  * promise that a hook returns is not awaited. A hook is looked up in this object each time, which is its `this`. The
- * object may be an instance of a class and have other properties, but no function whose name is nearly that of a hook.
+ * object may be an instance of a class and have other properties, but no function with a misspelt hook name.
  */
 export interface Sys {
   /**
-   * Release these pages: their contents are not needed any more. The heap shows them as in use until the hook returns.
+   * Release these pages: their contents are no longer needed. The heap shows them as in use until the hook returns.
    * Return false to decline: the pages stay unscavenged, and the scavenger skips them until the next reset. A hook that
    * throws declines too, and `scavenge` throws the exception.
    * @param base address of the first page, in bytes
