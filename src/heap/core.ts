@@ -320,7 +320,8 @@ export function sharedCoreOf(
 function nextOwner(i32: Int32Array, word: number): number {
   for (let last = Atomics.load(i32, word); ; ) {
     if (last >>> 0 >= layout.MAX_OWNERS) {
-      const message = `a heap can have ${layout.MAX_OWNERS} heap objects in its life; restore its snapshot as a new heap`;
+      const most = layout.MAX_OWNERS;
+      const message = `a heap can have ${most} heap objects in its life; restore its snapshot as a new heap`;
       throw new PageAllocError("ERR_METADATA_FULL", message);
     }
     const seen = Atomics.compareExchange(i32, word, last, last + 1);
