@@ -154,9 +154,9 @@ export class PageAlloc {
   /**
    * Maps exactly [base, base + nbytes): the pages are free and scavenged. Both are multiples of the page size. The rest
    * of a chunk stays a hole, which a later `grow` may map. Until the first reset, moves scavAddr to the top of the
-   * heap. Throws PageAllocError ERR_MISALIGNED, ERR_OVERLAP when a page is mapped already, ERR_METADATA_FULL when there
-   * is no linear memory for the bookkeeping, about 140 bytes a chunk, or the heap would have more than 4,194,303
-   * chunks.
+   * heap. Throws PageAllocError ERR_MISALIGNED; ERR_OVERLAP when a page is mapped already; ERR_METADATA_FULL when
+   * linear memory is full, or the heap would have more than 4,194,303 chunks. Bookkeeping takes about 140 bytes a
+   * chunk.
    */
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
@@ -172,7 +172,7 @@ export class PageAlloc {
       const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
       if (nmapped + last - chunk + 1 - shared > layout.MAX_CHUNKS) {
         const more = last - chunk + 1 - shared;
-        const message = `the heap can have ${layout.MAX_CHUNKS} chunks, got ${more} more than ${nmapped}`;
+        const message = `a heap can have ${layout.MAX_CHUNKS} chunks, got ${more} more for ${nmapped}`;
         throw new PageAllocError("ERR_METADATA_FULL", message);
       }
       const mapped = core.engine.mappedPage(core.at, chunk, index, npages);

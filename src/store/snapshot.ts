@@ -34,7 +34,10 @@ export function unseal(snapshot: Uint8Array): Int32Array {
       return words;
     }
   }
-  throw new PageAllocError("ERR_CORRUPT", `snapshot, of ${length} bytes, is damaged or not a snapshot`);
+  throw new PageAllocError(
+    "ERR_CORRUPT",
+    `snapshot, of ${length} bytes, is damaged or not from heap.snapshot()`,
+  );
 }
 
 /** Returns the message for a state of another layout version. */

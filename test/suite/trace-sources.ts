@@ -188,7 +188,7 @@ function failureTests(read: Read): void {
       }
       const error = await read(blocks()).catch((error) => error);
       expect(error).toBeInstanceOf(TypeError);
-      expect(error.message).toMatch(/^data must give blocks that are Uint8Arrays, got /);
+      expect(error.message).toMatch(/^data must yield Uint8Arrays, got /);
       expect(closed).toBe(true);
     },
   );

@@ -27,7 +27,7 @@ export class GrowingColumns {
   grow(): Columns {
     const length = this.#capacity || FIRST_EVENTS;
     // Events are numbered in 32 bits, here and in a replay.
-    if (length === 2 ** 32) throw new RangeError("2 ** 32 events are the most");
+    if (length === 2 ** 32) throw new RangeError("a trace can have 2 ** 32 events");
     const part = {
       length,
       time: new Float64Array(length),

@@ -98,8 +98,7 @@ function blocksOfStream(name: string, stream: ReadableStream<unknown>): Blocks {
 
 function blockOf(name: string, { done, value }: IteratorResult<unknown> | ReadableStreamReadResult<unknown>) {
   if (done) return undefined;
-  if (!isBytes(value))
-    throw new TypeError(`${name} must give blocks that are Uint8Arrays, got ${show(value)}`);
+  if (!isBytes(value)) throw new TypeError(`${name} must yield Uint8Arrays, got ${show(value)}`);
   return bytesNow(`a block of ${name}`, value);
 }
 

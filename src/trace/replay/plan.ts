@@ -69,7 +69,7 @@ function checkColumns(trace: PageTrace): void {
     const column = trace[name as keyof typeof columns];
     if (column instanceof type && column.length >= trace.length) continue;
     throw new TypeError(
-      `trace.${name} must be a ${type.name} of ${trace.length} elements or more, as trace.length says`,
+      `trace.${name} must be a ${type.name} of ${trace.length} elements or more, by trace.length`,
     );
   }
 }
