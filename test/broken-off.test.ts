@@ -14,8 +14,8 @@ const engines: [string, Palloc][] = [
   ["ts", ts],
 ];
 
-describe.each(engines)("a call that is broken off (%s)", (_, palloc) => {
-  it("where the tree is damaged: the heap says ERR_CORRUPT from then on, and others go on", () => {
+describe.each(engines)("an interrupted call (%s)", (_, palloc) => {
+  it("in a damaged tree makes later calls on its heap throw ERR_CORRUPT, and those on others succeed", () => {
     const corrupt = expect.objectContaining({ code: "ERR_CORRUPT" });
     const heap = grownHeap(palloc, [1, 9, 17]);
     const other = grownHeap(palloc, [1]);
@@ -38,7 +38,7 @@ describe.each(engines)("a call that is broken off (%s)", (_, palloc) => {
     expect(engine.memory.i32[(core.at + 8) >>> 2]).toBe(0);
   });
 
-  it("after it has marked its pages: the next call undoes that", () => {
+  it("that has marked its pages is undone by the next call", () => {
     const heap = grownHeap(palloc, [1]);
     heap.alloc(3);
     const before = heap.snapshot();
@@ -54,33 +54,36 @@ describe.each(engines)("a call that is broken off (%s)", (_, palloc) => {
   });
 });
 
-describe.each(engines)("a heap with over 2 GiB of bookkeeping (%s)", (_, palloc) => {
-  it.each([2 ** 31 - LEAF_BYTES, 2 ** 31, 2 ** 31 + 2 ** 29])("grows, or does not, at %d bytes", (used) => {
-    const heap = grownHeap(palloc, [1]);
-    const others = [1, 2, 3].map((chunk) => grownHeap(palloc, [chunk]));
-    const before = others.map((other) => other.snapshot());
-    const core = heap[CORE];
-    core.set(HEADER_USED, used);
-    expect(core.get(HEADER_USED)).toBe(used);
-    try {
-      heap.grow(1000 * CHUNK, CHUNK);
-      expect(heap.alloc(600)).toBe(-1);
-      heap.alloc(512);
-      expect(heap.alloc(512)).toBe(1000 * CHUNK);
-      heap.free(1000 * CHUNK, 512);
-      heap.resetScavengeAddr();
-      expect(heap.scavenge()).toBe(CHUNK);
-      const cache = heap.allocToCache();
-      expect(cache.alloc(2)).toBe(1000 * CHUNK);
-      cache.flush();
-    } catch (error) {
-      expect(error).toMatchObject({ code: "ERR_METADATA_FULL" });
+describe.each(engines)("a heap with about 2 GiB of metadata (%s)", (_, palloc) => {
+  it.each([2 ** 31 - LEAF_BYTES, 2 ** 31, 2 ** 31 + 2 ** 29])(
+    "grows or throws ERR_METADATA_FULL, at %d bytes",
+    (used) => {
+      const heap = grownHeap(palloc, [1]);
+      const others = [1, 2, 3].map((chunk) => grownHeap(palloc, [chunk]));
+      const before = others.map((other) => other.snapshot());
+      const core = heap[CORE];
       core.set(HEADER_USED, used);
-    }
-    others.forEach((other, i) => {
-      other.check();
-      expect(other.snapshot()).toEqual(before[i]);
-    });
-    heap.dispose();
-  });
+      expect(core.get(HEADER_USED)).toBe(used);
+      try {
+        heap.grow(1000 * CHUNK, CHUNK);
+        expect(heap.alloc(600)).toBe(-1);
+        heap.alloc(512);
+        expect(heap.alloc(512)).toBe(1000 * CHUNK);
+        heap.free(1000 * CHUNK, 512);
+        heap.resetScavengeAddr();
+        expect(heap.scavenge()).toBe(CHUNK);
+        const cache = heap.allocToCache();
+        expect(cache.alloc(2)).toBe(1000 * CHUNK);
+        cache.flush();
+      } catch (error) {
+        expect(error).toMatchObject({ code: "ERR_METADATA_FULL" });
+        core.set(HEADER_USED, used);
+      }
+      others.forEach((other, i) => {
+        other.check();
+        expect(other.snapshot()).toEqual(before[i]);
+      });
+      heap.dispose();
+    },
+  );
 });

@@ -59,8 +59,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe("the command's table", () => {
-  it("of the carried trace, when none is named", async () => {
+describe("the table of palloc replay", () => {
+  it("shows the bundled trace by default", async () => {
     const { status, stdout, stderr } = await palloc("replay");
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout.replace(/(second +)[\d,]+/, "$1N")).toBe(
@@ -80,7 +80,7 @@ describe("the command's table", () => {
     expect(stdout).toMatch(/second +[1-9]/);
   });
 
-  it("of each trace that is named, on the engine that is asked for", async () => {
+  it("shows each given trace, on the given engine", async () => {
     const { status, stdout } = await palloc("replay", "--engine", "ts", LINK, JSON_TRACE);
     expect(status).toBe(0);
     expect(stdout.match(/^\S.*/gm)).toEqual([LINK, JSON_TRACE]);
@@ -88,14 +88,14 @@ describe("the command's table", () => {
     expect(stdout.match(/(?<=events +)[\d,]+/g)).toEqual(["4,193", "41,694"]);
   });
 
-  it("releases nothing with --scavenge none", async () => {
+  it("shows nothing scavenged with --scavenge none", async () => {
     const { stdout } = await palloc("replay", "--scavenge", "none", JSON_TRACE);
     expect(stdout).toMatch(/^ {2}scavenged +0\.0 MiB$/m);
   });
 });
 
-describe("the command's output for programs", () => {
-  it("--json: a report a line, with the series", async () => {
+describe("machine-readable output", () => {
+  it("--json prints one report per line, with the series", async () => {
     const { status, stdout } = await palloc("replay", "--json", LINK, JSON_TRACE);
     const reports = stdout
       .trimEnd()
@@ -114,7 +114,7 @@ describe("the command's output for programs", () => {
     }
   });
 
-  it("--csv: the series", async () => {
+  it("--csv prints the series", async () => {
     const { status, stdout } = await palloc("replay", "--csv", LINK);
     const [header, ...lines] = stdout.trimEnd().split("\n");
     expect([status, header, lines.length]).toEqual([0, CSV_HEADER, 512]);
@@ -125,7 +125,7 @@ describe("the command's output for programs", () => {
     expect(lines).toEqual(want);
   });
 
-  it("--csv of several traces: which one, last", async () => {
+  it("--csv names the trace in the last column if there are several", async () => {
     const odd = join(folder, 'a,"b".pt');
     await writeFile(odd, await readFile(LINK));
     const { stdout } = await palloc("replay", "--csv", LINK, odd);
@@ -136,7 +136,7 @@ describe("the command's output for programs", () => {
     expect(lines[513].endsWith(`,"${folder}/a,""b"".pt"`)).toBe(true);
   });
 
-  it("--csv: the header comes before the first row, so not at all when there is none", async () => {
+  it("--csv prints the header once, before the first row, and no header without rows", async () => {
     const missing = join(folder, "none.pt");
     for (const bad of [missing, fixture("go-vet-interleaved")]) {
       expect(await palloc("replay", "--csv", bad)).toMatchObject({ status: 1, stdout: "" });
@@ -148,8 +148,8 @@ describe("the command's output for programs", () => {
   });
 });
 
-describe("the command on standard input", () => {
-  it("reads it for -, between the others", async () => {
+describe("standard input", () => {
+  it("is read for -, in the order of the arguments", async () => {
     const data = await readFile(LINK);
     const stdin = Readable.from([data.subarray(0, 1), data.subarray(1, 5000), data.subarray(5000)]);
     const { status, stdout, stderr } = await pallocIn({ stdin }, "replay", JSON_TRACE, "-", LINK);
@@ -158,7 +158,7 @@ describe("the command on standard input", () => {
     expect(stdout.match(/(?<=events +)[\d,]+/g)).toEqual(["41,694", "4,193", "4,193"]);
   });
 
-  it("names it so in other output, too", async () => {
+  it('is named "standard input" in errors and JSON', async () => {
     const stdin = () => Readable.from([new Uint8Array(9)]);
     const bad = await pallocIn({ stdin: stdin() }, "replay", "-");
     expect(bad).toMatchObject({ status: 1, stdout: "" });
@@ -168,7 +168,7 @@ describe("the command on standard input", () => {
     expect(JSON.parse(stdout)).toMatchObject({ trace: "standard input", events: 4193 });
   });
 
-  it("says what the system says of it", async () => {
+  it("reports a read error with the system's message", async () => {
     const failure = Object.assign(new Error("EISDIR: illegal operation on a directory, read"), {
       code: "EISDIR",
     });
@@ -180,13 +180,13 @@ describe("the command on standard input", () => {
     });
   });
 
-  it("does not read it twice: wrong usage, and nothing is replayed", async () => {
+  it("is a usage error if given twice, and nothing is replayed", async () => {
     const { status, stdout, stderr } = await palloc("replay", "-", LINK, "-");
     expect([status, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(/'-' is invalid.*Standard input can be read only once\./);
   });
 
-  it("lets go of it when its trace is bad", async () => {
+  it("is destroyed after a bad trace", async () => {
     const stdin = new PassThrough();
     stdin.write(new Uint8Array(64));
     expect((await pallocIn({ stdin }, "replay", "-")).status).toBe(1);
@@ -194,10 +194,10 @@ describe("the command on standard input", () => {
   });
 });
 
-describe("the command when it cannot write", () => {
+describe("a failing output stream", () => {
   const USES = ["replay", "replay --json", "replay --csv", "--help", "replay --help", "--version"];
 
-  it.each(USES)("says so in one line: %s", async (args) => {
+  it.each(USES)("is reported in one line: %s", async (args) => {
     const stdout = failing("ENOSPC");
     expect(await pallocIn({ stdout }, ...args.split(" "))).toEqual({
       status: 1,
@@ -206,7 +206,7 @@ describe("the command when it cannot write", () => {
     });
   });
 
-  it.each(USES)("ends as if by SIGPIPE when there is no reader: %s", async (args) => {
+  it.each(USES)("exits with 141, as after SIGPIPE, if the reader is gone: %s", async (args) => {
     const stdout = failing("EPIPE");
     expect(await pallocIn({ stdout }, ...args.split(" "))).toEqual({
       status: 141,
@@ -215,13 +215,13 @@ describe("the command when it cannot write", () => {
     });
   });
 
-  it("does not go on with other traces", async () => {
+  it("stops the command before the next trace", async () => {
     const missing = join(folder, "none.pt");
     const { stderr } = await pallocIn({ stdout: failing("EIO") }, "replay", LINK, missing);
     expect(stderr).toBe("palloc: cannot write: EIO: that is why, write\n");
   });
 
-  it.each(["EPIPE", "ENOSPC"])("goes on when it is stderr that fails: %s", async (code) => {
+  it.each(["EPIPE", "ENOSPC"])("does not stop the command if it is stderr: %s", async (code) => {
     const missing = join(folder, "none.pt");
     const bad = await pallocIn({ stderr: failing(code) }, "replay", missing, LINK);
     expect(bad.status).toBe(1);
@@ -236,7 +236,7 @@ describe("the command when it cannot write", () => {
   });
 });
 
-describe("the command on traces that are cut short", () => {
+describe("a trace that is cut short", () => {
   let cut: string;
   beforeAll(async () => {
     cut = join(folder, "cut.pt");
@@ -245,7 +245,7 @@ describe("the command on traces that are cut short", () => {
   });
 
   it.each(["replay", "replay --json", "replay --csv", "replay --engine=ts"])(
-    "warns, and replays what there is: %s",
+    "is replayed as far as it goes, with a warning: %s",
     async (args) => {
       const { status, stdout, stderr } = await palloc(...args.split(" "), cut, LINK);
       expect(status).toBe(0);
@@ -257,15 +257,15 @@ describe("the command on traces that are cut short", () => {
   );
 
   it.each(["go-link", "go-compile-runtime", "go1-json", "gofmt-std", "go-compile-types2-2procs"])(
-    "does not warn of a whole one: %s",
+    "is told from a complete one: %s",
     async (name) => {
       expect(await palloc("replay", fixture(name))).toMatchObject({ status: 0, stderr: "" });
     },
   );
 });
 
-describe("the command on long traces", () => {
-  it("reads a file that is too long to be held in one piece, as far as it is good", async () => {
+describe("a long trace", () => {
+  it("of 8 GiB is read only up to its first bad event", async () => {
     const long = join(folder, "long.pt");
     await writeFile(long, "");
     await truncate(long, 2 ** 33);
@@ -276,7 +276,7 @@ describe("the command on long traces", () => {
     );
   });
 
-  it("--limit", async () => {
+  it("is read up to --limit bytes", async () => {
     const { status, stdout, stderr } = await palloc("replay", "--limit", "1000", LINK);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
@@ -288,8 +288,8 @@ describe("the command on long traces", () => {
   });
 });
 
-describe("the command on bad traces", () => {
-  it("one line with file, event, byte and page, and status 1", async () => {
+describe("a bad trace", () => {
+  it("is reported in one line with file, event, byte and page, and with status 1", async () => {
     const bad = fixture("go-vet-interleaved");
     const { status, stdout, stderr } = await palloc("replay", bad);
     expect([status, stdout]).toEqual([1, ""]);
@@ -300,7 +300,7 @@ describe("the command on bad traces", () => {
   });
 
   it.each(["--json", "--csv", "--engine=ts"])(
-    "the same line with %s, and the other traces",
+    "is reported the same with %s, and the other traces are replayed",
     async (option) => {
       const bad = fixture("go-vet-interleaved");
       const { status, stdout, stderr } = await palloc("replay", option, bad, LINK);
@@ -311,7 +311,7 @@ describe("the command on bad traces", () => {
     },
   );
 
-  it("a page that a replay finds allocated twice", async () => {
+  it("is reported if the replay finds a page allocated twice", async () => {
     const bad = join(folder, "twice.pt");
     // P 0, a time base, and the same page allocated twice.
     const words = BigUint64Array.of(4n, 8n, 0xc00000000009n, 0xc00000000009n);
@@ -328,7 +328,7 @@ describe("the command on bad traces", () => {
     ["a folder", fileURLToPath(new URL(".", CARRIED)), "directory"],
     ["a file that cannot be read", "/proc/self/mem", existsSync("/proc/self/mem") ? "EIO" : "no such file"],
     ["a folder's file", join(fileURLToPath(CARRIED), "x.pt"), "not a directory"],
-  ])("%s: one line, and status 1", async (_, path, reason) => {
+  ])("is reported in one line with status 1: %s", async (_, path, reason) => {
     const { status, stdout, stderr } = await palloc("replay", path);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/^palloc: .*\n$/);
@@ -337,12 +337,12 @@ describe("the command on bad traces", () => {
   });
 });
 
-describe("the command's usage", () => {
+describe("usage", () => {
   it.each([
     { args: ["--help"], shows: /^Usage: palloc / },
     { args: ["replay", "--help"], shows: /--engine[\s\S]*--scavenge[\s\S]*--json[\s\S]*--csv/ },
     { args: ["--version"], shows: /^1\.2\.3\n$/ },
-  ])("$args: on stdout, and status 0", async ({ args, shows }) => {
+  ])("$args prints to stdout and exits with 0", async ({ args, shows }) => {
     const { status, stdout, stderr } = await palloc(...args);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(shows);
@@ -362,15 +362,15 @@ describe("the command's usage", () => {
     { args: ["replay", "--limit", "1e3"], says: /'1e3' is invalid/ },
     { args: ["replay", "--limit", "9007199254740992"], says: /'9007199254740992' is invalid/ },
     { args: ["replay", "--json", "--csv"], says: /'--json' cannot be used with option '--csv'/ },
-  ])("$args: on stderr, and status 2", async ({ args, says }) => {
+  ])("$args prints to stderr and exits with 2", async ({ args, says }) => {
     const { status, stdout, stderr } = await palloc(...args);
     expect([status, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(says);
   });
 });
 
-describe("the command's progress bar", () => {
-  it("on a terminal, and gone at the end", async () => {
+describe("the progress bar", () => {
+  it("is shown on a terminal and erased at the end", async () => {
     const { status, stdout, stderr } = await pallocIn({ isTTY: true }, "replay", LINK);
     expect(status).toBe(0);
     expect(stderr).toContain("0 of 4,193 events");
@@ -379,7 +379,7 @@ describe("the command's progress bar", () => {
     expect(stdout).toContain("4,193");
   });
 
-  it("changes no mode of the terminal, which a signal would leave changed", async () => {
+  it("changes no terminal mode, since a signal could leave it changed", async () => {
     const { stderr } = await pallocIn({ isTTY: true }, "replay", LINK);
     expect(stderr).toContain("\u001b[2K");
     expect(stderr).not.toContain("\u001b[?");
@@ -413,31 +413,31 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
   /** Runs it by a line of shell, in which "$@" is the command. */
   const shell = (line: string) => start("sh", ["-c", line, "sh", process.execPath, COMMAND]).end;
 
-  it("replays the carried trace", async () => {
+  it("replays the bundled trace", async () => {
     const { status, stdout, stderr } = await run("replay");
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain("32,294 of 32,294");
   });
 
-  it("gives the exit status", async () => {
+  it("sets the exit status", async () => {
     const bad = await run("replay", fixture("go-vet-interleaved"));
     expect([bad.status, bad.stderr.split("\n").length]).toEqual([1, 2]);
     expect((await run("replay", "--engine", "c")).status).toBe(2);
   });
 
-  it("knows the package's version", async () => {
+  it("prints the package's version", async () => {
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
     expect((await run("--version")).stdout).toBe(`${version}\n`);
   });
 
-  it("ends quietly when its reader does, but not as if all was well", async () => {
+  it("exits quietly with 141 when its reader closes the pipe", async () => {
     const traces = Array.from({ length: 40 }, () => LINK);
     const { child, end } = start(process.execPath, [COMMAND, "replay", "--json", ...traces]);
     child.stdout?.once("data", () => child.stdout?.destroy());
     expect(await end).toMatchObject({ status: 141, stderr: "" });
   });
 
-  it.runIf(POSIX)("writes to a file all that it says", async () => {
+  it.runIf(POSIX)("writes complete output to a file", async () => {
     const { status } = await shell(`"$@" replay --json > all.json && "$@" replay --json >> all.json`);
     expect(status).toBe(0);
     const lines = (await readFile(join(folder, "all.json"), "utf8")).trimEnd().split("\n");
@@ -445,7 +445,7 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
   });
 
   it.runIf(existsSync("/dev/full")).each(["replay", "replay --json", "replay --csv", "--help", "--version"])(
-    "says that the disk is full: %s",
+    "reports a full disk: %s",
     async (args) => {
       expect(await shell(`"$@" ${args} > /dev/full`)).toMatchObject({
         status: 1,
@@ -454,20 +454,20 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     },
   );
 
-  it.runIf(POSIX)("says so when only a part could be written", async () => {
+  it.runIf(POSIX)("reports a partial write", async () => {
     // A file may have 4 or 8 KiB, as blocks have 512 or 1,024 bytes, and the report has more.
     const { status, stderr } = await shell(`trap "" XFSZ; ulimit -f 8; "$@" replay --json > part.json`);
     expect(stderr).toBe("palloc: cannot write: EFBIG: file too large, write\n");
     expect(status).toBe(1);
   });
 
-  it.runIf(existsSync("/dev/full"))("goes on without stderr", async () => {
+  it.runIf(existsSync("/dev/full"))("continues if stderr cannot be written", async () => {
     const { status, stdout } = await shell(`"$@" replay none.pt '${LINK}' 2> /dev/full`);
     expect(status).toBe(1);
     expect(stdout).toContain("4,193");
   });
 
-  it.runIf(POSIX)("reads a pipe, a file and a folder as standard input", async () => {
+  it.runIf(POSIX)("reads a pipe and a file as standard input, and refuses a folder", async () => {
     for (const line of [`cat '${LINK}' | "$@" replay -`, `"$@" replay - < '${LINK}'`]) {
       const { status, stdout, stderr } = await shell(line);
       expect([status, stderr]).toEqual([0, ""]);
@@ -482,7 +482,7 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
   it.each([
     ["plain", new Uint8Array(2 ** 16)],
     ["gzipped", gzipSync(new Uint8Array(2 ** 16))],
-  ])("does not wait for the end of standard input that is bad: %s", async (_, data) => {
+  ])("exits before bad standard input ends: %s", async (_, data) => {
     const { child, end } = start(process.execPath, [COMMAND, "replay", "-"]);
     child.stdin?.write(data);
     const { status, stdout, stderr } = await end;
@@ -491,7 +491,7 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
   });
 
   it.runIf(POSIX).each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-    "dies of %s while it shows a bar",
+    "dies of %s while the progress bar is shown",
     async (signal) => {
       const long = join(folder, "long-replay.pt");
       const pairs = new BigUint64Array(2 ** 23);

@@ -29,8 +29,8 @@ const engineBytes = (palloc: Palloc) => {
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
-])("collected (%s)", (_, palloc) => {
-  it("heaps", async () => {
+])("garbage collection (%s)", (_, palloc) => {
+  it("frees the memory of heaps", async () => {
     const round = () => void Array.from({ length: 1000 }, (_, i) => grownHeap(palloc, [i]));
     round();
     const bytes = engineBytes(palloc);
@@ -41,7 +41,7 @@ describe.each<[string, Palloc]>([
     expect(engineBytes(palloc)).toBe(bytes);
   });
 
-  it("chunks of their own", async () => {
+  it("frees the memory of PallocData objects", async () => {
     const round = () => void Array.from({ length: 20_000 }, () => new palloc.PallocData());
     round();
     const bytes = engineBytes(palloc);
@@ -52,7 +52,7 @@ describe.each<[string, Palloc]>([
     expect(engineBytes(palloc)).toBe(bytes);
   });
 
-  it("shared memory in which nobody has a heap or a handle any more", async () => {
+  it("frees shared memory without a heap or a handle", async () => {
     const one = () => {
       const [read, unread] = [0, 1].map(() => grownHeap(palloc, [0], { shared: true }));
       unread.dispose();
@@ -66,7 +66,7 @@ describe.each<[string, Palloc]>([
     expect(grownHeap(palloc, [0], { shared: true }).alloc(1)).toBe(0);
   });
 
-  it("but not where a handle is left", async () => {
+  it("keeps shared memory while a handle exists", async () => {
     const handle = (() => {
       using heap = grownHeap(palloc, [0], { shared: true });
       heap.alloc(3);
@@ -77,7 +77,7 @@ describe.each<[string, Palloc]>([
     expect(palloc.PageAlloc.attach(handle).alloc(1)).toBe(3 * 8192);
   });
 
-  it("a view of a heap's chunk keeps the heap", async () => {
+  it("keeps a heap while a view of its chunk exists", async () => {
     const chunk = grownHeap(palloc, [3]).chunk(3);
     await collect();
     for (let k = 0; k < 200; k++) grownHeap(palloc, [k]).alloc(512);
@@ -85,7 +85,7 @@ describe.each<[string, Palloc]>([
     expect(chunk.alloc.popcntRange(0, 512)).toBe(0);
   });
 
-  it("a page cache keeps the heap", async () => {
+  it("keeps a heap while its page cache exists", async () => {
     const cache = grownHeap(palloc, [3]).allocToCache();
     await collect();
     for (let k = 0; k < 200; k++) grownHeap(palloc, [k]).alloc(512);

@@ -32,7 +32,7 @@ const RANGES: Record<string, [index: number, npages: number, most: number]> = {
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
-])("what is asked of an engine (%s)", (name, palloc) => {
+])("arguments passed to an engine (%s)", (name, palloc) => {
   const engine = palloc.PageAlloc.instance().engine as Engine & Calls;
   const plain = { ...engine };
   const seen = new Set<string>();
@@ -54,7 +54,7 @@ describe.each<[string, Palloc]>([
     Object.assign(engine, plain);
   });
 
-  it("is in range in calls of every kind", () => {
+  it("are in range in calls of every kind", () => {
     for (let seed = 1; seed <= 20; seed++) new Lockstep(seed, [{ name, palloc }] as never).run(150);
     const data = new palloc.PallocData();
     data.allocRange(0, PAGES);

@@ -53,27 +53,27 @@ const PLACE = /header|root|node|leaf|chunk|record/;
 const forgeries: [what: string, forge: (state: State) => void][] = [
   ["a page size of 2**60", (s) => set(s, layout.HEADER_PAGE_SHIFT, 60)],
   ["a negative page size", (s) => set(s, layout.HEADER_PAGE_SHIFT, -1)],
-  ["20 bits of address", (s) => set(s, layout.HEADER_ADDR_BITS, 20)],
-  ["60 bits of address", (s) => set(s, layout.HEADER_ADDR_BITS, 60)],
-  ["3 pages at least", (s) => set(s, layout.HEADER_MIN_PAGES, 3)],
-  ["no page at least", (s) => set(s, layout.HEADER_MIN_PAGES, 0)],
+  ["an address space of 20 bits", (s) => set(s, layout.HEADER_ADDR_BITS, 20)],
+  ["an address space of 60 bits", (s) => set(s, layout.HEADER_ADDR_BITS, 60)],
+  ["a minimum of 3 pages", (s) => set(s, layout.HEADER_MIN_PAGES, 3)],
+  ["a minimum of 0 pages", (s) => set(s, layout.HEADER_MIN_PAGES, 0)],
   ["3 pages per huge page", (s) => set(s, layout.HEADER_HUGE_PAGES, 3)],
-  ["a page more in use", (s) => add(s, layout.HEADER_IN_USE, 1)],
-  ["a page less released", (s) => add(s, layout.HEADER_RELEASED, -1)],
-  ["a chunk more", (s) => add(s, layout.HEADER_CHUNKS, 1)],
-  ["an earlier start", (s) => add(s, layout.HEADER_START, -1)],
-  ["a later end", (s) => add(s, layout.HEADER_END, 1)],
+  ["one page too many in use", (s) => add(s, layout.HEADER_IN_USE, 1)],
+  ["one released page too few", (s) => add(s, layout.HEADER_RELEASED, -1)],
+  ["one chunk too many", (s) => add(s, layout.HEADER_CHUNKS, 1)],
+  ["a start too low", (s) => add(s, layout.HEADER_START, -1)],
+  ["an end too high", (s) => add(s, layout.HEADER_END, 1)],
   ["a peak too low", (s) => set(s, layout.HEADER_PEAK_IN_USE, 0)],
   ["a peak retained too low", (s) => set(s, layout.HEADER_PEAK_RETAINED, 0)],
-  ["a hold that is not there", (s) => set(s, layout.HEADER_HOLDS, 1)],
+  ["a hold that does not exist", (s) => set(s, layout.HEADER_HOLDS, 1)],
   ["searchAddr above a free page", (s) => set(s, layout.HEADER_SEARCH_CHUNK, 100)],
-  ["searchAddr at no page", (s) => set(s, layout.HEADER_SEARCH_INDEX, 512)],
+  ["searchAddr at page 512 of a chunk", (s) => set(s, layout.HEADER_SEARCH_INDEX, 512)],
   ["searchAddr above the heap", (s) => set(s, layout.HEADER_SEARCH_CHUNK, 101)],
   ["scavAddr above the heap", (s) => set(s, layout.HEADER_SCAV_END + 4, 0x42000000)],
   ["a root beyond the region", (s) => set(s, layout.HEADER_ROOT, 0x7ffffff0)],
   ["a root that is the header", (s) => set(s, layout.HEADER_ROOT, 16)],
   ["no root", (s) => set(s, layout.HEADER_ROOT, 0)],
-  ["a tree that goes round", (s) => set(s, s.root + layout.NODE_CHILDREN, s.root)],
+  ["a cyclic tree", (s) => set(s, s.root + layout.NODE_CHILDREN, s.root)],
   ["a child that is a record", (s) => set(s, s.root + layout.NODE_CHILDREN, s.record)],
   ["a wrong parent", (s) => set(s, s.leaf + layout.NODE_PARENT, 16)],
   ["a wrong first chunk", (s) => add(s, s.leaf + layout.NODE_FIRST, 8)],
@@ -82,18 +82,18 @@ const forgeries: [what: string, forge: (state: State) => void][] = [
   ["a hole that is a chunk", (s) => set(s, s.leaf + layout.NODE_SHAPE, 3)],
   ["a hole with pages in use", (s) => set(s, s.leaf + DATA + layout.DATA_BYTES, 1)],
   ["a page both in use and scavenged", (s) => set(s, s.leaf + DATA + layout.DATA_SCAVENGED, -1)],
-  ["a page in use that is summed up as free", (s) => set(s, s.leaf + DATA + 60, 1)],
-  ["a start too long", (s) => add(s, s.leaf + layout.LEAF_SUMS, 1)],
-  ["a max too short", (s) => add(s, s.root + layout.NODE_MAX, -1)],
-  ["an end too long", (s) => add(s, s.leaf + layout.LEAF_SUMS, 1 << (2 * layout.SUM_BITS))],
+  ["a page in use that the summary counts as free", (s) => set(s, s.leaf + DATA + 60, 1)],
+  ["a summary with too long a start", (s) => add(s, s.leaf + layout.LEAF_SUMS, 1)],
+  ["a summary with too short a max", (s) => add(s, s.root + layout.NODE_MAX, -1)],
+  ["a summary with too long an end", (s) => add(s, s.leaf + layout.LEAF_SUMS, 1 << (2 * layout.SUM_BITS))],
   ["a candidate that is not marked", (s) => set(s, s.leaf + layout.NODE_CANDIDATES, 0)],
-  ["a mark of a part that is not there", (s) => set(s, s.leaf + layout.NODE_CANDIDATES, 0x100)],
-  ["records that go round", (s) => set(s, s.record + layout.RECORD_NEXT, s.record)],
+  ["a candidate mark beyond the last part", (s) => set(s, s.leaf + layout.NODE_CANDIDATES, 0x100)],
+  ["a cyclic list of records", (s) => set(s, s.record + layout.RECORD_NEXT, s.record)],
   ["a record beyond the region", (s) => set(s, layout.HEADER_RECORDS, 0x7ffffff0)],
-  ["a record with a wrong one before it", (s) => set(s, s.record + layout.RECORD_PREV, 16)],
-  ["a record of no kind", (s) => set(s, s.record + layout.RECORD_KIND, 9)],
+  ["a record with a wrong predecessor", (s) => set(s, s.record + layout.RECORD_PREV, 16)],
+  ["a record of unknown kind", (s) => set(s, s.record + layout.RECORD_KIND, 9)],
   ["a dead record among the live", (s) => set(s, s.record + layout.RECORD_KIND, layout.KIND_DEAD)],
-  ["a cache off a block's start", (s) => set(s, s.record + layout.RECORD_INDEX, 3)],
+  ["a cache not aligned to a block", (s) => set(s, s.record + layout.RECORD_INDEX, 3)],
   ["a cache of a hole", (s) => set(s, s.record + layout.RECORD_CHUNK, 9)],
   ["a cache of free pages", (s) => set(s, s.record + layout.RECORD_INDEX, 448)],
   ["a lost record", (s) => set(s, layout.HEADER_DEAD_RECORDS, 0)],
@@ -103,11 +103,11 @@ describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
 ])("forged snapshots (%s)", (_, palloc) => {
-  it("the state that they start from is sound", () => {
+  it("start from a sound state", () => {
     restored(palloc, busyState(palloc)).check();
   });
 
-  it.each(forgeries)("%s", (_, forge) => {
+  it.each(forgeries)("are refused: %s", (_, forge) => {
     const state = busyState(palloc);
     forge(state);
     const corrupt = { code: "ERR_CORRUPT", message: expect.stringMatching(PLACE) };
@@ -115,12 +115,12 @@ describe.each<[string, Palloc]>([
   });
 
   it.each([
-    ["a lock that is held", layout.HEADER_LOCK],
+    ["a held lock", layout.HEADER_LOCK],
     ["a shared heap", layout.HEADER_SHARED],
-    ["objects that are attached", layout.HEADER_OWNERS],
+    ["attached objects", layout.HEADER_OWNERS],
     ["a journal that is not empty", layout.JOURNAL_OP],
     ["saved fields", layout.HEADER_BYTES - 4],
-  ])("%s, which no snapshot has, whatever the checksum says", (_, offset) => {
+  ])("are refused even if the checksum is right: %s", (_, offset) => {
     const state = busyState(palloc);
     set(state, layout.HEADER_CHECKSUM, 0);
     set(state, offset, 1);
@@ -129,7 +129,7 @@ describe.each<[string, Palloc]>([
     expect(restore).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
   });
 
-  it("any word changed to anything: refused, or the state of a sound heap", () => {
+  it("with any word changed are refused or restore a sound heap", () => {
     const { words } = busyState(palloc);
     let passed = 0;
     for (let at = 0; at < words.length; at++) {

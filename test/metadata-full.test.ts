@@ -50,7 +50,7 @@ const CHUNKS = Array.from({ length: 200 }, (_, i) => i + 1);
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
-])("without memory (%s)", (_, palloc) => {
+])("without memory for metadata (%s)", (_, palloc) => {
   const { PageAlloc } = palloc;
 
   // What a test has taken must not be collected before its end.
@@ -69,7 +69,7 @@ describe.each<[string, Palloc]>([
     calls();
   };
 
-  it("no heap, and no chunk, can be made", () => {
+  it("no heap and no PallocData can be created", () => {
     const snapshot = grownHeap(palloc, [1]).snapshot();
     run(() => {
       expect(() => new PageAlloc()).toThrow(full);
@@ -79,7 +79,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a heap does not grow, and is as it was", () => {
+  it("a heap does not grow and stays as it was", () => {
     const heap = grownHeap(palloc, [1]);
     const other = grownHeap(palloc, [1, 100, 200, 300]);
     heap.alloc(3);
@@ -95,7 +95,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a heap that is only half made leaves nothing", () => {
+  it("a heap that fails to be created frees its memory", () => {
     const other = grownHeap(palloc, [1]);
     run(() => {
       other.dispose();
@@ -105,7 +105,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a cache is refused, and the pages stay free", () => {
+  it("a cache is refused and its pages stay free", () => {
     const heap = grownHeap(palloc, CHUNKS);
     run(() => {
       fillRecords(heap);
@@ -116,7 +116,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("hooks that cannot be run leave the pages as they were", () => {
+  it("pages stay as they were if their hook cannot run", () => {
     const sys = { unused: vi.fn(), used: vi.fn() };
     const heap = touchedHeap(palloc, CHUNKS, { sys });
     heap.scavengeRange(200 * CHUNK, 100);
@@ -132,7 +132,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("an allocation whose hook cannot be run is undone", () => {
+  it("an allocation is undone if its hook cannot run", () => {
     const heap = grownHeap(palloc, CHUNKS, { sys: { used: vi.fn() } });
     run(() => {
       fillRecords(heap);
@@ -143,7 +143,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a cache whose hook cannot be run keeps its pages", () => {
+  it("a cache keeps its pages if its hook cannot run", () => {
     const heap = grownHeap(palloc, CHUNKS, { sys: { used: vi.fn() } });
     const cache = heap.allocToCache();
     cache.alloc(3);
@@ -158,7 +158,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a batch that lacks more caches than there is room for makes none", () => {
+  it("a batch creates either all its missing caches or none", () => {
     const heap = grownHeap(palloc, CHUNKS);
     const last = heap.allocToCache();
     run(() => {
@@ -174,7 +174,7 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("what is disposed of can be had again", () => {
+  it("memory of disposed heaps is reused", () => {
     const heaps = Array.from({ length: 50 }, () => touchedHeap(palloc, [1, 2]));
     run(() => {
       for (const heap of heaps) heap.dispose();

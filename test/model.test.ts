@@ -14,7 +14,7 @@ const bitsOfHex = (hex: string): Bits =>
 const hexOfBits = (bits: Bits): string =>
   Array.from({ length: 8 }, (_, k) => hexOfWord(wordOfBits(bits.slice(k * 64, k * 64 + 64)))).join("");
 
-it("the model's calls, and the bitmaps that they leave", async () => {
+it("the model gives Go's results and bitmaps", async () => {
   const heaps = await loadLines<GoldenHeap>("golden/page-alloc.ndjson.gz");
   for (const [line, want] of heaps.entries()) {
     const { physPageSize, physHugePageSize } = want;
@@ -28,7 +28,7 @@ it("the model's calls, and the bitmaps that they leave", async () => {
   expect(heaps.length).toBeGreaterThan(0);
 });
 
-it("the naive candidates", async () => {
+it("the naive candidates are Go's", async () => {
   const candidates = await loadLines<GoldenCandidate>("golden/scavenge-candidate.ndjson.gz");
   for (const [line, want] of candidates.entries()) {
     const [alloc, scavenged] = [bitsOfHex(want.alloc), bitsOfHex(want.scavenged)];

@@ -35,7 +35,7 @@ const engines: [string, Palloc][] = [
 ];
 
 describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
-  it("every call says so, and changes nothing", () => {
+  it("every call throws ERR_LOCKED and changes nothing", () => {
     const heap = grownHeap(palloc, [1]);
     heap.alloc(3);
     const cache = heap.allocToCache();
@@ -68,7 +68,7 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
     expect(heap.snapshot()).toEqual(before);
   });
 
-  it("a cache serves on: it takes no lock", () => {
+  it("a cache still allocates, since it needs no lock", () => {
     const heap = grownHeap(palloc, [1]);
     const cache = heap.allocToCache();
     const { lock } = heap[CORE];
@@ -120,7 +120,7 @@ describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
     heap.check();
   });
 
-  it("a walk whose candidate is gone goes on", () => {
+  it("a walk continues if its candidate is gone", () => {
     const heap = heapOf({ 1: [], 2: [] });
     whenUnlocked(heap, () => heap.allocRange(2 * CHUNK, PAGES));
     expect(heap.scavengeOne()).toBe(CHUNK);
@@ -128,7 +128,7 @@ describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
     heap.check();
   });
 
-  it("a walk that takes what was freed above scavAddr meanwhile does not raise it", () => {
+  it("a walk does not raise scavAddr, even if pages above it are freed meanwhile", () => {
     const heap = heapOf({ 1: [], 2: [] });
     whenUnlocked(heap, () => {
       heap.scavenge();
@@ -140,7 +140,7 @@ describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
     heap.check();
   });
 
-  it("growth meanwhile does no harm", () => {
+  it("growth is allowed", () => {
     const heap = heapOf({ 2: [] });
     whenUnlocked(heap, () => heap.grow(10 * CHUNK, 5000 * CHUNK));
     expect(heap.scavenge()).toBe(CHUNK);
@@ -149,7 +149,7 @@ describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
     heap.check();
   });
 
-  it("dispose meanwhile is an error that says so", () => {
+  it("dispose makes the walk throw ERR_DISPOSED", () => {
     const heap = heapOf({ 2: [] });
     whenUnlocked(heap, () => heap.dispose());
     expect(() => heap.scavenge()).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));

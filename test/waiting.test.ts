@@ -17,8 +17,8 @@ function printedBy(...args: string[]): Promise<string> {
   });
 }
 
-describe.each(ENGINES)("a process that waits for a lock (%s)", (engine) => {
-  it("lives until its promise is settled", async () => {
+describe.each(ENGINES)("a process with a promise that waits for the lock (%s)", (engine) => {
+  it("lives until the promise is settled", async () => {
     expect(await printedBy(engine)).toBe("ERR_LOCKED\n");
   });
 });

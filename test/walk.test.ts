@@ -48,7 +48,7 @@ describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
 ])("the walk (%s)", (_, { PageAlloc }) => {
-  it("finds a candidate below a node whose last mark is being cleared", () => {
+  it("finds a candidate below a node whose last mark is just being cleared", () => {
     const heap = heapOf(0, 40, 80, 200);
     // Chunk 80 is marked and has no candidate; the chunks that its node covers below it are holes.
     heap.free(80 * CHUNK, 1);
@@ -70,7 +70,7 @@ describe.each<[string, Palloc]>([
 });
 
 describe("the walk (ts)", () => {
-  it("passes over nothing though it meets nodes in memory that it has not seen yet", () => {
+  it("skips no node, even in memory that its thread has not seen yet", () => {
     const heap = heapOf(0, 40, 4000);
     const pass = walking(attachWatched(heap.handle));
     // Enough for memory to grow, and then a leaf that is marked.

@@ -62,7 +62,7 @@ describe("with WebAssembly", () => {
     vi.stubGlobal("WebAssembly", watchedWebAssembly());
   });
 
-  it("palloc compiles on first use, and calls into its instance", async () => {
+  it("palloc compiles on first use and calls its instance", async () => {
     const { PageAlloc, PallocData, fillAligned } = await freshPalloc();
     expect(made).toEqual({ modules: 0, instances: 0, calls: 0 });
     const heap = new PageAlloc();
@@ -93,7 +93,7 @@ describe("with WebAssembly", () => {
     expect(made.instances).toBe(1);
   });
 
-  it("a batch of nothing takes no memory, nor does it take any from others", async () => {
+  it("an empty batch neither takes nor frees memory", async () => {
     const { PageAlloc } = await freshPalloc();
     const heaps = [new PageAlloc()];
     heaps[0].run(new Float64Array(0), new Float64Array(0));
@@ -105,7 +105,7 @@ describe("with WebAssembly", () => {
     for (const heap of heaps) heap.dispose();
   });
 
-  it("the twin runs without it", async () => {
+  it("the twin does not use it", async () => {
     const { PageAlloc, fillAligned, init } = await freshTwin();
     await init();
     // Heaps of other tests may have been collected until now, and given back.
@@ -116,7 +116,7 @@ describe("with WebAssembly", () => {
     expect(made).toEqual({ modules: 0, instances: 0, calls: 0 });
   });
 
-  it("init compiles without blocking, once", async () => {
+  it("init compiles once, without blocking", async () => {
     const { PageAlloc, init } = await freshPalloc();
     const compile = vi.spyOn(WebAssembly, "compile");
     await Promise.all([init(), init()]);
@@ -126,7 +126,7 @@ describe("with WebAssembly", () => {
     expect(compile.mock.calls.length).toBeLessThanOrEqual(2);
   });
 
-  it("init takes a module that is compiled already", async () => {
+  it("init accepts a compiled module", async () => {
     const bytes = await readFile(new URL("../build/palloc.wasm", import.meta.url));
     const module = await WebAssembly.compile(bytes);
     const { PageAlloc, init } = await freshPalloc();
@@ -137,7 +137,7 @@ describe("with WebAssembly", () => {
     expect(compile).not.toHaveBeenCalled();
   });
 
-  it("init takes a module for shared heaps", async () => {
+  it("init accepts a module for shared heaps", async () => {
     const bytes = await readFile(new URL("../build/palloc.shared.wasm", import.meta.url));
     const shared = await WebAssembly.compile(bytes);
     const { PageAlloc, init } = await freshPalloc();
@@ -149,12 +149,12 @@ describe("with WebAssembly", () => {
     expect(made).toMatchObject({ modules, instances: 2 });
   });
 
-  it("the module for shared memory that is made of the inlined bytes is the compiler's", async () => {
+  it("the module for shared memory derived from the inlined bytes equals the compiler's", async () => {
     const compiled = await readFile(new URL("../build/palloc.shared.wasm", import.meta.url));
     expect(Buffer.from(withSharedMemory(wasmBytes()))).toEqual(compiled);
   });
 
-  it("init after first use changes nothing", async () => {
+  it("init does nothing after first use", async () => {
     const { PageAlloc, init } = await freshPalloc();
     const heap = new PageAlloc();
     heap.grow(0, 8192);
@@ -194,7 +194,7 @@ describe("without WebAssembly", () => {
     vi.stubGlobal("WebAssembly", undefined);
   });
 
-  it.each(firstUses)("%s says so, and names palloc/ts", async (_, use) => {
+  it.each(firstUses)("%s throws and names palloc/ts", async (_, use) => {
     const palloc = await freshPalloc();
     expect(() => use(palloc)).toThrow(unavailable);
     expect(() => use(palloc)).toThrow(palloc.PageAllocError);
@@ -213,7 +213,7 @@ describe("without WebAssembly", () => {
   });
 });
 
-describe("where bytes must not be compiled", () => {
+describe("where compiling bytes is forbidden", () => {
   const refuse = () => {
     throw new EvalError("refused by the content security policy");
   };
@@ -237,12 +237,12 @@ describe("where bytes must not be compiled", () => {
     );
   });
 
-  it.each(firstUses)("%s says so, and names palloc/ts", async (_, use) => {
+  it.each(firstUses)("%s throws and names palloc/ts", async (_, use) => {
     const palloc = await freshPalloc();
     expect(() => use(palloc)).toThrow(unavailable);
   });
 
-  it("init rejects, but takes a module that is compiled already", async () => {
+  it("init rejects, but accepts a compiled module", async () => {
     const stubbed = WebAssembly;
     vi.unstubAllGlobals();
     const module = await WebAssembly.compile(bytes);

@@ -18,7 +18,7 @@ describe.each<[string, Palloc, RegExp]>([
     return { heap, core, engine: core.engine, at: core.at };
   };
 
-  it("refuses a range that leaves its bitmap, or has no bit", () => {
+  it("refuses an empty range and a range beyond its bitmap", () => {
     const { core, engine } = grown();
     const bits = core.dataOf(0);
     expect(() => engine.setRange(bits, 510, 3)).toThrow(failed);
@@ -28,7 +28,7 @@ describe.each<[string, Palloc, RegExp]>([
     expect(engine.popcntRange(bits, 510, 2)).toBe(0);
   });
 
-  it("refuses a candidate of no pages", () => {
+  it("refuses a candidate without pages", () => {
     const { core, engine } = grown();
     expect(() => engine.findScavengeCandidate(core.dataOf(0), 512, 0, 512, 0)).toThrow(failed);
     expect(() => engine.findScavengeCandidate(core.dataOf(0), 513, 1, 512, 0)).toThrow(failed);
@@ -43,14 +43,14 @@ describe.each<[string, Palloc, RegExp]>([
     expect(engine.alloc(at, 1)).toBe(0);
   });
 
-  it("refuses to bring a page into use that is in use", () => {
+  it("refuses to allocate a page in use", () => {
     const { heap, core, engine } = grown();
     // Not what the summary says, so that the page is found.
     engine.setRange(core.dataOf(0), 3, 1);
     expect(() => heap.alloc(8)).toThrow(failed);
   });
 
-  it("refuses a summary that is not what the bits say", () => {
+  it("refuses a summary that differs from the bits", () => {
     const { heap, core, engine } = grown();
     engine.setRange(core.dataOf(0), 300, 1);
     expect(() => heap.alloc(8)).toThrow(failed);

@@ -161,13 +161,13 @@ function hooks(random: Random) {
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
-])("a stack that is nearly full, on %s", (_, { PageAlloc }) => {
+])("a call that overflows the stack (%s)", (_, { PageAlloc }) => {
   it.each([
     ["a plain heap", false, false],
     ["a shared heap", true, false],
     ["a plain heap with hooks", false, true],
     ["a shared heap with hooks", true, true],
-  ])("%s", (_, shared, hooked) => {
+  ])("happens completely or not at all on %s", (_, shared, hooked) => {
     const random = new Random(7);
     const heap = new PageAlloc({ shared, sys: hooked ? hooks(random) : undefined });
     const world: World = { heap, live: [], caches: [], next: 0 };

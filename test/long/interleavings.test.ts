@@ -150,7 +150,7 @@ const engines: [name: string, engines: Palloc[]][] = [
 ];
 
 describe.each(engines)("every order of steps (%s)", (_, engines) => {
-  it.each(rows)("of $name", ({ orders, cast }) => {
+  it.each(rows)("keeps the heap sound: $name", ({ orders, cast }) => {
     let explored = 0;
     for (const make of Object.values(heaps)) {
       explored += new Stage(make, cast, engines).explore(({ candidates }) => {
@@ -166,8 +166,8 @@ function releasesAll(cast: Role[]): boolean {
   return cast.every(({ passes, hook }) => passes && (!hook || hook === "accepts")) && cast[0].passes === ALL;
 }
 
-describe("the exploration", () => {
-  it("takes each order once", () => {
+describe("the explorer of orders", () => {
+  it("tries each order once", () => {
     const seen: string[] = [];
     let log = "";
     const actor = (name: string, steps: number): Actor => {

@@ -26,8 +26,8 @@ type Sys = NonNullable<NonNullable<ConstructorParameters<Palloc["PageAlloc"]>[0]
 describe.each<[string, Palloc]>([
   ["wasm", wasm],
   ["ts", ts],
-])("changed snapshots (%s)", (_, palloc) => {
-  it("are refused, or restore to a sound heap", () => {
+])("altered snapshots (%s)", (_, palloc) => {
+  it("are refused or restore a sound heap", () => {
     let restored = 0;
     for (let seed = 1; seed <= HEAPS; seed++) {
       const snapshot = randomSnapshot(palloc, new Random(seed));

@@ -155,15 +155,15 @@ function stopRecovery(call: Call, course: Course, deeds: number): void {
   }
 }
 
-describe("a worker ends after any store", () => {
-  it.each(kindsOfCalls)("of %s", (_, kind) => {
+describe("recovery after any store of a worker", () => {
+  it.each(kindsOfCalls)("finishes or undoes %s", (_, kind) => {
     const course = new Course(kind);
     expect(course.sections).toBe(kind.sections);
     expect(course.deeds).toContain("store");
     stopEverywhere(kind, course);
   });
 
-  it("of an alloc that sys.used undoes: its pages are taken, or free", () => {
+  it("leaves the pages of an alloc that sys.used undoes in use or free", () => {
     for (const prepare of [reused, reusedFromCache]) {
       const calls = [() => {}, throwWhim].map((used) => ({
         begin: (world: World) => {
@@ -178,7 +178,7 @@ describe("a worker ends after any store", () => {
     }
   });
 
-  it("of a cache that takes back what sys.used refused: it has, or its pages are free", () => {
+  it("returns the pages of a cache alloc that sys.used undoes to the cache or the heap", () => {
     const begin = (world: World) => {
       world.sys.used = throwWhim;
       return reusedFromCache(world);
@@ -192,7 +192,7 @@ describe("a worker ends after any store", () => {
       if (deeds > first) stopRecovery({ begin }, course, deeds);
   });
 
-  it("of none: its caches are flushed, and all else is as it was", () => {
+  it("flushes the worker's caches and changes nothing else if no call was running", () => {
     const [flushed, ended, idle] = [1, 2, 3].map(() => {
       const world = newWorld({ begin: mixedCacheInUse });
       return { ...world, cache: world.call() as PageCache };
@@ -204,7 +204,7 @@ describe("a worker ends after any store", () => {
     expect(recovered(idle.other, idle.worker)).toEqual(want);
   });
 
-  it("of calls on any heap", () => {
+  it("finishes or undoes calls on random heaps", () => {
     for (let seed = 0; seed < 150; seed++) {
       const call = { begin: anyCall(seed) };
       const course = new Course(call);
@@ -217,8 +217,8 @@ describe("a worker ends after any store", () => {
   });
 });
 
-describe("a worker ends after any store of recover", () => {
-  it.each(kindsOfCalls)("from %s", (_, kind) => {
+describe("recovery after any store of a recovery", () => {
+  it.each(kindsOfCalls)("finishes or undoes %s", (_, kind) => {
     const course = new Course(kind);
     for (const deeds of inTheJournal(kind, course)) stopRecovery(kind, course, deeds);
   });
@@ -226,7 +226,7 @@ describe("a worker ends after any store of recover", () => {
 
 describe("a worker on wasm", () => {
   it.each(kindsOfCalls)(
-    "leaves what one on ts does, saved fields and journal included, after %s",
+    "leaves the same memory as one on ts after %s, including saved fields and the journal",
     (_, kind) => {
       const [left, wanted] = [wasm, ts].map((palloc) => {
         const { call, other } = newWorld(kind, palloc);
@@ -239,11 +239,11 @@ describe("a worker on wasm", () => {
   );
 });
 
-describe("a worker ends with memory that others have not seen", () => {
+describe("recovery in memory that others have not seen", () => {
   it.each<[string, (worker: PageAlloc) => unknown]>([
     ["grow", (worker) => grow(worker, 600)],
     ["allocToCache", (worker) => worker.allocToCache()],
-  ])("in %s", (_, make) => {
+  ])("finishes or undoes %s", (_, make) => {
     const begin = ({ worker }: World) => {
       worker.allocToCache();
       return () => make(worker);

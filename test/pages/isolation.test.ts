@@ -21,12 +21,12 @@ const refusal = { code: "ERR_NOT_ISOLATED", message: expect.stringMatching(BOTH_
 const works = (engine: string) => [engine, 0, 3 * PAGE];
 
 describe("a page of the built package", () => {
-  it("without the headers is refused shared heaps, is told of both headers, and has plain heaps", async () => {
+  it("without the headers can make plain heaps only, and the error names both headers", async () => {
     const made = (engine: string) => ({ shared: refusal, plain: works(engine) });
     expect(await seen({ isolated: false })).toEqual({ isolated: false, wasm: made("wasm"), ts: made("ts") });
   });
 
-  it("with the headers has shared heaps too", async () => {
+  it("with the headers can make shared heaps too", async () => {
     const made = (engine: string) => ({ shared: works(engine), plain: works(engine) });
     expect(await seen({ isolated: true })).toEqual({ isolated: true, wasm: made("wasm"), ts: made("ts") });
   });

@@ -9,7 +9,7 @@ import type { PageAlloc, Subject } from "../support/subject.ts";
 export function acrossEnginesSuite(subjects: readonly Subject[]): void {
   for (const from of subjects) {
     for (const to of subjects.filter((subject) => subject !== from)) {
-      describe(`a snapshot of ${from.label} in ${to.label}`, () => restoreTests(from, to));
+      describe(`a snapshot of ${from.label} restored in ${to.label}`, () => restoreTests(from, to));
     }
   }
 
@@ -19,24 +19,27 @@ export function acrossEnginesSuite(subjects: readonly Subject[]): void {
       for (const other of others) expect(other).toEqual(names);
     });
 
-    it("say which they are", () => {
+    it("say their names", () => {
       for (const { label, palloc } of subjects) expect(new palloc.PageAlloc().engine).toBe(label);
     });
 
-    it.each(Array.from({ length: 60 }, (_, i) => i + 1))("hooks that do as they like, seed %i", (seed) => {
-      const [first, ...others] = subjects.map(({ palloc }) => {
-        const chaos = new Chaos(palloc, seed);
-        chaos.run(150);
-        return chaos;
-      });
-      for (const other of others) {
-        same(other.log.length, first.log.length, "number of calls");
-        other.log.forEach((line, i) => {
-          same(line, first.log[i], () => `after ${first.log[i - 1]}`);
+    it.each(Array.from({ length: 60 }, (_, i) => i + 1))(
+      "behave the same with hooks that make random calls, seed %i",
+      (seed) => {
+        const [first, ...others] = subjects.map(({ palloc }) => {
+          const chaos = new Chaos(palloc, seed);
+          chaos.run(150);
+          return chaos;
         });
-        sameBytes(other.heap.snapshot(), first.heap.snapshot(), "snapshot");
-      }
-    });
+        for (const other of others) {
+          same(other.log.length, first.log.length, "number of calls");
+          other.log.forEach((line, i) => {
+            same(line, first.log[i], () => `after ${first.log[i - 1]}`);
+          });
+          sameBytes(other.heap.snapshot(), first.heap.snapshot(), "snapshot");
+        }
+      },
+    );
 
     it("share one error class", () => {
       const [PageAllocError, ...others] = subjects.map(({ palloc }) => palloc.PageAllocError);
@@ -46,7 +49,7 @@ export function acrossEnginesSuite(subjects: readonly Subject[]): void {
 }
 
 function restoreTests(from: Subject, to: Subject): void {
-  it("has the same bytes, and goes on the same", () => {
+  it("has the same bytes, also after further calls", () => {
     const heap = grownHeap(from.palloc, [0, 1, 9, 30000], { physPageSize: 2 * PAGE });
     const random = new Random(7);
     const live: [base: number, npages: number][] = [];
@@ -74,7 +77,7 @@ function restoreTests(from: Subject, to: Subject): void {
     copy.check();
   });
 
-  it("has what was in page caches free, and scavenged as it was", () => {
+  it("has the pages of page caches free, with their scavenged bits", () => {
     const heap = grownHeap(from.palloc, [1]);
     heap.free(heap.alloc(5), 5);
     const untouched = heap.ranges();

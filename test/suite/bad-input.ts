@@ -292,7 +292,7 @@ const takers = ({ PageAlloc, PageCache }: Palloc) => {
 
 /** That calls take apart no more, and no less, than they know. */
 export function takerTests(takers: readonly Taker[]): void {
-  it.each(takers)("%s: reads what is known of its %s once", (_, __, known, take) => {
+  it.each(takers)("%s: reads each known property of its %s once", (_, __, known, take) => {
     const reads: PropertyKey[] = [];
     const get = (target: object, key: PropertyKey) => {
       reads.push(key);
@@ -303,7 +303,7 @@ export function takerTests(takers: readonly Taker[]): void {
   });
 
   it.each(takers)(
-    "%s: refuses what its %s cannot have, and says what they can",
+    "%s: refuses unknown properties of its %s and names the known ones",
     (call, name, known, take) => {
       for (const key of Object.keys(known)) {
         for (const wrong of [
@@ -324,18 +324,21 @@ export function takerTests(takers: readonly Taker[]): void {
     },
   );
 
-  it.each(takers)("%s: does not mind what its %s inherit, or hide", (_, __, known, take) => {
-    const given = Object.create(known, { memory: { value: 1 } });
-    given[Symbol("memory")] = 1;
-    take(given as never);
-  });
+  it.each(takers)(
+    "%s: ignores unknown properties of its %s that are inherited, not enumerable or symbols",
+    (_, __, known, take) => {
+      const given = Object.create(known, { memory: { value: 1 } });
+      given[Symbol("memory")] = 1;
+      take(given as never);
+    },
+  );
 }
 
 function optionsTests(palloc: Palloc): void {
   const { PageAlloc } = palloc;
   takerTests(takers(palloc));
 
-  it("sys: a hook that is misspelt is refused, whatever else an object of hooks has", () => {
+  it("sys: misspelt hooks are refused, other properties are allowed", () => {
     const wrong = { usd: "used", use: "used", unsued: "unused", Unused: "unused", UNUSED_: "unused" };
     for (const [name, meant] of Object.entries(wrong)) {
       const sys = { used() {}, uses: 0, [name]() {} };
@@ -345,7 +348,7 @@ function optionsTests(palloc: Palloc): void {
     new PageAlloc({ sys: { uses: 0, user: "me", log() {} } as never });
   });
 
-  it("sys: an instance of a class may have hooks, of which it is `this`", () => {
+  it("sys: hooks may be methods of a class instance, which is their `this`", () => {
     class System {
       uses = 0;
       readonly log: string[] = [];
@@ -364,7 +367,7 @@ function optionsTests(palloc: Palloc): void {
     expect(sys.log).toEqual([`unused ${511 * PAGE} ${PAGE}`, `used ${511 * PAGE} ${PAGE}`]);
   });
 
-  it("sys: hooks are read once to be checked, and looked up when they are to run", () => {
+  it("sys: hooks are read once for the check, then on every run", () => {
     let reads = 0;
     const sys = {
       get unused() {
@@ -402,41 +405,36 @@ const stateCases: StateCase[] = [
   ],
   ["free that starts on a free page", "ERR_NOT_ALLOCATED", at(3, 0), (heap) => heap.free(at(3, 0), 2)],
   ["free of a hole", "ERR_NOT_MAPPED", at(2, 5), (heap) => heap.free(at(2, 5), 1)],
-  ["free that runs on over a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 60)],
+  ["free that runs into a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 60)],
   ["free of 2**32 pages", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 2 ** 32)],
   ["free of 2**33 + 1 pages", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.free(at(1, 460), 2 ** 33 + 1)],
   ["free below the heap", "ERR_NOT_MAPPED", 0, (heap) => heap.free(0, 1)],
   ["free above the heap", "ERR_NOT_MAPPED", at(90000, 0), (heap) => heap.free(at(90000, 0), 1)],
-  ["free off a page's start", "ERR_MISALIGNED", at(1, 3) + 1, (heap) => heap.free(at(1, 3) + 1, 1)],
+  ["free of a misaligned address", "ERR_MISALIGNED", at(1, 3) + 1, (heap) => heap.free(at(1, 3) + 1, 1)],
   ["allocRange of pages in use", "ERR_NOT_FREE", at(1, 199), (heap) => heap.allocRange(at(1, 199), 1)],
   [
-    "allocRange that runs on over pages in use",
+    "allocRange that runs into pages in use",
     "ERR_NOT_FREE",
     at(1, 448),
     (heap) => heap.allocRange(at(1, 400), 60),
   ],
   ["allocRange of a hole", "ERR_NOT_MAPPED", at(2, 0), (heap) => heap.allocRange(at(2, 0), 1)],
+  ["allocRange that runs into a hole", "ERR_NOT_MAPPED", at(4, 0), (heap) => heap.allocRange(at(3, 500), 60)],
   [
-    "allocRange that runs on over a hole",
-    "ERR_NOT_MAPPED",
-    at(4, 0),
-    (heap) => heap.allocRange(at(3, 500), 60),
-  ],
-  [
-    "allocRange off a page's start",
+    "allocRange of a misaligned address",
     "ERR_MISALIGNED",
     at(3, 3) + 512,
     (heap) => heap.allocRange(at(3, 3) + 512, 1),
   ],
   [
-    "scavengeRange off a page's start",
+    "scavengeRange of a misaligned address",
     "ERR_MISALIGNED",
     at(3, 3) + 1,
     (heap) => heap.scavengeRange(at(3, 3) + 1, 1),
   ],
   ["growth over a mapped chunk", "ERR_OVERLAP", at(1, 0), (heap) => heap.grow(at(1, 0), CHUNK)],
   [
-    "growth that runs on over a mapped chunk",
+    "growth that runs into a mapped chunk",
     "ERR_OVERLAP",
     at(3, 0),
     (heap) => heap.grow(at(2, 0), CHUNK + PAGE),
@@ -449,13 +447,13 @@ const stateCases: StateCase[] = [
     (heap) => heap.grow(at(9, 0), 2 ** 23 * CHUNK),
   ],
   [
-    "a cache off a block's start",
+    "a cache not aligned to a block",
     "ERR_MISALIGNED",
     at(1, 65),
     (heap, PageCache) => new PageCache(heap, { base: at(1, 65), cache: 1n, scav: 0n }),
   ],
   [
-    "a cache off a page's start",
+    "a cache at a misaligned address",
     "ERR_MISALIGNED",
     at(1, 64) + 1,
     (heap, PageCache) => new PageCache(heap, { base: at(1, 64) + 1, cache: 1n, scav: 0n }),
@@ -492,7 +490,7 @@ function stateTests({ PageCache }: Palloc, bench: () => Bench, unchanged: Unchan
     unchanged(on, () => call(on.heap, PageCache), { error: code, names: [String(value)] }, what);
   });
 
-  it("alloc of more than fits, and growth to more than there is", () => {
+  it("alloc of too many pages returns -1, and calls beyond the address space are refused", () => {
     const { heap } = bench();
     expect(heap.alloc(SPACE_PAGES)).toBe(-1);
     expect(heap.alloc(513)).toBe(-1);
@@ -510,11 +508,11 @@ function fromTests({ PageAlloc }: Palloc): void {
     ["null", null, TypeError, "state"],
     ["a number", 1, TypeError, "state"],
     ["no alloc", {}, TypeError, "alloc"],
-    ["alloc that is no object", { alloc: 7 }, TypeError, "alloc"],
+    ["alloc that is not an object", { alloc: 7 }, TypeError, "alloc"],
     ["alloc that is null", { alloc: null }, TypeError, "alloc"],
-    ["scavenged that is no object", { alloc: {}, scavenged: 7 }, TypeError, "scavenged"],
-    ["ranges that are no array", { alloc: { 1: 5 } }, TypeError, "alloc"],
-    ["a range that is no array", range(5), TypeError, "alloc"],
+    ["scavenged that is not an object", { alloc: {}, scavenged: 7 }, TypeError, "scavenged"],
+    ["ranges that are not an array", { alloc: { 1: 5 } }, TypeError, "alloc"],
+    ["a range that is not an array", range(5), TypeError, "alloc"],
     ["a range that is null", range(null), TypeError, "alloc"],
     ["a range of a string", range(["0", 1]), TypeError, '"0"'],
     ["a range without a count", range([3]), TypeError, "alloc"],
@@ -531,11 +529,11 @@ function fromTests({ PageAlloc }: Palloc): void {
       RangeError,
       "513",
     ],
-    ["a chunk that is no number", { alloc: { one: [] } }, RangeError, "one"],
+    ["a chunk that is not a number", { alloc: { one: [] } }, RangeError, "one"],
     ["a chunk of -1", { alloc: { "-1": [] } }, RangeError, "-1"],
     ["a chunk of 1.5", { alloc: { "1.5": [] } }, RangeError, "1.5"],
     ...["07", "7.0", "7e0", "+7", " 7", "0x7", "", "Infinity"].map((key): (typeof cases)[number] => [
-      `a chunk of ${JSON.stringify(key)}, once more`,
+      `a duplicate chunk ${JSON.stringify(key)}`,
       { alloc: { 7: [], [key]: [[0, 1]] } },
       RangeError,
       `a key of state.alloc must be a decimal integer from 0 to ${SPACE / CHUNK - 1}, ` +
@@ -549,7 +547,7 @@ function fromTests({ PageAlloc }: Palloc): void {
     refused(() => PageAlloc.from(state as never), { error, names: [name] }, what);
   });
 
-  it("from: bad options", () => {
+  it("from: options are checked", () => {
     refused(
       () => PageAlloc.from({ alloc: {} }, { pageSize: 3 }),
       { error: RangeError, names: ["pageSize", "3"] },
@@ -559,11 +557,11 @@ function fromTests({ PageAlloc }: Palloc): void {
 }
 
 function restoreTests({ PageAlloc }: Palloc): void {
-  it.each([undefined, null, 1, "snapshot", {}, [], new ArrayBuffer(8)])("restore: %o", (value) => {
+  it.each([undefined, null, 1, "snapshot", {}, [], new ArrayBuffer(8)])("restore: snapshot %o", (value) => {
     refused(() => PageAlloc.restore(value as never), { error: TypeError, names: ["snapshot"] }, "restore");
   });
 
-  it("restore: bad options", () => {
+  it("restore: options are checked", () => {
     const snapshot = new PageAlloc().snapshot();
     const options = { sys: { used: 1 } } as never;
     refused(() => PageAlloc.restore(snapshot, options), { error: TypeError, names: ["sys.used"] }, "restore");
@@ -598,7 +596,7 @@ function promiseTests(bench: () => Bench): void {
 }
 
 function zeroTests({ PageAlloc, PallocData, Op }: Palloc, bench: () => Bench): void {
-  it("takes -0 for 0 wherever that may stand", () => {
+  it("-0 is taken as 0 wherever 0 is allowed", () => {
     const heap = new PageAlloc({ physHugePageSize: -0, lockTimeoutMs: -0 });
     const same = new PageAlloc({ physHugePageSize: 0 });
     for (const [each, zero] of [
@@ -631,7 +629,7 @@ function zeroTests({ PageAlloc, PallocData, Op }: Palloc, bench: () => Bench): v
 function insideTests(palloc: Palloc): void {
   const { PageAlloc, PallocData } = palloc;
 
-  it("what a constructor does not ask for is not looked at", () => {
+  it("constructors ignore further arguments", () => {
     const calls: unknown[] = [];
     const more = [5, {}, { engine: {}, address: () => 0 }, (...args: unknown[]) => calls.push(args)];
     for (const value of more) {
@@ -647,7 +645,7 @@ function insideTests(palloc: Palloc): void {
     expect(calls).toEqual([]);
   });
 
-  it("restore gives the heap that it is asked for of a subclass too, whatever that passes on", () => {
+  it("restore of a subclass ignores the options that its constructor passes on", () => {
     class Mine extends PageAlloc {
       constructor(options?: ConstructorParameters<typeof PageAlloc>[0]) {
         super({ ...options, pageSize: 4096 });
@@ -673,13 +671,16 @@ function traceTests({ palloc: { PageAlloc }, trace: { readPageTrace, replay } }:
     npages: new Uint32Array(0),
   };
 
-  it.each([undefined, null, 1, "trace", {}, [], new ArrayBuffer(8)])("readPageTrace: %o", async (value) => {
-    await rejected(
-      () => readPageTrace(value as never),
-      { error: TypeError, names: ["data"] },
-      "readPageTrace",
-    );
-  });
+  it.each([undefined, null, 1, "trace", {}, [], new ArrayBuffer(8)])(
+    "readPageTrace: data %o",
+    async (value) => {
+      await rejected(
+        () => readPageTrace(value as never),
+        { error: TypeError, names: ["data"] },
+        "readPageTrace",
+      );
+    },
+  );
 
   it.each([undefined, null, 1, "wasm", {}, () => 1])("replay: engine %o", (value) => {
     refused(() => replay(value as never, empty), { error: TypeError, names: ["engine"] }, "replay");

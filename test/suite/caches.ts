@@ -17,7 +17,7 @@ export function cachesSuite(subject: Subject): void {
 function serveTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("takes all free pages of the block that holds the first free page, with their scavenged bits", () => {
+  it("allocToCache takes all free pages of the first block with a free page, with their scavenged bits", () => {
     const alloc = {
       1: [
         [0, 130],
@@ -43,7 +43,7 @@ function serveTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("serves first fit from its 64 bits, without a change of the heap's", () => {
+  it("alloc is first fit in the cache's 64 bits and leaves the heap's bits alone", () => {
     const heap = PageAlloc.from({
       alloc: {
         0: [
@@ -72,7 +72,7 @@ function serveTests({ palloc }: Subject): void {
     expect(heap.ranges()).toEqual(before);
   });
 
-  it("gives every page once, then none", () => {
+  it("alloc returns every page once, then -1", () => {
     const cache = grownHeap(palloc, [2]).allocToCache();
     const got = Array.from({ length: 64 }, () => [cache.alloc(1), cache.lastAllocScavenged]);
     expect(got).toEqual(Array.from({ length: 64 }, (_, i) => [2 * CHUNK + i * PAGE, PAGE]));
@@ -80,7 +80,7 @@ function serveTests({ palloc }: Subject): void {
     expect(cache.alloc(1)).toBe(-1);
   });
 
-  it("serves a whole block at once", () => {
+  it("alloc can take all 64 pages at once", () => {
     const cache = grownHeap(palloc, [2]).allocToCache();
     expect(cache.alloc(64)).toBe(2 * CHUNK);
     expect(cache.lastAllocScavenged).toBe(64 * PAGE);
@@ -91,7 +91,7 @@ function serveTests({ palloc }: Subject): void {
 function flushTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("flush gives back what is left, scavenged as it was", () => {
+  it("flush frees the remaining pages, with their scavenged bits", () => {
     const heap = PageAlloc.from({ alloc: { 1: [[0, 70]] }, scavenged: { 1: [[72, 100]] } });
     const cache = heap.allocToCache();
     expect(cache.alloc(3)).toBe(CHUNK + 70 * PAGE);
@@ -103,7 +103,7 @@ function flushTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("a second flush, and the flush of an empty cache, do nothing", () => {
+  it("flush does nothing the second time, or on an empty cache", () => {
     const heap = touchedHeap(palloc, [1]);
     const cache = heap.allocToCache();
     cache.flush();
@@ -120,7 +120,7 @@ function flushTests({ palloc }: Subject): void {
 function ownershipTests({ palloc }: Subject): void {
   const { PageAlloc, PageCache } = palloc;
 
-  it("caches of one heap own different pages, and what they gave goes back to the heap", () => {
+  it("caches of one heap own different pages, and allocated pages are freed to the heap", () => {
     const heap = touchedHeap(palloc, [1]);
     const [first, second] = [heap.allocToCache(), heap.allocToCache()];
     expect([first.base, second.base]).toEqual([CHUNK, CHUNK + 64 * PAGE]);
@@ -139,7 +139,7 @@ function ownershipTests({ palloc }: Subject): void {
     expect(heap.stats()).toMatchObject({ allocs: 0, frees: 0 });
   });
 
-  it("the last block of the heap", () => {
+  it("a cache can own the last block of the heap", () => {
     const heap = PageAlloc.from({ alloc: { 1: [[0, PAGES - 1]] } });
     const cache = heap.allocToCache();
     expect([cache.base, cache.cache]).toEqual([CHUNK + 448 * PAGE, 1n << 63n]);
@@ -147,7 +147,7 @@ function ownershipTests({ palloc }: Subject): void {
     expect(heap.alloc(1)).toBe(-1);
   });
 
-  it("stats count what a cache owns as in use, and add up", () => {
+  it("stats count a cache's pages as in use", () => {
     const heap = grownHeap(palloc, [1]);
     const cache = heap.allocToCache();
     expect(heap.stats()).toMatchObject({
@@ -167,7 +167,7 @@ function ownershipTests({ palloc }: Subject): void {
     });
   });
 
-  it("what a cache owns is not scavenged", () => {
+  it("a cache's pages are not scavenged", () => {
     const heap = touchedHeap(palloc, [1]);
     const cache = heap.allocToCache();
     expect(heap.scavenge()).toBe(448 * PAGE);
@@ -177,7 +177,7 @@ function ownershipTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("flush notices pages that somebody has freed behind the heap's back", () => {
+  it("flush detects a cache's pages that were freed in the bitmap", () => {
     const heap = touchedHeap(palloc, [1]);
     const cache = heap.allocToCache();
     heap.chunk(1).freeRange(3, 1);
@@ -186,7 +186,7 @@ function ownershipTests({ palloc }: Subject): void {
     expect(heap.snapshot()).toEqual(before);
   });
 
-  it("a cache can be made of pages in use", () => {
+  it("a cache can be constructed from pages in use", () => {
     const heap = PageAlloc.from({ alloc: { 1: [[0, PAGES]] } });
     const cache = new PageCache(heap, { base: CHUNK + 64 * PAGE, cache: 0b110110n, scav: 0b010010n });
     expect(cache.alloc(3)).toBe(-1);

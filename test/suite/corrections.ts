@@ -7,7 +7,7 @@ import { PAGES } from "../support/naive.ts";
 import type { PageAlloc, Subject } from "../support/subject.ts";
 
 export function correctionsSuite(subject: Subject): void {
-  describe("corrections of the origin", () => {
+  describe("corrections of Go's behaviour", () => {
     scavengerTests(subject);
     growthTests(subject);
     refusalTests(subject);
@@ -31,7 +31,7 @@ function scavengerTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(2 * CHUNK - 32 * PAGE - 1);
   });
 
-  it("a hole is never a candidate when scavAddr lies in it", () => {
+  it("a hole is never a candidate, even if scavAddr lies in it", () => {
     const heap = touchedHeap(palloc, [1, 4]);
     expect(heap.scavengeOne()).toBe(CHUNK);
     expect(heap.scavAddr).toBe(4 * CHUNK - 1);
@@ -42,7 +42,7 @@ function scavengerTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("a hole is never a candidate, in a subtree that has other chunks or none", () => {
+  it("a hole is never a candidate, whatever else is in its subtree", () => {
     const chunks = [0, 2, 3, 9, 80, 700, 60000];
     const heap = touchedHeap(palloc, chunks);
     expect(heap.scavenge()).toBe(chunks.length * CHUNK);
@@ -50,7 +50,7 @@ function scavengerTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("the walk ends for a heap that starts at chunk 0", () => {
+  it("the walk ends on a heap that starts at chunk 0", () => {
     const heap = PageAlloc.from({ alloc: { 0: [[0, PAGES]], 1: [[0, PAGES]], 3: [] } });
     expect(heap.scavenge()).toBe(CHUNK);
     expect(heap.scavAddr).toBe(-1);
@@ -72,7 +72,7 @@ function growthTests({ palloc }: Subject): void {
     ["is one page", 17, 1],
     ["starts and ends within chunks", 511, 3 * PAGES],
     ["is the last page of a chunk", 511, 1],
-  ])("exactly the range is there after a growth that %s", (_, first, npages) => {
+  ])("growth maps exactly its range if it %s", (_, first, npages) => {
     const heap = new PageAlloc();
     const base = 10 * CHUNK + first * PAGE;
     heap.grow(base, npages * PAGE);

@@ -90,8 +90,8 @@ async function endInHook(crew: Crew, theirs: EngineName, heap: PageAlloc, how: H
 
 /** @param heaps on how many heaps at once */
 export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
-  describe("workers that are ended", () => {
-    it(`${deaths} at random moments: no page is lost, and none has two owners`, async () => {
+  describe("terminated workers", () => {
+    it(`lose no page and give none two owners (${deaths} at random moments)`, async () => {
       const findings = new Findings();
       const each = Math.ceil(deaths / heaps);
       await Promise.all(Array.from({ length: heaps }, (_, k) => reap(crew, k + 1, each, findings)));
@@ -100,8 +100,8 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
     }, 400_000);
   });
 
-  describe.each(ENGINES)("a worker on %s", (theirs) => {
-    it("that is ended in a call over many chunks has made all of it, or none", async () => {
+  describe.each(ENGINES)("a worker on %s that is terminated", (theirs) => {
+    it("in a call over many chunks has made the whole call or none of it", async () => {
       const random = new Random(5);
       const ready = [crew.start(), crew.start()];
       let inCalls = 0;
@@ -114,9 +114,9 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
     });
   });
 
-  describe.concurrent.each(PAIRS)("a heap of %s, when a worker on %s is ended", (_, theirs, palloc) => {
+  describe.concurrent.each(PAIRS)("a heap of %s, when a worker on %s is terminated", (_, theirs, palloc) => {
     it.each([true, false])(
-      "in the hook unused: its pages are free, and unscavenged (busy: %s)",
+      "in the hook unused, has the hook's pages free and unscavenged (busy: %s)",
       async (spins) => {
         const heap = touchedHeap(palloc, [0], { shared: true });
         heap.resetScavengeAddr();
@@ -128,14 +128,17 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
       },
     );
 
-    it.each([true, false])("in the hook used: its pages are free (from a page cache: %s)", async (caches) => {
-      const heap = sharedHeap(palloc);
-      await endInHook(crew, theirs, heap, { hook: "used", spins: caches, caches });
-      expect(heap.stats().inUse).toBe(3 * PAGE);
-      expect(heap.alloc(10)).toBe(3 * PAGE);
-    });
+    it.each([true, false])(
+      "in the hook used, has the hook's pages free (from a page cache: %s)",
+      async (caches) => {
+        const heap = sharedHeap(palloc);
+        await endInHook(crew, theirs, heap, { hook: "used", spins: caches, caches });
+        expect(heap.stats().inUse).toBe(3 * PAGE);
+        expect(heap.alloc(10)).toBe(3 * PAGE);
+      },
+    );
 
-    it("with a page cache: what it has not handed out is free", async () => {
+    it("with a page cache, has the cache's remaining pages free", async () => {
       const heap = sharedHeap(palloc);
       await withHands(crew, 1, async (hand) => {
         const signals = new Signals();
@@ -150,7 +153,7 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
       expect(heap.stats().inUse).toBe(0);
     });
 
-    it("with the lock: those who wait for it go on", async () => {
+    it("with the lock, lets the waiting calls continue", async () => {
       const heap = sharedHeap(palloc);
       const { handle } = heap;
       await withHands(crew, 2, async (hand, other) => {
@@ -166,7 +169,7 @@ export function deathsSuite(crew: Crew, deaths: number, heaps: number): void {
       heap.check();
     });
 
-    it("while it waits for the lock, when it may just have been woken: another that waits goes on", async () => {
+    it("while waiting for the lock, perhaps just woken, lets another waiting call continue", async () => {
       const heap = sharedHeap(palloc);
       const { handle, owner } = heap;
       const lock = new HeapLock(handle);

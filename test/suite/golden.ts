@@ -39,7 +39,7 @@ export interface GoldenHeap {
 export function goldenSuite({ palloc }: Subject): void {
   const { PageAlloc, PallocData, fillAligned } = palloc;
 
-  describe("golden results of Go", () => {
+  describe("Go's golden results", () => {
     let words: FillAligned[];
     let candidates: GoldenCandidate[];
     let heaps: GoldenHeap[];
@@ -68,7 +68,7 @@ export function goldenSuite({ palloc }: Subject): void {
       }
     });
 
-    it("calls on heaps, and the bitmaps that they leave", () => {
+    it("heaps: results and bitmaps after each call", () => {
       for (const [line, want] of heaps.entries()) {
         const { physPageSize, physHugePageSize } = want;
         const heap = PageAlloc.from(goState(want), { physPageSize, physHugePageSize });

@@ -62,7 +62,7 @@ function newTests({ label, palloc }: Subject): void {
 }
 
 function allocTests({ palloc }: Subject): void {
-  it("pages come lowest address first, and 0 is an address", () => {
+  it("alloc returns the lowest address first, which may be 0", () => {
     const heap = grownHeap(palloc, [0]);
     expect([1, 2, 3].map((n) => heap.alloc(n))).toEqual([0, PAGE, 3 * PAGE]);
     heap.free(PAGE, 2);
@@ -72,7 +72,7 @@ function allocTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("every page is given once", () => {
+  it("alloc returns every page once", () => {
     const heap = grownHeap(palloc, [3, 4, 9]);
     const got = Array.from({ length: 3 * PAGES }, () => heap.alloc(1));
     expect(got).toEqual(
@@ -83,7 +83,7 @@ function allocTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("runs go over chunk borders, never over holes", () => {
+  it("alloc crosses chunk borders, but no holes", () => {
     const heap = grownHeap(palloc, [7, 8, 10]);
     expect(heap.alloc(2 * PAGES + 1)).toBe(-1);
     expect(heap.alloc(PAGES + 1)).toBe(7 * CHUNK);
@@ -93,7 +93,7 @@ function allocTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("runs over the borders of whole subtrees", () => {
+  it("alloc crosses the borders of subtrees", () => {
     for (const border of [8, 64, 512, 4096]) {
       const chunks = Array.from({ length: 20 }, (_, i) => border - 10 + i).filter((chunk) => chunk >= 0);
       const heap = grownHeap(palloc, chunks);
@@ -110,7 +110,7 @@ function allocTests({ palloc }: Subject): void {
 function searchTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("searchAddr goes up with what is taken and down with what is freed", () => {
+  it("searchAddr rises with alloc and falls with free", () => {
     const heap = grownHeap(palloc, [5]);
     expect(heap.searchAddr).toBe(5 * CHUNK);
     heap.alloc(PAGES);
@@ -124,7 +124,7 @@ function searchTests({ palloc }: Subject): void {
     expect(heap.searchAddr).toBe(4 * CHUNK);
   });
 
-  it("allocRange takes exactly what it is told", () => {
+  it("allocRange takes exactly its range", () => {
     const heap = PageAlloc.from({ alloc: { 1: [[0, 2]], 2: [] }, scavenged: { 1: [[500, 12]] } });
     expect(heap.allocRange(CHUNK + 498 * PAGE, 20)).toBe(12 * PAGE);
     expect(heap.lastAllocScavenged).toBe(12 * PAGE);
@@ -142,7 +142,7 @@ function searchTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("alloc says how much had been scavenged, and clears it", () => {
+  it("alloc reports the scavenged bytes and clears the scavenged bits", () => {
     const heap = PageAlloc.from({
       alloc: { 1: [] },
       scavenged: {
@@ -169,14 +169,14 @@ function searchTests({ palloc }: Subject): void {
 function growTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("what has grown is free and scavenged", () => {
+  it("new pages are free and scavenged", () => {
     const heap = grownHeap(palloc, [1]);
     expect(bitsOf(heap)).toEqual({ alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } });
     heap.alloc(3);
     expect(heap.lastAllocScavenged).toBe(3 * PAGE);
   });
 
-  it("neighbours are merged in mappedRanges, in whatever order they came", () => {
+  it("mappedRanges merges neighbours, whatever the order of growth", () => {
     const heap = grownHeap(palloc, [9, 2, 4, 3, 8]);
     expect(heap.mappedRanges()).toEqual([
       [2 * CHUNK, 5 * CHUNK],
@@ -186,7 +186,7 @@ function growTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("both ends of the 48-bit space in one heap", () => {
+  it("one heap can have both ends of the 48-bit space", () => {
     const heap = grownHeap(palloc, [0]);
     heap.grow(SPACE - CHUNK, CHUNK);
     expect(heap.bounds()).toEqual({ start: 0, end: SPACE / CHUNK });
@@ -204,7 +204,7 @@ function growTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("a long run of chunks at once", () => {
+  it("many chunks can be grown, allocated and freed at once", () => {
     const heap = new PageAlloc();
     heap.grow(100 * CHUNK, 1000 * CHUNK);
     expect(heap.mappedRanges()).toEqual([[100 * CHUNK, 1100 * CHUNK]]);
@@ -218,7 +218,7 @@ function growTests({ palloc }: Subject): void {
 function scavengeTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("from the highest address down, and each page once", () => {
+  it("scavenge goes from the highest address down and takes each page once", () => {
     const heap = touchedHeap(palloc, [3, 4], { physHugePageSize: 0 });
     expect(heap.scavAddr).toBe(5 * CHUNK - 1);
     expect(heap.scavenge(PAGE)).toBe(PAGE);
@@ -230,7 +230,7 @@ function scavengeTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("scavengeOne takes one run, cut from below", () => {
+  it("scavengeOne takes the top of one run", () => {
     const heap = PageAlloc.from({ alloc: { 3: [[100, 300]] } }, { physHugePageSize: 0 });
     expect(heap.scavengeOne(5 * PAGE)).toBe(5 * PAGE);
     expect(heap.scavengeOne()).toBe(107 * PAGE);
@@ -246,7 +246,7 @@ function scavengeTests({ palloc }: Subject): void {
     });
   });
 
-  it("nothing above scavAddr's word until a reset", () => {
+  it("scavenge takes nothing above scavAddr's word until a reset", () => {
     const heap = PageAlloc.from({ alloc: { 3: [[64, 448]] } });
     expect(heap.scavenge()).toBe(64 * PAGE);
     heap.free(3 * CHUNK + 64 * PAGE, 448);
@@ -266,7 +266,7 @@ function scavengeTests({ palloc }: Subject): void {
 function releaseTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("each grow puts scavAddr to the top, until the first reset", () => {
+  it("each grow moves scavAddr to the top, until the first reset", () => {
     const heap = grownHeap(palloc, [3]);
     expect(heap.scavAddr).toBe(4 * CHUNK - 1);
     heap.alloc(10);
@@ -285,7 +285,7 @@ function releaseTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(scavAddr);
   });
 
-  it("a grow before the first reset, in a hook, wins over the pass that runs it", () => {
+  it("a grow in a hook before the first reset overrides the pass's own scavAddr", () => {
     const sys: { unused?: () => void } = {};
     const heap = grownHeap(palloc, [3], { sys });
     heap.allocRange(3 * CHUNK, PAGES);
@@ -298,7 +298,7 @@ function releaseTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(10 * CHUNK - 1);
   });
 
-  it("whole pages of the system only", () => {
+  it("only whole physical pages are scavenged", () => {
     const options = { physPageSize: 4 * PAGE, physHugePageSize: 0 };
     const heap = PageAlloc.from(
       {
@@ -316,7 +316,7 @@ function releaseTests({ palloc }: Subject): void {
     expect(heap.ranges().scavenged).toEqual({ 1: [[12, 8]] });
   });
 
-  it("scavengeRange marks what is free and unscavenged, wherever scavAddr is", () => {
+  it("scavengeRange scavenges free pages, wherever scavAddr is", () => {
     let told = 0;
     const alloc = { 1: [[0, 10] as const], 2: [], 4: [] };
     const heap = PageAlloc.from(
@@ -334,7 +334,7 @@ function releaseTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("scavengeRange of 2**31 pages, nearly all of them holes", () => {
+  it("scavengeRange takes 2**31 pages that are nearly all holes", () => {
     const heap = grownHeap(palloc, [0, SPACE / CHUNK - 1]);
     heap.free(heap.alloc(9), 9);
     expect(heap.scavengeRange(0, 2 ** 31)).toBe(9 * PAGE);
@@ -343,7 +343,7 @@ function releaseTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("huge pages stay whole", () => {
+  it("huge pages are not split", () => {
     const heap = touchedHeap(palloc, [1], { physHugePageSize: 16 * PAGE });
     expect(heap.scavengeOne(PAGE)).toBe(16 * PAGE);
     expect(heap.scavengeOne(17 * PAGE)).toBe(32 * PAGE);
@@ -356,7 +356,7 @@ function releaseTests({ palloc }: Subject): void {
 function stateTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("from: chunks that are named without a range, scavenged first, then alloc", () => {
+  it("from accepts chunks without ranges and sets the scavenged bits first", () => {
     const heap = PageAlloc.from({
       alloc: {
         5: [],
@@ -389,13 +389,13 @@ function stateTests({ palloc }: Subject): void {
     copy.check();
   });
 
-  it("an empty description is an empty heap", () => {
+  it("from an empty description makes an empty heap", () => {
     const heap = PageAlloc.from({ alloc: {} });
     expect(heap.mappedRanges()).toEqual([]);
     expect(heap.scavAddr).toBe(-1);
   });
 
-  it("chunk is a live view", () => {
+  it("chunk returns a live view", () => {
     const heap = grownHeap(palloc, [6]);
     const chunk = heap.chunk(6);
     expect(chunk.summarize()).toEqual({ start: 512, max: 512, end: 512 });
@@ -407,13 +407,13 @@ function stateTests({ palloc }: Subject): void {
     expect(chunk.find(1, 0)).toEqual({ index: 70, searchIdx: 70 });
   });
 
-  it("check finds a page that is in use and scavenged", () => {
+  it("check finds a page both in use and scavenged", () => {
     const heap = grownHeap(palloc, [6]);
     heap.chunk(6).alloc.setRange(9, 1);
     expect(() => heap.check()).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
   });
 
-  it("check finds a summary that is not true", () => {
+  it("check finds a wrong summary", () => {
     const heap = touchedHeap(palloc, [6]);
     heap.chunk(6).alloc.setRange(9, 1);
     expect(() => heap.check()).toThrow(expect.objectContaining({ code: "ERR_CORRUPT" }));
@@ -423,7 +423,7 @@ function stateTests({ palloc }: Subject): void {
 function statsTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("a life, counted", () => {
+  it("stats count every call", () => {
     const heap = grownHeap(palloc, [1, 2]);
     heap.alloc(100);
     heap.alloc(10);
@@ -449,7 +449,7 @@ function statsTests({ palloc }: Subject): void {
     expect(metadata).toBeGreaterThan(0);
   });
 
-  it("a heap made by from starts counting at its first state", () => {
+  it("stats of a heap made by from start at its first state", () => {
     const { metadata: _, ...stats } = PageAlloc.from({
       alloc: { 1: [[0, 10]] },
       scavenged: { 1: [[100, 5]] },

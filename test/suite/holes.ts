@@ -27,7 +27,7 @@ function holeTests({ palloc }: Subject): void {
   };
   const pages = RANGES.reduce((sum, [base, limit]) => sum + (limit - base) / PAGE, 0);
 
-  it("are what was not grown over", () => {
+  it("are the pages between grown ranges", () => {
     const heap = heapOf();
     heap.check();
     expect(heap.mappedRanges()).toEqual(RANGES);
@@ -37,7 +37,7 @@ function holeTests({ palloc }: Subject): void {
     expect(heap.scavAddr).toBe(10 * CHUNK + PAGE - 1);
   });
 
-  it("are never allocated, nor crossed", () => {
+  it("are never allocated or crossed", () => {
     const heap = heapOf();
     expect(heap.alloc(68)).toBe(CHUNK + 500 * PAGE);
     expect(heap.alloc(67)).toBe(CHUNK + 3 * PAGE);
@@ -51,7 +51,7 @@ function holeTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("are known to free, allocRange, grow and chunk", () => {
+  it("are respected by free, allocRange, grow and chunk", () => {
     const heap = heapOf();
     heap.allocRange(CHUNK + 500 * PAGE, 12 + 512);
     const before = heap.snapshot();
@@ -73,7 +73,7 @@ function holeTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("are grown over by the next pages, and are none then", () => {
+  it("can be grown over, and are ordinary pages then", () => {
     const heap = heapOf();
     const base = heap.alloc(67);
     heap.grow(CHUNK + 70 * PAGE, PAGE);
@@ -87,7 +87,7 @@ function holeTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("are not scavenged, whatever is around them", () => {
+  it("are never scavenged, whatever is around them", () => {
     const heap = heapOf({ physHugePageSize: 0 });
     const taken: [number, number][] = RANGES.map(([base, limit]) => [base, (limit - base) / PAGE]);
     for (const [base, npages] of taken) heap.allocRange(base, npages);
@@ -100,7 +100,7 @@ function holeTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("are not in page caches", () => {
+  it("are never in page caches", () => {
     const heap = heapOf();
     const cache = heap.allocToCache();
     expect([cache.base, cache.cache]).toEqual([CHUNK, (2n ** 61n - 1n) << 3n]);

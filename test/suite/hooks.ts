@@ -56,7 +56,7 @@ function expectSound(heap: PageAlloc): void {
 }
 
 function unusedTests({ palloc }: Subject): void {
-  it("unused is told each run, highest first", () => {
+  it("unused is called for each run, highest first", () => {
     const told: Pages[] = [];
     const heap = mixedHeap(palloc, {
       sys: { unused: (...pages) => void told.push(pages) },
@@ -103,7 +103,7 @@ function unusedTests({ palloc }: Subject): void {
 function holdTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("the pages are held as in use while it runs", () => {
+  it("the pages are in use while unused runs", () => {
     let ran = 0;
     const unused = (base: number, nbytes: number): void => {
       ran++;
@@ -129,7 +129,7 @@ function holdTests({ palloc }: Subject): void {
     expectSound(heap);
   });
 
-  it("in a snapshot taken while it runs the pages are free and unscavenged", () => {
+  it("the pages are free and unscavenged in a snapshot taken while unused runs", () => {
     const snapshots: { bytes: Uint8Array; pages: Pages }[] = [];
     const unused = (...pages: Pages) => void snapshots.push({ bytes: heap.snapshot(), pages });
     const heap = mixedHeap(palloc, { sys: { unused } });
@@ -143,7 +143,7 @@ function holdTests({ palloc }: Subject): void {
     }
   });
 
-  it.each(["scavenge", "scavengeOne"] as const)("what it throws reaches the caller of %s", (method) => {
+  it.each(["scavenge", "scavengeOne"] as const)("an error of unused reaches the caller of %s", (method) => {
     const thrown = new Error("out of order");
     let calls = 0;
     const unused = (): void => {
@@ -165,35 +165,32 @@ function holdTests({ palloc }: Subject): void {
 function declineTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it.each([1, 4, 16, 64])(
-    "runs that are declined are offered once a pass (physical pages of %i)",
-    (physPages) => {
-      const offered: Pages[] = [];
-      const unused = (...pages: Pages) => {
-        offered.push(pages);
-        return false;
-      };
-      const heap = mixedHeap(palloc, { sys: { unused }, physPageSize: physPages * PAGE });
-      const before = visible(heap);
-      for (let pass = 0; pass < 3; pass++) {
-        expect(heap.scavenge()).toBe(0);
-        expect(heap.scavenge()).toBe(0);
-        expect(heap.scavengeOne()).toBe(0);
-        const runs = offered.splice(0);
-        expect(runs.length).toBeGreaterThanOrEqual(2);
-        const bases = runs.map(([base]) => base);
-        expect(bases).toEqual(bases.toSorted((a, b) => b - a));
-        runs.forEach(([base, nbytes], i) => {
-          if (i > 0) expect(base + nbytes).toBeLessThanOrEqual(bases[i - 1]);
-        });
-        expect(visible(heap)).toEqual(before);
-        heap.resetScavengeAddr();
-      }
-      expectSound(heap);
-    },
-  );
+  it.each([1, 4, 16, 64])("declined runs are offered once per pass (physical pages of %i)", (physPages) => {
+    const offered: Pages[] = [];
+    const unused = (...pages: Pages) => {
+      offered.push(pages);
+      return false;
+    };
+    const heap = mixedHeap(palloc, { sys: { unused }, physPageSize: physPages * PAGE });
+    const before = visible(heap);
+    for (let pass = 0; pass < 3; pass++) {
+      expect(heap.scavenge()).toBe(0);
+      expect(heap.scavenge()).toBe(0);
+      expect(heap.scavengeOne()).toBe(0);
+      const runs = offered.splice(0);
+      expect(runs.length).toBeGreaterThanOrEqual(2);
+      const bases = runs.map(([base]) => base);
+      expect(bases).toEqual(bases.toSorted((a, b) => b - a));
+      runs.forEach(([base, nbytes], i) => {
+        if (i > 0) expect(base + nbytes).toBeLessThanOrEqual(bases[i - 1]);
+      });
+      expect(visible(heap)).toEqual(before);
+      heap.resetScavengeAddr();
+    }
+    expectSound(heap);
+  });
 
-  it("every candidate is offered, also in the word of one that was declined", () => {
+  it("every candidate is offered, even in the word of a declined one", () => {
     const pages: number[] = [];
     const unused = (base: number, nbytes: number) => {
       for (let at = base; at < base + nbytes; at += PAGE) pages.push((at - CHUNK) / PAGE);
@@ -211,7 +208,7 @@ function passTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
   it.each(["declined", "thrown at"])(
-    "what was %s is passed over by later calls too, until the next reset",
+    "pages that were %s are skipped by later calls too, until the next reset",
     (how) => {
       const offered: number[] = [];
       const unused = (base: number) => {
@@ -241,7 +238,7 @@ function passTests({ palloc }: Subject): void {
     },
   );
 
-  it("what a hook declines after a reset has nothing passed over", () => {
+  it("declining after a reset in the same hook skips nothing", () => {
     let resets = 1;
     const unused = () => {
       if (!resets) return true;
@@ -260,7 +257,7 @@ function passTests({ palloc }: Subject): void {
     expect(countsOf(heap, [top, PAGE])).toEqual({ inUse: 0, scavenged: 1 });
   });
 
-  it("goes on below what is declined, in one scavengeOne", () => {
+  it("scavengeOne continues below a declined run", () => {
     let calls = 0;
     const heap = mixedHeap(palloc, { sys: { unused: () => ++calls > 2 }, physHugePageSize: 0 });
     expect(heap.scavengeOne()).toBe(32 * PAGE);
@@ -270,14 +267,14 @@ function passTests({ palloc }: Subject): void {
     expectSound(heap);
   });
 
-  it("only false declines", () => {
+  it("only false means decline", () => {
     const answers = [undefined, true, null, 0, ""];
     const unused = () => answers.shift() as undefined;
     const heap = touchedHeap(palloc, [1], { sys: { unused }, physHugePageSize: 0 });
     for (let k = 0; k < 5; k++) expect(heap.scavengeOne(PAGE)).toBe(PAGE);
   });
 
-  it("what is declined does not count as scavenged", () => {
+  it("declined pages do not count as scavenged", () => {
     const heap = mixedHeap(palloc, { sys: { unused: (base) => base < 3 * CHUNK } });
     const released = heap.scavenge();
     expect(heap.stats()).toMatchObject({ scavengedTotal: released, released: released + 53 * PAGE });
@@ -287,7 +284,7 @@ function passTests({ palloc }: Subject): void {
   it.each([
     ["declines", () => false],
     ["accepts", () => true],
-  ])("a hook that always resets and %s does not hang scavenge", (_, answer) => {
+  ])("scavenge ends although the hook always resets and %s", (_, answer) => {
     let calls = 0;
     const unused = () => {
       calls++;
@@ -304,7 +301,7 @@ function passTests({ palloc }: Subject): void {
 }
 
 function usedTests({ palloc }: Subject): void {
-  it("used is told of allocations that took scavenged pages, and of no others", () => {
+  it("used is called for allocations with scavenged pages only", () => {
     const told: Pages[] = [];
     const heap = mixedHeap(palloc, { sys: { used: (...pages) => void told.push(pages) } });
     expect(heap.alloc(2)).toBe(CHUNK + 64 * PAGE);
@@ -325,7 +322,7 @@ function usedTests({ palloc }: Subject): void {
     expect(told).toEqual([[CHUNK + 82 * PAGE, 2 * PAGE]]);
   });
 
-  it("the pages are in use while it runs, and cannot be freed before they are handed out", () => {
+  it("the pages are in use while used runs, and cannot be freed by it", () => {
     let ran = 0;
     const used = (base: number, nbytes: number): void => {
       ran++;
@@ -353,7 +350,7 @@ const VERY_MANY = 2 ** 24 + PAGES;
 function manyPagesTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("a heap can be checked, and its snapshot restored, however many pages a hook runs on", () => {
+  it("check and restore work however many pages a hook runs on", () => {
     let ran = 0;
     const used = () => {
       ran++;
@@ -384,7 +381,7 @@ function usedThrowsTests({ palloc }: Subject): void {
     ["alloc", (heap) => heap.alloc(30)],
     ["alloc over a chunk border", (heap) => heap.alloc(700)],
     ["allocRange", (heap) => heap.allocRange(CHUNK + 70 * PAGE, 70)],
-  ])("when it throws, %s is undone: free, and scavenged where it was", (_, call) => {
+  ])("if used throws, %s is undone and its scavenged bits come back", (_, call) => {
     const { heap, thrown, hook } = failing();
     heap.grow(2 * CHUNK, CHUNK);
     heap.allocRange(CHUNK + 72 * PAGE, 1);
@@ -398,7 +395,7 @@ function usedThrowsTests({ palloc }: Subject): void {
     expect(heap.stats().inUse).toBe(164 * PAGE);
   });
 
-  it("when it throws, the pages go back into the cache", () => {
+  it("if used throws, the pages go back into the cache", () => {
     const { heap, thrown, hook } = failing();
     const cache = heap.allocToCache();
     cache.alloc(2);
@@ -420,7 +417,7 @@ function usedThrowsTests({ palloc }: Subject): void {
 function entangledTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("the hook may use and flush the cache that it runs for", () => {
+  it("used may allocate from and flush the cache that it runs for", () => {
     const fail = new Error("after all");
     for (const ending of ["returns", "throws"]) {
       let ran = false;
@@ -446,7 +443,7 @@ function entangledTests({ palloc }: Subject): void {
   it.each([
     ["refills", false],
     ["flushes and refills", true],
-  ])("a hook that %s its cache, and throws, leaves the cache what it then has and no more", (_, flushes) => {
+  ])("a hook that %s its cache and then throws gives no pages back to it", (_, flushes) => {
     const fail = new Error("after all");
     const hook = { armed: false };
     const used = () => {
@@ -502,7 +499,7 @@ function entangledTests({ palloc }: Subject): void {
     heap.dispose();
   });
 
-  it("what it released stays released when a later allocation fails", () => {
+  it("released pages stay released if used throws", () => {
     const heap = PageAlloc.from(
       { alloc: { 1: [] }, scavenged: { 1: [[0, PAGES]] } },
       {
@@ -559,10 +556,10 @@ function callbackTests({ palloc }: Subject): void {
     },
   };
 
-  describe.each(Object.entries(CALLERS))("in a hook that %s runs", (caller, { hook, call }) => {
+  describe.each(Object.entries(CALLERS))("in a hook run by %s", (caller, { hook, call }) => {
     const possible = Object.keys(outcomes).filter((outcome) => hook === "unused" || outcome !== "declines");
-    describe.each(possible)("and that %s", (outcome) => {
-      it.each(Object.entries(CALLBACKS))("%s", (_, callback) => {
+    describe.each(possible)("that then %s", (outcome) => {
+      it.each(Object.entries(CALLBACKS))("the heap may be used: %s", (_, callback) => {
         let pages: Pages | undefined;
         const run = (...args: Pages) => {
           // Only the first call calls back: what it does would else call back again, without an end.

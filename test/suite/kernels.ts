@@ -39,7 +39,7 @@ const range = page.chain((first) => fc.tuple(fc.constant(first), fc.integer({ mi
 const holds = <T>(property: fc.IProperty<T>, numRuns = 1000): void => fc.assert(property, { numRuns });
 
 export function kernelsSuite(subject: Subject): void {
-  describe("kernels against their naive selves", () => {
+  describe("kernels give the same as naive versions", () => {
     fillAlignedTests(subject);
     bitsTests(subject);
     rangeTests(subject);
@@ -51,7 +51,7 @@ export function kernelsSuite(subject: Subject): void {
 function fillAlignedTests({ palloc: { fillAligned } }: Subject): void {
   const naively = (x: bigint, m: number) => wordOfBits(naive.fillAligned(bitsOfWord(x), m));
 
-  it.each(GROUPS)("fillAligned(x, %i), every single bit and every single zero", (m) => {
+  it.each(GROUPS)("fillAligned(x, %i), for every single one bit and every single zero bit", (m) => {
     for (let i = 0n; i < 64n; i++) {
       for (const x of [1n << i, ~(1n << i) & (2n ** 64n - 1n)]) {
         same(fillAligned(x, m), naively(x, m), () => `fillAligned(${x}n, ${m})`);
@@ -113,7 +113,7 @@ function bitsTests({ palloc }: Subject): void {
 }
 
 function rangeTests({ palloc }: Subject): void {
-  it("ranges of every alignment and length", () => {
+  it("ranges: every alignment and length", () => {
     const { alloc } = new palloc.PallocData();
     for (let first = 0; first < PAGES; first += 7) {
       for (let count = 1; first + count <= PAGES; count += 5) {
@@ -178,7 +178,7 @@ function findTests({ palloc }: Subject): void {
     );
   });
 
-  it("find of each length, in a run of that length at every place of a word", () => {
+  it("find: every length, in a run of that length at every position in a word", () => {
     for (const n of [1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 128, 129]) {
       for (let first = 128; first < 192; first++) {
         const alloc = naive.noBits().map((_, i) => i < first || i >= first + n);
@@ -231,7 +231,7 @@ function candidateTests({ palloc }: Subject): void {
     );
   });
 
-  it.each(GROUPS)("candidates of %i pages at every alignment", (min) => {
+  it.each(GROUPS)("findScavengeCandidate, min %i: candidates at every alignment", (min) => {
     for (let first = 0; first <= PAGES - min; first++) {
       const alloc = naive.noBits().map((_, i) => i < first || i >= first + min);
       const data = pallocData(palloc, alloc);
@@ -245,7 +245,7 @@ function candidateTests({ palloc }: Subject): void {
     }
   });
 
-  it("pagesPerHugePage is 0 when left out", () => {
+  it("findScavengeCandidate: pagesPerHugePage defaults to 0", () => {
     const data = new palloc.PallocData();
     expect(data.findScavengeCandidate(PAGES - 1, 1, 3)).toEqual({ start: PAGES - 3, npages: 3 });
     expect(data.findScavengeCandidate(PAGES - 1, 1, 3, 256)).toEqual({ start: 256, npages: 256 });

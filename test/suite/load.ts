@@ -42,7 +42,7 @@ export function loadSuite(crew: Crew, calls: number): void {
       ["wasm", ["wasm"], 0.1],
       ["ts", ["ts"], 0.1],
     ])(
-      "no page has two owners, and none is released while it has one (%s)",
+      "never give a page two owners or release a page in use (%s)",
       async (_, engines, share) => {
         await withHands(crew, ROLES.length, (...hands) => load(hands, engines, calls * share));
       },

@@ -10,7 +10,7 @@ const SEEDS = Array.from({ length: 96 }, (_, i) => i + 1);
 const NEW_SEEDS = Array.from({ length: 4 }, () => Math.floor(Math.random() * 2 ** 32));
 
 export function lockstepSuite(subjects: readonly Subject[]): void {
-  describe("both engines and the model give the same", () => {
+  describe("both engines and the model agree", () => {
     it.each([...SEEDS, ...NEW_SEEDS])("seed %i", (seed) => new Lockstep(seed, subjects).run(CALLS));
   });
 }

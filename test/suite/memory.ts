@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 export function memorySuite(subject: Subject): void {
   describe("metadata", () => metadataTests(subject));
-  describe("many heaps in one instance", () => manyHeapsTests(subject));
+  describe("many heaps in one memory", () => manyHeapsTests(subject));
   describe("dispose", () => disposeTests(subject));
 }
 
@@ -18,17 +18,17 @@ const engineBytes = (heap: PageAlloc) => heap.chunk(heap.bounds().start).alloc.w
 function metadataTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("a heap with one chunk takes 64 KiB at most", () => {
+  it("a heap with one chunk takes at most 64 KiB", () => {
     expect(grownHeap(palloc, [0xc000]).stats().metadata).toBeLessThanOrEqual(64 * KIB);
   });
 
-  it("two chunks at opposite ends of the 48-bit space take 256 KiB at most", () => {
+  it("two chunks at opposite ends of the 48-bit space take at most 256 KiB", () => {
     const heap = grownHeap(palloc, [0, SPACE / CHUNK - 1]);
     expect(heap.stats().metadata).toBeLessThanOrEqual(256 * KIB);
     heap.check();
   });
 
-  it("1 TiB in one piece takes its bitmaps and 15% at most", () => {
+  it("1 TiB in one piece takes at most 15% more than its bitmaps", () => {
     const chunks = 2 ** 40 / CHUNK;
     using heap = new PageAlloc();
     heap.grow(0, 2 ** 40);
@@ -41,7 +41,7 @@ function metadataTests({ palloc }: Subject): void {
     expect(heap.alloc(1)).toBe(2 ** 40 - PAGE);
   });
 
-  it("counts what a growth has added", () => {
+  it("stats count metadata added by growth", () => {
     const heap = grownHeap(palloc, [5]);
     const before = heap.stats().metadata;
     heap.grow(600 * CHUNK, 1000 * CHUNK);
@@ -53,7 +53,7 @@ function metadataTests({ palloc }: Subject): void {
 function manyHeapsTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("2,000 heaps, disposed and made again in the same memory", () => {
+  it("2,000 heaps can be disposed and made again in the same memory", () => {
     const round = () => Array.from({ length: 2000 }, (_, i) => grownHeap(palloc, [i, i + 100]));
     const first = round();
     first.forEach((heap, i) => {
@@ -67,7 +67,7 @@ function manyHeapsTests({ palloc }: Subject): void {
     for (const heap of second) heap.dispose();
   });
 
-  it("of sizes that change from round to round", () => {
+  it("heaps whose sizes change do not take more memory each round", () => {
     let bytes = 0;
     for (let round = 0; round < 12; round++) {
       const heaps = Array.from({ length: 20 }, (_, i) => {
@@ -81,7 +81,7 @@ function manyHeapsTests({ palloc }: Subject): void {
     }
   });
 
-  it("growing one leaves the others as they are", () => {
+  it("growing one leaves the others unchanged", () => {
     const heaps = Array.from({ length: 30 }, () => grownHeap(palloc, [1]));
     const views = heaps.map((heap) => heap.chunk(1));
     const before = heaps.map((heap) => heap.snapshot());
@@ -95,7 +95,7 @@ function manyHeapsTests({ palloc }: Subject): void {
     for (const heap of heaps) heap.dispose();
   });
 
-  it("memory that comes back from a dead heap is clean", () => {
+  it("memory of a disposed heap is cleared before reuse", () => {
     const dead = grownHeap(palloc, [1, 2, 3]);
     dead.alloc(1000);
     const fresh = new PageAlloc();
@@ -111,7 +111,7 @@ function manyHeapsTests({ palloc }: Subject): void {
 function disposeTests({ palloc }: Subject): void {
   const disposed = expect.objectContaining({ code: "ERR_DISPOSED" });
 
-  it("every later call says so", () => {
+  it("makes every later call throw ERR_DISPOSED", () => {
     const heap = grownHeap(palloc, [1]);
     const cache = heap.allocToCache();
     const chunk = heap.chunk(1);
@@ -150,7 +150,7 @@ function disposeTests({ palloc }: Subject): void {
     for (const [name, call] of Object.entries(calls)) expect(call, name).toThrow(disposed);
   });
 
-  it("and every later promise", async () => {
+  it("makes every later promise reject with ERR_DISPOSED", async () => {
     const heap = grownHeap(palloc, [1]);
     heap.dispose();
     const calls: Record<string, () => Promise<unknown>> = {
@@ -162,14 +162,14 @@ function disposeTests({ palloc }: Subject): void {
     for (const [name, call] of Object.entries(calls)) await expect(call(), name).rejects.toThrow(disposed);
   });
 
-  it("once more does nothing", () => {
+  it("does nothing the second time", () => {
     const heap = grownHeap(palloc, [1]);
     heap.dispose();
     heap.dispose();
     expect(grownHeap(palloc, [1]).alloc(1)).toBe(CHUNK);
   });
 
-  it("while the heap is being described gives its memory back once", () => {
+  it("during PageAlloc.from frees the memory once", () => {
     const made: PageAlloc[] = [];
     class Early extends palloc.PageAlloc {
       constructor() {
@@ -191,7 +191,7 @@ function disposeTests({ palloc }: Subject): void {
     for (const heap of heaps) heap.dispose();
   });
 
-  it("comes with `using`", () => {
+  it("is called by `using`", () => {
     let inner: PageAlloc;
     {
       using heap = grownHeap(palloc, [1]);

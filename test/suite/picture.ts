@@ -29,7 +29,7 @@ export function pictureSuite({ label, palloc }: Subject): void {
       expect(heap.chunk(1).toString().split("\n")[7]).toBe(`${" ".repeat(52)}#${"~".repeat(11)}`);
     });
 
-    it("a heap shows its numbers and its mapped ranges in ten lines at the most", () => {
+    it("a heap shows its numbers and its mapped ranges in at most ten lines", () => {
       const heap = new PageAlloc();
       for (let i = 0; i < 6; i++) heap.grow(2 * i * CHUNK, CHUNK);
       heap.alloc(20);
@@ -43,7 +43,7 @@ export function pictureSuite({ label, palloc }: Subject): void {
       expect((heap as unknown as Record<symbol, () => string>)[INSPECT]()).toBe(heap.toString());
     });
 
-    it("a heap of one page, an empty one and one that is gone have a picture too", () => {
+    it("heaps of one page, empty heaps and disposed heaps have a picture too", () => {
       const heap = new PageAlloc();
       expect(heap.toString()).toContain("sys 0 = in use 0 + free 0");
       heap.grow(PAGE, PAGE);

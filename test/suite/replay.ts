@@ -99,7 +99,7 @@ function recordedTests(subject: Subject): void {
   const { readPageTrace, replay } = subject.trace;
   const { PageAlloc } = subject.palloc;
 
-  it.each(ONE_PROC)("%s: every allocation where Go placed it", async (name) => {
+  it.each(ONE_PROC)("%s: every allocation is where Go placed it", async (name) => {
     const trace = await readPageTrace(await loadFixture(`traces/${name}.pt.gz`));
     const want = (await facts())[`${name}.pt.gz`];
     for (const scavenge of ["none", "recorded"] as const) {
@@ -108,7 +108,7 @@ function recordedTests(subject: Subject): void {
     }
   });
 
-  it.each(ONE_PROC)("%s: every scavenged page was there to release", async (name) => {
+  it.each(ONE_PROC)("%s: every scavenged page could be released", async (name) => {
     const trace = await readPageTrace(await loadFixture(`traces/${name}.pt.gz`));
     const released = trace.npages.reduce((sum, n, i) => sum + (trace.kind[i] === SCAVENGE ? n * PAGE : 0), 0);
     const { engine, seen } = watched(subject);
@@ -116,7 +116,7 @@ function recordedTests(subject: Subject): void {
     expect(seen.stats?.scavengedTotal).toBe(released);
   });
 
-  it("two Ps: goes on where the order of the events is ambiguous", async () => {
+  it("two Ps: the replay continues where the order of events is ambiguous", async () => {
     const { report, stats } = await replayOf(subject, await unpackedTrace(TWO_PROCS));
     const want = (await facts())[`${TWO_PROCS}.pt.gz`];
     expect(report).toMatchObject({ ...want, addressMatches: expect.any(Number) });
@@ -126,7 +126,7 @@ function recordedTests(subject: Subject): void {
     expect(report.heapBytes).toBe(stats?.sys);
   });
 
-  it("a trace of nothing", async () => {
+  it("an empty trace gives an empty report", async () => {
     const empty = await readPageTrace(traceOf(alloc(0, 1)));
     const { engine, seen } = watched(subject);
     const report = replay(engine, { ...empty, length: 0 }, { onProgress: () => expect.unreachable() });
@@ -145,7 +145,7 @@ function recordedTests(subject: Subject): void {
 function callTests(subject: Subject): void {
   const base = goPage(0);
 
-  it("takes what lies below the first page from a heap of one chunk", async () => {
+  it("allocates the pages below the first one before the replay", async () => {
     const { report, calls } = await replayOf(subject, traceOf(alloc(goPage(100), 20)));
     expect(calls).toEqual([
       ["grow", base, CHUNK],
@@ -155,7 +155,7 @@ function callTests(subject: Subject): void {
     expect(report).toMatchObject({ addressMatches: 1, ...inUse });
   });
 
-  it("starts empty when the first page is a chunk's first", async () => {
+  it("starts with an empty heap if the first page is the first of a chunk", async () => {
     const { calls } = await replayOf(subject, traceOf(alloc(base, 513)));
     expect(calls).toEqual([
       ["grow", base, 2 * CHUNK],
@@ -163,13 +163,13 @@ function callTests(subject: Subject): void {
     ]);
   });
 
-  it("starts at address 0", async () => {
+  it("can start at address 0", async () => {
     const { report, calls } = await replayOf(subject, traceOf(alloc(0, 16), alloc(16 * PAGE, 16)));
     expect(report).toMatchObject({ addressMatches: 2, firstMismatch: null });
     expect(calls[0]).toEqual(["grow", 0, CHUNK]);
   });
 
-  it("grows upward, by the request in whole chunks", async () => {
+  it("grows upward by the request, rounded up to whole chunks", async () => {
     const sizes = [500, 600, 16, 1024, 1100];
     const { report, calls } = await replayOf(
       subject,
@@ -184,7 +184,7 @@ function callTests(subject: Subject): void {
     expect(report.heapBytes).toBe(8 * CHUNK);
   });
 
-  it("serves a P's small requests from its cache, and all others from the heap", async () => {
+  it("serves a P's small requests from its cache, all others from the heap", async () => {
     const { calls, report } = await replayOf(
       subject,
       file(
@@ -206,7 +206,7 @@ function callTests(subject: Subject): void {
     ]);
   });
 
-  it("tells Ps apart whatever their numbers", async () => {
+  it("tells Ps apart, whatever their numbers", async () => {
     const { report } = await replayOf(
       subject,
       file(
@@ -229,7 +229,7 @@ function callTests(subject: Subject): void {
     expect(report.addressMatches).toBe(6);
   });
 
-  it("refills a cache when it is empty, not when it lacks a run", async () => {
+  it("refills a cache only when it is empty", async () => {
     const { report, stats } = await replayOf(
       subject,
       traceOf(
@@ -242,7 +242,7 @@ function callTests(subject: Subject): void {
     expect(stats?.allocs).toBe(4);
   });
 
-  it("what was in use before the trace was retained before it", async () => {
+  it("counts pages in use before the trace as retained", async () => {
     const release = [free(goPage(0), 100), scavenge(goPage(0), 100)];
     const { report } = await replayOf(
       subject,
@@ -251,7 +251,7 @@ function callTests(subject: Subject): void {
     expect(report).toMatchObject({ peakInUseBytes: 16 * PAGE, peakRetainedBytes: 100 * PAGE });
   });
 
-  it("frees go straight to the heap", async () => {
+  it("frees pages to the heap, not to a cache", async () => {
     const { calls } = await replayOf(
       subject,
       traceOf(alloc(goPage(1), 2), free(goPage(1), 2), alloc(goPage(3), 1)),
@@ -268,7 +268,7 @@ function batchTests(subject: Subject): void {
   /** More than a batch holds. */
   const many = Array.from({ length: 5000 }, (_, page) => page);
 
-  it("one event that frees more allocations than a batch has operations", async () => {
+  it("handles an event that frees more allocations than a batch holds", async () => {
     const { calls, report, stats } = await replayOf(
       subject,
       traceOf(...many.map((page) => alloc(goPage(page), 1)), free(goPage(0), many.length)),
@@ -279,7 +279,7 @@ function batchTests(subject: Subject): void {
     expect(stats?.frees).toBe(many.length);
   });
 
-  it("frees what this batch and earlier ones have allocated, elsewhere than recorded", async () => {
+  it("frees allocations of this batch and earlier ones, even if placed elsewhere", async () => {
     const far = 0x7f0000000000;
     const pairs = many.flatMap((page) => [
       alloc(far + page * 20 * PAGE, 20),
@@ -292,7 +292,7 @@ function batchTests(subject: Subject): void {
     expect(freed).toEqual(many.slice(1).flatMap(() => [15, 5]));
   });
 
-  it("takes samples of what there was before the first allocation", async () => {
+  it("samples the heap before the first allocation", async () => {
     const { report } = await replayOf(
       subject,
       traceOf(scavenge(goPage(0), 1), alloc(goPage(0), 16), alloc(goPage(16), 512)),
@@ -302,7 +302,7 @@ function batchTests(subject: Subject): void {
     expect([...report.series.inUse]).toEqual([0, 16 * PAGE, 528 * PAGE]);
   });
 
-  it("an event that the heap cannot serve is named before a later one that contradicts the trace", async () => {
+  it("names an event that the heap cannot serve before a later contradiction", async () => {
     const trace = await subject.trace.readPageTrace(
       traceOf(alloc(2 ** 48 - CHUNK, 20), alloc(0, 500), free(0, 501)),
     );
@@ -332,7 +332,7 @@ function procTests(subject: Subject): void {
     return { engine: Counted, batches };
   }
 
-  it("passes the heap the caches that a batch uses, and no others", async () => {
+  it("passes only the caches that a batch uses", async () => {
     const procs = 3000;
     const events = Array.from({ length: 3 * procs }, (_, i) => [
       ...[proc(i % procs), timeBase(1000 + i)],
@@ -348,7 +348,7 @@ function procTests(subject: Subject): void {
     }
   });
 
-  it("serves each P from its own cache from batch to batch", async () => {
+  it("keeps each P's cache from batch to batch", async () => {
     // P 1's pages, two at a time, stay together though P 0 fills more than a batch between any two.
     const events = Array.from({ length: 10 }, (_, round) => [
       ...[proc(1), timeBase(2 * round + 1), ...alloc(goPage(64 + 2 * round), 2)],
@@ -363,7 +363,7 @@ function procTests(subject: Subject): void {
     expect(bases).toEqual(bases.map((_, round) => bases[0] + 2 * round * PAGE));
   });
 
-  it("asks nothing of the heap when there is nothing to ask", async () => {
+  it("makes no empty batches", async () => {
     const trace = await readPageTrace(
       traceOf(alloc(goPage(0), 1), scavenge(goPage(100), 1), scavenge(goPage(100), 1), free(goPage(0), 1)),
     );
@@ -374,7 +374,7 @@ function procTests(subject: Subject): void {
 }
 
 function bookkeepingTests(subject: Subject): void {
-  it("keeps nothing in the heap of the caches it has emptied", async () => {
+  it("leaves no records of emptied caches in the heap", async () => {
     const pages = Array.from({ length: 400 * 64 }, (_, page) => alloc(goPage(page), 1));
     const { report, stats } = await replayOf(subject, traceOf(...pages));
     expect(report.addressMatches).toBe(pages.length);
@@ -389,7 +389,7 @@ function bookkeepingTests(subject: Subject): void {
 function elsewhereTests(subject: Subject): void {
   const far = 0x7f0000000000;
 
-  it("tells the first allocation that is placed elsewhere", async () => {
+  it("reports the first allocation placed elsewhere", async () => {
     const events = [alloc(goPage(0), 16), alloc(goPage(20), 16), alloc(far, 16), alloc(goPage(48), 16)];
     const { report } = await replayOf(subject, traceOf(...events));
     expect(report).toMatchObject({
@@ -398,7 +398,7 @@ function elsewhereTests(subject: Subject): void {
     });
   });
 
-  it("frees its own pages for the recorded ones, in part and over several allocations", async () => {
+  it("frees its own pages in place of the recorded ones, partly and across allocations", async () => {
     const start = [
       alloc(goPage(0), 16),
       alloc(far, 20),
@@ -420,7 +420,7 @@ function elsewhereTests(subject: Subject): void {
     expect(stats?.inUse).toBe(16 * PAGE);
   });
 
-  it("uses a recorded page again after its free", async () => {
+  it("accepts a recorded page again after its free", async () => {
     const once = [alloc(far, 16), free(far, 16)];
     const { report } = await replayOf(
       subject,
@@ -430,7 +430,7 @@ function elsewhereTests(subject: Subject): void {
     expect(report.peakInUseBytes).toBe(32 * PAGE);
   });
 
-  it("frees pages from before the trace, which do not count as allocated", async () => {
+  it("frees pages in use before the trace without counting them as allocated", async () => {
     const { calls, report, stats } = await replayOf(
       subject,
       traceOf(alloc(goPage(100), 20), free(goPage(90), 20), alloc(goPage(90), 20)),
@@ -444,7 +444,7 @@ function elsewhereTests(subject: Subject): void {
     expect(stats?.inUse).toBe(120 * PAGE);
   });
 
-  it("allocates pages that were thought to be in use before the trace", async () => {
+  it("accepts an allocation of pages assumed to be in use before the trace", async () => {
     const events = [alloc(goPage(100), 20), alloc(goPage(50), 20), free(goPage(50), 20)];
     const { report, stats } = await replayOf(subject, traceOf(...events));
     expect(report.firstMismatch).toEqual({ event: 1, recorded: goPage(50), placed: goPage(120) });
@@ -457,11 +457,11 @@ function scavengeTests(subject: Subject): void {
   const used = [alloc(goPage(0), 200), free(goPage(0), 100)];
 
   it.each([
-    { what: "pages that are free", range: [50, 50], released: 50 },
-    { what: "but not those in use", range: [90, 20], released: 10 },
-    { what: "nor those that were never touched", range: [190, 300], released: 0 },
-    { what: "nor what lies above the heap", range: [500, 1000], released: 0 },
-    { what: "nor what lies below it", range: [-1000, 1010], released: 10 },
+    { what: "free pages", range: [50, 50], released: 50 },
+    { what: "no pages in use", range: [90, 20], released: 10 },
+    { what: "no pages never touched", range: [190, 300], released: 0 },
+    { what: "no pages above the heap", range: [500, 1000], released: 0 },
+    { what: "no pages below the heap", range: [-1000, 1010], released: 10 },
   ])("releases $what", async ({ range: [first, npages], released }) => {
     const { report, stats } = await replayOf(subject, traceOf(...used, scavenge(goPage(first), npages)));
     expect(report.scavengedBytes).toBe(released * PAGE);
@@ -469,7 +469,7 @@ function scavengeTests(subject: Subject): void {
     expect(stats).toMatchObject({ retained: (200 - released) * PAGE, scavengedTotal: released * PAGE });
   });
 
-  it("counts a page once, until it is used again", async () => {
+  it("counts a scavenged page once, until it is used again", async () => {
     const twice = [scavenge(goPage(0), 100), scavenge(goPage(0), 100)];
     const again = [alloc(goPage(0), 100), free(goPage(0), 100)];
     const { report } = await replayOf(subject, traceOf(...used, ...twice, ...again, ...twice));
@@ -478,7 +478,7 @@ function scavengeTests(subject: Subject): void {
     expect([...report.series.retained]).toEqual(retained.map((n) => n * PAGE));
   });
 
-  it("leaves what a cache owns, and counts it when it is handed out", async () => {
+  it("does not scavenge a cache's pages, and counts them as retained once allocated", async () => {
     const { report } = await replayOf(
       subject,
       traceOf(
@@ -493,7 +493,7 @@ function scavengeTests(subject: Subject): void {
     expect([...report.series.retained]).toEqual([200, 200, 136, 140, 140, 142].map((n) => n * PAGE));
   });
 
-  it('"none" releases nothing, and counts the events all the same', async () => {
+  it('"none" releases nothing but counts the events', async () => {
     const data = traceOf(...used, scavenge(goPage(0), 100));
     const { report, stats } = await replayOf(subject, data, { scavenge: "none" });
     expect(report).toMatchObject({ scavenges: 1, scavengedBytes: 0, peakRetainedBytes: 200 * PAGE });
@@ -504,7 +504,7 @@ function scavengeTests(subject: Subject): void {
 function seriesTests(subject: Subject): void {
   const { readPageTrace, replay } = subject.trace;
 
-  it.each([0, 1, 2, 7, 512, 4193, 10_000])("%i samples, evenly over the events", async (samples) => {
+  it.each([0, 1, 2, 7, 512, 4193, 10_000])("takes %i samples, evenly over the events", async (samples) => {
     const data = await unpackedTrace("go-link");
     const trace = await readPageTrace(data);
     const { series, peakInUseBytes, heapBytes } = replay(subject.palloc.PageAlloc, trace, { samples });
@@ -519,12 +519,12 @@ function seriesTests(subject: Subject): void {
     if (length > 0) expect(series.sys.at(-1)).toBe(heapBytes);
   });
 
-  it("512 when not told", async () => {
+  it("takes 512 samples by default", async () => {
     const trace = await readPageTrace(await unpackedTrace("go-link"));
     expect(replay(subject.palloc.PageAlloc, trace).series.time.length).toBe(512);
   });
 
-  it("adds up at every event", async () => {
+  it("has retained between inUse and sys at every event", async () => {
     const trace = await readPageTrace(await unpackedTrace("go1-json"));
     const { engine, seen } = watched(subject);
     const report = replay(engine, trace, { samples: trace.length });
@@ -550,7 +550,7 @@ function inUseAfter(trace: Trace): number[] {
 function progressTests(subject: Subject): void {
   const { readPageTrace, replay } = subject.trace;
 
-  it("tells the progress a hundred times, upward, to the end", async () => {
+  it("reports progress a hundred times, upward, to the end", async () => {
     const trace = await readPageTrace(await unpackedTrace("go-link"));
     const told: number[][] = [];
     const want = replay(subject.palloc.PageAlloc, trace);
@@ -565,14 +565,14 @@ function progressTests(subject: Subject): void {
     });
   });
 
-  it("tells it once an event when there are few", async () => {
+  it("reports progress once per event if there are few", async () => {
     const told: number[] = [];
     const data = traceOf(alloc(goPage(0), 1), free(goPage(0), 1), alloc(goPage(1), 1));
     await replayOf(subject, data, { onProgress: (done) => void told.push(done) });
     expect(told).toEqual([1, 2, 3]);
   });
 
-  it("gives the heap back whatever happens", async () => {
+  it("disposes its heap whatever happens", async () => {
     const trace = await readPageTrace(traceOf(alloc(goPage(0), 1), free(goPage(0), 1), free(goPage(0), 1)));
     const { engine, seen } = watched(subject);
     const stop = new Error("enough");
@@ -585,7 +585,7 @@ function progressTests(subject: Subject): void {
     expect(seen.disposed).toBe(3);
   });
 
-  it("speed is events by time", async () => {
+  it("reports the speed as events per second", async () => {
     const { report } = await replayOf(subject, await unpackedTrace("go-link"));
     expect(report.elapsedMs).toBeGreaterThan(0);
     expect(report.eventsPerSecond).toBeCloseTo(report.events / (report.elapsedMs / 1000), 3);
@@ -611,7 +611,7 @@ function badTraceTests(subject: Subject): void {
       page: 512 * 90,
       reason: unused,
     },
-  ])("names event, byte and page of $what", async ({ event, page, reason }) => {
+  ])("names event, byte and page for $what", async ({ event, page, reason }) => {
     const trace = await readPageTrace(traceOf(...before, event));
     const rest = `, page 0x${goPage(page).toString(16)}: ${reason}`;
     const error = (message: string) => expect.objectContaining({ code: "ERR_TRACE", message });
@@ -620,7 +620,7 @@ function badTraceTests(subject: Subject): void {
     expect(() => replay(subject.palloc.PageAlloc, handmade)).toThrow(error(`event 3${rest}`));
   });
 
-  it("names the event as the trace has it, the byte as the file has it", async () => {
+  it("names the event by its position in time, the byte by its position in the file", async () => {
     const data = file(
       ...[proc(0), timeBase(50), free(goPage(0), 1)],
       ...[proc(-1), timeBase(40), alloc(goPage(0), 1), free(goPage(0), 1, 2)],
@@ -629,13 +629,13 @@ function badTraceTests(subject: Subject): void {
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(/^event 2 at byte 16, page 0xc000000000: /);
   });
 
-  it("a heap with no addresses left above it", async () => {
+  it("refuses a trace that needs addresses above the highest", async () => {
     const trace = await readPageTrace(traceOf(alloc(2 ** 48 - CHUNK, 20), alloc(0, 500)));
     const wanted = /^event 1 at byte 24, page 0x0: the heap has reached the end of the address space/;
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(wanted);
   });
 
-  it("a trace that touches more than a replay can hold", async () => {
+  it("refuses a trace that touches more pages than a replay can hold", async () => {
     const half = [alloc(0, 2 ** 26), alloc(2 ** 39, 2 ** 26)];
     const trace = await readPageTrace(traceOf(...half, alloc(2 ** 40, 1)));
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(
@@ -655,7 +655,7 @@ function badTraceTests(subject: Subject): void {
     ["base", Number.NaN, "1 pages cannot lie here"],
     ["base", Number.POSITIVE_INFINITY, "1 pages cannot lie here"],
     ["base", 2 ** 48, "1 pages cannot lie here"],
-  ] as const)("an event made by hand with %s %d", async (column, value, reason) => {
+  ] as const)("refuses a handmade event with %s %d", async (column, value, reason) => {
     const trace = await readPageTrace(traceOf(alloc(2 ** 48 - 2 * PAGE, 1), alloc(2 ** 48 - PAGE, 1)));
     trace[column][1] = value;
     const wanted = expect.objectContaining({ code: "ERR_TRACE", message: expect.stringContaining(reason) });
@@ -670,7 +670,7 @@ function optionTests(subject: Subject): void {
   const trace = () => readPageTrace(traceOf(alloc(goPage(0), 1)));
 
   it.each(["pageSize", "physPageSize", "physHugePageSize"])(
-    "refuses %s, which it does not honour",
+    "refuses the option %s, which it does not support",
     async (name) => {
       const events = await trace();
       for (const value of [4096, 8192, 0, null, "4096"]) {
@@ -690,7 +690,7 @@ function optionTests(subject: Subject): void {
     ["progress", "onProgress"],
     ["pagesize", "pageSize"],
     ["physPageSiz", "physPageSize"],
-  ])("refuses %s, and names %s", async (name, known) => {
+  ])("refuses the option %s and suggests %s", async (name, known) => {
     const events = await trace();
     for (const value of [1, undefined]) {
       const call = () => replay(PageAlloc, events, { [name]: value });
@@ -699,7 +699,7 @@ function optionTests(subject: Subject): void {
     }
   });
 
-  it("reads each option once, and none that it refuses", async () => {
+  it("reads each option once, and no unknown ones", async () => {
     const read: string[] = [];
     const values = { scavenge: "none", samples: 1, onProgress: () => {} };
     const options: object = {};
@@ -721,12 +721,12 @@ function optionTests(subject: Subject): void {
     expect(() => replay(PageAlloc, events, odd as never)).toThrow("options.sample is unknown");
   });
 
-  it("takes options from a prototype", async () => {
+  it("accepts inherited options", async () => {
     const options = Object.create({ samples: 0 });
     expect(replay(PageAlloc, await trace(), options).series.time.length).toBe(0);
   });
 
-  it("makes no heap when it refuses", async () => {
+  it("makes no heap if the options are refused", async () => {
     let made = 0;
     class Made extends PageAlloc {
       constructor(...args: ConstructorParameters<typeof PageAlloc>) {
@@ -739,7 +739,7 @@ function optionTests(subject: Subject): void {
     expect(made).toBe(0);
   });
 
-  it("a trace for whose tables there is no memory", async () => {
+  it("refuses a trace whose tables do not fit in memory", async () => {
     const events = await readPageTrace(
       traceOf(...Array.from({ length: 600 }, (_, i) => alloc(goPage(i), 1))),
     );
@@ -781,7 +781,7 @@ function columnTests(subject: Subject): void {
 function interleavedTests(subject: Subject): void {
   const { readPageTrace, replay } = subject.trace;
 
-  it("refuses two programs' buffers in one file, in whatever order and place", async () => {
+  it("refuses two programs' buffers in one file, in any order and place", async () => {
     const names = [...ONE_PROC, TWO_PROCS];
     const programs = await Promise.all(names.map(unpackedTrace));
     const random = new Random(7);

@@ -49,11 +49,11 @@ function rowsOf({ Op }: Palloc) {
 function resultTests({ palloc }: Subject): void {
   const { alloc, allocRange, free, freeResult, scavengeRange } = rowsOf(palloc);
 
-  it("has codes that never change", () => {
+  it("keeps the codes of operations", () => {
     expect(palloc.Op).toEqual({ alloc: 0, allocRange: 1, free: 2, freeResult: 3, scavengeRange: 4 });
   });
 
-  it("gives the value and the scavenged bytes of each operation", () => {
+  it("writes the value and the scavenged bytes of each operation", () => {
     const heap = grownHeap(palloc, [1]);
     const rows = [
       alloc(10),
@@ -77,7 +77,7 @@ function resultTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("frees what the batch has allocated, whole and in parts", () => {
+  it("frees earlier results of the batch, whole and in parts", () => {
     const heap = grownHeap(palloc, [1]);
     const rows = [
       alloc(10),
@@ -106,7 +106,7 @@ function resultTests({ palloc }: Subject): void {
     expect([...results]).toEqual([0, 2 * PAGE, 7, 7, 7, 7]);
   });
 
-  it("of no operations does nothing", () => {
+  it("does nothing without operations", () => {
     const heap = grownHeap(palloc, [0]);
     const before = heap.snapshot();
     heap.run(new Float64Array(0), new Float64Array(0));
@@ -117,7 +117,7 @@ function resultTests({ palloc }: Subject): void {
 function cacheTests({ palloc }: Subject): void {
   const { alloc, free } = rowsOf(palloc);
 
-  it("makes the caches that are missing, and asks the one that an allocation numbers", () => {
+  it("creates missing caches and allocates from the numbered one", () => {
     const heap = grownHeap(palloc, [0]);
     const caches: Caches = [undefined, undefined];
     const results = runRows(heap, [alloc(4, 1), alloc(4, 0), alloc(4), alloc(4, 1), alloc(4, 0)], { caches });
@@ -130,7 +130,7 @@ function cacheTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("refills a cache when it is empty, and lets the heap serve what a cache lacks", () => {
+  it("refills an empty cache, and allocates from the heap if the cache has no room", () => {
     const heap = grownHeap(palloc, [0]);
     const caches: Caches = [];
     caches.length = 1;
@@ -146,7 +146,7 @@ function cacheTests({ palloc }: Subject): void {
     expect(caches[0]?.base).toBe(128 * PAGE);
   });
 
-  it("refills no cache for more pages than one can have", () => {
+  it("refills no cache for more than 64 pages", () => {
     const heap = grownHeap(palloc, [0]);
     const caches: Caches = [undefined];
     expect(runRows(heap, [alloc(65, 0)], { caches })[0]).toEqual([0, 65 * PAGE]);
@@ -155,7 +155,7 @@ function cacheTests({ palloc }: Subject): void {
     expect(heap.stats()).toMatchObject({ allocs: 1, inUse: 65 * PAGE });
   });
 
-  it("uses a cache that has been flushed again", () => {
+  it("refills a flushed cache", () => {
     const heap = grownHeap(palloc, [0]);
     const caches: Caches = [heap.allocToCache()];
     caches[0]?.flush();
@@ -165,14 +165,14 @@ function cacheTests({ palloc }: Subject): void {
     expect(heap.stats().inUse).toBe(4 * PAGE);
   });
 
-  it("one cache by two numbers", () => {
+  it("accepts one cache under two numbers", () => {
     const heap = grownHeap(palloc, [0]);
     const cache = heap.allocToCache();
     const results = runRows(heap, [alloc(3, 0), alloc(3, 1), alloc(3, 0)], { caches: [cache, cache] });
     expect(results.map(([value]) => value / PAGE)).toEqual([0, 3, 6]);
   });
 
-  it("frees what came from a cache, not what it owns", () => {
+  it("frees pages allocated from a cache, but none that the cache owns", () => {
     const heap = grownHeap(palloc, [0]);
     const caches: Caches = [undefined];
     runRows(heap, [alloc(4, 0), free(PAGE, 2)], { caches });
@@ -182,7 +182,7 @@ function cacheTests({ palloc }: Subject): void {
 }
 
 function refillTests({ palloc }: Subject): void {
-  it("PageCache.refill gives an emptied cache the next block's free pages, as allocToCache would", () => {
+  it("PageCache.refill gives an emptied cache the same pages as allocToCache", () => {
     const heap = grownHeap(palloc, [0]);
     const [cache, other] = [heap.allocToCache(), grownHeap(palloc, [0])];
     other.allocToCache();
@@ -198,7 +198,7 @@ function refillTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("PageCache.refill fills a flushed cache, and says when there is nothing", () => {
+  it("PageCache.refill fills a flushed cache, and returns false if no page is free", () => {
     const heap = grownHeap(palloc, [0]);
     const cache = heap.allocToCache();
     cache.flush();
@@ -221,7 +221,7 @@ function refillTests({ palloc }: Subject): void {
 function growTests({ palloc }: Subject): void {
   const { alloc, freeResult } = rowsOf(palloc);
 
-  it("grows upward from the end by the request in whole chunks, where that is asked for", () => {
+  it("grows upward by the request in whole chunks, if options.grow is set", () => {
     const heap = grownHeap(palloc, [3]);
     expect(runRows(heap, [alloc(500), alloc(513)]).map(([value]) => value)).toEqual([3 * CHUNK, -1]);
     const rows = [alloc(513), alloc(12), freeResult(0, 0, 513), alloc(1025)];
@@ -233,7 +233,7 @@ function growTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("grows when a cache finds nothing to be refilled with", () => {
+  it("grows if a cache cannot be refilled", () => {
     const heap = grownHeap(palloc, [0]);
     heap.alloc(512);
     const caches: Caches = [undefined];
@@ -243,7 +243,7 @@ function growTests({ palloc }: Subject): void {
     expect(caches[0]?.base).toBe(CHUNK);
   });
 
-  it("stops where there are no addresses left", () => {
+  it("stops if no addresses are left", () => {
     const heap = grownHeap(palloc, [SPACE / CHUNK - 1]);
     const refusal = { error: RangeError, names: ["operation 1 of the batch: base must be"] };
     refused(() => runRows(heap, [alloc(500), alloc(13)], { grow: true }), refusal, "growth beyond the end");
@@ -264,21 +264,24 @@ function refusedTests({ palloc }: Subject): void {
     { row: allocRange(CHUNK + 500 * PAGE, 13), error: "ERR_NOT_MAPPED", single: "allocRange" },
     { row: scavengeRange(CHUNK + 1, 1), error: "ERR_MISALIGNED", single: "scavengeRange" },
     { row: scavengeRange(SPACE, 1), error: RangeError, single: "scavengeRange" },
-  ] as const)("$row: as $single, with its number, and what came before stands", ({ row, error, single }) => {
-    const [heap, other] = [heapAt1(), heapAt1()];
-    const results = new Float64Array(8).fill(-7);
-    const ops = Float64Array.from([alloc(10), freeResult(0, 0, 2), row, alloc(1)].flat());
-    other.alloc(10);
-    other.free(CHUNK, 2);
-    const message = messageOf(() => other[single](row[2], row[1]));
-    const refusal = { error, names: [`operation 2 of the batch: ${message}`] };
-    refused(() => heap.run(ops, results), refusal, "batch");
-    expect([...results]).toEqual([CHUNK, 10 * PAGE, CHUNK, 0, -7, -7, -7, -7]);
-    sameBytes(heap.snapshot(), other.snapshot(), "state");
-    expect(runRows(heap, [alloc(1)])).toEqual([[CHUNK, 0]]);
-  });
+  ] as const)(
+    "refuses $row like $single, names the operation and keeps the earlier ones",
+    ({ row, error, single }) => {
+      const [heap, other] = [heapAt1(), heapAt1()];
+      const results = new Float64Array(8).fill(-7);
+      const ops = Float64Array.from([alloc(10), freeResult(0, 0, 2), row, alloc(1)].flat());
+      other.alloc(10);
+      other.free(CHUNK, 2);
+      const message = messageOf(() => other[single](row[2], row[1]));
+      const refusal = { error, names: [`operation 2 of the batch: ${message}`] };
+      refused(() => heap.run(ops, results), refusal, "batch");
+      expect([...results]).toEqual([CHUNK, 10 * PAGE, CHUNK, 0, -7, -7, -7, -7]);
+      sameBytes(heap.snapshot(), other.snapshot(), "state");
+      expect(runRows(heap, [alloc(1)])).toEqual([[CHUNK, 0]]);
+    },
+  );
 
-  it("a result that is no address", () => {
+  it("refuses to free a result that is not an address", () => {
     const heap = heapAt1();
     const refusal = { error: RangeError, names: ["operation 1 of the batch: base must be", "got -1"] };
     refused(() => runRows(heap, [alloc(513), freeResult(0, 0, 1)]), refusal, "free of nothing");
@@ -287,7 +290,7 @@ function refusedTests({ palloc }: Subject): void {
     refused(() => runRows(heap, rows), again, "free of what is free");
   });
 
-  it("what sys.used throws", () => {
+  it("passes on what sys.used throws, with the operation's number", () => {
     const why = new Error("not now");
     let left = 1;
     const used = () => {
@@ -303,7 +306,7 @@ function refusedTests({ palloc }: Subject): void {
   });
 
   it.each([new DOMException("not now"), Object.freeze(new Error("not now")), "not now"])(
-    "what sys.used throws, though its message cannot be written to: %o",
+    "passes on what sys.used throws, even if its message is read-only: %o",
     (why) => {
       const used = () => {
         throw why;
@@ -372,7 +375,7 @@ function wrongNumberTests({ palloc }: Subject): void {
   ];
 
   it.each(fields)(
-    "refuses $row with a wrong number for $what, and does nothing",
+    "refuses $row with a wrong number for $what and does nothing",
     ({ at, row, values, ...rest }) => {
       const heap = grownHeap(palloc, [0]);
       const caches = [heap.allocToCache()];
@@ -396,7 +399,7 @@ function argumentTests({ palloc }: Subject): void {
   const { alloc } = rowsOf(palloc);
   const one = Float64Array.from(alloc(1));
 
-  it("refuses arrays that are not of 64-bit floats, or too short", () => {
+  it("refuses arrays that are no Float64Array or too short", () => {
     const heap = grownHeap(palloc, [0]);
     const before = heap.snapshot();
     const others = [
@@ -436,7 +439,7 @@ function argumentTests({ palloc }: Subject): void {
     expect(heap.stats().allocs).toBe(0);
   });
 
-  it("refuses what is no page cache of the heap, before it makes one", () => {
+  it("refuses caches not of this heap before it creates any", () => {
     const heap = grownHeap(palloc, [0]);
     const foreign = grownHeap(palloc, [0]).allocToCache();
     const before = heap.snapshot();
@@ -449,7 +452,7 @@ function argumentTests({ palloc }: Subject): void {
     sameBytes(heap.snapshot(), before, "state");
   });
 
-  it("refuses everything once the heap is gone", () => {
+  it("refuses everything after dispose", () => {
     const heap = grownHeap(palloc, [0]);
     heap.dispose();
     const gone = { error: "ERR_DISPOSED", names: [] };
@@ -465,7 +468,7 @@ function readOnceTests({ palloc }: Subject): void {
   const { PageCache } = palloc;
   const { alloc } = rowsOf(palloc);
 
-  it("reads each element of options.caches once, and writes to those alone that are undefined", () => {
+  it("reads each element of options.caches once and writes only missing ones", () => {
     const heap = grownHeap(palloc, [0]);
     const seen: string[] = [];
     const note = (what: string, key: PropertyKey) => {
@@ -486,7 +489,7 @@ function readOnceTests({ palloc }: Subject): void {
     expect(seen).toEqual(["get 0", "get 1", "get 2", "set 0", "set 2"]);
   });
 
-  it("an array of caches that cannot be written to will do if none is missing", () => {
+  it("accepts a frozen array of caches if none is missing", () => {
     const heap = grownHeap(palloc, [0]);
     const caches = Object.freeze([heap.allocToCache()]) as Caches;
     expect(runRows(heap, [alloc(1, 0)], { caches })).toEqual([[0, PAGE]]);
@@ -497,7 +500,7 @@ function readOnceTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("what only inherits from a page cache is none, and nobody else can make one of nothing", () => {
+  it("refuses imitations of page caches and of their states", () => {
     const heap = grownHeap(palloc, [0]);
     const cache = heap.allocToCache();
     const before = heap.snapshot();
@@ -549,7 +552,7 @@ function bufferTests({ palloc }: Subject): void {
   };
   const plainly = () => run(() => [Float64Array.from(numbers), new Float64Array(2 * rows.length)], false);
 
-  it.each([false, true])("refuses arrays whose bytes are gone, also where there is a hook: %s", (hook) => {
+  it.each([false, true])("refuses detached and shrunken arrays (with a hook: %s)", (hook) => {
     const heap = grownHeap(palloc, [0], { sys: hook ? { used() {} } : {} });
     const before = heap.snapshot();
     const gone = (length: number) => {
@@ -573,7 +576,7 @@ function bufferTests({ palloc }: Subject): void {
     sameBytes(heap.snapshot(), before, "state");
   });
 
-  it.each(["detaches", "shrinks"])("says at once that a hook that %s results has lost one", (how) => {
+  it.each(["detaches", "shrinks"])("names the lost result if a hook %s results", (how) => {
     for (const count of [2, 1]) {
       const buffer = resizable(8 * 2 * count);
       const used = () => (how === "shrinks" ? buffer.resize(8) : detach(buffer));
@@ -587,7 +590,7 @@ function bufferTests({ palloc }: Subject): void {
     }
   });
 
-  it("carries out all operations though a hook takes their bytes away, or what is beyond the results", () => {
+  it("completes even if a hook detaches ops, or shrinks results to what is needed", () => {
     const ops = Float64Array.from(numbers);
     const room = resizable(8 * (2 * rows.length + 5));
     const sys = {
@@ -601,45 +604,39 @@ function bufferTests({ palloc }: Subject): void {
     expect([...new Float64Array(room)]).toEqual(plainly());
   });
 
-  it.each([false, true])(
-    "reads all operations before it writes a result, also where there is a hook: %s",
-    (hook) => {
-      const want = plainly();
-      const shared = (bytes: number) => new SharedArrayBuffer(bytes);
-      for (const make of [(bytes: number) => new ArrayBuffer(bytes), shared]) {
-        for (let at = 0; at <= numbers.length; at++) {
-          const arrays = (): [Float64Array, Float64Array] => {
-            const buffer = make(8 * (numbers.length + 2 * rows.length));
-            // A second view of the same memory, where it can have one.
-            const again = buffer instanceof ArrayBuffer ? buffer : structuredClone(buffer);
-            new Float64Array(buffer).set(numbers, Math.min(at, 2));
-            return [
-              new Float64Array(buffer, 8 * Math.min(at, 2), numbers.length),
-              new Float64Array(again, 8 * at, 2 * rows.length),
-            ];
-          };
-          expect(run(arrays, hook), `results ${at} numbers into the buffer`).toEqual(want);
-        }
+  it.each([false, true])("reads all operations before it writes a result (with a hook: %s)", (hook) => {
+    const want = plainly();
+    const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+    for (const make of [(bytes: number) => new ArrayBuffer(bytes), shared]) {
+      for (let at = 0; at <= numbers.length; at++) {
+        const arrays = (): [Float64Array, Float64Array] => {
+          const buffer = make(8 * (numbers.length + 2 * rows.length));
+          // A second view of the same memory, where it can have one.
+          const again = buffer instanceof ArrayBuffer ? buffer : structuredClone(buffer);
+          new Float64Array(buffer).set(numbers, Math.min(at, 2));
+          return [
+            new Float64Array(buffer, 8 * Math.min(at, 2), numbers.length),
+            new Float64Array(again, 8 * at, 2 * rows.length),
+          ];
+        };
+        expect(run(arrays, hook), `results ${at} numbers into the buffer`).toEqual(want);
       }
-    },
-  );
+    }
+  });
 
-  it.each([false, true])(
-    "takes numbers as they are from a subclass, also where there is a hook: %s",
-    (hook) => {
-      const arrays = (): [Float64Array, Float64Array] => [
-        new Odd(Float64Array.from(numbers).buffer),
-        new Odd(new ArrayBuffer(8 * 2 * rows.length)),
-      ];
-      expect(run(arrays, hook)).toEqual(plainly());
-    },
-  );
+  it.each([false, true])("reads the real numbers of a subclass (with a hook: %s)", (hook) => {
+    const arrays = (): [Float64Array, Float64Array] => [
+      new Odd(Float64Array.from(numbers).buffer),
+      new Odd(new ArrayBuffer(8 * 2 * rows.length)),
+    ];
+    expect(run(arrays, hook)).toEqual(plainly());
+  });
 }
 
 function sizeTests({ palloc }: Subject): void {
   const { alloc, freeResult } = rowsOf(palloc);
 
-  it("a batch larger than all the memory there was", () => {
+  it("accepts a batch larger than the present memory", () => {
     const count = 150_000;
     const ops = new Float64Array(count * 4);
     const results = new Float64Array(count * 2).fill(Number.NaN);
@@ -659,8 +656,8 @@ function sizeTests({ palloc }: Subject): void {
 function randomTests({ palloc }: Subject): void {
   const seeds = Array.from({ length: 40 }, (_, i) => i + 1);
 
-  it.each(seeds)("the same as single calls, seed %i", (seed) => new Pair(palloc, seed, false).run(15));
-  it.each(seeds.slice(0, 10))("and with a sys.used hook, seed %i", (seed) => {
+  it.each(seeds)("gives the same as single calls, seed %i", (seed) => new Pair(palloc, seed, false).run(15));
+  it.each(seeds.slice(0, 10))("gives the same as single calls, with a sys.used hook, seed %i", (seed) => {
     new Pair(palloc, seed, true).run(15);
   });
 }

@@ -103,8 +103,8 @@ function placesOf(heaps: PageAlloc[]): [memory: ArrayBufferLike, at: number][] {
 export function sharedHeapsSuite(crew: Crew): void {
   const locked = (...names: string[]) => ({ error: "ERR_LOCKED", names });
 
-  describe.each(PAIRS)("a heap of %s, attached to on %s by workers", (_, theirs, palloc) => {
-    it("what one allocates another sees, and frees", async () => {
+  describe.each(PAIRS)("a heap of %s with workers on %s", (_, theirs, palloc) => {
+    it("pages allocated by one are seen and freed by another", async () => {
       const heap = sharedHeap(palloc);
       await withHands(crew, 1, async (hand) => {
         const { handle } = heap;
@@ -123,7 +123,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("growth by many MiB of bookkeeping is seen by all", async () => {
+    it("growth by many MiB of metadata is seen by all", async () => {
       const heap = sharedHeap(palloc);
       const { handle } = heap;
       const far = 200_000 * CHUNK;
@@ -147,7 +147,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("who finds the lock held for too long is told by whom", async () => {
+    it("a call that waits too long for the lock names its owner", async () => {
       const heap = sharedHeap(palloc);
       const { handle } = heap;
       await withHands(crew, 2, async (one, two) => {
@@ -159,7 +159,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.alloc(1)).toBe(3 * PAGE);
     });
 
-    it("all who wait go on once the lock is free", async () => {
+    it("all waiting calls continue once the lock is free", async () => {
       const heap = sharedHeap(palloc);
       const { handle } = heap;
       await withHands(crew, 3, async (one, ...others) => {
@@ -176,7 +176,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       });
     });
 
-    it("a call that blocks goes on though a promise of its thread waits as well", async () => {
+    it("a blocked call continues even if a promise of its thread waits too", async () => {
       const heap = sharedHeap(palloc);
       const lock = new HeapLock(heap.handle);
       await withHands(crew, 1, async (hand) => {
@@ -193,7 +193,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("the last numbers of owners are given to as many, however many ask at once", async () => {
+    it("the last owner numbers are given out once each, however many ask at once", async () => {
       const heap = sharedHeap(palloc);
       setOwners(heap, layout.MAX_OWNERS - 4);
       const { handle } = heap;
@@ -211,7 +211,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("a hook that does not return holds nobody up", async () => {
+    it("a hook that does not return blocks nobody", async () => {
       const heap = touchedHeap(palloc, [0, 2], { shared: true });
       heap.resetScavengeAddr();
       const { handle } = heap;
@@ -243,7 +243,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       vi.unstubAllGlobals();
     });
 
-    it("two objects of one thread share it, each by its own number", () => {
+    it("two objects of one thread share it, each with its own owner number", () => {
       const heap = sharedHeap(palloc);
       const other = PageAlloc.attach(heap.handle);
       expect([heap.owner, other.owner]).toEqual([1, 2]);
@@ -257,7 +257,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("the last owner there can be does all that others do, and nobody comes after it", async () => {
+    it("the last possible owner works like others, and no owner can follow it", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
       setOwners(heap, layout.MAX_OWNERS - 1);
       const why = {
@@ -295,7 +295,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       for (const each of [heap, anew]) each.check();
     });
 
-    it("promises wait for the lock where a call may not", async () => {
+    it("promises wait for the lock", async () => {
       const heap = touchedHeap(palloc, [0], { shared: true });
       heap.alloc(3);
       heap.resetScavengeAddr();
@@ -318,7 +318,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("a promise that waits takes no wake-up from a thread that blocks", async () => {
+    it("a waiting promise takes no wake-up from a blocked thread", async () => {
       const heap = sharedHeap(palloc);
       const lock = new HeapLock(heap.handle);
       lock.take(PageAlloc.attach(heap.handle).owner);
@@ -329,7 +329,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("promises of one heap object can be made within its callAsync", async () => {
+    it("callAsync may call and return promises of the same heap object", async () => {
       const heap = sharedHeap(palloc);
       expect(await heap.callAsync((heap) => heap.allocAsync(2))).toBe(3 * PAGE);
       expect(await heap.callAsync((heap) => heap.callAsync((heap) => heap.alloc(1)))).toBe(5 * PAGE);
@@ -339,7 +339,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("promises give up after lockTimeoutMs", async () => {
+    it("promises reject after lockTimeoutMs", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
       await withHands(crew, 1, async (hand) => {
         await whileHeld(hand, heap, async (owner) => {
@@ -354,7 +354,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("a call that cannot wait says what can", async () => {
+    it("a call that cannot wait names the calls that can", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: 20 });
       const names = crew.platform === "browser" ? ["allocAsync", "freeAsync", "scavengeAsync"] : ["20 ms"];
       await withHands(crew, 1, async (hand) => {
@@ -367,7 +367,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.stats().inUse).toBe(3 * PAGE);
     });
 
-    it("a page cache that cannot record what its hook runs on keeps its pages", () => {
+    it("a page cache keeps its pages if the lock is unavailable before its hook", () => {
       const other = sharedHeap(palloc);
       const heap = PageAlloc.attach(other.handle, { lockTimeoutMs: 20, sys: { used() {} } });
       const cache = heap.allocToCache();
@@ -386,7 +386,7 @@ export function sharedHeapsSuite(crew: Crew): void {
     it.each<[string, (heap: PageAlloc) => unknown]>([
       ["alloc", (heap) => heap.alloc(2)],
       ["allocRange", (heap) => heap.allocRange(20 * PAGE, 2)],
-    ])("when the lock is not to be had after the hook of %s, nothing is taken", (_, call) => {
+    ])("if the lock is unavailable after the hook of %s, nothing is allocated", (_, call) => {
       const { heap, lock, hook } = heapThatLosesTheLock(palloc);
       heap.scavengeRange(0, 512);
       const before = visible(heap);
@@ -398,7 +398,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.dispose();
     });
 
-    it("when the lock is not to be had after the hook of a page cache, the cache keeps its pages", () => {
+    it("if the lock is unavailable after the hook of a page cache, the cache keeps its pages", () => {
       const { heap, lock, hook } = heapThatLosesTheLock(palloc);
       heap.scavengeRange(0, 512);
       const cache = heap.allocToCache();
@@ -415,18 +415,15 @@ export function sharedHeapsSuite(crew: Crew): void {
     it.each<[string, (heap: PageAlloc) => Promise<unknown>]>([
       ["scavengeOne", async (heap) => heap.scavengeOne()],
       ["scavengeAsync", (heap) => heap.scavengeAsync()],
-    ])(
-      "when the lock is not to be had after the hook of %s, the pages are free all the same",
-      async (_, call) => {
-        const { heap, lock, hook } = heapThatLosesTheLock(palloc);
-        hook.armed = true;
-        await rejected(() => call(heap), locked(), "call");
-        lock.give();
-        expect(heap.stats()).toMatchObject({ inUse: 0, released: CHUNK });
-        heap.check();
-        heap.dispose();
-      },
-    );
+    ])("if the lock is unavailable after the hook of %s, the pages are free", async (_, call) => {
+      const { heap, lock, hook } = heapThatLosesTheLock(palloc);
+      hook.armed = true;
+      await rejected(() => call(heap), locked(), "call");
+      lock.give();
+      expect(heap.stats()).toMatchObject({ inUse: 0, released: CHUNK });
+      heap.check();
+      heap.dispose();
+    });
 
     it("a call within another of the same object is refused at once", async () => {
       const heap = sharedHeap(palloc, { lockTimeoutMs: Infinity });
@@ -438,14 +435,14 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.alloc(1)).toBe(3 * PAGE);
     });
 
-    it("its snapshot is that of a heap of one thread after the same calls", () => {
+    it("its snapshot equals that of a plain heap after the same calls", () => {
       const heap = new PageAlloc({ shared: true });
       const plain = new wasm.PageAlloc();
       for (const each of [heap, plain]) use(each);
       sameBytes(heap.snapshot(), plain.snapshot(), "snapshot");
     });
 
-    it("it can be restored, and described", async () => {
+    it("it can be made by restore and from", async () => {
       const plain = new PageAlloc();
       use(plain);
       const state = plain.ranges();
@@ -465,7 +462,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       }
     });
 
-    it("it grows no further than metadataLimit", () => {
+    it("it does not grow beyond metadataLimit", () => {
       const heap = new PageAlloc({ shared: true, metadataLimit: 2 ** 16 });
       heap.grow(0, 400 * CHUNK);
       refused(
@@ -477,7 +474,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.stats().sys).toBe(400 * CHUNK);
     });
 
-    it("leaves its place to the next if nobody has read its handle, however many there were at once", () => {
+    it("leaves its place to the next if its handle was not read, however many there were", () => {
       const round = () => Array.from({ length: 150 }, () => unread(palloc));
       const first = round();
       const before = placesOf(first);
@@ -496,7 +493,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       for (const heap of second) heap.dispose();
     });
 
-    it("that does not fit in its place leaves it to the next", () => {
+    it("leaves its place to the next if it does not fit there", () => {
       const options = { shared: true, metadataLimit: 2 ** 16 };
       const large = new PageAlloc();
       large.grow(0, 1000 * CHUNK);
@@ -512,7 +509,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(placesOf([grownHeap(palloc, [0], options)])).toEqual(before);
     });
 
-    it("finds nothing of the heap that had its place before", () => {
+    it("sees nothing of the heap that had its place before", () => {
       const old = unread(palloc);
       use(old);
       const bytes = old.stats().metadata;
@@ -530,7 +527,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("keeps its place for good once its handle has been read, whoever is done with it", () => {
+    it("keeps its place for good once its handle was read", () => {
       const heap = sharedHeap(palloc);
       const { handle } = heap;
       const other = PageAlloc.attach(handle);
@@ -546,7 +543,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       for (const each of others) each.dispose();
     });
 
-    it("is not to be attached to where none is any more", () => {
+    it("cannot be attached to once it is gone", () => {
       const heap = unread(palloc);
       const [[memory, at]] = placesOf([heap]);
       const attach = () => ts.PageAlloc.attach({ memory: memory as SharedArrayBuffer, at, bytes: 2 ** 26 });
@@ -555,7 +552,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       refused(attach, { error: TypeError, names: ["handle"] }, "attach");
     });
 
-    it("that is disposed of while it is being described leaves its place once", () => {
+    it("leaves its place once if disposed during PageAlloc.from", () => {
       const made: PageAlloc[] = [];
       class Early extends PageAlloc {
         constructor(options?: ConstructorParameters<typeof PageAlloc>[0]) {
@@ -578,7 +575,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(one).not.toEqual(two);
     });
 
-    it("recover wants the number of another object", () => {
+    it("recover refuses all but the owner number of another object", () => {
       const heap = sharedHeap(palloc);
       const { owner } = PageAlloc.attach(heap.handle);
       const recover = (value: unknown) => () => heap.recover(value as number);
@@ -591,7 +588,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       heap.check();
     });
 
-    it("page caches of an object that is recovered while it is at work are as if flushed", () => {
+    it("page caches of a recovered object that still works are empty", () => {
       const heap = sharedHeap(palloc);
       const other = PageAlloc.attach(heap.handle);
       const [cache, idle] = [other.allocToCache(), other.allocToCache()];
@@ -617,28 +614,25 @@ export function sharedHeapsSuite(crew: Crew): void {
 
     it.each([
       ["", false],
-      [", and is filled anew from the same block,", true],
-    ])(
-      "a page cache of an object that is recovered%s while its hook runs takes nothing back",
-      (_, refills) => {
-        const heap = touchedHeap(palloc, [0], { shared: true });
-        heap.scavengeRange(0, 512);
-        const whim = new Error("a hook's whim");
-        const used = () => {
-          heap.recover(other.owner);
-          if (refills) cache.refill();
-          throw whim;
-        };
-        const other = PageAlloc.attach(heap.handle, { sys: { used } });
-        const cache = other.allocToCache();
-        expect(() => cache.alloc(2)).toThrow(whim);
-        expect(cache.cache).toBe(refills ? 2n ** 64n - 1n : 0n);
-        expect(heap.stats().inUse).toBe(refills ? 64 * PAGE : 0);
-        heap.check();
-      },
-    );
+      [" and that is refilled", true],
+    ])("a page cache%s whose object is recovered while its hook runs gets no pages back", (_, refills) => {
+      const heap = touchedHeap(palloc, [0], { shared: true });
+      heap.scavengeRange(0, 512);
+      const whim = new Error("a hook's whim");
+      const used = () => {
+        heap.recover(other.owner);
+        if (refills) cache.refill();
+        throw whim;
+      };
+      const other = PageAlloc.attach(heap.handle, { sys: { used } });
+      const cache = other.allocToCache();
+      expect(() => cache.alloc(2)).toThrow(whim);
+      expect(cache.cache).toBe(refills ? 2n ** 64n - 1n : 0n);
+      expect(heap.stats().inUse).toBe(refills ? 64 * PAGE : 0);
+      heap.check();
+    });
 
-    it("what the hook of one object has declined, another without one passes over until the next reset", () => {
+    it("pages declined by the hook of one object are skipped by others until the next reset", () => {
       const heap = touchedHeap(palloc, [0], { shared: true, physHugePageSize: 0 });
       let declines = 1;
       const unused = () => declines-- <= 0;
@@ -651,7 +645,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect(heap.ranges().scavenged[0]).toEqual([[509, 3]]);
     });
 
-    it("a promise of an object that has been disposed of says so, also while the lock is held", async () => {
+    it("a promise of a disposed object rejects, even while the lock is held", async () => {
       const other = sharedHeap(palloc);
       const heap = PageAlloc.attach(other.handle, { lockTimeoutMs: 20 });
       heap.dispose();
@@ -665,14 +659,14 @@ export function sharedHeapsSuite(crew: Crew): void {
       lock.give();
     });
 
-    it("a heap that is not shared has no handle, and nobody to recover from", () => {
+    it("a heap that is not shared has no handle and no recover", () => {
       const heap = new PageAlloc();
       const refusal = { error: "ERR_NOT_SHARED", names: ["shared: true"] };
       refused(() => heap.handle, refusal, "handle");
       refused(() => heap.recover(1), refusal, "recover");
     });
 
-    it("attach wants a handle", () => {
+    it("attach refuses what is not a handle", () => {
       const { memory, at, bytes } = sharedHeap(palloc).handle;
       const wrong: unknown[] = [
         ...NOT_OBJECTS,
@@ -708,7 +702,7 @@ export function sharedHeapsSuite(crew: Crew): void {
     });
 
     it.each([0, 1, layout.VERSION - 1, layout.VERSION + 1, 2 ** 32 - 1])(
-      "a handle of a heap of layout version %i is refused as such",
+      "a handle of layout version %i is refused by its version",
       (version) => {
         const { handle } = new PageAlloc({ shared: true });
         const { memory, at } = handle;
@@ -719,7 +713,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       },
     );
 
-    it("a handle is copied", () => {
+    it("attach copies the handle", () => {
       const handle = { ...new PageAlloc({ shared: true }).handle };
       const heap = PageAlloc.attach(handle);
       const before = { ...handle };
@@ -730,7 +724,7 @@ export function sharedHeapsSuite(crew: Crew): void {
     const attach = (given: never) => PageAlloc.attach(sharedHeap(palloc).handle, given);
     takerTests([["attach", "options", { lockTimeoutMs: 1, sys: {} }, attach]]);
 
-    it("a subclass attaches, whatever it passes on", () => {
+    it("attach of a subclass ignores the options that its constructor passes on", () => {
       class Mine extends PageAlloc {
         constructor() {
           super({ pageSize: 4096 });
@@ -741,7 +735,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       expect([other.pageSize, other.owner, other.alloc(1)]).toEqual([PAGE, 2, 3 * PAGE]);
     });
 
-    it("it is refused in a page that is not isolated, with what to do", () => {
+    it("it is refused in a page that is not isolated, and the error says what to do", () => {
       const names = ["Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp"];
       vi.stubGlobal("crossOriginIsolated", false);
       const make = () => new PageAlloc({ shared: true });
@@ -755,7 +749,7 @@ export function sharedHeapsSuite(crew: Crew): void {
   });
 
   describe("without WebAssembly", () => {
-    it("a shared heap is on a SharedArrayBuffer that grows, for palloc/ts alone", async () => {
+    it("a shared heap uses a growable SharedArrayBuffer, for palloc/ts only", async () => {
       await withHands(crew, 1, async (hand) => {
         const handle = await hand.run("withoutWebAssembly", "ts", null);
         expect(handle.memory).toBeInstanceOf(SharedArrayBuffer);

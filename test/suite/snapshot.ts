@@ -30,7 +30,7 @@ export function snapshotSuite(subject: Subject): void {
 function restoreTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("restore to the very same state", () => {
+  it("restore the same state", () => {
     const heap = busyHeap(palloc);
     const copy = PageAlloc.restore(heap.snapshot());
     copy.check();
@@ -52,14 +52,14 @@ function restoreTests({ palloc }: Subject): void {
     expect(() => copy.grow(2 ** 33, 1)).toThrow(RangeError);
   });
 
-  it("of an empty heap", () => {
+  it("of an empty heap can be restored", () => {
     const copy = PageAlloc.restore(new PageAlloc().snapshot());
     expect(bitsOf(copy)).toEqual({ alloc: {}, scavenged: {} });
     copy.grow(0, CHUNK);
     expect(copy.alloc(1)).toBe(0);
   });
 
-  it("are copies", () => {
+  it("are independent copies", () => {
     const heap = busyHeap(palloc);
     const snapshot = heap.snapshot();
     const before = snapshot.slice();
@@ -73,7 +73,7 @@ function restoreTests({ palloc }: Subject): void {
     expect(other.snapshot()).toEqual(state);
   });
 
-  it("restore from a view into a larger buffer", () => {
+  it("can be restored from a view of a larger buffer", () => {
     const snapshot = busyHeap(palloc).snapshot();
     const larger = new Uint8Array(snapshot.length + 20);
     larger.set(snapshot, 3);
@@ -81,7 +81,7 @@ function restoreTests({ palloc }: Subject): void {
     expect(copy.snapshot()).toEqual(snapshot);
   });
 
-  it("restore takes hooks", () => {
+  it("can be restored with hooks", () => {
     const released: number[] = [];
     const unused = (_base: number, nbytes: number) => void released.push(nbytes);
     PageAlloc.restore(touchedHeap(palloc, [1]).snapshot(), { sys: { unused } }).scavenge();
@@ -135,7 +135,7 @@ function bytesTests({ palloc }: Subject): void {
   const snapshot = busyHeap(palloc).snapshot();
 
   it.each(KINDS.flatMap(([kind, make]) => [0, 3, 4].map((from) => [kind, from, make] as const)))(
-    "restore from a Uint8Array, %s, %i bytes into its buffer, of which they keep nothing",
+    "are copied from a Uint8Array (%s) that starts %i bytes into its buffer",
     (_, from, make) => {
       const bytes = make(snapshot.length, from);
       const [buffer, at, length] = placeOf(bytes);
@@ -157,7 +157,7 @@ function bytesTests({ palloc }: Subject): void {
     },
   );
 
-  it("of an empty heap restore from a Buffer in the pool that Node shares", () => {
+  it("of an empty heap can be restored from a Buffer in Node's shared pool", () => {
     if (typeof Buffer !== "function") return;
     const small = new PageAlloc().snapshot();
     const bytes = Buffer.from(small);
@@ -166,7 +166,7 @@ function bytesTests({ palloc }: Subject): void {
     sameBytes(bytes, small, "the caller's bytes");
   });
 
-  it("whose bytes are gone are refused", () => {
+  it("whose buffer is detached or shrunk are refused", () => {
     const detached = snapshot.slice();
     structuredClone(detached, { transfer: [detached.buffer] });
     const shrunk = KINDS.slice(2, 4).map(([, make]) => make(snapshot.length, 8));
@@ -177,7 +177,7 @@ function bytesTests({ palloc }: Subject): void {
     }
   });
 
-  it("are no objects that only say they are Uint8Arrays", () => {
+  it("that only claim to be Uint8Arrays are refused", () => {
     const names = ["snapshot must be a Uint8Array"];
     const pretender = Object.create(Uint8Array.prototype);
     for (const value of [
@@ -192,7 +192,7 @@ function bytesTests({ palloc }: Subject): void {
 
 function versionTests({ palloc: { PageAlloc } }: Subject): void {
   it.each([0, 1, VERSION - 1, VERSION + 1, 2 ** 32 - 1])(
-    "of layout version %i are refused as such",
+    "of layout version %i are refused by their version",
     (version) => {
       const names = [`snapshot has layout version ${version}; this palloc reads version ${VERSION}`];
       for (const length of [8, 11, HEADER_BYTES - 8, HEADER_BYTES, 1000]) {
@@ -208,7 +208,7 @@ function versionTests({ palloc: { PageAlloc } }: Subject): void {
 function damageTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
-  it("with any one byte changed are refused", () => {
+  it("with one byte changed are refused, whichever it is", () => {
     const snapshot = grownHeap(palloc, [3]).snapshot();
     for (let at = 0; at < snapshot.length; at++) {
       for (const flip of [0x01, 0x10, 0x80, 0xff]) {
@@ -223,7 +223,7 @@ function damageTests({ palloc }: Subject): void {
     }
   });
 
-  it("with two bytes changed, or swapped, are refused", () => {
+  it("with two bytes changed or swapped are refused", () => {
     const snapshot = busyHeap(palloc).snapshot();
     for (let at = 0; at + 8 < snapshot.length; at += 5) {
       const changed = snapshot.slice();
@@ -246,7 +246,7 @@ function damageTests({ palloc }: Subject): void {
     }
   });
 
-  it("cut short or made longer are refused", () => {
+  it("that are too short or too long are refused", () => {
     const snapshot = grownHeap(palloc, [3]).snapshot();
     for (let length = 0; length < snapshot.length; length++) {
       const code = codeOf(() => PageAlloc.restore(snapshot.subarray(0, length)));
@@ -263,7 +263,7 @@ function damageTests({ palloc }: Subject): void {
     }
   });
 
-  it("that are no snapshots are refused", () => {
+  it("that are something else are refused", () => {
     expect(() => PageAlloc.restore(new Uint8Array(0))).toThrow(corrupt);
     expect(() => PageAlloc.restore(new Uint8Array(4096))).toThrow(corrupt);
     expect(() => PageAlloc.restore(new TextEncoder().encode("a snapshot".repeat(100)))).toThrow(corrupt);

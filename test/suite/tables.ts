@@ -51,7 +51,7 @@ interface CandidateCase {
 }
 
 export function tablesSuite({ palloc }: Subject): void {
-  describe("cases of Go's tests", async () => {
+  describe("the cases of Go's tests", async () => {
     await heapTables(palloc);
     await bitTables(palloc);
   });

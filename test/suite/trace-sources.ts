@@ -37,8 +37,8 @@ const KINDS: Record<string, (data: Uint8Array, size: number) => Source> = {
 export function traceSourceSuite(subject: Subject): void {
   const { readPageTrace } = subject.trace;
   describe("from blocks", () => blockTests(readPageTrace));
-  describe("from sources that fail", () => failureTests(readPageTrace));
-  describe("up to where it is bad", () => stopTests(subject));
+  describe("from failing sources", () => failureTests(readPageTrace));
+  describe("up to the first bad word", () => stopTests(subject));
   describe("up to a limit", () => limitTests(subject));
   describe("from arrays", () => arrayTests(readPageTrace));
 }
@@ -67,15 +67,18 @@ async function outcome(read: Promise<object>): Promise<unknown> {
 
 function blockTests(read: Read): void {
   for (const [kind, sourceOf] of Object.entries(KINDS)) {
-    it.each([1, 3, 7, 8, 9, 16, 1000])(`${kind}: of %i bytes, plain and gzipped`, async (size) => {
-      const want = await outcome(read(TRACE));
-      expect(want).toContainEqual(["length", EVENTS.length]);
-      for (const data of [TRACE, await gzip(TRACE)]) {
-        same(await outcome(read(sourceOf(data, size))), want, "columns");
-      }
-    });
+    it.each([1, 3, 7, 8, 9, 16, 1000])(
+      `${kind} may have blocks of %i bytes, plain and gzipped`,
+      async (size) => {
+        const want = await outcome(read(TRACE));
+        expect(want).toContainEqual(["length", EVENTS.length]);
+        for (const data of [TRACE, await gzip(TRACE)]) {
+          same(await outcome(read(sourceOf(data, size))), want, "columns");
+        }
+      },
+    );
 
-    it(`${kind}: a recorded trace`, async () => {
+    it(`${kind} may hold a recorded trace`, async () => {
       const data = await unpackedTrace("go-compile-types2-2procs");
       const want = await outcome(read(data));
       for (const file of [data, await gzip(data)]) {
@@ -83,7 +86,7 @@ function blockTests(read: Read): void {
       }
     });
 
-    it(`${kind}: the same errors as from an array, wherever it is cut or damaged`, async () => {
+    it(`${kind} gives the same errors as an array, wherever it is cut or damaged`, async () => {
       for (let length = 0; length < 30 * WORD; length++) {
         const cut = TRACE.subarray(0, length);
         const want = await outcome(read(cut));
@@ -98,7 +101,7 @@ function blockTests(read: Read): void {
     });
   }
 
-  it("empty blocks between the others", async () => {
+  it("empty blocks are allowed", async () => {
     async function* blocks() {
       for await (const block of inBlocks(await gzip(TRACE), 1)) {
         yield new Uint8Array(0);
@@ -109,7 +112,7 @@ function blockTests(read: Read): void {
     same(await outcome(read(blocks())), await outcome(read(TRACE)), "columns");
   });
 
-  it("blocks in shared memory, and of subclasses", async () => {
+  it("blocks may be in shared memory or of a subclass", async () => {
     class Odd extends Uint8Array {
       override get length() {
         return 1;
@@ -129,7 +132,7 @@ function blockTests(read: Read): void {
     }
   });
 
-  it("closes no iterable that has ended, be it by an error", async () => {
+  it("an iterable that has ended or thrown is not closed", async () => {
     const ends = [
       async () => ({ done: true, value: undefined }) as const,
       async () => {
@@ -147,7 +150,7 @@ function blockTests(read: Read): void {
     }
   });
 
-  it("nothing", async () => {
+  it("a source without blocks is refused", async () => {
     expect(await outcome(read(inBlocks(new Uint8Array(0), 1)))).toBe(
       "event 0 at byte 0, before any page: this is not a page trace: it has only 0 bytes",
     );
@@ -157,7 +160,7 @@ function blockTests(read: Read): void {
 function failureTests(read: Read): void {
   const broken = new Error("EIO: the disk is broken");
 
-  it.each([true, false])("throws the source's own error, gzip: %s", async (packed) => {
+  it.each([true, false])("the source's error is passed on (gzip: %s)", async (packed) => {
     async function* blocks() {
       yield* inBlocks(packed ? await gzip(TRACE) : TRACE, 20);
       throw broken;
@@ -166,7 +169,7 @@ function failureTests(read: Read): void {
     await expect(read(streamOf(blocks()))).rejects.toBe(broken);
   });
 
-  it("throws what is thrown instead of the first block", async () => {
+  it("an error before the first block is passed on", async () => {
     // biome-ignore lint/correctness/useYield: it fails before it gives anything.
     async function* blocks(): AsyncGenerator<Uint8Array> {
       throw broken;
@@ -175,7 +178,7 @@ function failureTests(read: Read): void {
   });
 
   it.each([["text"], [new DataView(new ArrayBuffer(8))], [[1, 2]], [undefined]])(
-    "refuses blocks that are no bytes: %o",
+    "blocks that are not Uint8Arrays are refused: %o",
     async (block) => {
       let closed = false;
       async function* blocks() {
@@ -193,7 +196,7 @@ function failureTests(read: Read): void {
     },
   );
 
-  it("refuses a block that is detached", async () => {
+  it("detached blocks are refused", async () => {
     async function* blocks() {
       const block = TRACE.slice();
       structuredClone(block.buffer, { transfer: [block.buffer] });
@@ -204,7 +207,7 @@ function failureTests(read: Read): void {
     expect(error.message).toMatch(/^a block of data must be .* detached/);
   });
 
-  it("refuses a stream that another reads", async () => {
+  it("locked streams are refused", async () => {
     const stream = streamOf(inBlocks(TRACE, 8));
     stream.getReader();
     const error = await read(stream).catch((error) => error);
@@ -251,7 +254,7 @@ function stopTests({ trace: { readPageTrace: read } }: Subject): void {
   const bad = file(proc(0), timeBase(1), timeBase(1));
   const reason = "event 0 at byte 16, before any page: a time base without events; ";
 
-  it("asks an iterable for no more, and closes it", async () => {
+  it("an iterable is closed and asked for no more", async () => {
     const seen = { blocks: 0, closed: false };
     async function* endless() {
       try {
@@ -267,7 +270,7 @@ function stopTests({ trace: { readPageTrace: read } }: Subject): void {
     expect(seen).toEqual({ blocks: 1, closed: true });
   });
 
-  it("cancels a stream", async () => {
+  it("a stream is cancelled", async () => {
     let cancelled = false;
     const stream = new ReadableStream({
       pull: (controller) => controller.enqueue(bad.slice()),
@@ -279,7 +282,7 @@ function stopTests({ trace: { readPageTrace: read } }: Subject): void {
     expect(cancelled).toBe(true);
   });
 
-  it("does not wait for a source that waits itself", async () => {
+  it("a source that never answers is not waited for", async () => {
     const never = new Promise<never>(() => {});
     async function* stuck() {
       yield* inBlocks(await gzip(bad), 1000);
@@ -332,7 +335,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     [3 * WORD + 5, "event 0 at byte 24, before any page: "],
     [4 * WORD, "event 1 at byte 32, after page 0xc000000000: "],
     [TRACE.length - 1, `event ${EVENTS.length - 1} at byte ${TRACE.length - WORD}, after page 0x`],
-  ])("of %i bytes", async (limit, place) => {
+  ])("a limit of %i bytes refuses the trace and names the place", async (limit, place) => {
     for (const [what, source] of await sources(TRACE)) {
       const error = await read(source, { limit }).catch((error) => error);
       expect(error, what).toBeInstanceOf(PageAllocError);
@@ -343,7 +346,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
   });
 
   it.each([TRACE.length, TRACE.length + 1, 2 ** 53 - 1, Infinity, undefined])(
-    "not of %s bytes",
+    "a limit of %s bytes accepts the trace",
     async (limit) => {
       for (const [what, source] of await sources(TRACE)) {
         expect((await read(source, { limit })).length, what).toBe(EVENTS.length);
@@ -351,14 +354,14 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     },
   );
 
-  it("of nothing at all", async () => {
+  it("the limit may be 0", async () => {
     expect(await outcome(read(TRACE, { limit: 0 }))).toMatch(
       /^event 0 at byte 0, before any page: .* limit of 0 bytes/,
     );
     expect(await outcome(read(new Uint8Array(0), { limit: 0 }))).toMatch(/it has only 0 bytes$/);
   });
 
-  it("names a bad word before it", async () => {
+  it("a bad word below the limit is reported first", async () => {
     const bad = file(
       proc(0),
       timeBase(1),
@@ -396,7 +399,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     [null, TypeError],
     ["1", TypeError],
     [1n, TypeError],
-  ])("not a limit: %o", async (limit, type) => {
+  ])("limits like %o are refused", async (limit, type) => {
     let touched = false;
     const pull = () => {
       touched = true;
@@ -408,7 +411,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     expect([touched, untouched.locked]).toEqual([false, false]);
   });
 
-  it("refuses options that there are not", async () => {
+  it("unknown options are refused", async () => {
     for (const [options, message] of [
       [{ limits: 1 }, "options.limits is unknown; did you mean options.limit?"],
       [null, "options must be an object, got null"],
@@ -420,7 +423,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     }
   });
 
-  it("reads the option once", async () => {
+  it("the option is read once", async () => {
     let times = 0;
     const options = {
       get limit() {
@@ -433,7 +436,7 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
   });
 
   it.each(["Float64Array", "Int32Array", "Uint8Array", "Uint32Array"] as const)(
-    "of memory: when there is none for a %s",
+    "traces that do not fit in memory are refused: no room for a %s",
     async (name) => {
       const data = traceOf(...Array.from({ length: 40_000 }, (_, i) => alloc(goPage(i), 1)));
       const failure = new RangeError("Array buffer allocation failed");
@@ -466,7 +469,7 @@ function arrayTests(read: Read): void {
   const files = async () => [TRACE, await gzip(TRACE)].map((file) => new Uint8Array(file));
   const want = () => read(TRACE.slice()).then((trace) => outcome(Promise.resolve(trace)));
 
-  it.runIf("Buffer" in globalThis)("a Buffer out of the pool", async () => {
+  it.runIf("Buffer" in globalThis)("a Buffer may be in Node's shared pool", async () => {
     for (const data of await files()) {
       const pooled = Buffer.from(data);
       same(await outcome(read(pooled)), await want(), "columns");
@@ -474,7 +477,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("a subclass that says something else", async () => {
+  it("a subclass is read by its real bytes", async () => {
     class Liar extends Uint8Array {
       static get [Symbol.species]() {
         return Liar as never;
@@ -512,7 +515,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("a view with an offset, over memory that can be resized", async () => {
+  it("a view may have an offset and a resizable buffer", async () => {
     for (const data of await files()) {
       const buffer = new ArrayBuffer(data.length + 7, { maxByteLength: 2 * data.length + 14 });
       new Uint8Array(buffer).set(data, 7);
@@ -524,7 +527,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it.runIf(typeof SharedArrayBuffer === "function")("shared memory, which can grow", async () => {
+  it.runIf(typeof SharedArrayBuffer === "function")("shared memory may grow", async () => {
     for (const data of await files()) {
       const buffer = new SharedArrayBuffer(data.length, { maxByteLength: data.length + 100 });
       new Uint8Array(buffer).set(data);
@@ -535,7 +538,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("changed or transferred right after the call", async () => {
+  it("an array may be changed or transferred right after the call", async () => {
     for (const data of await files()) {
       const changed = data.slice();
       const reading = read(changed);
@@ -548,7 +551,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("never written to", async () => {
+  it("an array is never written to", async () => {
     for (const data of await files()) {
       const before = data.slice();
       await read(data);
@@ -556,7 +559,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("detached: TypeError that says so", async () => {
+  it("a detached array is refused", async () => {
     for (const data of [...(await files()), new Uint8Array(0)]) {
       structuredClone(data.buffer, { transfer: [data.buffer] });
       const error = await read(data).catch((error) => error);
@@ -567,7 +570,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("shrunk below the view's end: TypeError that says so", async () => {
+  it("an array whose buffer has shrunk is refused", async () => {
     const buffer = new ArrayBuffer(100, { maxByteLength: 100 });
     const view = new Uint8Array(buffer, 50, 50);
     buffer.resize(60);
@@ -576,7 +579,7 @@ function arrayTests(read: Read): void {
     expect(error.message).toMatch(/^data must be .* whose buffer has shrunk below its end$/);
   });
 
-  it("only what is one", async () => {
+  it("other objects are refused", async () => {
     const fake = Object.create(Uint8Array.prototype);
     for (const value of [fake, new Uint16Array(8), new DataView(new ArrayBuffer(8)), "trace", null]) {
       const error = await read(value as never).catch((error) => error);
@@ -587,7 +590,7 @@ function arrayTests(read: Read): void {
     }
   });
 
-  it("of another window or context", async () => {
+  it("an array of another window or context is accepted", async () => {
     // What tells such an array from ours is its prototype alone.
     const foreign = Object.setPrototypeOf(TRACE.slice(), Object.getPrototypeOf(Uint8Array.prototype));
     same(await outcome(read(foreign)), await want(), "columns");

@@ -58,7 +58,7 @@ function rows(trace: Trace): PlainEvent[] {
 }
 
 function recordedTests({ trace }: Subject): void {
-  it.each(RECORDED)("%s: every column, gzipped and plain", async (name) => {
+  it.each(RECORDED)("%s: every column is right, gzipped and plain", async (name) => {
     const data = await unpackedTrace(name);
     const want = plainEvents(data);
     for (const file of [data, await gzip(data)]) {
@@ -76,7 +76,7 @@ function recordedTests({ trace }: Subject): void {
 }
 
 function orderTests({ trace }: Subject): void {
-  it("orders by time over all Ps, ties in file order", async () => {
+  it("orders events of all Ps by time, then by file order", async () => {
     const read = await trace.readPageTrace(
       file(
         ...[proc(1), timeBase(100), alloc(goPage(0), 1, 5), alloc(goPage(1), 1, 5), alloc(goPage(2), 1, 9)],
@@ -103,7 +103,7 @@ function orderTests({ trace }: Subject): void {
     }
   });
 
-  it("accepts times that go back behind one time base", async () => {
+  it("accepts times that go back after one time base", async () => {
     const data = file(proc(0), timeBase(7), alloc(goPage(0), 1, 3), alloc(goPage(1), 1, 1));
     expect([...(await trace.readPageTrace(data)).base]).toEqual([goPage(1), goPage(0)]);
   });
@@ -114,38 +114,41 @@ function fieldTests({ trace }: Subject): void {
     { what: "the kinds", words: [alloc(8192, 1), free(8192, 1), scavenge(8192, 1)].flat() },
     { what: "the lowest page", words: alloc(0, 1) },
     { what: "the highest page", words: alloc(2 ** 48 - 8192, 1) },
-    { what: "the most time behind a base", words: alloc(8192, 1, 0xffff) },
+    { what: "the longest time after a base", words: alloc(8192, 1, 0xffff) },
     { what: "the most pages in one word", words: alloc(8192, 1023) },
-    { what: "the fewest in two", words: alloc(8192, 1024) },
-    { what: "few in two", words: event(ALLOC, 8192, 1, 0, true) },
-    { what: "all pages there are", words: alloc(0, 2 ** 35 - 1).with(1, 2n ** 32n - 1n) },
+    { what: "the fewest pages in two words", words: alloc(8192, 1024) },
+    { what: "few pages in two words", words: event(ALLOC, 8192, 1, 0, true) },
+    { what: "all pages of the address space", words: alloc(0, 2 ** 35 - 1).with(1, 2n ** 32n - 1n) },
     {
       what: "a number of pages that looks like a sync word",
       words: [...alloc(8192, 2052), ...free(8192, 2052)],
     },
-  ])("$what", async ({ words }) => {
+  ])("reads $what", async ({ words }) => {
     const data = file(proc(3), timeBase(12), words);
     same(rows(await trace.readPageTrace(data)), plainEvents(data), "events");
   });
 
-  it.each([-1, 0, 1, 255, 2 ** 28, 2 ** 29 - 1, 2 ** 29, 2 ** 31 - 1])("P %i", async (id) => {
+  it.each([-1, 0, 1, 255, 2 ** 28, 2 ** 29 - 1, 2 ** 29, 2 ** 31 - 1])("reads P %i", async (id) => {
     const { proc: procs } = await trace.readPageTrace(file(proc(id), timeBase(1), alloc(8192, 1)));
     expect([...procs]).toEqual([id]);
   });
 
-  it.each([0n, 2n ** 29n - 1n, 2n ** 29n, 2n ** 53n - 2n ** 16n - 1n])("time base %i", async (ticks) => {
-    const { time } = await trace.readPageTrace(file(proc(0), timeBase(ticks), alloc(8192, 1, 0xffff)));
-    expect(BigInt(time[0])).toBe((ticks + 0xffffn) * 128n);
-  });
+  it.each([0n, 2n ** 29n - 1n, 2n ** 29n, 2n ** 53n - 2n ** 16n - 1n])(
+    "reads time base %i",
+    async (ticks) => {
+      const { time } = await trace.readPageTrace(file(proc(0), timeBase(ticks), alloc(8192, 1, 0xffff)));
+      expect(BigInt(time[0])).toBe((ticks + 0xffffn) * 128n);
+    },
+  );
 
-  it("the kinds by number", async () => {
+  it("numbers the kinds as documented", async () => {
     const { kind } = await trace.readPageTrace(traceOf(alloc(0, 1), free(0, 1), scavenge(0, 1)));
     expect([...kind]).toEqual([ALLOC, FREE, SCAVENGE]);
   });
 }
 
 function dataTests({ trace }: Subject): void {
-  it("takes a view that starts anywhere, and leaves it as it is", async () => {
+  it("reads a view that starts anywhere and leaves it unchanged", async () => {
     const data = traceOf(alloc(goPage(0), 2000), free(goPage(0), 2000));
     const bytes = new Uint8Array(data.length + 3);
     bytes.set(data, 3);
@@ -154,7 +157,7 @@ function dataTests({ trace }: Subject): void {
     expect(bytes).toEqual(before);
   });
 
-  it.runIf(typeof SharedArrayBuffer === "function")("takes shared memory", async () => {
+  it.runIf(typeof SharedArrayBuffer === "function")("reads shared memory", async () => {
     const data = traceOf(alloc(goPage(0), 2000));
     for (const content of [data, await gzip(data)]) {
       const shared = new Uint8Array(new SharedArrayBuffer(content.length));
@@ -186,7 +189,7 @@ async function expectBad(
 function cutTests(subject: Subject): void {
   const data = traceOf(alloc(goPage(0), 1), alloc(goPage(1), 2000), alloc(goPage(3000), 1));
 
-  it("a plain trace that ends within a word", async () => {
+  it("refuses a plain trace that ends within a word", async () => {
     for (let rest = 1; rest < WORD; rest++) {
       const place = `event 2 at byte 40, after page 0xc000002000: the trace is cut short: `;
       await expectBad(
@@ -198,7 +201,7 @@ function cutTests(subject: Subject): void {
     }
   });
 
-  it("a plain trace that ends within an event", async () => {
+  it("refuses a plain trace that ends within an event", async () => {
     const place = "event 1 at byte 24, page 0xc000002000: the trace is cut short: ";
     await expectBad(
       subject,
@@ -214,20 +217,20 @@ function cutTests(subject: Subject): void {
     );
   });
 
-  it("a plain trace that ends with a sync word", async () => {
+  it("refuses a plain trace that ends with a sync word", async () => {
     const cut = "the trace is cut short: nothing follows its last sync word";
     await expectBad(subject, data.subarray(0, WORD), "event 0 at byte 8, before any page: ", cut);
     await expectBad(subject, data.subarray(0, 2 * WORD), "event 0 at byte 16, before any page: ", cut);
   });
 
-  it("a gzipped trace that ends anywhere", async () => {
+  it("refuses a gzipped trace that is cut anywhere", async () => {
     const whole = await gzip(await unpackedTrace("go-link"));
     for (const length of [2, 3, 10, 11, 100, 5000, whole.length - 9, whole.length - 8, whole.length - 1]) {
       await expectBad(subject, whole.subarray(0, length), "event ", "the gzip data is cut short or damaged");
     }
   });
 
-  it("a gzipped trace with one byte changed", async () => {
+  it("refuses a gzipped trace with one byte changed", async () => {
     const whole = await gzip(await unpackedTrace("go-link"));
     for (const at of [3, 1000, 9000, whole.length - 8, whole.length - 1]) {
       const changed = whole.slice();
@@ -236,7 +239,7 @@ function cutTests(subject: Subject): void {
     }
   });
 
-  it("says how far the gzipped trace could be read", async () => {
+  it("says how far a gzipped trace could be read", async () => {
     const unpacked = await unpackedTrace("gofmt-std");
     const whole = await gzip(unpacked);
     const message = await subject.trace.readPageTrace(whole.subarray(0, whole.length - 4)).catch(String);
@@ -265,40 +268,40 @@ function badTests(subject: Subject): void {
     ],
     ["events without a P", file(timeBase(5), events)],
     ["events from the start", file(events)],
-  ])("not a trace: %s", async (_, data) => {
+  ])("refuses what is not a trace: %s", async (_, data) => {
     await expectBad(subject, data, "event 0 at byte 0, before any page: ", NO_TRACE);
   });
 
-  it("not a trace: events before a time base", async () => {
+  it("refuses what is not a trace: events before a time base", async () => {
     await expectBad(subject, file(proc(0), events), "event 0 at byte 8, before any page: ", NO_TRACE);
   });
 
   it.each([
     ["no pages in one word", event(ALLOC, goPage(1), 0)],
-    ["no pages in two", event(FREE, goPage(1), 0, 0, true)],
-    ["more than lie above", alloc(goPage(1), 2 ** 35 - 0xc000 * 512)],
-    ["more than 2^32", [...alloc(goPage(1), 1024).slice(0, 1), 2n ** 32n + 1n]],
-  ])("damaged: %s", async (_, words) => {
+    ["no pages in two words", event(FREE, goPage(1), 0, 0, true)],
+    ["more pages than lie above", alloc(goPage(1), 2 ** 35 - 0xc000 * 512)],
+    ["more than 2^32 pages", [...alloc(goPage(1), 1024).slice(0, 1), 2n ** 32n + 1n]],
+  ])("refuses a damaged trace: %s", async (_, words) => {
     const place = "event 1 at byte 24, page 0xc000002000: the event has ";
     await expectBad(subject, file(start, alloc(goPage(0), 1), words), place, "the trace is damaged");
   });
 
-  it.each([-2, -(2 ** 31), 2 ** 31, 2 ** 32, -(2 ** 40)])("damaged: P %i", async (id) => {
+  it.each([-2, -(2 ** 31), 2 ** 31, 2 ** 32, -(2 ** 40)])("refuses a damaged trace: P %i", async (id) => {
     const place = "event 2 at byte 32, after page 0xc000002000: no P can have this id";
     await expectBad(subject, file(start, events, proc(id)), place, "the trace is damaged");
   });
 
-  it.each([2n ** 53n, 2n ** 61n - 1n])("damaged: time base %i", async (ticks) => {
+  it.each([2n ** 53n, 2n ** 61n - 1n])("refuses a damaged trace: time base %i", async (ticks) => {
     const place = "event 2 at byte 32, after page 0xc000002000: the time is out of range";
     await expectBad(subject, file(start, events, timeBase(ticks)), place, "the trace is damaged");
   });
 
-  it("interleaved: a time base that goes back", async () => {
+  it("refuses an interleaved trace: a time base that goes back", async () => {
     const place = "event 2 at byte 40, after page 0xc000002000: the time of P 0 goes back; ";
     await expectBad(subject, file(start, events, proc(0), timeBase(999), events), place, INTERLEAVED);
   });
 
-  it("interleaved: a gap that nobody filled", async () => {
+  it("refuses an interleaved trace: a gap without data", async () => {
     const place = "event 2 at byte 32, after page 0xc000002000: the time of P 0 goes back; ";
     await expectBad(subject, file(start, events, ZERO, ZERO, start, events), place, INTERLEAVED);
     const early = file(proc(0), timeBase(0), events, ZERO, ZERO, start, events);
@@ -310,12 +313,12 @@ function badTests(subject: Subject): void {
     );
   });
 
-  it("not interleaved: the same time again, and another P's earlier one", async () => {
+  it("accepts the same time again, and an earlier time of another P", async () => {
     const data = file(start, events, proc(0), timeBase(1000), events, proc(1), timeBase(3), events);
     expect((await subject.trace.readPageTrace(data)).length).toBe(6);
   });
 
-  it("interleaved: a recorded one", async () => {
+  it("refuses an interleaved trace: a recorded one", async () => {
     const place = "event 4694 at byte 38272, after page 0xc000026000: ";
     await expectBad(subject, await loadFixture("traces/go-vet-interleaved.pt.gz"), place, INTERLEAVED);
   });
@@ -335,59 +338,62 @@ function cutShortTests({ trace: { readPageTrace } }: Subject): void {
   ];
   const noP = buffer(-1, 20, 1);
 
-  it.each(RECORDED)("%s: not when whole, but wherever a P's buffer is the last", async (name) => {
-    const data = await unpackedTrace(name);
-    expect(await cutShort(data)).toBeUndefined();
-    expect("cutShort" in (await readPageTrace(data))).toBe(false);
-    const buffers = buffersOf(data);
-    let end = 0;
-    for (const { length } of buffers.slice(0, -1)) {
-      // After the buffer's first event, in the middle, before its last, and after it: no event here has two words.
-      for (const words of [3, Math.floor(length / WORD / 2), length / WORD - 1, length / WORD]) {
-        const cut = data.subarray(0, end + words * WORD);
-        const seen = await cutShort(cut).catch(() => "a time base is the last word");
-        expect(seen, `${words} words of ${length / WORD} at ${end}`).toMatch(
-          /a time base|seems to be cut short/,
-        );
+  it.each(RECORDED)(
+    "cutShort, %s: is unset for the whole file, and set for a file that ends with a P's buffer",
+    async (name) => {
+      const data = await unpackedTrace(name);
+      expect(await cutShort(data)).toBeUndefined();
+      expect("cutShort" in (await readPageTrace(data))).toBe(false);
+      const buffers = buffersOf(data);
+      let end = 0;
+      for (const { length } of buffers.slice(0, -1)) {
+        // After the buffer's first event, in the middle, before its last, and after it: no event here has two words.
+        for (const words of [3, Math.floor(length / WORD / 2), length / WORD - 1, length / WORD]) {
+          const cut = data.subarray(0, end + words * WORD);
+          const seen = await cutShort(cut).catch(() => "a time base is the last word");
+          expect(seen, `${words} words of ${length / WORD} at ${end}`).toMatch(
+            /a time base|seems to be cut short/,
+          );
+        }
+        end += length;
       }
-      end += length;
-    }
-  });
+    },
+  );
 
-  it("not within the very last buffer, which nothing tells from a whole one", async () => {
+  it("cutShort is unset for a cut within the last buffer, which looks complete", async () => {
     const data = await unpackedTrace("go-link");
     expect(await cutShort(data.subarray(0, -WORD))).toBeUndefined();
   });
 
-  it("names the P", async () => {
+  it("cutShort names the P", async () => {
     const cut = await cutShort(file(buffer(0, 4096), noP, buffer(7, 12)));
     expect(cut).toMatch(SEEMS_CUT);
     expect(cut).toMatch(NOT_NO_P);
     expect(cut).toContain(" P 7;");
   });
 
-  it.each([4096, 4095])("when no P has more than full buffers, of %i words", async (words) => {
+  it.each([4096, 4095])("cutShort is set if every P has only full buffers, of %i words", async (words) => {
     const cut = await cutShort(file(buffer(0, words), buffer(3, words), noP));
     expect(cut).toMatch(SEEMS_CUT);
     expect(cut).toMatch(NO_ENDS);
   });
 
-  it("when there is no P at all", async () => {
+  it("cutShort is set if there is no P", async () => {
     expect(await cutShort(file(noP))).toMatch(NO_ENDS);
   });
 
-  it("not when a P has, be it of 4,094 words or after full ones", async () => {
+  it("cutShort is unset if a P ends with a buffer that is not full", async () => {
     expect(await cutShort(file(buffer(0, 4094), noP))).toBeUndefined();
     expect(await cutShort(file(buffer(0, 4096), buffer(0, 3, 9000), buffer(1, 4096), noP))).toBeUndefined();
   });
 
-  it("counts the words of an event of two", async () => {
+  it("cutShort counts both words of a large event", async () => {
     const large = alloc(goPage(9000), 2000, 5000);
     expect(await cutShort(file(buffer(0, 4093), large, noP))).toMatch(NO_ENDS);
     expect(await cutShort(file(buffer(0, 4092), large, noP))).toBeUndefined();
   });
 
-  it("is the same from blocks", async () => {
+  it("cutShort is the same for blocks", async () => {
     const data = file(buffer(0, 4096), noP);
     expect((await readPageTrace(new Blob([data as BlobPart]))).cutShort).toMatch(NO_ENDS);
   });
