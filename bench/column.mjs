@@ -29,7 +29,7 @@ async function openColumn(name, environment) {
     const { create, value } = byId.get(id);
     if (value) {
       const number = await value(column, settings);
-      return { min: number, median: number, p99: number, samples: 1, operations: 1 };
+      return { min: number, median: number, p99: number };
     }
     if (latest.id !== id) {
       latest = {};

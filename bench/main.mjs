@@ -12,7 +12,6 @@ import { environment } from "./environment.mjs";
 import { buildInside } from "./inside/build.mjs";
 import { nativeColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
-import { markdown } from "./report/markdown.mjs";
 import { resultsText } from "./report/results.mjs";
 import { cellText } from "./report/table.mjs";
 import { printTables } from "./report/terminal.mjs";
@@ -31,7 +30,6 @@ const command = new Command("npm run bench --")
     "--compare <file>",
     "compare with an earlier run's JSON, and mark what got worse by more than the noise",
   )
-  .option("--markdown <file>", "write the medians as Markdown tables")
   .parse();
 const options = command.opts();
 /** With JSON on standard output, everything else goes to standard error. */
@@ -93,5 +91,4 @@ print(
 );
 if (options.json === true) console.log(resultsText(results));
 else if (options.json) writeFileSync(options.json, `${resultsText(results)}\n`);
-if (options.markdown) writeFileSync(options.markdown, markdown(results));
 if (options.compare) print(compareText(compare(JSON.parse(readFileSync(options.compare, "utf8")), results)));

@@ -58,14 +58,12 @@ export function measure(task, { budgetMs, warmupMs, leastSamples }) {
   };
   bench.add("case", run, { beforeEach: () => task.prepare?.() });
   const [{ result }] = bench.runSync();
-  const { min, p50, p99, samplesCount } = result.latency;
+  const { min, p50, p99 } = result.latency;
   const scale = 1e6 / (operations * (task.unitsPerOperation ?? 1));
   return {
     min: min * scale,
     median: p50 * scale,
     p99: p99 * scale,
-    samples: samplesCount,
-    operations,
     check,
   };
 }

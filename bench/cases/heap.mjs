@@ -9,7 +9,7 @@ const CHUNKS = 1024;
 const ALL = ["BigInt", "ts", "wasm"];
 
 /** Heap sizes in chunks, 256 MiB to 1 TiB, that tell whether a cost grows with the heap. */
-export const SIZES = [64, 256, 1024, 4096, 16384, 65536, 262144];
+const SIZES = [64, 256, 1024, 4096, 16384, 65536, 262144];
 
 const sizeName = (chunks) => `${chunks.toLocaleString("en")} chunks`;
 

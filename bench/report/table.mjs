@@ -1,4 +1,4 @@
-// The scoreboard as rows of text, for terminals, web pages and Markdown alike.
+// The scoreboard as rows of text, for terminals and web pages alike.
 
 const UNITS = [
   ["ns", 1],
@@ -14,7 +14,7 @@ const unitFor = (ns) => UNITS.findLast(([, size]) => ns >= size) ?? UNITS[0];
 const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(x >= 1 ? 3 : 2));
 
 /** The median of a cell: in events a second where that is asked for, else in the unit that suits it. */
-export function medianText(cell, { unit, rate }) {
+function medianText(cell, { unit, rate }) {
   if (!cell) return "–";
   if (unit === "bytes") return `${(cell.median / 2 ** 20).toFixed(1)} MiB`;
   if (unit === "ratio") return `${cell.median.toFixed(2)}×`;
@@ -34,12 +34,12 @@ export function cellText(cell, row) {
 
 /**
  * The rows by group: [group, rows of text], the first two of each row being the name and the input, and the rest what
- * `text(cell, row)` makes of the cells.
+ * `cellText` makes of the cells.
  */
-export function tables(rows, columns, text = cellText) {
+export function tables(rows, columns) {
   const groups = new Map();
   for (const row of rows) {
-    const line = [row.name, row.input, ...columns.map((name) => text(row.cells[name], row))];
+    const line = [row.name, row.input, ...columns.map((name) => cellText(row.cells[name], row))];
     if (groups.has(row.group)) groups.get(row.group).push(line);
     else groups.set(row.group, [line]);
   }

@@ -5,7 +5,7 @@ export const CHUNK_PAGES = 512;
 const WORDS = CHUNK_PAGES / 64;
 
 /** 512 bits; bit i belongs to page i. */
-export class PageBits {
+class PageBits {
   constructor(words = new BigUint64Array(WORDS)) {
     this.words = words;
   }
