@@ -26,7 +26,11 @@ export default defineConfig({
         optimizeDeps: { include: ["fast-check"] },
         test: {
           name: "suite",
-          include: ["test/{wasm,ts,engines}.test.ts", "test/browser/*.test.ts"],
+          include: [
+            "test/{wasm,ts,engines}.test.ts",
+            "test/browser/*.test.ts",
+            "test/long/browser/*.test.ts",
+          ],
           testTimeout: 300_000,
           browser: {
             enabled: true,

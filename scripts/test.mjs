@@ -1,22 +1,76 @@
-// The tests: in Node on the sources, then in headless Chromium on the built package. The last line is
+// The tests, in one or more runs of vitest. Says first what it will run and how long that takes. The last line is
 // 'N passed, N failed', over all runs.
 //
-//   node scripts/test.mjs [--coverage] [--no-browser]   what is in test/
-//   node scripts/test.mjs --long                        what is in test/long/, and the suite over the debug build
+//   node scripts/test.mjs [--coverage] [--no-browser]       test/ without test/long/: Node on the sources, then
+//                                                           Chromium on the built package
+//   node scripts/test.mjs --long [--no-browser] [NAME ...]  test/long/ in both, then the suite over the debug build;
+//                                                           with names, only these files of test/long/, in Node
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { findChromium } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
 const VITEST = join(root, "node_modules/vitest/vitest.mjs");
-const flags = new Set(process.argv.slice(2));
+const BROWSER = ["--config", "vitest.browser.config.ts"];
+const WITHOUT_LONG = ["--exclude", "test/long/**"];
+
+const { values: options, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    long: { type: "boolean", default: false },
+    coverage: { type: "boolean", default: false },
+    "no-browser": { type: "boolean", default: false },
+  },
+});
+
+/** The runs that were asked for, with their seconds on two cores. */
+function plannedRuns() {
+  if (names.length) {
+    const files = names.map((name) => `test/long/${name}`);
+    return [{ name: "node", what: `${files.join(", ")} in Node`, args: files }];
+  }
+  if (options.long) {
+    return [
+      { name: "node", what: "test/long/ in Node", seconds: 130, args: ["test/long/"] },
+      { name: "browser", what: "test/long/ in Chromium", seconds: 55, args: [...BROWSER, "test/long/"] },
+      {
+        name: "debug",
+        what: "the suite over the debug build, in Node",
+        seconds: 50,
+        args: ["--config", "vitest.debug.config.ts"],
+      },
+    ];
+  }
+  const coverage = options.coverage ? ["--coverage"] : [];
+  return [
+    { name: "node", what: "the suite in Node", seconds: 75, args: [...WITHOUT_LONG, ...coverage] },
+    { name: "browser", what: "the suite in Chromium", seconds: 55, args: [...BROWSER, ...WITHOUT_LONG] },
+  ];
+}
+
+/** Why nothing can run in a browser, if so. */
+function withoutBrowser() {
+  if (options["no-browser"]) return "Not run in a browser, as asked.";
+  if (findChromium()) return undefined;
+  return "NOT RUN IN A BROWSER: no Chromium found. Install one, or set PALLOC_CHROMIUM to its path.";
+}
+
+function announce(runs) {
+  for (const { what, seconds } of runs) console.log(`Runs ${what}${seconds ? `: about ${seconds} s` : ""}.`);
+  const total = runs.reduce((sum, { seconds = 0 }) => sum + seconds, 0);
+  if (total) console.log(`About ${Math.ceil(total / 60)} minutes in all, on two cores.`);
+  if (!options.long) console.log("Longer tests, and the debug build: 'npm run test:long'.");
+}
+
 const reports = mkdtempSync(join(tmpdir(), "palloc-test-"));
 const total = { passed: 0, failed: 0 };
+const notes = [];
 
-/** Runs vitest once, adding its counts to the total. A run that ends badly counts as a failure whatever it counted. */
-function run(name, ...args) {
+/** Runs vitest once and adds its counts to the total. A run that ends badly counts as a failure, whatever it counted. */
+function run({ name, args }) {
   const report = join(reports, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const { status } = spawnSync(process.execPath, [VITEST, "run", ...reporters, ...args], {
@@ -25,9 +79,14 @@ function run(name, ...args) {
   });
   const counts = { passed: 0, failed: 0 };
   try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
     counts.passed = numPassedTests;
     counts.failed = numFailedTests;
+    for (const { assertionResults } of testResults) {
+      for (const { status, fullName } of assertionResults) {
+        if (status !== "passed" && status !== "failed") notes.push(`Skipped (${name}): ${fullName}`);
+      }
+    }
   } catch (error) {
     console.error(`The run ${name} left no report: ${error.message}`);
   }
@@ -36,29 +95,17 @@ function run(name, ...args) {
   total.failed += counts.failed;
 }
 
-function runShort() {
-  const chromium = flags.has("--no-browser") ? undefined : findChromium();
-  console.log(`The suite in Node${chromium ? ", then in Chromium" : ""}: up to 3 minutes on two cores.`);
-  console.log("Exhaustive tests and the debug build are left to 'npm run test:long'.");
-  run("node", "--exclude", "test/long/**", ...(flags.has("--coverage") ? ["--coverage"] : []));
-  if (chromium) run("browser", "--config", "vitest.browser.config.ts");
-  else if (flags.has("--no-browser")) console.log("Not run in a browser, as asked.");
-  else
-    console.log("NOT RUN IN A BROWSER: no Chromium found. Install one, or set PALLOC_CHROMIUM to its path.");
-}
-
-function runLong() {
-  console.log("Exhaustive tests, then the suite over the debug build: about 5 minutes on two cores.");
-  run("long", "test/long/");
-  run("debug", "--config", "vitest.debug.config.ts");
-}
-
 try {
-  if (flags.has("--long")) runLong();
-  else runShort();
+  const planned = plannedRuns();
+  const missing = planned.some(({ name }) => name === "browser") && withoutBrowser();
+  const runs = planned.filter(({ name }) => name !== "browser" || !missing);
+  if (missing) notes.push(missing);
+  announce(runs);
+  for (const each of runs) run(each);
 } finally {
   rmSync(reports, { recursive: true });
 }
 
+for (const note of notes) console.log(note);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed ? 1 : 0;

@@ -137,11 +137,9 @@ const casts: [orders: number, ...cast: Role[]][] = [
   [1614, scavenger(1, PAGES, "throws"), scavenger(1), caller("free", free(2, 200, 5))],
 ];
 
-const rows = casts.map(([orders, ...cast]) => ({
-  name: cast.map(({ name }) => name).join(" | "),
-  orders,
-  cast,
-}));
+const rows = casts.map(
+  ([orders, ...cast]) => [cast.map(({ name }) => name).join(" | "), orders, cast] as const,
+);
 
 /** The engines of the heap and, in turn, of the actors. */
 const engines: [name: string, engines: Palloc[]][] = [
@@ -150,7 +148,7 @@ const engines: [name: string, engines: Palloc[]][] = [
 ];
 
 describe.each(engines)("every order of steps (%s)", (_, engines) => {
-  it.each(rows)("keeps the heap sound: $name", ({ orders, cast }) => {
+  it.each(rows)("keeps the heap sound: %s", (_, orders, cast) => {
     let explored = 0;
     for (const make of Object.values(heaps)) {
       explored += new Stage(make, cast, engines).explore(({ candidates }) => {

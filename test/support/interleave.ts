@@ -365,7 +365,8 @@ export function scavenger(passes = Infinity, maxPages = PAGES, hook?: Hook): Rol
       step,
     };
   };
-  const name = `${passes} scavenges of ${maxPages} pages${hook ? `, whose hook ${hook}` : ""}`;
+  const times = passes === 1 ? "a pass" : `${passes === Infinity ? "all" : passes} passes`;
+  const name = `${times} of ${maxPages} pages${hook ? ` with a hook that ${hook}` : ""}`;
   return { name, passes, hook, start };
 }
 
