@@ -69,7 +69,7 @@ const reports = mkdtempSync(join(tmpdir(), "palloc-test-"));
 const total = { passed: 0, failed: 0 };
 const notes = [];
 
-/** Runs vitest once and adds its counts to the total. A run that ends badly counts as a failure, whatever it counted. */
+/** Runs vitest once and adds its counts to the total. A run that ends badly counts as a failure at least. */
 function run({ name, args }) {
   const report = join(reports, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
