@@ -61,7 +61,7 @@ function withoutBrowser() {
 function announce(runs) {
   for (const { what, seconds } of runs) console.log(`Runs ${what}${seconds ? `: about ${seconds} s` : ""}.`);
   const total = runs.reduce((sum, { seconds = 0 }) => sum + seconds, 0);
-  if (total) console.log(`About ${Math.ceil(total / 60)} minutes in all, on two cores.`);
+  if (total) console.log(`About ${Math.round(total / 60)} minutes in all, on two cores.`);
   if (!options.long) console.log("Longer tests, and the debug build: 'npm run test:long'.");
 }
 
