@@ -5,7 +5,7 @@ import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./bits";
 import { findFree } from "./heap";
-import { write } from "./journal";
+import { write, writePages } from "./journal";
 import { markBlock } from "./mark";
 import { dropRecord, makeRecord } from "./record";
 import { dataOf, leafOf, mappedLeafOf } from "./tree";
@@ -28,9 +28,7 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
     ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
     op |= layout.JOURNAL_NEW;
   }
-  store<u32>(heap, ref, layout.JOURNAL_REF);
-  store<u64>(heap, cache, layout.JOURNAL_CACHE);
-  store<u64>(heap, load<u64>(word, layout.DATA_SCAVENGED) & cache, layout.JOURNAL_SCAV);
+  writePages(heap, ref, cache, load<u64>(word, layout.DATA_SCAVENGED) & cache);
   write(heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(heap, leaf, chunk, index, cache, true);
   commitRefill(heap, leaf, op, chunk, index);
@@ -64,9 +62,7 @@ export function flush(heap: usize, ref: u32): u32 {
     const leaf = mappedLeafOf(heap, chunk);
     if (!leaf) return layout.RANGE_NOT_MAPPED;
     if ((load<u64>(dataOf(leaf, chunk) + (index >> 3)) & cache) != cache) return layout.RANGE_MISMATCH;
-    store<u32>(heap, ref, layout.JOURNAL_REF);
-    store<u64>(heap, cache, layout.JOURNAL_CACHE);
-    store<u64>(heap, load<u64>(record, layout.RECORD_SCAV) & cache, layout.JOURNAL_SCAV);
+    writePages(heap, ref, cache, load<u64>(record, layout.RECORD_SCAV) & cache);
     const op: u32 = layout.JOURNAL_FLUSH | layout.JOURNAL_DROP;
     write(heap, op, chunk, index, layout.CACHE_PAGES);
     markBlock(heap, leaf, chunk, index, cache, false);
@@ -83,8 +79,7 @@ export function flush(heap: usize, ref: u32): u32 {
 export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
   const leaf = leafOf(heap, chunk);
   const ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
-  store<u64>(heap, cache, layout.JOURNAL_CACHE);
-  store<u64>(heap, scav, layout.JOURNAL_SCAV);
+  writePages(heap, ref, cache, scav);
   commitRefill(heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
 }

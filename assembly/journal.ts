@@ -1,6 +1,6 @@
 // The journal. A call writes down what it is about to mark, marks it, and commits: src/engine/layout.ts says what that
-// means. If it is broken off before the commit, src/store/mend.ts undoes what it has marked; if a worker dies within
-// one, it puts the saved fields back and carries the commit out again.
+// means. If it is interrupted before the commit, src/store/mend.ts undoes what it has marked. If a worker dies within a
+// commit, mend.ts puts the saved fields back and carries the commit out again.
 //
 // Whatever has this decorator is part of the commits that use it: those must not call, as any call may overflow the
 // stack.
@@ -17,6 +17,25 @@ export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32)
   store<u32>(heap, index, layout.JOURNAL_INDEX);
   store<u32>(heap, npages, layout.JOURNAL_NPAGES);
   store<u32>(heap, op, layout.JOURNAL_OP);
+}
+
+/** Writes down whose range it is: the record that `commitRange` fills (JOURNAL_NEW) or empties (JOURNAL_DROP). */
+// @ts-ignore: decorator
+@inline
+export function writeRecord(heap: usize, ref: u32): void {
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+}
+
+/**
+ * Writes down the pages that a cache gets or gives back, and which of them are scavenged. `ref` is the record that
+ * `commitRefill` fills, or that `commitFlush` or `commitReturn` empties.
+ */
+// @ts-ignore: decorator
+@inline
+export function writePages(heap: usize, ref: u32, cache: u64, scav: u64): void {
+  store<u32>(heap, ref, layout.JOURNAL_REF);
+  store<u64>(heap, cache, layout.JOURNAL_CACHE);
+  store<u64>(heap, scav, layout.JOURNAL_SCAV);
 }
 
 /** Begins the commit of a free. */

@@ -1,4 +1,4 @@
-// Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
+// Marking: alloc bits, and what is derived from them. It can be interrupted anywhere and undone.
 
 import * as layout from "../src/engine/layout";
 import { clearRange, popcntRange, setRange } from "./bits";

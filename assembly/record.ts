@@ -4,7 +4,7 @@
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { commitRange, unplaceRecord } from "./commit";
-import { close, saveFields, write } from "./journal";
+import { close, saveFields, write, writePages, writeRecord } from "./journal";
 import { markRange } from "./mark";
 import { countScavenged, leafOf } from "./tree";
 
@@ -120,6 +120,7 @@ export function hold(
   const ref = makeRecord(heap, kind, owner, 0, 0, 0, layout.JOURNAL_NEW);
   const counted: u32 = kind == layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0;
   const op = layout.JOURNAL_CLAIM | layout.JOURNAL_NEW | layout.JOURNAL_MOVE | counted;
+  writeRecord(heap, ref);
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
   commitRange(heap, leaf, op, chunk, index, npages, scavenged, 0, scavEnd);
@@ -138,7 +139,7 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
     if (outcome == layout.HOLD_RELEASED) op |= layout.JOURNAL_SCAVENGE;
     if (outcome == layout.HOLD_DECLINED) op |= layout.JOURNAL_DECLINED;
     if (outcome == layout.HOLD_UNDONE) op |= layout.JOURNAL_UNCOUNT;
-    store<u32>(heap, ref, layout.JOURNAL_REF);
+    writeRecord(heap, ref);
     write(heap, op, chunk, index, npages);
     markRange(heap, leaf, chunk, index, npages, false);
     const released = outcome == layout.HOLD_RELEASED;
@@ -152,10 +153,8 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
  * scavenged.
  */
 export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: u64): void {
-  store<u32>(heap, ref, layout.JOURNAL_REF);
+  writePages(heap, ref, pages, scav);
   store<u32>(heap, cache, layout.JOURNAL_TO);
-  store<u64>(heap, pages, layout.JOURNAL_CACHE);
-  store<u64>(heap, scav, layout.JOURNAL_SCAV);
   commitReturn(heap);
   dropRecord(heap, ref, false);
 }

@@ -15,7 +15,10 @@ const INPUTS = [
   "scripts/build-wasm.mjs",
   "scripts/files.mjs",
 ];
-const STAMP = "build/palloc.wasm.js";
+/** What others import. Each must be as new as the inputs: one that is missing is made again. */
+const OUTPUTS = ["palloc.wasm", "palloc.shared.wasm", "palloc.wasm.js", "palloc.debug.wasm.js"].map(
+  (name) => `build/${name}`,
+);
 
 const DECLARATION = `/** The bytes of the module, each a character whose code is the byte exclusive-or 52. */
 declare const text: string;
@@ -39,7 +42,7 @@ async function compile() {
 
 /** Builds what is out of date. Throws when the compiler finds an error. */
 export async function buildWasm() {
-  if (upToDate(STAMP, INPUTS)) return;
+  if (OUTPUTS.every((output) => upToDate(output, INPUTS))) return;
   const started = new Date();
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
@@ -52,7 +55,7 @@ export async function buildWasm() {
     writeWhole(join(root, `build/${name}.js`), `export default ${text};\n`);
   }
   // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
-  utimesSync(join(root, STAMP), started, started);
+  for (const output of OUTPUTS) utimesSync(join(root, output), started, started);
 }
 
 if (process.argv[1] === import.meta.filename) {

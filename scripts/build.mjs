@@ -1,4 +1,4 @@
-// Builds dist/, all that the package consists of, out of src/, assembly/ and the carried trace. What is up to date is
+// Builds dist/, all that the package consists of, out of src/, assembly/ and the bundled trace. What is up to date is
 // left as it is.
 //
 //   node scripts/build.mjs

@@ -13,7 +13,7 @@ import { runCommand } from "../src/cli/command.ts";
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/traces/${name}.pt.gz`, import.meta.url));
 const LINK = fixture("go-link");
 const JSON_TRACE = fixture("go1-json");
-const CARRIED = new URL("fixtures/traces/go-compile-runtime.pt.gz", import.meta.url);
+const BUNDLED = new URL("fixtures/traces/go-compile-runtime.pt.gz", import.meta.url);
 const CSV_HEADER = "time_ns,in_use_bytes,retained_bytes,sys_bytes";
 
 /** What a run of the command left. */
@@ -41,7 +41,7 @@ async function pallocIn(given: Surroundings, ...args: string[]): Promise<Outcome
   const stdout = given.stdout ?? new PassThrough({ highWaterMark: 2 ** 30 });
   const stderr = Object.assign(given.stderr ?? new PassThrough(), { isTTY: given.isTTY ?? false });
   const stdin = given.stdin ?? Readable.from([]);
-  const status = await runCommand(args, { stdin, stdout, stderr, version: "1.2.3", carriedTrace: CARRIED });
+  const status = await runCommand(args, { stdin, stdout, stderr, version: "1.2.3", bundledTrace: BUNDLED });
   const text = (stream: Writable) => (stream instanceof PassThrough ? String(stream.read() ?? "") : "");
   return { status, stdout: text(stdout), stderr: text(stderr) };
 }
@@ -324,10 +324,10 @@ describe("a bad trace", () => {
   });
 
   it.each([
-    ["no such file", join(fileURLToPath(CARRIED), "..", "none.pt"), "no such file"],
-    ["a folder", fileURLToPath(new URL(".", CARRIED)), "directory"],
+    ["no such file", join(fileURLToPath(BUNDLED), "..", "none.pt"), "no such file"],
+    ["a folder", fileURLToPath(new URL(".", BUNDLED)), "directory"],
     ["a file that cannot be read", "/proc/self/mem", existsSync("/proc/self/mem") ? "EIO" : "no such file"],
-    ["a folder's file", join(fileURLToPath(CARRIED), "x.pt"), "not a directory"],
+    ["a folder's file", join(fileURLToPath(BUNDLED), "x.pt"), "not a directory"],
   ])("is reported in one line with status 1: %s", async (_, path, reason) => {
     const { status, stdout, stderr } = await palloc("replay", path);
     expect([status, stdout]).toEqual([1, ""]);

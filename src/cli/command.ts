@@ -13,7 +13,7 @@ export interface Host extends Output {
   /** Version of the package. */
   readonly version: string;
   /** The trace to replay if none is named. */
-  readonly carriedTrace: URL;
+  readonly bundledTrace: URL;
 }
 
 const FAILED = 1;
@@ -27,7 +27,7 @@ const READ_BYTES = 2 ** 18;
 
 const EXAMPLES = `
 Examples:
-  $ palloc replay                                    the carried trace, on WebAssembly
+  $ palloc replay                                    the bundled trace, on WebAssembly
   $ palloc replay --engine ts --scavenge none a.pt   pure TypeScript, no page released
   $ palloc replay --csv a.pt > a.csv                 memory over time, to plot
   $ zstd -dc a.pt.zst | palloc replay -              a trace from standard input
@@ -69,8 +69,8 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
     const named = names.map((name) =>
       name === STDIN ? { name: "standard input", open: () => host.stdin } : file(name, name),
     );
-    const carried = file(host.carriedTrace.pathname.replace(/^.*\//, ""), host.carriedTrace);
-    status = await replayTraces({ ...options, traces: named.length > 0 ? named : [carried] }, host);
+    const bundled = file(host.bundledTrace.pathname.replace(/^.*\//, ""), host.bundledTrace);
+    status = await replayTraces({ ...options, traces: named.length > 0 ? named : [bundled] }, host);
   });
   try {
     await program.parseAsync(args, { from: "user" });

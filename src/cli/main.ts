@@ -1,5 +1,5 @@
 // The entry of the command `palloc`: connects it to the process. The build puts it in dist/, beside the library and the
-// carried trace and one folder below package.json.
+// bundled trace and one folder below package.json.
 
 import { createReadStream, createWriteStream, fstatSync, readFileSync } from "node:fs";
 import { runCommand } from "./command.ts";
@@ -19,5 +19,5 @@ process.exitCode = await runCommand(process.argv.slice(2), {
     : process.stdout,
   stderr: process.stderr,
   version,
-  carriedTrace: new URL("go-compile-runtime.pt.gz", import.meta.url),
+  bundledTrace: new URL("go-compile-runtime.pt.gz", import.meta.url),
 });

@@ -172,8 +172,8 @@ export const CACHE_PAGES = 64;
 // A call that changes the heap does so in two steps, and says in the journal in which it is. First it *marks*: it
 // brings pages into use or frees them, and keeps the summaries. All that can be undone from the journal alone. Then it
 // *commits*: it changes the header's fields, the scavenged bits, and records. No commit calls a function, so that no
-// stack overflow can break it off; and in a shared heap, whose workers may die anywhere, it saves the fields first, so
-// that it can be done again. So a call that has been broken off has either happened or not.
+// stack overflow can interrupt it; and in a shared heap, whose workers may die anywhere, it saves the fields first, so
+// that it can be done again. So a call that has been interrupted has either happened or not.
 //
 // What a call writes has to come from the core that had the lock before, at some 200 ns for each line that is waited
 // for in turn. So the lock and the counts are one cache line, the journal and the saved counts one each, and what alloc

@@ -6,7 +6,7 @@ import type { Memory } from "../memory.ts";
 import { findBitRange64, popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
 import { findFree } from "./heap.ts";
-import { write } from "./journal.ts";
+import { write, writePages, writePages64 } from "./journal.ts";
 import { markBlock } from "./mark.ts";
 import { dropRecord, makeRecord } from "./record.ts";
 import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
@@ -26,14 +26,12 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   const filled = ref || makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
   const op = layout.JOURNAL_REFILL | layout.JOURNAL_COUNTED | (ref ? 0 : layout.JOURNAL_NEW);
-  i32[(heap + layout.JOURNAL_REF) >>> 2] = filled;
-  for (let half = 0; half < 2; half++) {
-    const cache = ~i32[word + half];
-    i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half] = cache;
-    i32[((heap + layout.JOURNAL_SCAV) >>> 2) + half] = i32[word + half + layout.DATA_SCAVENGED / 4] & cache;
-  }
+  const lower = ~i32[word];
+  const upper = ~i32[word + 1];
+  const scav = word + layout.DATA_SCAVENGED / 4;
+  writePages(memory, heap, filled, lower, upper, i32[scav] & lower, i32[scav + 1] & upper);
   write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
-  markBlock(memory, heap, leaf, chunk, index, true);
+  markBlock(memory, heap, leaf, chunk, index, lower, upper, true);
   commitRefill(memory, heap, leaf, op, chunk, index);
   return filled;
 }
@@ -76,15 +74,11 @@ export function flush(memory: Memory, heap: number, ref: number): number {
     if (!leaf) return layout.RANGE_NOT_MAPPED;
     const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
     if ((~i32[word] & lower) | (~i32[word + 1] & upper)) return layout.RANGE_MISMATCH;
-    i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
-    for (let half = 0; half < 2; half++) {
-      const cache = i32[record + layout.RECORD_CACHE / 4 + half];
-      i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half] = cache;
-      i32[((heap + layout.JOURNAL_SCAV) >>> 2) + half] = i32[record + layout.RECORD_SCAV / 4 + half] & cache;
-    }
+    const scav = record + layout.RECORD_SCAV / 4;
+    writePages(memory, heap, ref, lower, upper, i32[scav] & lower, i32[scav + 1] & upper);
     const op = layout.JOURNAL_FLUSH | layout.JOURNAL_DROP;
     write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
-    markBlock(memory, heap, leaf, chunk, index, false);
+    markBlock(memory, heap, leaf, chunk, index, lower, upper, false);
     commitFlush(memory, heap, leaf, op, chunk, index);
   }
   dropRecord(memory, heap, ref, false);
@@ -106,8 +100,7 @@ export function adopt(
 ): number {
   const leaf = leafOf(memory, heap, chunk);
   const ref = makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
-  memory.u64[(heap + layout.JOURNAL_CACHE) >>> 3] = cache;
-  memory.u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
+  writePages64(memory, heap, ref, cache, scav);
   commitRefill(memory, heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
 }

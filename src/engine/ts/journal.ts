@@ -1,6 +1,6 @@
 // The journal. A call writes down what it is about to mark, marks it, and commits: layout.ts says what that means. If
-// it is broken off before the commit, mend.ts undoes what it has marked; if a worker dies within one, it puts the saved
-// fields back and carries the commit out again.
+// it is interrupted before the commit, mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts
+// puts the saved fields back and carries the commit out again.
 //
 // A commit calls a function of these at the most, and that first, as any call may overflow the stack.
 
@@ -23,6 +23,44 @@ export function write(
   i32[(heap + layout.JOURNAL_INDEX) >>> 2] = index;
   i32[(heap + layout.JOURNAL_NPAGES) >>> 2] = npages;
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op;
+}
+
+/** Writes down whose range it is: the record that `commitRange` fills (JOURNAL_NEW) or empties (JOURNAL_DROP). */
+export function writeRecord({ i32 }: Memory, heap: number, ref: number): void {
+  i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
+}
+
+/**
+ * Writes down the pages that a cache gets or gives back, and which of them are scavenged, in two halves each. `ref` is
+ * the record that `commitRefill` fills, or that `commitFlush` or `commitReturn` empties.
+ */
+export function writePages(
+  { i32 }: Memory,
+  heap: number,
+  ref: number,
+  cacheLower: number,
+  cacheUpper: number,
+  scavLower: number,
+  scavUpper: number,
+): void {
+  i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
+  i32[(heap + layout.JOURNAL_CACHE) >>> 2] = cacheLower;
+  i32[(heap + layout.JOURNAL_CACHE + 4) >>> 2] = cacheUpper;
+  i32[(heap + layout.JOURNAL_SCAV) >>> 2] = scavLower;
+  i32[(heap + layout.JOURNAL_SCAV + 4) >>> 2] = scavUpper;
+}
+
+/** The same from bigints, for calls that pass them: `refill` and `flush` must not make any. */
+export function writePages64(
+  { i32, u64 }: Memory,
+  heap: number,
+  ref: number,
+  cache: bigint,
+  scav: bigint,
+): void {
+  i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
+  u64[(heap + layout.JOURNAL_CACHE) >>> 3] = cache;
+  u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
 }
 
 /** Begins the commit of a free. Saves each count by itself and whole: a loop over words takes 25 ns more. */

@@ -1,4 +1,4 @@
-// Marking: alloc bits, and what is derived from them. It can be broken off anywhere and undone.
+// Marking: alloc bits, and what is derived from them. It can be interrupted anywhere and undone.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -49,22 +49,22 @@ export function markRange(
   }
 }
 
-/** The same for those pages of the block at `index` that JOURNAL_CACHE has a 1 for. */
+/** The same for those pages of the block at `index` that have a 1 in `lower` (the first 32) or `upper`. */
 export function markBlock(
   memory: Memory,
   heap: number,
   leaf: number,
   chunk: number,
   index: number,
+  lower: number,
+  upper: number,
   inUse: boolean,
 ): void {
   const { i32 } = memory;
   if (PALLOC_DEBUG) assertMapped(memory, leaf, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  for (let half = 0; half < 2; half++) {
-    const pages = i32[((heap + layout.JOURNAL_CACHE) >>> 2) + half];
-    i32[word + half] = inUse ? i32[word + half] | pages : i32[word + half] & ~pages;
-  }
+  i32[word] = inUse ? i32[word] | lower : i32[word] & ~lower;
+  i32[word + 1] = inUse ? i32[word + 1] | upper : i32[word + 1] & ~upper;
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
 }
 

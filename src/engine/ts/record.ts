@@ -5,7 +5,7 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertHeld } from "./assertions.ts";
 import { commitRange } from "./commit.ts";
-import { saveFields, write } from "./journal.ts";
+import { saveFields, write, writePages64, writeRecord } from "./journal.ts";
 import { markRange } from "./mark.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
@@ -148,6 +148,7 @@ export function hold(
     layout.JOURNAL_NEW |
     layout.JOURNAL_MOVE |
     (kind === layout.KIND_REUSING ? layout.JOURNAL_COUNTED : 0);
+  writeRecord(memory, heap, ref);
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, true);
   commitRange(memory, heap, leaf, op, chunk, index, npages, scavenged, 0, scavEnd);
@@ -167,7 +168,7 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
     if (outcome === layout.HOLD_RELEASED) op |= layout.JOURNAL_SCAVENGE;
     if (outcome === layout.HOLD_DECLINED) op |= layout.JOURNAL_DECLINED;
     if (outcome === layout.HOLD_UNDONE) op |= layout.JOURNAL_UNCOUNT;
-    i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
+    writeRecord(memory, heap, ref);
     write(memory, heap, op, chunk, index, npages);
     markRange(memory, heap, leaf, chunk, index, npages, false);
     const released = outcome === layout.HOLD_RELEASED;
@@ -188,11 +189,8 @@ export function returnHold(
   pages: bigint,
   scav: bigint,
 ): void {
-  const { i32, u64 } = memory;
-  i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
-  i32[(heap + layout.JOURNAL_TO) >>> 2] = cache;
-  u64[(heap + layout.JOURNAL_CACHE) >>> 3] = pages;
-  u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
+  writePages64(memory, heap, ref, pages, scav);
+  memory.i32[(heap + layout.JOURNAL_TO) >>> 2] = cache;
   commitReturn(memory, heap);
   dropRecord(memory, heap, ref, false);
 }

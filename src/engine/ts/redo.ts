@@ -1,5 +1,5 @@
 // Carrying out a commit again, for a worker that died within one. The fields have been put back, and nothing else needs
-// to be: every commit gives the same when it is done again, from the start, after it was broken off anywhere.
+// to be: every commit gives the same when it is done again, from the start, after it was interrupted anywhere.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";

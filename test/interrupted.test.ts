@@ -1,4 +1,4 @@
-// A call that is broken off where that must not happen, and numbers as large as the layout has them: what cannot be
+// A call that is interrupted where that must not happen, and numbers as large as the layout has them: what cannot be
 // made whole, or be had, is said so from then on, or before anything has changed.
 
 import * as wasm from "palloc";
