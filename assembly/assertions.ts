@@ -1,16 +1,16 @@
-// What the engine relies on, checked in the debug build alone: `npm run test:long` runs the suite over it. An assertion
-// that does not hold traps. `if (!ASC_NO_ASSERT)` keeps what an assertion reads out of the release build.
+// Assertions, for the debug build only. `npm run test:long` runs the suite on it. An assertion that fails traps. `if
+// (!ASC_NO_ASSERT)` keeps the loads of an assertion out of the release build.
 
 import * as layout from "../src/engine/layout";
 
-/** A range of bits is at least one bit long, and lies within a bitmap. */
+/** Asserts that a range of bits is at least one bit long and lies within a bitmap. */
 // @ts-ignore: decorator
 @inline
 export function assertRange(i: u32, n: u32): void {
   if (!ASC_NO_ASSERT) assert(n >= 1 && n <= <u32>layout.CHUNK_PAGES && i <= <u32>layout.CHUNK_PAGES - n);
 }
 
-/** The caller holds the lock. */
+/** Asserts that the lock is held. */
 // @ts-ignore: decorator
 @inline
 export function assertHeld(heap: usize): void {

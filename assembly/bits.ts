@@ -1,20 +1,21 @@
-// PageBits: one bitmap of 512 pages as eight 64-bit words, and what is done to a range of its bits. A range is at least
-// one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
+// PageBits: one bitmap of 512 pages as eight 64-bit words, and operations on ranges of its bits. A range is at least
+// one page long and lies within the bitmap. It covers part of a first word, then whole words, then part of a last word.
+// First and last may be the same word.
 
 import * as layout from "../src/engine/layout";
 import { assertRange } from "./assertions";
 
-/** Bits of the first word of a range from page `i` on. */
+/** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 6 bits of `i`. */
 function headMask(i: u32): u64 {
   return ~(<u64>0) << i;
 }
 
-/** Bits of the last word of a range whose last page is `last`. */
+/** Returns the mask for the last word of a range that ends with page `last`. */
 function tailMask(last: u32): u64 {
   return ~(<u64>0) >> (63 - (last & 63));
 }
 
-/** Address of the word that holds page `i`. */
+/** Returns the address of the word that holds page `i`. */
 function wordOf(bits: usize, i: u32): usize {
   return bits + ((i >> 6) << 3);
 }
@@ -49,7 +50,7 @@ export function clearRange(bits: usize, i: u32, n: u32): void {
   store<u64>(end, load<u64>(end) & ~tailMask(last));
 }
 
-/** How many of the bits of pages [i, i + n) are set. */
+/** Counts the set bits of pages [i, i + n). */
 export function popcntRange(bits: usize, i: u32, n: u32): u32 {
   assertRange(i, n);
   const last = i + n - 1;
@@ -61,7 +62,7 @@ export function popcntRange(bits: usize, i: u32, n: u32): u32 {
   return <u32>(count + popcnt(load<u64>(end) & tailMask(last)));
 }
 
-/** How many pages just below page `i` have no bit set. */
+/** Counts the free pages just below page `i`, down to the first page in use. */
 export function freeBelow(bits: usize, i: u32): u32 {
   for (let end = i; end; end = (end - 1) & ~63) {
     const used = load<u64>(wordOf(bits, end - 1)) << (63 - ((end - 1) & 63));
@@ -70,7 +71,7 @@ export function freeBelow(bits: usize, i: u32): u32 {
   return i;
 }
 
-/** How many pages from page `i` on, which may be the end, have no bit set. */
+/** Counts the free pages from page `i` upward, up to the first page in use. `i` may be 512, the end of the chunk. */
 export function freeAbove(bits: usize, i: u32): u32 {
   for (let first = i; first < <u32>layout.CHUNK_PAGES; first = (first | 63) + 1) {
     const used = load<u64>(wordOf(bits, first)) >> (first & 63);
@@ -79,18 +80,17 @@ export function freeAbove(bits: usize, i: u32): u32 {
   return layout.CHUNK_PAGES - i;
 }
 
-/** What a packed result holds where there is nothing. */
+/** Stands for "none" in a packed result. */
 const NONE: u32 = 0xffff;
 
-/** Index of the run in bits 0-15 and of the first free page seen in bits 16-31. */
+/** Packs the index of a run into bits 0-15, and that of the first free page seen into bits 16-31. */
 function found(index: u32, searchIdx: u32): u32 {
   return index | (searchIdx << 16);
 }
 
 /**
- * The first run of npages (1 to 512) free pages at or after the word that holds searchIdx: its index in bits 0-15, and
- * the first free page seen in bits 16-31; 0xffff for either when there is none. A run of one page or few may lie within
- * a word or across two; one of many crosses a border of words.
+ * Finds the first run of npages (1 to 512) free pages at or after the word that holds searchIdx. Returns its index in
+ * bits 0-15, and the index of the first free page seen in bits 16-31. Either is 0xffff if there is none.
  */
 export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
   assertRange(searchIdx & ~63, 64);
@@ -104,7 +104,9 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
       continue;
     }
     if (first == NONE) first = i + <u32>ctz(free);
+    // A run that reaches in from the words below is lower than any run within this word, so it is tested first.
     if (run + <u32>ctz(~free) >= npages) return found(i - run, first);
+    // A run of more than 64 pages must cross a word boundary, so the test above finds it.
     const within = npages <= 64 ? findBitRange64(free, npages) : 64;
     if (within < 64) return found(i + within, first);
     run = ~free ? <u32>clz(~free) : run + 64;
@@ -112,7 +114,10 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
   return found(NONE, first);
 }
 
-/** Index of the first run of n (1 to 64) ones in x; 64 when there is none. Each step doubles what a 1 stands for. */
+/**
+ * Returns the index of the first run of n (1 to 64) ones in x; 64 if there is none. A 1 stands for a run of `width`
+ * ones that starts there. Each step doubles `width`, and the last one adds what is missing to n.
+ */
 export function findBitRange64(x: u64, n: u32): u32 {
   let width: u32 = 1;
   while (width << 1 <= n) {

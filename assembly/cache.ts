@@ -1,5 +1,4 @@
-// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the
-// lock.
+// Page caches. A cache takes all free pages of one aligned 64-page block at once, and hands them out without the lock.
 
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
@@ -12,8 +11,8 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache
- * first when `ref` is 0. Returns its ref, or 0 when no page is free; then it makes none. The region has room for a
- * record and an index.
+ * first if `ref` is 0. Returns the cache's ref. If no page is free, makes no cache and returns 0. The region must have
+ * room for a record and an index.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const page = findFree(heap, 1);
@@ -28,6 +27,7 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
     ref = makeRecord(heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
     op |= layout.JOURNAL_NEW;
   }
+  // Before `write`, whose last store makes the entry valid.
   writePages(heap, ref, cache, load<u64>(word, layout.DATA_SCAVENGED) & cache);
   write(heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(heap, leaf, chunk, index, cache, true);
@@ -36,8 +36,8 @@ export function refill(heap: usize, ref: u32, owner: u32): u32 {
 }
 
 /**
- * First fit in a cache. Returns the index of the first page in the block in bits 0-15 and how many pages of the run had
- * been scavenged in bits 16-31, or -1.
+ * Allocates the lowest run of npages pages that a cache has. Returns the index of its first page in the block in bits
+ * 0-15, and how many of its pages had been scavenged in bits 16-31; -1 if there is no such run.
  */
 export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   const record = heap + ref;
@@ -46,7 +46,8 @@ export function cacheAlloc(heap: usize, ref: u32, npages: u32): i32 {
   if (at == 64) return -1;
   const run = (~(<u64>0) >> (64 - npages)) << at;
   const scav = load<u64>(record, layout.RECORD_SCAV);
-  // One store takes the run; what `scav` says of pages that are not the cache's does not count.
+  // The first store takes the run. If a worker dies before the second, no harm is done: scavenged bits count only for
+  // pages that the cache owns.
   store<u64>(record, cache & ~run, layout.RECORD_CACHE);
   store<u64>(record, scav & ~run, layout.RECORD_SCAV);
   return at | (<u32>popcnt(scav & run) << 16);
@@ -73,8 +74,8 @@ export function flush(heap: usize, ref: u32): u32 {
 }
 
 /**
- * Makes a cache that owns pages of a block: those with a 1 in `cache`, which are in use. `scav` says which are
- * scavenged. The region has room for a record and an index. Returns its ref.
+ * Makes a cache that owns the pages of a block with a 1 in `cache`, which must be in use. `scav` says which of them are
+ * scavenged. The region must have room for a record and an index. Returns the cache's ref.
  */
 export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u64, scav: u64): u32 {
   const leaf = leafOf(heap, chunk);

@@ -1,24 +1,28 @@
-// Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
+// Scavenge candidates. A candidate is a run of free and unscavenged pages of one chunk, made of whole aligned groups of
+// min pages.
 
 import * as layout from "../src/engine/layout";
 import { assertRange } from "./assertions";
 
-/** Two words of each bitmap, or-ed: 0 = free and unscavenged. */
+/** Returns two words of both bitmaps, or-ed: 0 = free and unscavenged. */
 function keptPair(data: usize, at: usize): v128 {
   return v128.or(v128.load(data + at), v128.load(data + at, layout.BITMAP_BYTES));
 }
 
-/** A word of each bitmap, or-ed: 0 = free and unscavenged. */
+/** Returns a word of both bitmaps, or-ed: 0 = free and unscavenged. */
 function kept(word: usize): u64 {
   return load<u64>(word) | load<u64>(word, layout.BITMAP_BYTES);
 }
 
-/** All ones but for the top bits of groups that are all zero, as `occupied` has it, for two words. */
+/** Does what `occupied` does, for two words. */
 function occupiedPair(x: v128, low: v128): v128 {
   return v128.or(v128.or(i64x2.add(v128.and(x, low), low), x), low);
 }
 
-/** Whether any min-aligned group of min pages of the chunk is free and unscavenged; min a power of two, 1 to 64. */
+/**
+ * Reports whether any min-aligned group of min pages of the chunk is free and unscavenged. min is a power of two, 1 to
+ * 64.
+ */
 export function hasScavengeCandidate(data: usize, min: u32): bool {
   const low = i64x2.splat(lowBits(min));
   const all = v128.and(
@@ -29,10 +33,10 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
 }
 
 /**
- * The highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in bits
- * 16-31; 0 when there is none. It has at least min pages and is aligned to min. A longer run is cut from below to max
- * pages (rounded up to a multiple of min; 0 means min), then extended downward where the cut would break a huge page.
- * min is a power of two, 1 to 64; hugePages is a power of two or 0.
+ * Finds the highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in
+ * bits 16-31; 0 if there is none. It has at least min pages and is aligned to min. If the run is longer than max pages,
+ * only its top max pages count (rounded up to a multiple of min; 0 means min). They are extended downward if the cut
+ * would break a huge page. min is a power of two, 1 to 64; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   assertRange(0, ceiling);
@@ -40,6 +44,8 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
   const low = lowBits(min);
   const top: u64 = min - 1;
   let word = data + (((ceiling - 1) >> 6) << 3);
+  // Pages from the ceiling up count as occupied. The shift is modulo 64, so it leaves the low `ceiling` % 64 ones, or
+  // all.
   let filled = fillGroups(kept(word) | ~(~(<u64>0) >> -ceiling), low, top);
   while (!~filled) {
     if (word == data) return 0;
@@ -47,6 +53,7 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
     filled = fillGroups(kept(word), low, top);
   }
 
+  // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
   const above = clz(~filled);
   const end = <u32>((word - data) << 3) + 64 - <u32>above;
   const below = filled << above;
@@ -65,15 +72,17 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
   return cut(end, run, min, max, hugePages);
 }
 
-/** Cuts a run of `run` pages, which ends before page `end`. Packed as findScavengeCandidate returns it. */
+/** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */
 function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   let size = run;
   if (max < <u32>layout.CHUNK_PAGES) {
+    // Rounded up, since only whole groups of min pages can be released.
     const most = max ? (max + min - 1) & -min : min;
     if (size > most) size = most;
   }
   let start = end - size;
   if (hugePages) {
+    // If the cut is inside a huge page that lies whole in the run, the huge page is released whole.
     const hugeAbove = (start + hugePages - 1) & -hugePages;
     const hugeBelow = start & -hugePages;
     if (hugeAbove <= end && hugeBelow >= end - run) start = hugeBelow;
@@ -81,11 +90,11 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   return start | ((end - start) << 16);
 }
 
-// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for
-// the zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two:
-// adding 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set.
+// fillAligned tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
+// word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two. Adding 0111…1 to the
+// low bits of a group carries into its top bit exactly when one of them is set.
 
-/** The low m - 1 bits of every m-aligned group; m a power of two, 1 to 64. */
+/** Returns the mask of the low m - 1 bits of every m-aligned group. m is a power of two, 1 to 64. */
 export function lowBits(m: u32): u64 {
   switch (ctz(m)) {
     case 0: return 0;
@@ -98,18 +107,19 @@ export function lowBits(m: u32): u64 {
   }
 }
 
-/** All ones but for the top bits of the groups that are all zero, given `low` = lowBits(m). */
+/** Returns all ones, except that the top bit of each all-zero group is 0. `low` is lowBits(m). */
 export function occupied(x: u64, low: u64): u64 {
   return ((x & low) + low) | x | low;
 }
 
-/** fillAligned for callers that have `low` = lowBits(m) and `top` = m - 1 at hand. */
+/** Does fillAligned for callers that already have `low` = lowBits(m) and `top` = m - 1. */
 export function fillGroups(x: u64, low: u64, top: u64): u64 {
   const tops = occupied(x, low) & ~low;
+  // A top bit minus the lowest bit of its group is all the ones below the top bit.
   return tops | (tops - (tops >> top));
 }
 
-/** Every m-aligned group of m bits with any bit set becomes all ones; m a power of two, 1 to 64. */
+/** Sets all bits of every m-aligned group of m bits that has a bit set. m is a power of two, 1 to 64. */
 export function fillAligned(x: u64, m: u32): u64 {
   return fillGroups(x, lowBits(m), m - 1);
 }

@@ -1,5 +1,5 @@
-// Commits: what a call changes for good, once all that can be undone is done. None of them calls a function, so that it
-// happens wholly or not at all.
+// Commits. A commit is the second step of a call, after everything that can be undone. It calls no function, so no
+// stack overflow can interrupt it, and it happens completely or not at all.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -7,10 +7,10 @@ import { close, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
- * Commits a range: with JOURNAL_CLAIM it is in use now, with JOURNAL_UNCLAIM it is free, with JOURNAL_SCAVENGE its free
- * pages are scavenged. `scavenged` is how many of its pages had been scavenged, or are now. `runs` is how many runs
- * that releases, or 0 when it does not count as a release. With JOURNAL_NEW the record JOURNAL_REF holds the range from
- * now on; with JOURNAL_DROP it holds it no more.
+ * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
+ * JOURNAL_SCAVENGE its free pages are scavenged. `scavenged` is how many of its pages were scavenged before, or become
+ * scavenged. `runs` is the number of runs released, or 0 if the change does not count as a release. With JOURNAL_NEW
+ * the record JOURNAL_REF holds the range from now on. With JOURNAL_DROP it no longer does.
  */
 export function commitRange(
   heap: usize,
@@ -31,6 +31,7 @@ export function commitRange(
     store<u32>(heap, scavenged, layout.JOURNAL_SCAVENGED);
     store<u32>(heap, runs, layout.JOURNAL_RUNS);
     store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
+    // A commit that changes only counts saves only those.
     if (op == (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(heap, op);
     else if (op == (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(heap, op);
     else saveFields(heap, op);
@@ -60,6 +61,7 @@ export function commitRange(
     if (op & layout.JOURNAL_DECLINED) store<u32>(heap, 1, layout.HEADER_SCAV_STRICT);
     if (op & layout.JOURNAL_UNCOUNT) total(heap, -1, layout.HEADER_ALLOCS);
   }
+  // Ends the commit. If a record is to be dropped next, the journal still says so.
   store<u32>(heap, op & layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
@@ -78,6 +80,7 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
       const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
       store<u32>(node, marks, layout.NODE_CANDIDATES);
       const parent = load<u32>(node, layout.NODE_PARENT);
+      // A node that has another candidate keeps its bit in the parent.
       if (marks || !parent) break;
       node = heap + parent;
     }
@@ -86,8 +89,8 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
 }
 
 /**
- * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED they have just come
- * into use.
+ * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED these pages have just
+ * come into use.
  */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   assertHeld(heap);
@@ -116,7 +119,8 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
 }
 
 /**
- * Commits a flush: the pages in JOURNAL_CACHE, which the cache JOURNAL_REF owned, are free. The record is dropped next.
+ * Commits a flush: the pages in JOURNAL_CACHE are now free. The cache JOURNAL_REF owned them, and its record is dropped
+ * next.
  */
 export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   assertHeld(heap);
@@ -135,8 +139,8 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
 }
 
 /**
- * Moves a cache to the list of its new block. Caches in that list that have become empty leave it: a free goes over the
- * list, and must not get slower with every cache that has been there. The region has room for an index.
+ * Moves a cache to the list of its new block. Removes empty caches from that list, because every free in the block
+ * walks it. The region must have room for an index.
  */
 // @ts-ignore: decorator
 @inline
@@ -145,6 +149,8 @@ export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, inde
   if (!blocks) {
     blocks = load<u32>(heap, layout.HEADER_USED);
     memory.fill(heap + blocks, 0, layout.BLOCKS_BYTES);
+    // If a worker dies between these stores, mend.ts zeroes LEAF_BLOCKS again, because it is not below the restored
+    // HEADER_USED.
     store<u32>(leaf, blocks, layout.LEAF_BLOCKS);
     store<u32>(heap, blocks + layout.BLOCKS_BYTES, layout.HEADER_USED);
   }
@@ -172,6 +178,7 @@ export function unplaceRecord(heap: usize, ref: u32): void {
   if (slot) {
     let link = heap + slot;
     let next = load<u32>(link);
+    // A redo may find the cache out of the list already.
     while (next && next != ref) {
       link = heap + next + layout.RECORD_BESIDE;
       next = load<u32>(link);
@@ -182,9 +189,8 @@ export function unplaceRecord(heap: usize, ref: u32): void {
 }
 
 /**
- * Brings the chunks of a range up to date. If `scavenged`, sets the scavenged bits of its free pages (JOURNAL_SCAVENGE)
- * or clears those of all its pages; otherwise sets the chunks' candidate bits. `leaf` is 0 if the first chunk is a
- * hole.
+ * Updates the chunks of a range. If `scavenged`, sets the scavenged bits of its free pages (JOURNAL_SCAVENGE) or clears
+ * those of all its pages. Otherwise sets the candidate bits of its chunks. `leaf` is 0 if the first chunk is a hole.
  */
 // @ts-ignore: decorator
 @inline
@@ -254,7 +260,7 @@ export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
   }
 }
 
-/** Counts pages that are released, in so many runs. */
+/** Counts pages that are released in `runs` runs. */
 // @ts-ignore: decorator
 @inline
 export function countReleased(heap: usize, npages: u32, runs: u32): void {
@@ -263,7 +269,7 @@ export function countReleased(heap: usize, npages: u32, runs: u32): void {
   total(heap, npages, layout.HEADER_SCAVENGED_TOTAL);
 }
 
-/** Lowers searchAddr to a page that becomes free. */
+/** Lowers searchAddr to a page that becomes free, unless it is lower already. */
 // @ts-ignore: decorator
 @inline
 export function lowerSearch(heap: usize, chunk: u32, index: u32): void {

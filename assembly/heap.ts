@@ -1,5 +1,5 @@
-// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in
-// the region for what a call appends to it.
+// The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
+// in the region for what a call appends.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -34,6 +34,8 @@ export function findFree(heap: usize, npages: u32): i64 {
   if (chunk == layout.NO_CHUNK) return -1;
   const index = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
   if (<u32>layout.CHUNK_PAGES - index >= npages) {
+    // No page below searchAddr is free. So if its chunk has a long enough run, that is the lowest, without a descent of
+    // the tree.
     const leaf = leafOf(heap, chunk);
     if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
       const hit = find(dataOf(leaf, chunk), npages, index);
@@ -42,16 +44,17 @@ export function findFree(heap: usize, npages: u32): i64 {
     }
   }
   const page = descend(heap, npages);
+  // Not even a single page is free.
   if (page < 0 && npages == 1) raiseSearch(heap, (<i64>layout.NO_CHUNK) << layout.CHUNK_SHIFT);
   return page;
 }
 
-/** `findFree` for the facade. */
+/** Does `findFree` for the facade, which would get an i64 as a bigint. */
 export function findFreePage(heap: usize, npages: u32): f64 {
   return <f64>findFree(heap, npages);
 }
 
-/** Takes pages that are free. `leaf` covers the first chunk. */
+/** Allocates pages that are known to be free. `leaf` covers the first chunk. */
 function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
@@ -61,22 +64,23 @@ function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): vo
 }
 
 /**
- * Tells whether all pages of a range are mapped, and are what is wanted: all free or, with `inUse`, all in use and
- * owned by no cache or hook. Returns one of the RANGE_ answers.
+ * Checks that all pages of a range are mapped, and are all free or, with `inUse`, all in use and owned by no cache or
+ * hook. Returns one of the RANGE_ answers.
  */
 export function inspect(heap: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   return inspectFrom(heap, mappedLeafOf(heap, chunk), chunk, index, npages, inUse);
 }
 
-/** The same with the leaf of the first chunk; 0 for a hole. */
+/** Does the same, given the leaf of the first chunk; 0 for a hole. */
 function inspectFrom(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): u32 {
   let answer: u32 = layout.RANGE_DONE;
   if (inUse && load<u32>(heap, layout.HEADER_HOLDS) && isHeld(heap, chunk, index, npages)) answer = layout.RANGE_OWNED;
+  // An unmapped page anywhere takes precedence, so a mismatch does not end the loop.
   for (let left = npages; ; ) {
     const n = min(left, layout.CHUNK_PAGES - index);
     if (!leaf) return layout.RANGE_NOT_MAPPED;
     if (isPartial(leaf, chunk) && hasHole(dataOf(leaf, chunk), index, n)) return layout.RANGE_NOT_MAPPED;
-    // A summary says by itself that a chunk is all in use, or all free.
+    // The summary alone can show that a chunk is all in use or all free, without a look at its bits.
     const whole = sumOf(leaf, chunk) == (inUse ? 0 : layout.SUM_FREE);
     if (!whole && popcntRange(dataOf(leaf, chunk), index, n) != (inUse ? n : 0)) answer = layout.RANGE_MISMATCH;
     else if (inUse && load<u32>(leaf, layout.LEAF_BLOCKS) && !answer && isCached(heap, leaf, chunk, index, n)) {
@@ -90,7 +94,7 @@ function inspectFrom(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u
   return answer;
 }
 
-/** Whether any page of a range within a chunk is a hole. */
+/** Reports whether any page of a range within a chunk is a hole. */
 function hasHole(data: usize, index: u32, npages: u32): bool {
   for (let end = index + npages; index < end; ) {
     const word = data + ((index >> 6) << 3);
@@ -131,8 +135,8 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 }
 
 /**
- * Marks the free pages of a range as scavenged, and moves scavAddr. Skips holes. Returns how many pages were
- * unscavenged before.
+ * Marks the free pages of a range as scavenged. Skips holes. Returns how many pages were unscavenged before. If there
+ * were any, moves scavAddr to `scavEnd`.
  */
 export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
   let index = from;
@@ -152,15 +156,16 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
     leaf = mappedLeafOf(heap, ++chunk);
   }
   if (!unscavenged) return 0;
+  // Alloc bits and summaries stay as they are, so there is nothing to mark.
   const op: u32 = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
   return unscavenged;
 }
 
 /**
- * Where a first look begins: it looks at pages below this page number, which is 0 when nothing is left. It may lie
- * above scavAddr, since the look takes in the whole 64-bit word of scavAddr, as Go's does; not so after a hook has
- * declined pages.
+ * Returns the page number below which a first look searches; 0 if nothing is left. It may lie above scavAddr, because a
+ * first look takes in the whole 64-bit word of scavAddr, as in Go. After a hook has declined pages, it starts exactly
+ * at scavAddr, so that it does not find them again.
  */
 export function scavengeTop(heap: usize): f64 {
   const end = load<f64>(heap, layout.HEADER_SCAV_END);
@@ -170,8 +175,8 @@ export function scavengeTop(heap: usize): f64 {
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
- * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
+ * Releases the run that a first look finds, and moves scavAddr just below it. Returns the number of pages released. If
+ * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
  */
 export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
@@ -187,14 +192,14 @@ export function release(heap: usize, maxPages: u32): i32 {
   return npages;
 }
 
-/** Marks the free pages of a range within a chunk as scavenged again. That is not counted as a release. */
+/** Marks the free pages of a range within a chunk as scavenged again. Does not count as a release. */
 export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
   const leaf = mappedLeafOf(heap, chunk);
   const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
   commitRange(heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
-/** How many pages of a range within a chunk are free and unscavenged. */
+/** Counts the free and unscavenged pages of a range within a chunk. */
 function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
   const end = index + npages;
   let unscavenged: u32 = 0;
@@ -209,15 +214,16 @@ function countUnscavenged(data: usize, index: u32, npages: u32): u32 {
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`. Packed as by findScavengeCandidate; 0 when there is none,
- * as in a hole.
+ * Looks for a candidate in the chunk, below page `ceiling`. Returns it packed as findScavengeCandidate does; 0 if there
+ * is none or the chunk is a hole.
  */
 export function findCandidate(heap: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   return candidateIn(heap, mappedLeafOf(heap, chunk), chunk, ceiling, maxPages);
 }
 
-/** The same with the leaf of the chunk; 0 for a hole. */
+/** Does the same, given the leaf of the chunk; 0 for a hole. */
 function candidateIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
+  // A clear candidate bit is always right, so the bitmaps need not be read.
   if (!leaf || !isMarked(leaf, chunk)) return 0;
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
   const hugePages = load<u32>(heap, layout.HEADER_HUGE_PAGES);
@@ -225,8 +231,8 @@ function candidateIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPage
 }
 
 /**
- * Moves scavAddr below a chunk in which nothing was found. Clears the chunk's candidate bit if it has no candidate at
- * all.
+ * Moves scavAddr below a chunk in which a look found nothing. Clears the chunk's candidate bit unless it has a
+ * candidate above the ceiling of that look.
  */
 export function passOver(heap: usize, chunk: u32, scavEnd: f64): void {
   const minPages = load<u32>(heap, layout.HEADER_MIN_PAGES);
@@ -244,7 +250,7 @@ export function reset(heap: usize): void {
   close(heap);
 }
 
-/** Puts scavAddr to the top of the heap. */
+/** Moves scavAddr to the top of the heap. */
 // @ts-ignore: decorator
 @inline
 function toTop(heap: usize): void {
@@ -253,7 +259,7 @@ function toTop(heap: usize): void {
   count(heap, 1, layout.HEADER_SCAV_GENERATION);
 }
 
-/** The first page of a range that is mapped, as a page number; -1 when none is. */
+/** Returns the first mapped page of a range, as a page number; -1 if there is none. */
 export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f64 {
   for (let left = npages; left; chunk++) {
     const n = min(left, layout.CHUNK_PAGES - index);
@@ -269,9 +275,10 @@ export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f6
   return -1;
 }
 
-/** Maps the pages of a range, which are holes. They are free and scavenged. */
+/** Maps the pages of a range, which must all be holes. They become free and scavenged. */
 export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   saveAll(heap, 0);
+  // Until here the journal says only that the fields are saved. From here on, mend.ts removes the range again.
   write(heap, layout.JOURNAL_MAP | layout.JOURNAL_FIELDS, first, from, npages);
   const endPage = ((<i64>first) << layout.CHUNK_SHIFT) + from + npages;
   const end = <u32>((endPage + (layout.CHUNK_PAGES - 1)) >> layout.CHUNK_SHIFT);
@@ -307,7 +314,7 @@ function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): v
   const shape = load<u32>(leaf, layout.NODE_SHAPE);
   if (!(shape & bit)) {
     count(heap, 1, layout.HEADER_CHUNKS);
-    // A chunk that is a hole has no bit set.
+    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others need both bits.
     if (npages < <u32>layout.CHUNK_PAGES) memory.fill(data, 0xff, layout.BITMAP_BYTES);
     memory.fill(data + layout.DATA_SCAVENGED, 0xff, layout.BITMAP_BYTES);
     store<u32>(leaf, shape | bit, layout.NODE_SHAPE);

@@ -1,4 +1,5 @@
-// What the WebAssembly engine exports. `src/engine/contract.ts` describes each call; the TypeScript twin has the same.
+// The exports of the WebAssembly engine. `src/engine/contract.ts` describes each call. The TypeScript twin has the same
+// calls, except `run`.
 
 export { clearRange, find, popcntRange, setRange } from "./bits";
 export { adopt, cacheAlloc, flush, refill } from "./cache";

@@ -1,9 +1,8 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits: src/engine/layout.ts says what that
-// means. If it is interrupted before the commit, src/store/mend.ts undoes what it has marked. If a worker dies within a
-// commit, mend.ts puts the saved fields back and carries the commit out again.
+// The journal. A call writes down what it is about to mark, marks it, and commits (see src/engine/layout.ts). If it is
+// interrupted before the commit, src/store/mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts
+// puts the saved fields back and carries the commit out again.
 //
-// Whatever has this decorator is part of the commits that use it: those must not call, as any call may overflow the
-// stack.
+// All functions here are inlined, because commits use them: a commit must not call, as any call may overflow the stack.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -16,10 +15,11 @@ export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32)
   store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
   store<u32>(heap, index, layout.JOURNAL_INDEX);
   store<u32>(heap, npages, layout.JOURNAL_NPAGES);
+  // Last, because it makes the entry valid.
   store<u32>(heap, op, layout.JOURNAL_OP);
 }
 
-/** Writes down whose range it is: the record that `commitRange` fills (JOURNAL_NEW) or empties (JOURNAL_DROP). */
+/** Writes down the record that `commitRange` gives the range to (JOURNAL_NEW) or takes it from (JOURNAL_DROP). */
 // @ts-ignore: decorator
 @inline
 export function writeRecord(heap: usize, ref: u32): void {
@@ -48,7 +48,7 @@ export function saveFree(heap: usize, op: u32): void {
   store<u32>(heap, op | layout.JOURNAL_FREE, layout.JOURNAL_OP);
 }
 
-/** Begins a commit that changes no fields but counts. */
+/** Begins a commit that changes only counts. */
 // @ts-ignore: decorator
 @inline
 export function saveCounts(heap: usize, op: u32): void {
@@ -59,24 +59,25 @@ export function saveCounts(heap: usize, op: u32): void {
   store<u32>(heap, op | layout.JOURNAL_COUNTS, layout.JOURNAL_OP);
 }
 
-/** Begins a commit that changes any fields. */
+/** Begins a commit that may change any field. */
 // @ts-ignore: decorator
 @inline
 export function saveFields(heap: usize, op: u32): void {
   if (load<u32>(heap, layout.HEADER_SHARED)) saveAll(heap, op);
 }
 
-/** The same in any heap, for what is undone from the saved fields. */
+/** Does the same in any heap, for a change that is undone by restoring the fields. */
 // @ts-ignore: decorator
 @inline
 export function saveAll(heap: usize, op: u32): void {
   for (let field = heap + layout.FIELDS; field < heap + layout.FIELDS_END; field += 16) {
     v128.store(field, v128.load(field), layout.UNDO);
   }
+  // Last: from here on, mend.ts restores the fields.
   store<u32>(heap, op | layout.JOURNAL_FIELDS, layout.JOURNAL_OP);
 }
 
-/** Ends the call: it has been carried out. */
+/** Ends the entry: the call is done. */
 // @ts-ignore: decorator
 @inline
 export function close(heap: usize): void {

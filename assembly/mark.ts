@@ -1,4 +1,5 @@
-// Marking: alloc bits, and what is derived from them. It can be interrupted anywhere and undone.
+// Marking changes alloc bits and the summaries derived from them. Wherever it is interrupted, mend.ts undoes it from
+// the journal.
 
 import * as layout from "../src/engine/layout";
 import { clearRange, popcntRange, setRange } from "./bits";
@@ -6,8 +7,8 @@ import { summarize } from "./summary";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary, sumOf } from "./tree";
 
 /**
- * Sets the alloc bits of a range that is all free, or clears those of one that is all in use, and updates the
- * summaries. `leaf` covers the first chunk.
+ * Sets the alloc bits of a free range, or clears those of a range in use, and updates the summaries. `leaf` covers the
+ * first chunk.
  */
 export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
   let left = npages;
@@ -22,6 +23,7 @@ export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npag
     if (updateSummary(leaf, chunk, index, n, inUse)) changed = true;
     assertSummary(leaf, chunk);
     left -= n;
+    // The nodes above a leaf are updated once, after its last chunk.
     const leaves = !left || (chunk & (layout.FANOUT - 1)) == layout.FANOUT - 1;
     if (leaves && changed) {
       updateAbove(heap, leaf);
@@ -34,16 +36,17 @@ export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npag
   }
 }
 
-/** The same for those pages of the block at `index` that have a 1 in `pages`. */
+/** Does the same for the pages of the block at `index` that have a 1 in `pages`. */
 export function markBlock(heap: usize, leaf: usize, chunk: u32, index: u32, pages: u64, inUse: bool): void {
   assertMapped(leaf, chunk);
   const word = dataOf(leaf, chunk) + (index >> 3);
   const alloc = load<u64>(word);
   store<u64>(word, inUse ? alloc | pages : alloc & ~pages);
+  // The pages need not be one run, so `updateSummary` does not apply.
   if (resummarize(leaf, chunk)) updateAbove(heap, leaf);
 }
 
-/** The chunk is one of the leaf's, and mapped. */
+/** Asserts that the chunk is one of the leaf's, and mapped. */
 // @ts-ignore: decorator
 @inline
 function assertMapped(leaf: usize, chunk: u32): void {
@@ -53,14 +56,14 @@ function assertMapped(leaf: usize, chunk: u32): void {
   assert(((load<u32>(leaf, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1) != 0);
 }
 
-/** All pages of a range within a chunk are in use, or all free. */
+/** Asserts that all pages of a range within a chunk are in use, or all free. */
 // @ts-ignore: decorator
 @inline
 function assertPages(leaf: usize, chunk: u32, index: u32, n: u32, inUse: bool): void {
   if (!ASC_NO_ASSERT) assert(popcntRange(dataOf(leaf, chunk), index, n) == (inUse ? n : 0));
 }
 
-/** The summary of a chunk is what its bits say. */
+/** Asserts that the summary of a chunk is what its bits say. */
 // @ts-ignore: decorator
 @inline
 function assertSummary(leaf: usize, chunk: u32): void {

@@ -1,5 +1,6 @@
-// Records: pages that the bitmaps show as in use but that nobody got from `alloc`, because a page cache owns them or a
-// hook is running on them. They are part of the state, so that it tells the whole truth at any moment.
+// Records. A record is of pages that the bitmaps show as in use although no caller has them from `alloc`: a page cache
+// owns them, or a hook is running on them. Records are part of the state, so that `restore` and `recover` can free
+// these pages.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -9,13 +10,17 @@ import { markRange } from "./mark";
 import { countScavenged, leafOf } from "./tree";
 
 /**
- * Makes a record of pages in use, or of none. Takes a dead record; without one, the region has room. Returns its ref.
+ * Makes a record of pages in use, or of none. Reuses a dead record. If there is none, the region must have room for a
+ * record. Returns the ref.
  */
 export function newRecord(heap: usize, kind: u32, owner: u32, chunk: u32, index: u32, npages: u32): u32 {
   return makeRecord(heap, kind, owner, chunk, index, npages, 0);
 }
 
-/** The same, with what the journal says next. */
+/**
+ * Does the same, and leaves `next` in the journal: JOURNAL_NEW if the caller goes on to give pages to the record, else
+ * 0.
+ */
 export function makeRecord(
   heap: usize,
   kind: u32,
@@ -27,6 +32,7 @@ export function makeRecord(
 ): u32 {
   const dead = load<u32>(heap, layout.HEADER_DEAD_RECORDS);
   const ref = dead ? dead : load<u32>(heap, layout.HEADER_USED);
+  // `linkRecord` reads all of this from the journal, so that `redo` can call it too.
   store<u32>(heap, ref, layout.JOURNAL_REF);
   store<u32>(heap, dead ? load<u32>(heap + dead, layout.RECORD_NEXT) : <u32>layout.UNMADE, layout.JOURNAL_DEAD);
   store<u32>(heap, kind, layout.JOURNAL_KIND);
@@ -47,6 +53,7 @@ export function linkRecord(heap: usize, next: u32): void {
   const kind = load<u32>(heap, layout.JOURNAL_KIND);
   const list = heap + (kind == layout.KIND_CACHE ? layout.HEADER_RECORDS : layout.HEADER_HOLDS);
   const after = load<u32>(list);
+  // True for a new record. A redo goes the same way, as HEADER_USED has been restored.
   if (load<u32>(heap, layout.HEADER_USED) == ref) {
     store<u32>(heap, ref + layout.RECORD_BYTES, layout.HEADER_USED);
     memory.fill(record, 0, layout.RECORD_BYTES);
@@ -65,10 +72,11 @@ export function linkRecord(heap: usize, next: u32): void {
   store<u32>(heap, next, layout.JOURNAL_OP);
 }
 
-/** Drops a record that owns no pages. If `unmade`, also gives back its place, which is the last in the region. */
+/** Drops a record that owns no pages. If `unmade`, also gives back its room, which must be the last in the region. */
 export function dropRecord(heap: usize, ref: u32, unmade: bool): void {
   const record = heap + ref;
   store<u32>(heap, ref, layout.JOURNAL_REF);
+  // Copies the links to the journal, because `unlinkRecord` clears the record. A redo could no longer read them there.
   store<u32>(heap, load<u32>(record, layout.RECORD_NEXT), layout.JOURNAL_NEXT);
   store<u32>(heap, load<u32>(record, layout.RECORD_PREV), layout.JOURNAL_PREV);
   store<u32>(heap, load<u32>(record, layout.RECORD_KIND), layout.JOURNAL_KIND);
@@ -89,7 +97,8 @@ export function unlinkRecord(heap: usize): void {
   if (next) store<u32>(heap + next, prev, layout.RECORD_PREV);
   if (prev) store<u32>(heap + prev, next, layout.RECORD_NEXT);
   else store<u32>(heap + list, next);
-  // Of a dead record all is 0 but the next: a line of it is ever written to, and a call to fill it takes longer.
+  // A dead record is all 0 except RECORD_NEXT. Only one line of a record is ever written. Clearing that line in a loop
+  // is faster than a fill.
   for (let at = record + layout.RECORD_NEXT; at < record + layout.RECORD_NEXT + layout.LINE_BYTES; at += 16) {
     v128.store(at, i64x2.splat(0));
   }
@@ -103,8 +112,8 @@ export function unlinkRecord(heap: usize): void {
 }
 
 /**
- * Takes free pages for a hook to run on, and makes the record that holds them. For `sys.unused` it also moves scavAddr;
- * for `sys.used` it counts as an alloc. Returns the ref.
+ * Takes free pages for a hook to run on, and makes the record that holds them. Moves scavAddr to `scavEnd`. Counts as
+ * an alloc if the hook is `sys.used`. Returns the ref.
  */
 export function hold(
   heap: usize,
@@ -127,7 +136,7 @@ export function hold(
   return ref;
 }
 
-/** Ends a hold as one of the HOLD_ numbers says. */
+/** Ends a hold with one of the HOLD_ outcomes. */
 export function endHold(heap: usize, ref: u32, outcome: u32): void {
   const record = heap + ref;
   const chunk = load<u32>(record, layout.RECORD_CHUNK);
@@ -149,8 +158,8 @@ export function endHold(heap: usize, ref: u32, outcome: u32): void {
 }
 
 /**
- * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
- * scavenged.
+ * Ends a hold of pages that a cache had. The cache gets back the pages with a 1 in `pages`. `scav` says which of them
+ * are scavenged.
  */
 export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: u64): void {
   writePages(heap, ref, pages, scav);
@@ -159,7 +168,10 @@ export function returnHold(heap: usize, ref: u32, cache: u32, pages: u64, scav: 
   dropRecord(heap, ref, false);
 }
 
-/** Commits that: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped next. */
+/**
+ * Commits the return of held pages: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped
+ * next.
+ */
 export function commitReturn(heap: usize): void {
   assertHeld(heap);
   saveFields(heap, layout.JOURNAL_RETURN);
@@ -172,7 +184,7 @@ export function commitReturn(heap: usize): void {
   store<u32>(heap, layout.JOURNAL_DROP, layout.JOURNAL_OP);
 }
 
-/** Whether a page cache of the leaf owns a page of a range within a chunk. */
+/** Reports whether a page cache of the leaf owns a page of a range within a chunk. */
 export function isCached(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): bool {
   const blocks = heap + load<u32>(leaf, layout.LEAF_BLOCKS) + ((chunk & (layout.FANOUT - 1)) << 5);
   const end = index + npages;
@@ -188,7 +200,7 @@ export function isCached(heap: usize, leaf: usize, chunk: u32, index: u32, npage
   return false;
 }
 
-/** Whether a page of the range is held while a hook runs on it. */
+/** Reports whether a page of the range is held while a hook runs on it. */
 export function isHeld(heap: usize, chunk: u32, index: u32, npages: u32): bool {
   const from = ((<i64>chunk) << layout.CHUNK_SHIFT) + index;
   for (let ref = load<u32>(heap, layout.HEADER_HOLDS); ref; ref = load<u32>(heap + ref, layout.RECORD_NEXT)) {

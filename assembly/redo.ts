@@ -1,5 +1,5 @@
-// Carrying out a commit again, for a worker that died within one. The fields have been put back, and nothing else needs
-// to be: every commit gives the same when it is done again, from the start, after it was interrupted anywhere.
+// Redoes a commit in which a worker died. mend.ts has restored the saved fields, and nothing else needs to be restored:
+// a commit that is redone from the start gives the same result, wherever it was interrupted.
 
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit";
@@ -7,7 +7,10 @@ import { close } from "./journal";
 import { commitReturn, linkRecord, unlinkRecord } from "./record";
 import { mappedLeafOf } from "./tree";
 
-/** Carries out the commit that the journal tells of. */
+/**
+ * Redoes the commit in the journal. A `reset`, or a `passOver` that clears no bit, leaves no bits there: restoring the
+ * fields has undone it.
+ */
 export function redo(heap: usize): void {
   const saved: u32 = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
   const op = load<u32>(heap, layout.JOURNAL_OP) & ~saved;
@@ -15,6 +18,7 @@ export function redo(heap: usize): void {
   const index = load<u32>(heap, layout.JOURNAL_INDEX);
   const scavEnd = load<f64>(heap, layout.JOURNAL_SCAV_END);
   const leaf = mappedLeafOf(heap, chunk);
+  // NEW and DROP are tested last, because they also go with other bits.
   if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = load<u32>(heap, layout.JOURNAL_NPAGES);
     const scavenged = load<u32>(heap, layout.JOURNAL_SCAVENGED);

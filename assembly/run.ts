@@ -1,6 +1,6 @@
-// A batch: many calls on one heap in one crossing. Each operation is what the call of its name does. What cannot be
-// carried out, for whatever reason, ends the batch before it, for the facade to do by itself: it grows the heap, or
-// throws what the call throws.
+// A batch: many calls on one heap in one call from JavaScript. Each operation does what the call of its name does. The
+// batch stops before an operation that it cannot carry out, for whatever reason. The facade then makes that call
+// itself: the heap grows, or the call throws.
 
 import * as layout from "../src/engine/layout";
 import { cacheAlloc, refill } from "./cache";
@@ -10,8 +10,8 @@ import { alloc, allocRange, free, scavengeRange } from "./heap";
 const NUMBER = 8;
 
 /**
- * Carries out the operations [from, to), with the refs of page caches at `caches`. Returns the index of the first that
- * was not carried out, `to` when all were.
+ * Carries out the operations [from, to). `caches` is the address of the refs of ncaches page caches. Returns the index
+ * of the first operation that was not carried out; `to` if there is none.
  */
 export function run(
   heap: usize,
@@ -29,6 +29,7 @@ export function run(
     const result = results + i * (layout.RESULT_NUMBERS * NUMBER);
     const code = load<f64>(op);
     const npages = <u32>load<f64>(op, NUMBER);
+    // A number that is not a u32 does not survive the conversion. The facade throws for it.
     if (!npages || <f64>npages != load<f64>(op, NUMBER)) return i;
     let where = load<f64>(op, 2 * NUMBER);
     if (code == <f64>layout.OP_ALLOC) {
@@ -40,6 +41,7 @@ export function run(
       where = load<f64>(results + <u32>where * (layout.RESULT_NUMBERS * NUMBER)) + load<f64>(op, 3 * NUMBER);
     }
     const page = <i64>where >> shift;
+    // `where` must be a multiple of the page size, within the address space.
     if (<f64>(page << shift) != where || page < 0 || where >= limit) return i;
     const chunk = <u32>(page >> layout.CHUNK_SHIFT);
     const index = <u32>page & (layout.CHUNK_PAGES - 1);
@@ -48,7 +50,7 @@ export function run(
   return to;
 }
 
-/** Writes the result of an operation: its value, and the bytes of so many pages. */
+/** Writes the result of an operation: its value, and the scavenged pages in bytes. */
 // @ts-ignore: decorator
 @inline
 function write(result: usize, value: f64, scavenged: u32, shift: u32): void {
@@ -57,8 +59,8 @@ function write(result: usize, value: f64, scavenged: u32, shift: u32): void {
 }
 
 /**
- * OP_ALLOC: from the page cache that `where` numbers, which is refilled when empty, or from the heap. Returns whether
- * there was room.
+ * Does OP_ALLOC. Takes the pages from page cache number `where`, and refills it if it is empty. Takes them from the
+ * heap if the cache has no such run or `where` is -1. Returns whether there was room.
  */
 function allocAny(
   heap: usize,
@@ -73,7 +75,7 @@ function allocAny(
     const slot = <u32>where;
     if (slot >= ncaches || <f64>slot != where) return false;
     const ref = load<u32>(caches + (slot << 2));
-    // A refill may need an index, for which the facade has to make room.
+    // A refill may append an index. Only the facade can make room for one.
     const full = load<u32>(heap, layout.HEADER_USED) + <u32>layout.BLOCKS_BYTES > load<u32>(heap, layout.HEADER_ROOM);
     if (full && !load<u64>(heap + ref, layout.RECORD_CACHE)) return false;
     if (allocFromCache(heap, ref, npages, shift, result)) return true;
@@ -84,10 +86,11 @@ function allocAny(
   return true;
 }
 
-/** Allocates from a page cache. Returns whether it has such a run. */
+/** Allocates from a page cache. Returns whether it had such a run. */
 function allocFromCache(heap: usize, ref: u32, npages: u32, shift: u32, result: usize): bool {
   if (npages > <u32>layout.CACHE_PAGES) return false;
   const record = heap + ref;
+  // The cache has a record already, so `refill` needs no owner.
   if (!load<u64>(record, layout.RECORD_CACHE) && !refill(heap, ref, 0)) return false;
   const hit = cacheAlloc(heap, ref, npages);
   if (hit < 0) return false;
@@ -97,7 +100,7 @@ function allocFromCache(heap: usize, ref: u32, npages: u32, shift: u32, result: 
   return true;
 }
 
-/** The operations on a given range, which begins at address `where`. Returns whether it was carried out. */
+/** Does an operation on a range that begins at address `where`. Returns whether it was carried out. */
 function onRange(
   heap: usize,
   code: f64,
@@ -118,6 +121,7 @@ function onRange(
     write(result, where, load<u32>(heap, layout.HEADER_LAST_SCAVENGED), shift);
     return true;
   }
+  // The facade clips a longer range to the end of the heap, and splits it if need be.
   if (code != <f64>layout.OP_SCAVENGE_RANGE || npages > <u32>layout.CHUNK_PAGES - index) return false;
   const released = scavengeRange(heap, chunk, index, npages, load<f64>(heap, layout.HEADER_SCAV_END));
   write(result, <f64>((<i64>released) << shift), 0, shift);

@@ -1,4 +1,4 @@
-// Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
+// Computes summaries: that of a chunk from its bitmap, and that of a tree node from its eight parts.
 
 import * as layout from "../src/engine/layout";
 
@@ -7,22 +7,22 @@ export function pack(start: u32, max: u32, end: u32): u32 {
   return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
-/** Free pages at the start, of a packed summary. */
+/** Returns the free pages at the start, from a packed summary. */
 export function startOf(sum: u32): u32 {
   return sum & layout.SUM_MASK;
 }
 
-/** The longest run of free pages, of a packed summary. */
+/** Returns the longest run of free pages, from a packed summary. */
 export function maxOf(sum: u32): u32 {
   return (sum >> layout.SUM_BITS) & layout.SUM_MASK;
 }
 
-/** Free pages at the end, of a packed summary. */
+/** Returns the free pages at the end, from a packed summary. */
 export function endOf(sum: u32): u32 {
   return sum >> (2 * layout.SUM_BITS);
 }
 
-/** The packed summary of the chunk whose alloc bitmap is `bits`. */
+/** Returns the packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(bits: usize): u32 {
   let start: u32 = layout.CHUNK_PAGES;
   let max: u32 = 0;
@@ -39,18 +39,19 @@ export function summarize(bits: usize): u32 {
     run = <u32>clz(used);
   }
   if (run > max) max = run;
-  // A run inside a word has a used page on either side.
+  // What is left are runs inside a word. They have a used page on either side, so at most 62 pages.
   if (max < 62) max = longestWithin(bits, max);
   return pack(start, max, run);
 }
 
-/** The longest run of free pages that lies within a word, or `max` (0 to 61) when none is longer. */
+/** Returns the length of the longest run of free pages within a word, or `max` (0 to 61) if none is longer. */
 function longestWithin(bits: usize, max: u32): u32 {
   let a = v128.not(v128.load(bits, 0));
   let b = v128.not(v128.load(bits, 16));
   let c = v128.not(v128.load(bits, 32));
   let d = v128.not(v128.load(bits, 48));
-  // A 1 stands for a run of `width` free pages that starts there: first the shortest run that is of interest ...
+  // A 1 stands for a run of `width` free pages that starts there. First `width` grows to the shortest run that matters,
+  // of max + 1 pages.
   let width = 1;
   const wanted = <i32>max + 1;
   while (width < wanted) {
@@ -62,7 +63,7 @@ function longestWithin(bits: usize, max: u32): u32 {
     width += step;
   }
   if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) return max;
-  // ... then longer ones while there are any, in steps that double and, once one fails, halve.
+  // Then it grows for as long as there are such runs, in steps that double and, after the first that fails, halve.
   let step = 1;
   let growing = true;
   while (step) {
@@ -85,15 +86,21 @@ function longestWithin(bits: usize, max: u32): u32 {
   return width;
 }
 
-/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+/**
+ * Stands for a span that does not fit in 32 bits. A heap has fewer than 2^31 pages, so a part this large is never all
+ * free.
+ */
 const ENDLESS: u32 = 0xffffffff;
 
-/** Pages in one part of a node of `level`. */
+/** Returns the number of pages in one part of a node of `level`. */
 export function spanOf(level: u32): u32 {
   return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
+/**
+ * Computes the summary of `node`, which is at `level`, and writes it to part `slot` of `parent`. Returns whether it
+ * changed.
+ */
 export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bool {
   if (!level) return mergeLeafInto(parent, slot, node);
   const span = spanOf(level);
@@ -108,6 +115,7 @@ export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bo
     const first = load<u32>(part, layout.NODE_START);
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
+    // A part that is all free continues the run from the parts before it.
     run = first == span ? run + span : load<u32>(part, layout.NODE_END);
   }
   let start: u32 = 0;
@@ -120,8 +128,8 @@ export function mergeInto(parent: usize, slot: u32, node: usize, level: u32): bo
 }
 
 /**
- * The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's
- * time.
+ * Does the same for a leaf, in a loop of its own. With one loop for both kinds of summary, an alloc takes a fifth
+ * longer.
  */
 function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
   let max: u32 = 0;
@@ -147,7 +155,7 @@ function mergeLeafInto(parent: usize, slot: u32, leaf: usize): bool {
   return setSummary(parent, slot, start, max, run);
 }
 
-/** Writes the summary of part `slot` of a node of level 1 and up. Returns whether that changed anything. */
+/** Writes the summary of part `slot` of a node of level 1 or higher. Returns whether it changed. */
 function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): bool {
   const part = node + (slot << 2);
   const same =
@@ -161,7 +169,7 @@ function setSummary(node: usize, slot: u32, start: u32, max: u32, end: u32): boo
   return true;
 }
 
-/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
+/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether it changed. */
 export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
   const part = leaf + (slot << 2);
   if (load<u32>(part, layout.LEAF_SUMS) == sum) return false;

@@ -1,33 +1,32 @@
-// The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
-// that finds room.
+// The radix tree over the mapped chunks. Looks up chunks, keeps the summaries, and finds free runs from the root down.
 
 import * as layout from "../src/engine/layout";
 import { find, freeAbove, freeBelow, popcntRange } from "./bits";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
-/** Level of a node, 0 for a leaf. */
+/** Returns the level of a node; 0 for a leaf. */
 export function levelOf(node: usize): u32 {
   return load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT;
 }
 
-/** Which part of a node of `level` the chunk is in. */
+/** Returns the part of a node of `level` that the chunk is in. */
 export function slotOf(chunk: u32, level: u32): u32 {
   return (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
-/** Bitmaps of the chunk, which is one of the leaf's. */
+/** Returns the address of the bitmaps of a chunk of the leaf. */
 // @ts-ignore: decorator
 @inline
 export function dataOf(leaf: usize, chunk: u32): usize {
   return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
 }
 
-/** The node under part `slot`; `heap` itself when there is none. */
+/** Returns the node under part `slot`; `heap` itself if there is none, since its ref is 0. */
 export function childOf(heap: usize, node: usize, slot: u32): usize {
   return heap + load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
 }
 
-/** The leaf that covers `chunk`; 0 when there is none. */
+/** Returns the leaf that covers `chunk`; 0 if there is none. */
 export function leafOf(heap: usize, chunk: u32): usize {
   if (chunk < load<u32>(heap, layout.HEADER_START) || chunk >= load<u32>(heap, layout.HEADER_END)) return 0;
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
@@ -38,12 +37,12 @@ export function leafOf(heap: usize, chunk: u32): usize {
   return node;
 }
 
-/** The leaf that covers `chunk`; 0 when the chunk is a hole. */
+/** Returns the leaf that covers `chunk`; 0 if the chunk is a hole. */
 export function mappedLeafOf(heap: usize, chunk: u32): usize {
   return mappedLeafAt(heap, chunk);
 }
 
-/** The same for commits, which do not call. */
+/** Does the same inline, for commits, which may not call a function. */
 // @ts-ignore: decorator
 @inline
 export function mappedLeafAt(heap: usize, chunk: u32): usize {
@@ -60,17 +59,17 @@ export function mappedLeafAt(heap: usize, chunk: u32): usize {
   return node;
 }
 
-/** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
+/** Reports whether a chunk of the leaf has both holes and mapped pages. */
 export function isPartial(leaf: usize, chunk: u32): bool {
   return ((load<u32>(leaf, layout.LEAF_PARTIAL) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }
 
-/** Packed summary of the chunk, which is one of the leaf's. */
+/** Returns the packed summary of a chunk of the leaf. */
 export function sumOf(leaf: usize, chunk: u32): u32 {
   return load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
 }
 
-/** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
+/** Counts the scavenged pages of a range. `leaf` covers its first chunk. */
 export function countScavenged(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): u32 {
   let n = min(npages, layout.CHUNK_PAGES - index);
   let scavenged = popcntRange(dataOf(leaf, chunk) + layout.DATA_SCAVENGED, index, n);
@@ -88,8 +87,8 @@ export function resummarize(leaf: usize, chunk: u32): bool {
 }
 
 /**
- * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or
- * the other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ * Updates the summary of a chunk of the leaf after a run of its pages has been allocated or freed. Returns whether the
+ * summary changed. Looks at the whole bitmap only if an alloc has split the longest run.
  */
 export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): bool {
   const sum = sumOf(leaf, chunk);
@@ -97,19 +96,22 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
   const end = index + npages;
   const below = freeBelow(data, index);
   const above = freeAbove(data, end);
+  // The free run around the pages, as it was before an alloc, or is after a free.
   const run = below + npages + above;
   let longest = maxOf(sum);
   if (inUse) {
+    // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
     if (run == longest) return resummarize(leaf, chunk);
   } else {
     longest = max(longest, run);
   }
+  // The start changes only if all pages below the run are free, and the end only if all above it are.
   const first = below != index ? startOf(sum) : inUse ? below : run;
   const last = end + above != layout.CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
   return setChunkSummary(leaf, chunk & (layout.FANOUT - 1), pack(first, longest, last));
 }
 
-/** Recomputes the summaries above `node`, as far up as they change. */
+/** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(heap: usize, node: usize): void {
   let level = levelOf(node);
   for (;;) {
@@ -124,13 +126,15 @@ export function updateAbove(heap: usize, node: usize): void {
 }
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it
- * takes the first part that either completes a run with the parts before it or has a long enough run of its own. Raises
- * searchAddr to the lowest page that may be free, as far as the way down has shown it.
+ * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. On each level it takes the
+ * first part that completes a run with the parts before it, or that has a long enough run of its own. Raises searchAddr
+ * to the lowest page that may be free, as far as the descent has shown it.
  */
 export function descend(heap: usize, npages: u32): i64 {
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   let level = levelOf(node);
+  // Whether each step so far went to the first part with free pages. Only then does the next level narrow down
+  // firstFree.
   let narrowing = true;
   let firstFree: i64 = 0;
   for (;;) {
@@ -142,6 +146,7 @@ export function descend(heap: usize, npages: u32): i64 {
     let slot = 0;
     for (; slot < layout.FANOUT; slot++) {
       const part = node + (slot << 2);
+      // LEAF_SUMS is also NODE_START, so the load is harmless on a higher level.
       const sum = load<u32>(part, layout.LEAF_SUMS);
       const max = level ? load<u32>(part, layout.NODE_MAX) : maxOf(sum);
       if (!max) {
@@ -153,6 +158,7 @@ export function descend(heap: usize, npages: u32): i64 {
         if (narrowing) firstFree = base + ((<i64>slot) << shift);
       }
       const start = level ? load<u32>(part, layout.NODE_START) : startOf(sum);
+      // A run that reaches in from earlier parts is lower than any run within this part.
       if (run + start >= npages) {
         raiseSearch(heap, firstFree);
         return base + ((<i64>slot) << shift) - run;
@@ -177,8 +183,8 @@ export function descend(heap: usize, npages: u32): i64 {
 }
 
 /**
- * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any
- * two of the stores, so that each leaves searchAddr at or below the first free page.
+ * Raises searchAddr to a page, unless it is there already or higher. No page below that page is free. A worker may die
+ * between any two stores, so each store leaves searchAddr at or below the first free page.
  */
 export function raiseSearch(heap: usize, page: i64): void {
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
@@ -186,13 +192,14 @@ export function raiseSearch(heap: usize, page: i64): void {
   const from = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
   if (chunk < from || (chunk == from && index <= load<u32>(heap, layout.HEADER_SEARCH_INDEX))) return;
   if (chunk > from) {
+    // The index goes first: in the new chunk, the old one might lie above the first free page.
     store<u32>(heap, 0, layout.HEADER_SEARCH_INDEX);
     store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
   }
   store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
 }
 
-/** Appends a zeroed node to the region, which has room for it. */
+/** Appends a zeroed node to the region, which must have room for it. */
 function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
   const node = heap + load<u32>(heap, layout.HEADER_USED);
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
@@ -200,6 +207,7 @@ function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
   store<u32>(node, parent, layout.NODE_PARENT);
   store<u32>(node, first, layout.NODE_FIRST);
   store<u32>(node, level << layout.LEVEL_SHIFT, layout.NODE_SHAPE);
+  // Last, since a walk without the lock ignores refs at or above HEADER_USED.
   store<u32>(heap, <u32>(node - heap) + bytes, layout.HEADER_USED);
   return node;
 }
@@ -223,12 +231,15 @@ function cover(heap: usize, chunk: u32): void {
     store<u32>(root, ref, layout.NODE_PARENT);
     mergeInto(above, slot, root, level);
     if (load<u32>(root, layout.NODE_CANDIDATES)) store<u32>(above, 1 << slot, layout.NODE_CANDIDATES);
-    // Last, for walks that go on meanwhile.
+    // Last, so that a concurrent walk sees the new root only when it is complete.
     store<u32>(heap, ref, layout.HEADER_ROOT);
   }
 }
 
-/** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
+/**
+ * Returns the leaf that covers `chunk`. Makes it and the nodes above it if there is none. The region must have room for
+ * them.
+ */
 export function growLeaf(heap: usize, chunk: u32): usize {
   cover(heap, chunk);
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
@@ -244,17 +255,17 @@ export function growLeaf(heap: usize, chunk: u32): usize {
   return node;
 }
 
-// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold
-// one; a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look
-// at each level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set
-// when pages are freed, and cleared when a look under the lock finds nothing.
+// The scavenger's walk finds the next chunk downward that may have a candidate. Every node has a bit for each part that
+// may hold one. A node's bit in its parent is set exactly when any of its own bits is set. So the walk reads one or two
+// nodes per level, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
+// are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an
-// old one or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed
-// meanwhile. Where what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock
-// before that counts.
+// The walk takes no lock. Only `recover` ever removes nodes, so what the walk reads is a node, although perhaps a stale
+// one, or one in the middle of a change. Then it may return a chunk without a candidate, or miss a chunk with pages
+// freed meanwhile. If it reads something impossible, it gives up as if it had reached the bottom. So before the caller
+// may conclude that nothing is left, it must walk again with the lock held.
 
-/** Says that `chunk`, one of the leaf's, may have a candidate. */
+/** Sets the candidate bit of a chunk of the leaf, and those of the nodes above. */
 // @ts-ignore: decorator
 @inline
 export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
@@ -263,17 +274,21 @@ export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
     const marks = load<u32>(node, layout.NODE_CANDIDATES);
     store<u32>(node, marks | (1 << ((chunk >> shift) & (layout.FANOUT - 1))), layout.NODE_CANDIDATES);
     const parent = load<u32>(node, layout.NODE_PARENT);
+    // A node that had a bit set already has its own bit set in all nodes above.
     if (marks || !parent) break;
     node = heap + parent;
   }
 }
 
-/** Whether `chunk`, one of the leaf's, may have a candidate. */
+/** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked(leaf: usize, chunk: u32): bool {
   return ((load<u32>(leaf, layout.NODE_CANDIDATES) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }
 
-/** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
+/**
+ * Returns the highest chunk at or below `chunk` that may have a candidate; -1 if there is none. The tree must cover
+ * `chunk`.
+ */
 export function walk(heap: usize, chunk: u32): i32 {
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
   let level = levelOf(node);
@@ -283,6 +298,7 @@ export function walk(heap: usize, chunk: u32): i32 {
     const marks = load<u32>(node, layout.NODE_CANDIDATES);
     const slot = slotOf(chunk, level);
     const below = marks & ((1 << slot) - 1);
+    // The deepest such node has the highest of the lower chunks, for when the way down to `chunk` ends.
     if (below) {
       turn = node;
       turnMarks = below;
@@ -297,7 +313,8 @@ export function walk(heap: usize, chunk: u32): i32 {
 }
 
 /**
- * The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed.
+ * Returns the highest chunk that may have a candidate under the parts `marks` of `node`; -1 if the tree is being
+ * changed.
  */
 function highest(heap: usize, node: usize, marks: u32): i32 {
   for (let level = levelOf(node); level; level--) {
@@ -309,7 +326,7 @@ function highest(heap: usize, node: usize, marks: u32): i32 {
   return load<u32>(node, layout.NODE_FIRST) + 31 - <i32>clz(marks);
 }
 
-/** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
+/** Returns the node under part `slot`, as read without the lock; 0 if that is not the ref of a piece. */
 function seenBelow(heap: usize, node: usize, slot: u32): usize {
   const ref = load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
   return ref && ref < load<u32>(heap, layout.HEADER_USED) ? heap + ref : 0;

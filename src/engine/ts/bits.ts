@@ -1,33 +1,34 @@
-// PageBits: one bitmap of 512 pages as sixteen 32-bit words, and what is done to a range of its bits. A range is at
-// least one page long and lies within the bitmap; it touches a first word, whole words, and a last word.
+// PageBits: one bitmap of 512 pages as sixteen 32-bit words, and operations on ranges of its bits. A range is at least
+// one page long and lies within the bitmap. It covers part of a first word, then whole words, then part of a last word.
+// First and last may be the same word.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertRange } from "./assertions.ts";
 
-/** Bits of the first word of a range from page `i` on. */
+/** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 5 bits of `i`. */
 function headMask(i: number): number {
   return -1 << i;
 }
 
-/** Bits of the last word of a range whose last page is `last`. */
+/** Returns the mask for the last word of a range that ends with page `last`. */
 function tailMask(last: number): number {
   return -1 >>> (31 - (last & 31));
 }
 
-/** Index in memory.i32 of the word that holds page `i`. */
+/** Returns the index in memory.i32 of the word that holds page `i`. */
 export function wordOf(bits: number, i: number): number {
   return (bits >>> 2) + (i >>> 5);
 }
 
-/** How many bits of a 32-bit word are set: pairs, nibbles, then bytes are summed side by side. */
+/** Counts the set bits of a 32-bit word. Sums within pairs, then nibbles, then bytes, all of them at once. */
 export function popcnt(x: number): number {
   x -= (x >>> 1) & 0x55555555;
   x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
   return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Zeros below the lowest 1 of a 32-bit word; 32 when there is none. */
+/** Counts the zeros below the lowest 1 of a 32-bit word; 32 if there is no 1. */
 export function ctz(x: number): number {
   return x ? 31 - Math.clz32(x & -x) : 32;
 }
@@ -62,7 +63,7 @@ export function clearRange({ i32 }: Memory, bits: number, i: number, n: number):
   i32[end] &= ~tailMask(last);
 }
 
-/** How many of the bits of pages [i, i + n) are set. */
+/** Counts the set bits of pages [i, i + n). */
 export function popcntRange({ i32 }: Memory, bits: number, i: number, n: number): number {
   if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
@@ -74,7 +75,7 @@ export function popcntRange({ i32 }: Memory, bits: number, i: number, n: number)
   return count + popcnt(i32[end] & tailMask(last));
 }
 
-/** How many pages just below page `i` have no bit set. */
+/** Counts the free pages just below page `i`, down to the first page in use. */
 export function freeBelow({ i32 }: Memory, bits: number, i: number): number {
   for (let end = i; end; end = (end - 1) & ~31) {
     const used = i32[wordOf(bits, end - 1)] << (31 - ((end - 1) & 31));
@@ -83,7 +84,7 @@ export function freeBelow({ i32 }: Memory, bits: number, i: number): number {
   return i;
 }
 
-/** How many pages from page `i` on, which may be the end, have no bit set. */
+/** Counts the free pages from page `i` upward, up to the first page in use. `i` may be 512, the end of the chunk. */
 export function freeAbove({ i32 }: Memory, bits: number, i: number): number {
   for (let first = i; first < layout.CHUNK_PAGES; first = (first | 31) + 1) {
     const used = i32[wordOf(bits, first)] >>> (first & 31);
@@ -92,18 +93,17 @@ export function freeAbove({ i32 }: Memory, bits: number, i: number): number {
   return layout.CHUNK_PAGES - i;
 }
 
-/** What a packed result holds where there is nothing. */
+/** Stands for "none" in a packed result. */
 const NONE = 0xffff;
 
-/** Index of the run in bits 0-15 and of the first free page seen in bits 16-31. */
+/** Packs the index of a run into bits 0-15, and that of the first free page seen into bits 16-31. */
 function found(index: number, searchIdx: number): number {
   return index | (searchIdx << 16);
 }
 
 /**
- * The first run of npages (1 to 512) free pages at or after the 64-bit word that holds searchIdx: its index in bits
- * 0-15, and the first free page seen in bits 16-31; 0xffff for either when there is none. A run of one page or few may
- * lie within a word or across two; one of many crosses a border of words.
+ * Finds the first run of npages (1 to 512) free pages at or after the 64-bit word that holds searchIdx. Returns its
+ * index in bits 0-15, and the index of the first free page seen in bits 16-31. Either is 0xffff if there is none.
  */
 export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: number): number {
   if (PALLOC_DEBUG) {
@@ -119,7 +119,9 @@ export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: n
       continue;
     }
     if (first === NONE) first = i + ctz(free);
+    // A run that reaches in from the words below is lower than any run within this word, so it is tested first.
     if (run + ctz(~free) >= npages) return found(i - run, first);
+    // A run of more than 32 pages must cross a word boundary, so the test above finds it.
     const runs = npages <= 32 ? shrink(free, npages) : 0;
     if (runs) return found(i + ctz(runs), first);
     run = ~free ? Math.clz32(~free) : run + 32;
@@ -127,7 +129,10 @@ export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: n
   return found(NONE, first);
 }
 
-/** A 1 for each run of n (1 to 32) ones that starts there. Each step doubles what a 1 stands for. */
+/**
+ * Returns a word with a 1 wherever a run of n (1 to 32) ones starts in x. Each step doubles the run that a 1 stands
+ * for.
+ */
 function shrink(x: number, n: number): number {
   let width = 1;
   while (width << 1 <= n) {
@@ -137,7 +142,11 @@ function shrink(x: number, n: number): number {
   return x & (x >>> (n - width));
 }
 
-/** Index of the first run of n (1 to 64) ones in the word of two halves; 64 when there is none. */
+/**
+ * Returns the index of the first run of n (1 to 64) ones in the 64-bit word with these halves; 64 if there is none. A 1
+ * stands for a run of `width` ones that starts there. Each step doubles `width`, and the last one adds what is missing
+ * to n.
+ */
 export function findBitRange64(lower: number, upper: number, n: number): number {
   let width = 1;
   while (width < n) {

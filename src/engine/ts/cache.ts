@@ -1,5 +1,4 @@
-// Page caches: the free pages of one 64-page aligned block, taken from the heap at once and handed out without the
-// lock.
+// Page caches. A cache takes all free pages of one aligned 64-page block at once, and hands them out without the lock.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -13,8 +12,8 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache
- * first when `ref` is 0. Returns its ref, or 0 when no page is free; then it makes none. The region has room for a
- * record and an index.
+ * first if `ref` is 0. Returns the cache's ref. If no page is free, makes no cache and returns 0. The region must have
+ * room for a record and an index.
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
@@ -29,6 +28,7 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
   const lower = ~i32[word];
   const upper = ~i32[word + 1];
   const scav = word + layout.DATA_SCAVENGED / 4;
+  // Before `write`, whose last store makes the entry valid.
   writePages(memory, heap, filled, lower, upper, i32[scav] & lower, i32[scav + 1] & upper);
   write(memory, heap, op, chunk, index, layout.CACHE_PAGES);
   markBlock(memory, heap, leaf, chunk, index, lower, upper, true);
@@ -37,8 +37,8 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
 }
 
 /**
- * First fit in a cache. Returns the index of the first page in the block in bits 0-15 and how many pages of the run had
- * been scavenged in bits 16-31, or -1.
+ * Allocates the lowest run of npages pages that a cache has. Returns the index of its first page in the block in bits
+ * 0-15, and how many of its pages had been scavenged in bits 16-31; -1 if there is no such run.
  */
 export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: number): number {
   const { i32 } = memory;
@@ -50,7 +50,8 @@ export function cacheAlloc(memory: Memory, heap: number, ref: number, npages: nu
   const end = at + npages;
   const lower = at < 32 ? (-1 << at) & (end < 32 ? ~(-1 << end) : -1) : 0;
   const upper = end > 32 ? (at > 32 ? -1 << at : -1) & (-1 >>> (64 - end)) : 0;
-  // One store takes the run, unless it crosses from one half to the other. Nothing is called until it is done.
+  // One store takes the run, unless it crosses from one half to the other. Then RECORD_TAKEN names the run until both
+  // halves are stored, for `recover`. Calls nothing until then, as a call could overflow the stack.
   const taken = (heap + ref + layout.RECORD_TAKEN) >>> 2;
   if (lower && upper) i32[taken] = at | (npages << 8);
   if (lower) i32[cache] &= ~lower;
@@ -86,8 +87,8 @@ export function flush(memory: Memory, heap: number, ref: number): number {
 }
 
 /**
- * Makes a cache that owns pages of a block: those with a 1 in `cache`, which are in use. `scav` says which are
- * scavenged. The region has room for a record and an index. Returns its ref.
+ * Makes a cache that owns the pages of a block with a 1 in `cache`, which must be in use. `scav` says which of them are
+ * scavenged. The region must have room for a record and an index. Returns the cache's ref.
  */
 export function adopt(
   memory: Memory,

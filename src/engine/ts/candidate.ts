@@ -1,23 +1,30 @@
-// Scavenge candidates: runs of pages of a chunk that are both free and unscavenged, in aligned groups of min pages.
+// Scavenge candidates. A candidate is a run of free and unscavenged pages of one chunk, made of whole aligned groups of
+// min pages.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertRange } from "./assertions.ts";
 
-/** From a word of the alloc bitmap to its neighbour in the scavenged one, in 32-bit words. */
+/** Distance from a word of the alloc bitmap to the same word of the scavenged bitmap, in 32-bit words. */
 const TO_SCAVENGED = layout.BITMAP_BYTES / 4;
 
-/** A word of each bitmap, or-ed: 0 = free and unscavenged. */
+/** Returns a word of both bitmaps, or-ed: 0 = free and unscavenged. */
 function kept(i32: Int32Array, word: number): number {
   return i32[word] | i32[word + TO_SCAVENGED];
 }
 
-/** Whether any min-aligned group of min pages of the chunk is free and unscavenged; min a power of two, 1 to 64. */
+/**
+ * Reports whether any min-aligned group of min pages of the chunk is free and unscavenged. min is a power of two, 1 to
+ * 64.
+ */
 export function hasScavengeCandidate(memory: Memory, data: number, min: number): boolean {
   return findScavengeCandidate(memory, data, layout.CHUNK_PAGES, min, min, 0) !== 0;
 }
 
-/** A word of `kept`, with the pages `above` added, and its groups filled; `low` is -1 for groups of 64, two words. */
+/**
+ * Returns a word of `kept` with its groups filled. The pages in `above` count as occupied. `low` is -1 for groups of
+ * 64, which are two words.
+ */
 function filledAt(i32: Int32Array, word: number, above: number, low: number, top: number): number {
   const x = kept(i32, word) | above;
   if (low !== -1) return fillGroups(x, low, top);
@@ -25,10 +32,10 @@ function filledAt(i32: Int32Array, word: number, above: number, low: number, top
 }
 
 /**
- * The highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in bits
- * 16-31; 0 when there is none. It has at least min pages and is aligned to min. A longer run is cut from below to max
- * pages (rounded up to a multiple of min; 0 means min), then extended downward where the cut would break a huge page.
- * min is a power of two, 1 to 64; hugePages is a power of two or 0.
+ * Finds the highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in
+ * bits 16-31; 0 if there is none. It has at least min pages and is aligned to min. If the run is longer than max pages,
+ * only its top max pages count (rounded up to a multiple of min; 0 means min). They are extended downward if the cut
+ * would break a huge page. min is a power of two, 1 to 64; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(
   { i32 }: Memory,
@@ -42,19 +49,23 @@ export function findScavengeCandidate(
     assertRange(0, ceiling);
     assertRange(0, min);
   }
-  // A group that reaches above the ceiling is out, also when it is two words.
+  // A group that reaches above the ceiling does not count. If groups are two words, the mask below covers only one of
+  // them, so the ceiling is rounded down.
   if (min === 64) ceiling &= -64;
   if (!ceiling) return 0;
   const low = min === 64 ? -1 : lowBits(min);
   const top = min - 1;
   const first = data >>> 2;
   let word = first + ((ceiling - 1) >>> 5);
+  // Pages from the ceiling up count as occupied. The shift is modulo 32, so it leaves the low `ceiling` % 32 ones, or
+  // all.
   let filled = filledAt(i32, word, ~(-1 >>> -ceiling), low, top);
   while (!~filled) {
     if (word === first) return 0;
     filled = filledAt(i32, --word, 0, low, top);
   }
 
+  // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
   const above = Math.clz32(~filled);
   const end = (word - first + 1) * 32 - above;
   const below = filled << above;
@@ -72,15 +83,17 @@ export function findScavengeCandidate(
   return cut(end, run, min, max, hugePages);
 }
 
-/** Cuts a run of `run` pages, which ends before page `end`. Packed as findScavengeCandidate returns it. */
+/** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */
 function cut(end: number, run: number, min: number, max: number, hugePages: number): number {
   let size = run;
   if (max < layout.CHUNK_PAGES) {
+    // Rounded up, since only whole groups of min pages can be released.
     const most = max ? (max + min - 1) & -min : min;
     if (size > most) size = most;
   }
   let start = end - size;
   if (hugePages) {
+    // If the cut is inside a huge page that lies whole in the run, the huge page is released whole.
     const hugeAbove = (start + hugePages - 1) & -hugePages;
     const hugeBelow = start & -hugePages;
     if (hugeAbove <= end && hugeBelow >= end - run) start = hugeBelow;
@@ -88,30 +101,33 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
   return start | ((end - start) << 16);
 }
 
-// fillAligned: finding out for all m-aligned groups of m bits at once whether one has a 1. It is the carry trick for
-// the zero byte of a word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two:
-// adding 0111…1 to the low bits of a group carries into the group's top bit just when one of them is set. Words have 32
-// bits here, but for fillAligned itself, so groups of 64 are two words that are looked at together.
+// fillAligned tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
+// word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two. Adding 0111…1 to the
+// low bits of a group carries into its top bit exactly when one of them is set. All functions but fillAligned itself
+// work on 32-bit words, so a group of 64 is two words that are tested together.
 
 const LOW_BITS = [0, 0x55555555, 0x77777777, 0x7f7f7f7f, 0x7fff7fff, 0x7fffffff];
 
-/** The low m - 1 bits of every m-aligned group of a 32-bit word; m a power of two, 1 to 32. */
+/** Returns the mask of the low m - 1 bits of every m-aligned group of a 32-bit word. m is a power of two, 1 to 32. */
 export function lowBits(m: number): number {
   return LOW_BITS[31 - Math.clz32(m)];
 }
 
-/** All ones but for the top bits of the groups that are all zero, given `low` = lowBits(m). */
+/** Returns all ones, except that the top bit of each all-zero group is 0. `low` is lowBits(m). */
 export function occupied(x: number, low: number): number {
   return ((x & low) + low) | x | low;
 }
 
-/** fillAligned of a 32-bit word for callers that have `low` = lowBits(m) and `top` = m - 1 at hand. */
+/** Does fillAligned on a 32-bit word, for callers that already have `low` = lowBits(m) and `top` = m - 1. */
 export function fillGroups(x: number, low: number, top: number): number {
   const tops = occupied(x, low) & ~low;
+  // A top bit minus the lowest bit of its group is all the ones below the top bit.
   return tops | (tops - (tops >>> top));
 }
 
-/** Every m-aligned group of m bits of a 64-bit word with any bit set becomes all ones; m a power of two, 1 to 64. */
+/**
+ * Sets all bits of every m-aligned group of m bits of a 64-bit word that has a bit set. m is a power of two, 1 to 64.
+ */
 export function fillAligned(x: bigint, m: number): bigint {
   const top = BigInt(m - 1);
   const lowest = 0xffffffffffffffffn / ((2n << top) - 1n);

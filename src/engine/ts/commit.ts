@@ -1,5 +1,6 @@
-// Commits: what a call changes for good, once all that can be undone is done. None of them calls a function after its
-// first store, so that it happens wholly or not at all; that is why they spell out what other files have.
+// Commits. A commit is the second step of a call, after everything that can be undone. It calls no function once it
+// changes more than the journal, so no stack overflow can interrupt it, and it happens completely or not at all. That
+// is why the code here repeats functions of other files inline.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -8,10 +9,10 @@ import { ctz, popcnt } from "./bits.ts";
 import { saveCounts, saveFields, saveFree } from "./journal.ts";
 
 /**
- * Commits a range: with JOURNAL_CLAIM it is in use now, with JOURNAL_UNCLAIM it is free, with JOURNAL_SCAVENGE its free
- * pages are scavenged. `scavenged` is how many of its pages had been scavenged, or are now. `runs` is how many runs
- * that releases, or 0 when it does not count as a release. With JOURNAL_NEW the record JOURNAL_REF holds the range from
- * now on; with JOURNAL_DROP it holds it no more.
+ * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
+ * JOURNAL_SCAVENGE its free pages are scavenged. `scavenged` is how many of its pages were scavenged before, or become
+ * scavenged. `runs` is the number of runs released, or 0 if the change does not count as a release. With JOURNAL_NEW
+ * the record JOURNAL_REF holds the range from now on. With JOURNAL_DROP it no longer does.
  */
 export function commitRange(
   memory: Memory,
@@ -35,6 +36,7 @@ export function commitRange(
     i32[header + layout.JOURNAL_SCAVENGED / 4] = scavenged;
     i32[header + layout.JOURNAL_RUNS / 4] = runs;
     f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
+    // A commit that changes only counts saves only those.
     if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
     else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
     else saveFields(memory, heap, op);
@@ -131,6 +133,7 @@ export function commitRange(
     if (op & layout.JOURNAL_DECLINED) i32[header + layout.HEADER_SCAV_STRICT / 4] = 1;
     if (op & layout.JOURNAL_UNCOUNT) f64[(heap + layout.HEADER_ALLOCS) >>> 3]--;
   }
+  // Ends the commit. If a record is to be dropped next, the journal still says so.
   i32[header + layout.JOURNAL_OP / 4] = op & layout.JOURNAL_DROP;
 }
 
@@ -158,6 +161,7 @@ export function commitPassed(
         i32[(node + layout.NODE_CANDIDATES) >>> 2] & ~(1 << ((chunk >>> shift) & (layout.FANOUT - 1)));
       i32[(node + layout.NODE_CANDIDATES) >>> 2] = marks;
       const parent = i32[(node + layout.NODE_PARENT) >>> 2];
+      // A node that has another candidate keeps its bit in the parent.
       if (marks || !parent) break;
       node = heap + parent;
     }
@@ -166,8 +170,8 @@ export function commitPassed(
 }
 
 /**
- * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED they have just come
- * into use.
+ * Commits a refill: the cache JOURNAL_REF owns the pages in JOURNAL_CACHE. With JOURNAL_COUNTED these pages have just
+ * come into use.
  */
 export function commitRefill(
   memory: Memory,
@@ -210,12 +214,15 @@ export function commitRefill(
     i32[word] &= ~i32[header + layout.JOURNAL_CACHE / 4];
     i32[word + 1] &= ~i32[header + layout.JOURNAL_CACHE / 4 + 1];
   }
-  // Into the list of the block's caches, which those leave that have become empty, and out of the one that it is in.
+  // Moves the cache from its old list to that of its new block. Removes empty caches from the new list, because every
+  // free in the block walks it.
   const ref = i32[header + layout.JOURNAL_REF / 4];
   const record = (heap + ref) >>> 2;
   if (!i32[(leaf + layout.LEAF_BLOCKS) >>> 2]) {
     const blocks = i32[header + layout.HEADER_USED / 4];
     i32.fill(0, (heap + blocks) >>> 2, ((heap + blocks) >>> 2) + layout.BLOCKS_BYTES / 4);
+    // If a worker dies between these stores, mend.ts zeroes LEAF_BLOCKS again, because it is not below the restored
+    // HEADER_USED.
     i32[(leaf + layout.LEAF_BLOCKS) >>> 2] = blocks;
     i32[header + layout.HEADER_USED / 4] = blocks + layout.BLOCKS_BYTES;
   }
@@ -252,7 +259,8 @@ export function commitRefill(
 }
 
 /**
- * Commits a flush: the pages in JOURNAL_CACHE, which the cache JOURNAL_REF owned, are free. The record is dropped next.
+ * Commits a flush: the pages in JOURNAL_CACHE are now free. The cache JOURNAL_REF owned them, and its record is dropped
+ * next.
  */
 export function commitFlush(
   memory: Memory,

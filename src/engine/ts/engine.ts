@@ -1,4 +1,4 @@
-// The twin: the engine in TypeScript, file by file and name by name what assembly/ is, over a buffer.
+// The twin: the engine in TypeScript, on a buffer. Its files and names are those of assembly/.
 
 import type { Engine, Kernels } from "../contract.ts";
 import { type Backing, MEMORY_PAGE, Memory, type SharedMemory } from "../memory.ts";
@@ -26,7 +26,7 @@ import { redo } from "./redo.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf, walk } from "./tree.ts";
 
-/** The calls of the engine, each with the memory that it works on before its own arguments. */
+/** The calls of the engine. Each takes the memory that it works on before its own arguments. */
 const calls = {
   setRange,
   clearRange,
@@ -81,17 +81,17 @@ export function twinOn(memory: SharedMemory): Engine {
   return twinOver(new Memory("buffer" in memory ? memory : growing(memory)));
 }
 
-/** A SharedArrayBuffer as what linear memory is made of. */
+/** Makes the backing of linear memory from a SharedArrayBuffer. */
 function growing(buffer: SharedArrayBuffer): Backing {
   return { buffer, grow: (pages) => buffer.grow(buffer.byteLength + pages * MEMORY_PAGE) };
 }
 
-/** Makes an engine of any memory. */
+/** Makes an engine on any memory. */
 export function twinOver(memory: Memory): Engine {
   const bound: Record<string, unknown> = {};
   for (const [name, call] of Object.entries<(memory: Memory, ...args: never[]) => unknown>(calls)) {
     bound[name] = call.bind(null, memory);
   }
-  // A copy has a fixed shape, through which calls can be inlined; an object that was filled in a loop has none.
+  // The copy has a fixed shape, so calls through it can be inlined. The object that the loop fills has none.
   return { ...(bound as unknown as Kernels), fillAligned, name: "ts", memory };
 }

@@ -1,5 +1,5 @@
-// The heap: taking and giving back runs of pages, growing, and scavenging. Callers hold the lock and have made room in
-// the region for what a call appends to it.
+// The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
+// in the region for what a call appends.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -36,6 +36,8 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
   if (chunk === layout.NO_CHUNK) return -1;
   const index = i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2];
   if (layout.CHUNK_PAGES - index >= npages) {
+    // No page below searchAddr is free. So if its chunk has a long enough run, that is the lowest, without a descent of
+    // the tree.
     const leaf = leafOf(memory, heap, chunk);
     if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
       const hit = find(memory, dataOf(leaf, chunk), npages, index);
@@ -44,11 +46,12 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
     }
   }
   const page = descend(memory, heap, npages);
+  // Not even a single page is free.
   if (page < 0 && npages === 1) raiseSearch(memory, heap, layout.NO_CHUNK * layout.CHUNK_PAGES);
   return page;
 }
 
-/** Takes pages that are free. `leaf` covers the first chunk. */
+/** Allocates pages that are known to be free. `leaf` covers the first chunk. */
 function take(
   memory: Memory,
   heap: number,
@@ -65,8 +68,8 @@ function take(
 }
 
 /**
- * Tells whether all pages of a range are mapped, and are what is wanted: all free or, with `inUse`, all in use and
- * owned by no cache or hook. Returns one of the RANGE_ answers.
+ * Checks that all pages of a range are mapped, and are all free or, with `inUse`, all in use and owned by no cache or
+ * hook. Returns one of the RANGE_ answers.
  */
 export function inspect(
   memory: Memory,
@@ -79,7 +82,7 @@ export function inspect(
   return inspectFrom(memory, heap, mappedLeafOf(memory, heap, first), first, from, npages, inUse);
 }
 
-/** The same with the leaf of the first chunk; 0 for a hole. */
+/** Does the same, given the leaf of the first chunk; 0 for a hole. */
 function inspectFrom(
   memory: Memory,
   heap: number,
@@ -96,12 +99,13 @@ function inspectFrom(
   let index = from;
   if (inUse && i32[(heap + layout.HEADER_HOLDS) >>> 2] && isHeld(memory, heap, first, from, npages))
     answer = layout.RANGE_OWNED;
+  // An unmapped page anywhere takes precedence, so a mismatch does not end the loop.
   for (let left = npages; ; ) {
     const n = Math.min(left, layout.CHUNK_PAGES - index);
     if (!leaf) return layout.RANGE_NOT_MAPPED;
     if (isPartial(memory, leaf, chunk) && hasHole(memory, dataOf(leaf, chunk), index, n))
       return layout.RANGE_NOT_MAPPED;
-    // A summary says by itself that a chunk is all in use, or all free.
+    // The summary alone can show that a chunk is all in use or all free, without a look at its bits.
     const whole = sumOf(memory, leaf, chunk) === (inUse ? 0 : layout.SUM_FREE);
     if (!whole && popcntRange(memory, dataOf(leaf, chunk), index, n) !== (inUse ? n : 0))
       answer = layout.RANGE_MISMATCH;
@@ -121,7 +125,7 @@ function inspectFrom(
   return answer;
 }
 
-/** Whether any page of a range within a chunk is a hole. */
+/** Reports whether any page of a range within a chunk is a hole. */
 function hasHole({ i32 }: Memory, data: number, first: number, npages: number): boolean {
   const end = first + npages;
   for (let index = first; index < end; ) {
@@ -169,8 +173,8 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
 }
 
 /**
- * Marks the free pages of a range as scavenged, and moves scavAddr. Skips holes. Returns how many pages were
- * unscavenged before.
+ * Marks the free pages of a range as scavenged. Skips holes. Returns how many pages were unscavenged before. If there
+ * were any, moves scavAddr to `scavEnd`.
  */
 export function scavengeRange(
   memory: Memory,
@@ -197,15 +201,16 @@ export function scavengeRange(
     leaf = mappedLeafOf(memory, heap, ++chunk);
   }
   if (!unscavenged) return 0;
+  // Alloc bits and summaries stay as they are, so there is nothing to mark.
   const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
   return unscavenged;
 }
 
 /**
- * Where a first look begins: it looks at pages below this page number, which is 0 when nothing is left. It may lie
- * above scavAddr, since the look takes in the whole 64-bit word of scavAddr, as Go's does; not so after a hook has
- * declined pages.
+ * Returns the page number below which a first look searches; 0 if nothing is left. It may lie above scavAddr, because a
+ * first look takes in the whole 64-bit word of scavAddr, as in Go. After a hook has declined pages, it starts exactly
+ * at scavAddr, so that it does not find them again.
  */
 export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
   const end = f64[(heap + layout.HEADER_SCAV_END) >>> 3];
@@ -216,8 +221,8 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
 }
 
 /**
- * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
- * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
+ * Releases the run that a first look finds, and moves scavAddr just below it. Returns the number of pages released. If
+ * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
  */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
@@ -234,14 +239,14 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   return npages;
 }
 
-/** Marks the free pages of a range within a chunk as scavenged again. That is not counted as a release. */
+/** Marks the free pages of a range within a chunk as scavenged again. Does not count as a release. */
 export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
   commitRange(memory, heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
-/** How many pages of a range within a chunk are free and unscavenged. */
+/** Counts the free and unscavenged pages of a range within a chunk. */
 function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: number): number {
   const end = first + npages;
   let unscavenged = 0;
@@ -257,8 +262,8 @@ function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: 
 }
 
 /**
- * Looks for a candidate in the chunk, below page `ceiling`. Packed as by findScavengeCandidate; 0 when there is none,
- * as in a hole.
+ * Looks for a candidate in the chunk, below page `ceiling`. Returns it packed as findScavengeCandidate does; 0 if there
+ * is none or the chunk is a hole.
  */
 export function findCandidate(
   memory: Memory,
@@ -270,7 +275,7 @@ export function findCandidate(
   return candidateIn(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, ceiling, maxPages);
 }
 
-/** The same with the leaf of the chunk; 0 for a hole. */
+/** Does the same, given the leaf of the chunk; 0 for a hole. */
 function candidateIn(
   memory: Memory,
   heap: number,
@@ -280,6 +285,7 @@ function candidateIn(
   maxPages: number,
 ): number {
   const { i32 } = memory;
+  // A clear candidate bit is always right, so the bitmaps need not be read.
   if (!leaf || !isMarked(memory, leaf, chunk)) return 0;
   const minPages = i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
   const hugePages = i32[(heap + layout.HEADER_HUGE_PAGES) >>> 2];
@@ -287,8 +293,8 @@ function candidateIn(
 }
 
 /**
- * Moves scavAddr below a chunk in which nothing was found. Clears the chunk's candidate bit if it has no candidate at
- * all.
+ * Moves scavAddr below a chunk in which a look found nothing. Clears the chunk's candidate bit unless it has a
+ * candidate above the ceiling of that look.
  */
 export function passOver(memory: Memory, heap: number, chunk: number, scavEnd: number): void {
   const minPages = memory.i32[(heap + layout.HEADER_MIN_PAGES) >>> 2];
@@ -310,7 +316,7 @@ export function reset(memory: Memory, heap: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }
 
-/** The first page of a range that is mapped, as a page number; -1 when none is. */
+/** Returns the first mapped page of a range, as a page number; -1 if there is none. */
 export function mappedPage(
   memory: Memory,
   heap: number,
@@ -334,10 +340,11 @@ export function mappedPage(
   return -1;
 }
 
-/** Maps the pages of a range, which are holes. They are free and scavenged. */
+/** Maps the pages of a range, which must all be holes. They become free and scavenged. */
 export function map(memory: Memory, heap: number, first: number, from: number, npages: number): void {
   const { i32, f64 } = memory;
   saveFields(memory, heap, 0);
+  // Until here the journal says only that the fields are saved. From here on, mend.ts removes the range again.
   write(memory, heap, layout.JOURNAL_MAP | layout.JOURNAL_FIELDS, first, from, npages);
   const endPage = first * layout.CHUNK_PAGES + from + npages;
   const end = Math.ceil(endPage / layout.CHUNK_PAGES);
@@ -385,7 +392,7 @@ function mapIn(
   const data = dataOf(leaf, chunk);
   if (!(i32[(leaf + layout.NODE_SHAPE) >>> 2] & bit)) {
     count(memory, heap, 1, layout.HEADER_CHUNKS);
-    // A chunk that is a hole has no bit set.
+    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others need both bits.
     if (npages < layout.CHUNK_PAGES) u8.fill(0xff, data, data + layout.BITMAP_BYTES);
     u8.fill(0xff, data + layout.DATA_SCAVENGED, data + layout.DATA_SCAVENGED + layout.BITMAP_BYTES);
     i32[(leaf + layout.NODE_SHAPE) >>> 2] |= bit;
@@ -407,7 +414,7 @@ function count({ i32 }: Memory, heap: number, amount: number, counter: number): 
   i32[(heap + counter) >>> 2] += amount;
 }
 
-/** Lowers searchAddr to a page that becomes free. */
+/** Lowers searchAddr to a page that becomes free, unless it is lower already. */
 function lowerSearch(memory: Memory, heap: number, chunk: number, index: number): void {
   const { i32 } = memory;
   const searchChunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];

@@ -1,8 +1,9 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits: layout.ts says what that means. If
-// it is interrupted before the commit, mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts
-// puts the saved fields back and carries the commit out again.
+// The journal. A call writes down what it is about to mark, marks it, and commits (see layout.ts). If it is interrupted
+// before the commit, mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts puts the saved fields
+// back and carries the commit out again.
 //
-// A commit calls a function of these at the most, and that first, as any call may overflow the stack.
+// Any call may overflow the stack. So a commit calls at most one function of this file, and only before it changes the
+// heap.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -22,10 +23,11 @@ export function write(
   i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
   i32[(heap + layout.JOURNAL_INDEX) >>> 2] = index;
   i32[(heap + layout.JOURNAL_NPAGES) >>> 2] = npages;
+  // Last, because it makes the entry valid.
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op;
 }
 
-/** Writes down whose range it is: the record that `commitRange` fills (JOURNAL_NEW) or empties (JOURNAL_DROP). */
+/** Writes down the record that `commitRange` gives the range to (JOURNAL_NEW) or takes it from (JOURNAL_DROP). */
 export function writeRecord({ i32 }: Memory, heap: number, ref: number): void {
   i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
 }
@@ -50,7 +52,7 @@ export function writePages(
   i32[(heap + layout.JOURNAL_SCAV + 4) >>> 2] = scavUpper;
 }
 
-/** The same from bigints, for calls that pass them: `refill` and `flush` must not make any. */
+/** Does the same with bigints, for calls that are given them. `refill` and `flush` must not make any. */
 export function writePages64(
   { i32, u64 }: Memory,
   heap: number,
@@ -63,7 +65,7 @@ export function writePages64(
   u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
 }
 
-/** Begins the commit of a free. Saves each count by itself and whole: a loop over words takes 25 ns more. */
+/** Begins the commit of a free. Saves the counts without a loop over words, which would take 25 ns longer. */
 export function saveFree({ i32, f64 }: Memory, heap: number, op: number): void {
   const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
   const to = from + layout.UNDO / 4;
@@ -74,7 +76,7 @@ export function saveFree({ i32, f64 }: Memory, heap: number, op: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_FREE;
 }
 
-/** Begins a commit that changes no fields but counts. */
+/** Begins a commit that changes only counts. */
 export function saveCounts({ i32, f64 }: Memory, heap: number, op: number): void {
   const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
   const to = from + layout.UNDO / 4;
@@ -84,14 +86,15 @@ export function saveCounts({ i32, f64 }: Memory, heap: number, op: number): void
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_COUNTS;
 }
 
-/** Begins a commit that changes any fields. */
+/** Begins a commit that may change any field. */
 export function saveFields({ i32 }: Memory, heap: number, op: number): void {
   const end = (heap + layout.FIELDS_END) >>> 2;
   for (let word = (heap + layout.FIELDS) >>> 2; word < end; word++) i32[word + layout.UNDO / 4] = i32[word];
+  // Last: from here on, mend.ts restores the fields.
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_FIELDS;
 }
 
-/** Ends the call: it has been carried out. */
+/** Ends the entry: the call is done. */
 export function close({ i32 }: Memory, heap: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }

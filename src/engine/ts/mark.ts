@@ -1,4 +1,5 @@
-// Marking: alloc bits, and what is derived from them. It can be interrupted anywhere and undone.
+// Marking changes alloc bits and the summaries derived from them. Wherever it is interrupted, mend.ts undoes it from
+// the journal.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -8,8 +9,8 @@ import { summarize } from "./summary.ts";
 import { dataOf, leafOf, resummarize, sumOf, updateAbove, updateSummary } from "./tree.ts";
 
 /**
- * Sets the alloc bits of a range that is all free, or clears those of one that is all in use, and updates the
- * summaries. `firstLeaf` covers the first chunk.
+ * Sets the alloc bits of a free range, or clears those of a range in use, and updates the summaries. `firstLeaf` covers
+ * the first chunk.
  */
 export function markRange(
   memory: Memory,
@@ -37,6 +38,7 @@ export function markRange(
     if (updateSummary(memory, leaf, chunk, index, n, inUse)) changed = true;
     if (PALLOC_DEBUG) assertSummary(memory, leaf, chunk);
     left -= n;
+    // The nodes above a leaf are updated once, after its last chunk.
     const leaves = !left || (chunk & (layout.FANOUT - 1)) === layout.FANOUT - 1;
     if (leaves && changed) {
       updateAbove(memory, heap, leaf);
@@ -49,7 +51,7 @@ export function markRange(
   }
 }
 
-/** The same for those pages of the block at `index` that have a 1 in `lower` (the first 32) or `upper`. */
+/** Does the same for the pages of the block at `index` that have a 1 in `lower` (the first 32) or `upper`. */
 export function markBlock(
   memory: Memory,
   heap: number,
@@ -65,10 +67,11 @@ export function markBlock(
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   i32[word] = inUse ? i32[word] | lower : i32[word] & ~lower;
   i32[word + 1] = inUse ? i32[word + 1] | upper : i32[word + 1] & ~upper;
+  // The pages need not be one run, so `updateSummary` does not apply.
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
 }
 
-/** The chunk is one of the leaf's, and mapped. */
+/** Asserts that the chunk is one of the leaf's, and mapped. */
 function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
   const isLeaf = leaf && i32[(leaf + layout.NODE_FIRST) >>> 2] === (chunk & -layout.FANOUT);
   const shape = i32[(leaf + layout.NODE_SHAPE) >>> 2];
@@ -78,7 +81,7 @@ function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
   );
 }
 
-/** All pages of a range within a chunk are in use, or all free. */
+/** Asserts that all pages of a range within a chunk are in use, or all free. */
 function assertPages(
   memory: Memory,
   leaf: number,
@@ -91,7 +94,7 @@ function assertPages(
   assert(used === (inUse ? n : 0), `all pages of the range are ${inUse ? "in use" : "free"}`);
 }
 
-/** The summary of a chunk is what its bits say. */
+/** Asserts that the summary of a chunk is what its bits say. */
 function assertSummary(memory: Memory, leaf: number, chunk: number): void {
   assert(
     sumOf(memory, leaf, chunk) === summarize(memory, dataOf(leaf, chunk)),

@@ -1,5 +1,6 @@
-// Records: pages that the bitmaps show as in use but that nobody got from `alloc`, because a page cache owns them or a
-// hook is running on them. They are part of the state, so that it tells the whole truth at any moment.
+// Records. A record is of pages that the bitmaps show as in use although no caller has them from `alloc`: a page cache
+// owns them, or a hook is running on them. Records are part of the state, so that `restore` and `recover` can free
+// these pages.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -10,7 +11,8 @@ import { markRange } from "./mark.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 
 /**
- * Makes a record of pages in use, or of none. Takes a dead record; without one, the region has room. Returns its ref.
+ * Makes a record of pages in use, or of none. Reuses a dead record. If there is none, the region must have room for a
+ * record. Returns the ref.
  */
 export function newRecord(
   memory: Memory,
@@ -24,7 +26,10 @@ export function newRecord(
   return makeRecord(memory, heap, kind, owner, chunk, index, npages, 0);
 }
 
-/** The same, with what the journal says next. */
+/**
+ * Does the same, and leaves `next` in the journal: JOURNAL_NEW if the caller goes on to give pages to the record, else
+ * 0.
+ */
 export function makeRecord(
   memory: Memory,
   heap: number,
@@ -38,6 +43,7 @@ export function makeRecord(
   const { i32 } = memory;
   const dead = i32[(heap + layout.HEADER_DEAD_RECORDS) >>> 2];
   const ref = dead || i32[(heap + layout.HEADER_USED) >>> 2];
+  // `linkRecord` reads all of this from the journal, so that `redo` can call it too.
   i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
   i32[(heap + layout.JOURNAL_DEAD) >>> 2] = dead
     ? i32[(heap + dead + layout.RECORD_NEXT) >>> 2]
@@ -61,6 +67,7 @@ export function linkRecord(memory: Memory, heap: number, next: number): void {
   const kind = i32[(heap + layout.JOURNAL_KIND) >>> 2];
   const list = (heap + (kind === layout.KIND_CACHE ? layout.HEADER_RECORDS : layout.HEADER_HOLDS)) >>> 2;
   const after = i32[list];
+  // True for a new record. A redo goes the same way, as HEADER_USED has been restored.
   if (i32[(heap + layout.HEADER_USED) >>> 2] === ref) {
     i32[(heap + layout.HEADER_USED) >>> 2] = ref + layout.RECORD_BYTES;
     i32.fill(0, record, record + layout.RECORD_BYTES / 4);
@@ -79,11 +86,12 @@ export function linkRecord(memory: Memory, heap: number, next: number): void {
   i32[(heap + layout.JOURNAL_OP) >>> 2] = next;
 }
 
-/** Drops a record that owns no pages. If `unmade`, also gives back its place, which is the last in the region. */
+/** Drops a record that owns no pages. If `unmade`, also gives back its room, which must be the last in the region. */
 export function dropRecord(memory: Memory, heap: number, ref: number, unmade: boolean): void {
   const { i32 } = memory;
   const record = heap + ref;
   i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
+  // Copies the links to the journal, because `unlinkRecord` clears the record. A redo could no longer read them there.
   i32[(heap + layout.JOURNAL_NEXT) >>> 2] = i32[(record + layout.RECORD_NEXT) >>> 2];
   i32[(heap + layout.JOURNAL_PREV) >>> 2] = i32[(record + layout.RECORD_PREV) >>> 2];
   i32[(heap + layout.JOURNAL_KIND) >>> 2] = i32[(record + layout.RECORD_KIND) >>> 2];
@@ -114,7 +122,8 @@ export function unlinkRecord(memory: Memory, heap: number): void {
   if (next) i32[(heap + next + layout.RECORD_PREV) >>> 2] = prev;
   if (prev) i32[(heap + prev + layout.RECORD_NEXT) >>> 2] = next;
   else i32[(heap + list) >>> 2] = next;
-  // Of a dead record all is 0 but the next: a line of it is ever written to, and a call to fill it takes longer.
+  // A dead record is all 0 except RECORD_NEXT. Only one line of a record is ever written. Clearing that line in a loop
+  // is faster than a fill.
   for (let at = layout.RECORD_NEXT / 4; at < (layout.RECORD_NEXT + layout.LINE_BYTES) / 4; at++)
     i32[record + at] = 0;
   if (i32[(heap + layout.JOURNAL_DEAD) >>> 2] === layout.UNMADE) {
@@ -127,8 +136,8 @@ export function unlinkRecord(memory: Memory, heap: number): void {
 }
 
 /**
- * Takes free pages for a hook to run on, and makes the record that holds them. For `sys.unused` it also moves scavAddr;
- * for `sys.used` it counts as an alloc. Returns the ref.
+ * Takes free pages for a hook to run on, and makes the record that holds them. Moves scavAddr to `scavEnd`. Counts as
+ * an alloc if the hook is `sys.used`. Returns the ref.
  */
 export function hold(
   memory: Memory,
@@ -155,7 +164,7 @@ export function hold(
   return ref;
 }
 
-/** Ends a hold as one of the HOLD_ numbers says. */
+/** Ends a hold with one of the HOLD_ outcomes. */
 export function endHold(memory: Memory, heap: number, ref: number, outcome: number): void {
   const { i32 } = memory;
   const record = heap + ref;
@@ -178,8 +187,8 @@ export function endHold(memory: Memory, heap: number, ref: number, outcome: numb
 }
 
 /**
- * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
- * scavenged.
+ * Ends a hold of pages that a cache had. The cache gets back the pages with a 1 in `pages`. `scav` says which of them
+ * are scavenged.
  */
 export function returnHold(
   memory: Memory,
@@ -195,7 +204,10 @@ export function returnHold(
   dropRecord(memory, heap, ref, false);
 }
 
-/** Commits that: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped next. */
+/**
+ * Commits the return of held pages: the cache JOURNAL_TO owns the pages in JOURNAL_CACHE again. The hold is dropped
+ * next.
+ */
 export function commitReturn(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
@@ -212,7 +224,7 @@ export function commitReturn(memory: Memory, heap: number): void {
   i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_DROP;
 }
 
-/** Whether a page cache of the leaf owns a page of a range within a chunk. */
+/** Reports whether a page cache of the leaf owns a page of a range within a chunk. */
 export function isCached(
   { i32 }: Memory,
   heap: number,
@@ -236,7 +248,7 @@ export function isCached(
   return false;
 }
 
-/** Whether a page of the range is held while a hook runs on it. */
+/** Reports whether a page of the range is held while a hook runs on it. */
 export function isHeld({ i32 }: Memory, heap: number, chunk: number, index: number, npages: number): boolean {
   const from = chunk * layout.CHUNK_PAGES + index;
   for (

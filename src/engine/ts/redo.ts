@@ -1,5 +1,5 @@
-// Carrying out a commit again, for a worker that died within one. The fields have been put back, and nothing else needs
-// to be: every commit gives the same when it is done again, from the start, after it was interrupted anywhere.
+// Redoes a commit in which a worker died. mend.ts has restored the saved fields, and nothing else needs to be restored:
+// a commit that is redone from the start gives the same result, wherever it was interrupted.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -8,7 +8,10 @@ import { close } from "./journal.ts";
 import { commitReturn, linkRecord, unlinkRecord } from "./record.ts";
 import { mappedLeafOf } from "./tree.ts";
 
-/** Carries out the commit that the journal tells of. */
+/**
+ * Redoes the commit in the journal. A `reset`, or a `passOver` that clears no bit, leaves no bits there: restoring the
+ * fields has undone it.
+ */
 export function redo(memory: Memory, heap: number): void {
   const { i32, f64 } = memory;
   const op =
@@ -18,6 +21,7 @@ export function redo(memory: Memory, heap: number): void {
   const index = i32[(heap + layout.JOURNAL_INDEX) >>> 2];
   const scavEnd = f64[(heap + layout.JOURNAL_SCAV_END) >>> 3];
   const leaf = mappedLeafOf(memory, heap, chunk);
+  // NEW and DROP are tested last, because they also go with other bits.
   if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = i32[(heap + layout.JOURNAL_NPAGES) >>> 2] >>> 0;
     const scavenged = i32[(heap + layout.JOURNAL_SCAVENGED) >>> 2];

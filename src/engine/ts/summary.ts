@@ -1,4 +1,4 @@
-// Summaries: of a chunk from its bitmap, and of a node of the tree from its eight parts.
+// Computes summaries: that of a chunk from its bitmap, and that of a tree node from its eight parts.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -9,22 +9,22 @@ export function pack(start: number, max: number, end: number): number {
   return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
 }
 
-/** Free pages at the start, of a packed summary. */
+/** Returns the free pages at the start, from a packed summary. */
 export function startOf(sum: number): number {
   return sum & layout.SUM_MASK;
 }
 
-/** The longest run of free pages, of a packed summary. */
+/** Returns the longest run of free pages, from a packed summary. */
 export function maxOf(sum: number): number {
   return (sum >>> layout.SUM_BITS) & layout.SUM_MASK;
 }
 
-/** Free pages at the end, of a packed summary. */
+/** Returns the free pages at the end, from a packed summary. */
 export function endOf(sum: number): number {
   return sum >>> (2 * layout.SUM_BITS);
 }
 
-/** The packed summary of the chunk whose alloc bitmap is `bits`. */
+/** Returns the packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(memory: Memory, bits: number): number {
   const { i32 } = memory;
   const first = wordOf(bits, 0);
@@ -43,21 +43,22 @@ export function summarize(memory: Memory, bits: number): number {
     if (start < 0) start = run;
     if (run > max) max = run;
     run = Math.clz32(used);
-    // Adding 1 to ones alone leaves none of them; any zero between two ones keeps those above it.
+    // If the used pages are one run, adding 1 clears all their bits. If there is a gap, the bits above it stay.
     const body = used >>> below;
     gaps |= body & (body + 1);
   }
   if (start < 0) return layout.SUM_FREE;
   if (run > max) max = run;
-  // A run inside a word has a used page on either side.
+  // What is left are runs inside a word. They have a used page on either side, so at most 30 pages.
   if (gaps && max < 30) max = longestWithin(i32, first, max);
   return pack(start, max, run);
 }
 
-/** The longest run of free pages that lies within a word, or `max` (0 to 29) when none is longer. */
+/** Returns the length of the longest run of free pages within a word, or `max` (0 to 29) if none is longer. */
 function longestWithin(i32: Int32Array, first: number, max: number): number {
   for (let word = first; word < first + layout.CHUNK_PAGES / 32; word++) {
-    // A 1 stands for a run of `width` free pages that starts there: first the shortest run that is of interest ...
+    // A 1 stands for a run of `width` free pages that starts there. First `width` grows to the shortest run that
+    // matters, of max + 1 pages.
     let runs = ~i32[word];
     let width = 1;
     while (runs && width <= max) {
@@ -66,7 +67,7 @@ function longestWithin(i32: Int32Array, first: number, max: number): number {
       width += step;
     }
     if (!runs) continue;
-    // ... then longer ones while there are any, in steps that double and, once one fails, halve.
+    // Then it grows for as long as there are such runs, in steps that double and, after the first that fails, halve.
     let growing = true;
     for (let step = 1; step; step = growing ? step << 1 : step >> 1) {
       const longer = runs & (runs >>> step);
@@ -82,15 +83,21 @@ function longestWithin(i32: Int32Array, first: number, max: number): number {
   return max;
 }
 
-/** No run of pages is longer than 2^31, so parts this large are never free as a whole. */
+/**
+ * Stands for a span that does not fit in 32 bits. A heap has fewer than 2^31 pages, so a part this large is never all
+ * free.
+ */
 const ENDLESS = 0xffffffff;
 
-/** Pages in one part of a node of `level`. */
+/** Returns the number of pages in one part of a node of `level`. */
 export function spanOf(level: number): number {
   return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
 }
 
-/** Writes the summary of `node`, of `level`, into part `slot` of `parent`. Returns whether that changed anything. */
+/**
+ * Computes the summary of `node`, which is at `level`, and writes it to part `slot` of `parent`. Returns whether it
+ * changed.
+ */
 export function mergeInto(
   memory: Memory,
   parent: number,
@@ -113,6 +120,7 @@ export function mergeInto(
     const first = i32[part];
     if (longest > max) max = longest;
     if (run + first > max) max = run + first;
+    // A part that is all free continues the run from the parts before it.
     run = first === span ? run + span : i32[part + (layout.NODE_END - layout.NODE_START) / 4];
   }
   let start = 0;
@@ -124,8 +132,8 @@ export function mergeInto(
 }
 
 /**
- * The same for a leaf, in a loop of its own: one that reads either kind of summary takes a fifth more of an alloc's
- * time.
+ * Does the same for a leaf, in a loop of its own. With one loop for both kinds of summary, an alloc takes a fifth
+ * longer.
  */
 function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: number): boolean {
   const { i32 } = memory;
@@ -152,7 +160,7 @@ function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: numbe
   return setSummary(memory, parent, slot, start, max, run);
 }
 
-/** Writes the summary of part `slot` of a node of level 1 and up. Returns whether that changed anything. */
+/** Writes the summary of part `slot` of a node of level 1 or higher. Returns whether it changed. */
 function setSummary(
   { i32 }: Memory,
   node: number,
@@ -173,7 +181,7 @@ function setSummary(
   return true;
 }
 
-/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether that changed anything. */
+/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether it changed. */
 export function setChunkSummary({ i32 }: Memory, leaf: number, slot: number, sum: number): boolean {
   const part = (leaf >>> 2) + slot;
   if (i32[part + layout.LEAF_SUMS / 4] === sum) return false;

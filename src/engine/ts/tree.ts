@@ -1,32 +1,31 @@
-// The radix tree over the chunks that have been grown over: looking up a chunk, keeping the summaries, and the descent
-// that finds room.
+// The radix tree over the mapped chunks. Looks up chunks, keeps the summaries, and finds free runs from the root down.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { find, freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
 
-/** Level of a node, 0 for a leaf. */
+/** Returns the level of a node; 0 for a leaf. */
 export function levelOf({ i32 }: Memory, node: number): number {
   return i32[(node + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
 }
 
-/** Which part of a node of `level` the chunk is in. */
+/** Returns the part of a node of `level` that the chunk is in. */
 export function slotOf(chunk: number, level: number): number {
   return (chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
-/** Bitmaps of the chunk, which is one of the leaf's. */
+/** Returns the address of the bitmaps of a chunk of the leaf. */
 export function dataOf(leaf: number, chunk: number): number {
   return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
 }
 
-/** The node under part `slot`; `heap` itself when there is none. */
+/** Returns the node under part `slot`; `heap` itself if there is none, since its ref is 0. */
 export function childOf({ i32 }: Memory, heap: number, node: number, slot: number): number {
   return heap + i32[((node + layout.NODE_CHILDREN) >>> 2) + slot];
 }
 
-/** The leaf that covers `chunk`; 0 when there is none. */
+/** Returns the leaf that covers `chunk`; 0 if there is none. */
 export function leafOf(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
   if (chunk < i32[(heap + layout.HEADER_START) >>> 2] || chunk >= i32[(heap + layout.HEADER_END) >>> 2])
@@ -39,24 +38,24 @@ export function leafOf(memory: Memory, heap: number, chunk: number): number {
   return node;
 }
 
-/** The leaf that covers `chunk`; 0 when the chunk is a hole. */
+/** Returns the leaf that covers `chunk`; 0 if the chunk is a hole. */
 export function mappedLeafOf(memory: Memory, heap: number, chunk: number): number {
   const leaf = leafOf(memory, heap, chunk);
   if (!leaf) return 0;
   return (memory.i32[(leaf + layout.NODE_SHAPE) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1 ? leaf : 0;
 }
 
-/** Whether `chunk`, one of the leaf's, has both holes and pages that have been grown over. */
+/** Reports whether a chunk of the leaf has both holes and mapped pages. */
 export function isPartial({ i32 }: Memory, leaf: number, chunk: number): boolean {
   return ((i32[(leaf + layout.LEAF_PARTIAL) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1) !== 0;
 }
 
-/** Packed summary of the chunk, which is one of the leaf's. */
+/** Returns the packed summary of a chunk of the leaf. */
 export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
   return i32[((leaf + layout.LEAF_SUMS) >>> 2) + (chunk & (layout.FANOUT - 1))];
 }
 
-/** How many pages of the range, whose first chunk `leaf` covers, are scavenged. */
+/** Counts the scavenged pages of a range. `leaf` covers its first chunk. */
 export function countScavenged(
   memory: Memory,
   heap: number,
@@ -81,8 +80,8 @@ export function resummarize(memory: Memory, leaf: number, chunk: number): boolea
 }
 
 /**
- * Brings the summary of a chunk of the leaf up to date after a run of its pages, all free before, has come into use, or
- * the other way round. Returns whether it changed. Only what was perhaps the longest run makes it look at all pages.
+ * Updates the summary of a chunk of the leaf after a run of its pages has been allocated or freed. Returns whether the
+ * summary changed. Looks at the whole bitmap only if an alloc has split the longest run.
  */
 export function updateSummary(
   memory: Memory,
@@ -97,19 +96,22 @@ export function updateSummary(
   const end = index + npages;
   const below = freeBelow(memory, data, index);
   const above = freeAbove(memory, data, end);
+  // The free run around the pages, as it was before an alloc, or is after a free.
   const run = below + npages + above;
   let longest = maxOf(sum);
   if (inUse) {
+    // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
     if (run === longest) return resummarize(memory, leaf, chunk);
   } else {
     longest = Math.max(longest, run);
   }
+  // The start changes only if all pages below the run are free, and the end only if all above it are.
   const first = below !== index ? startOf(sum) : inUse ? below : run;
   const last = end + above !== layout.CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
   return setChunkSummary(memory, leaf, chunk & (layout.FANOUT - 1), pack(first, longest, last));
 }
 
-/** Recomputes the summaries above `node`, as far up as they change. */
+/** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(memory: Memory, heap: number, node: number): void {
   const { i32 } = memory;
   let level = levelOf(memory, node);
@@ -125,14 +127,16 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
 }
 
 /**
- * The first page of the lowest run of npages free pages, as a page number; -1 when there is none. On each level it
- * takes the first part that either completes a run with the parts before it or has a long enough run of its own. Raises
- * searchAddr to the lowest page that may be free, as far as the way down has shown it.
+ * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. On each level it takes the
+ * first part that completes a run with the parts before it, or that has a long enough run of its own. Raises searchAddr
+ * to the lowest page that may be free, as far as the descent has shown it.
  */
 export function descend(memory: Memory, heap: number, npages: number): number {
   const { i32 } = memory;
   let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
   let level = levelOf(memory, node);
+  // Whether each step so far went to the first part with free pages. Only then does the next level narrow down
+  // firstFree.
   let narrowing = true;
   let firstFree = 0;
   for (;;) {
@@ -155,6 +159,7 @@ export function descend(memory: Memory, heap: number, npages: number): number {
         if (narrowing) firstFree = base + slot * size;
       }
       const start = level ? i32[parts + layout.NODE_START / 4 + slot] : startOf(sum);
+      // A run that reaches in from earlier parts is lower than any run within this part.
       if (run + start >= npages) {
         raiseSearch(memory, heap, firstFree);
         return base + slot * size - run;
@@ -179,8 +184,8 @@ export function descend(memory: Memory, heap: number, npages: number): number {
 }
 
 /**
- * Raises searchAddr to a page, unless it is there already or above: no page below is free. A worker may die between any
- * two of the stores, so that each leaves searchAddr at or below the first free page.
+ * Raises searchAddr to a page, unless it is there already or higher. No page below that page is free. A worker may die
+ * between any two stores, so each store leaves searchAddr at or below the first free page.
  */
 export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
@@ -190,13 +195,14 @@ export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
   const from = i32[search];
   if (chunk < from || (chunk === from && index <= i32[searchIndex])) return;
   if (chunk > from) {
+    // The index goes first: in the new chunk, the old one might lie above the first free page.
     i32[searchIndex] = 0;
     i32[search] = chunk;
   }
   i32[searchIndex] = index;
 }
 
-/** Appends a zeroed node to the region, which has room for it. */
+/** Appends a zeroed node to the region, which must have room for it. */
 function newNode({ i32 }: Memory, heap: number, parent: number, first: number, level: number): number {
   const node = heap + i32[(heap + layout.HEADER_USED) >>> 2];
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
@@ -204,6 +210,7 @@ function newNode({ i32 }: Memory, heap: number, parent: number, first: number, l
   i32[(node + layout.NODE_PARENT) >>> 2] = parent;
   i32[(node + layout.NODE_FIRST) >>> 2] = first;
   i32[(node + layout.NODE_SHAPE) >>> 2] = level << layout.LEVEL_SHIFT;
+  // Last, since a walk without the lock ignores refs at or above HEADER_USED.
   i32[(heap + layout.HEADER_USED) >>> 2] = node - heap + bytes;
   return node;
 }
@@ -227,12 +234,15 @@ function cover(memory: Memory, heap: number, chunk: number): void {
     i32[(root + layout.NODE_PARENT) >>> 2] = ref;
     mergeInto(memory, above, slot, root, level);
     if (i32[(root + layout.NODE_CANDIDATES) >>> 2]) i32[(above + layout.NODE_CANDIDATES) >>> 2] = 1 << slot;
-    // Last, for walks that go on meanwhile.
+    // Last, so that a concurrent walk sees the new root only when it is complete.
     i32[(heap + layout.HEADER_ROOT) >>> 2] = ref;
   }
 }
 
-/** The leaf that covers `chunk`, made, with the nodes above it, where there was none. The region has room for them. */
+/**
+ * Returns the leaf that covers `chunk`. Makes it and the nodes above it if there is none. The region must have room for
+ * them.
+ */
 export function growLeaf(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
   cover(memory, heap, chunk);
@@ -249,22 +259,25 @@ export function growLeaf(memory: Memory, heap: number, chunk: number): number {
   return node;
 }
 
-// The scavenger's walk: which chunk below has a candidate. Every node has a bit for each of its parts that may hold
-// one; a node's bit in its parent is set just when one of its own is. So finding the next chunk downward costs a look
-// at each level of the tree, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set
-// when pages are freed, and cleared when a look under the lock finds nothing.
+// The scavenger's walk finds the next chunk downward that may have a candidate. Every node has a bit for each part that
+// may hold one. A node's bit in its parent is set exactly when any of its own bits is set. So the walk reads one or two
+// nodes per level, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
+// are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Nodes are never moved or freed but by `recover`, so what it reads is a node, if perhaps an
-// old one or one that is being changed: then it gives a chunk that has no candidate, or misses one that was freed
-// meanwhile. Where what it reads cannot be, it gives up, as at the bottom: who walks has to do so again with the lock
-// before that counts.
+// The walk takes no lock. Only `recover` ever removes nodes, so what the walk reads is a node, although perhaps a stale
+// one, or one in the middle of a change. Then it may return a chunk without a candidate, or miss a chunk with pages
+// freed meanwhile. If it reads something impossible, it gives up as if it had reached the bottom. So before the caller
+// may conclude that nothing is left, it must walk again with the lock held.
 
-/** Whether `chunk`, one of the leaf's, may have a candidate. */
+/** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
   return ((i32[(leaf + layout.NODE_CANDIDATES) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1) !== 0;
 }
 
-/** The highest chunk at or below `chunk`, which the tree covers, that may have a candidate; -1 when there is none. */
+/**
+ * Returns the highest chunk at or below `chunk` that may have a candidate; -1 if there is none. The tree must cover
+ * `chunk`.
+ */
 export function walk(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
   let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
@@ -275,6 +288,7 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
     const marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
     const slot = slotOf(chunk, level);
     const below = marks & ((1 << slot) - 1);
+    // The deepest such node has the highest of the lower chunks, for when the way down to `chunk` ends.
     if (below) {
       turn = node;
       turnMarks = below;
@@ -289,7 +303,8 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
 }
 
 /**
- * The highest chunk that may have a candidate under the parts `marks` of `node`; -1 where the tree is being changed.
+ * Returns the highest chunk that may have a candidate under the parts `marks` of `node`; -1 if the tree is being
+ * changed.
  */
 function highest(memory: Memory, heap: number, node: number, marks: number): number {
   const { i32 } = memory;
@@ -302,7 +317,7 @@ function highest(memory: Memory, heap: number, node: number, marks: number): num
   return i32[(node + layout.NODE_FIRST) >>> 2] + 31 - Math.clz32(marks);
 }
 
-/** The node under part `slot`, as it is seen without the lock; 0 where no ref of a piece is seen. */
+/** Returns the node under part `slot`, as read without the lock; 0 if that is not the ref of a piece. */
 function seenBelow({ i32 }: Memory, heap: number, node: number, slot: number): number {
   const ref = i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] >>> 0;
   return ref && ref < i32[(heap + layout.HEADER_USED) >>> 2] >>> 0 ? heap + ref : 0;
