@@ -1,9 +1,9 @@
-// What an engine is: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin
-// both implement this, and after the same calls their memory is the same to the byte.
+// An engine: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin both
+// implement it. After the same calls, their memory is the same, byte for byte.
 //
-// Pointers are byte addresses in linear memory, refs are byte offsets from a heap's own address (see layout.ts). Pages
-// are given as a chunk and the index of the page in it, ranges as [index, index + npages) from there on, over as many
-// chunks as they take, at least one page. Nothing here checks its arguments: the facade does.
+// Pointers are byte addresses in linear memory. Refs are byte offsets from a heap's own address (see layout.ts). A page
+// is given by its chunk and its index in the chunk. A range is npages pages (1 or more) from such a page on, and may
+// reach into further chunks. Engines do not check arguments: the facade does.
 
 import type { Memory, Region } from "./memory.ts";
 
@@ -14,62 +14,69 @@ export interface Kernels {
   clearRange(bits: number, i: number, n: number): void;
   popcntRange(bits: number, i: number, n: number): number;
   /**
-   * First run of npages at or after the word of searchIdx in bits 0-15, first free page seen in 16-31; 0xffff: none.
+   * Returns the first run of npages free pages, from the 64-bit word of searchIdx upward, in bits 0-15, and the first
+   * free page seen in bits 16-31. Either is 0xffff if there is none.
    */
   find(bits: number, npages: number, searchIdx: number): number;
-  /** Packed summary: start, max, end, ten bits each. */
+  /** Returns the packed summary: start, max and end, ten bits each. */
   summarize(bits: number): number;
 
   // One chunk
   fillAligned(x: bigint, m: number): bigint;
   hasScavengeCandidate(data: number, min: number): boolean | number;
-  /** Start in bits 0-15, length in pages in bits 16-31; 0: none. Only pages below `ceiling` count. */
+  /**
+   * Returns the start of a candidate below page `ceiling` in bits 0-15, and its pages in bits 16-31; 0 if there is
+   * none.
+   */
   findScavengeCandidate(data: number, ceiling: number, min: number, max: number, hugePages: number): number;
 
   // A heap, given by its address
   /**
-   * The first page of the run as a page number, or -1. Also writes HEADER_LAST_SCAVENGED: how many of the pages had
+   * Returns the first page of the run as a page number, or -1. Sets HEADER_LAST_SCAVENGED to how many of the pages had
    * been scavenged.
    */
   alloc(heap: number, npages: number): number;
-  /** Where `alloc` would put npages, without taking them; raises searchAddr. */
+  /** Returns where `alloc` would put npages pages, without taking them. Raises searchAddr. */
   findFreePage(heap: number, npages: number): number;
-  /** One of the RANGE_ answers, as for `free`. Also writes HEADER_LAST_SCAVENGED. */
+  /** Returns one of the RANGE_ answers, as `free` does. Sets HEADER_LAST_SCAVENGED as `alloc` does. */
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
-  /** Whether a range is all in use, and nobody's but its user's, or all free: one of the RANGE_ answers. */
+  /**
+   * Checks that a range is all free or, with `inUse`, all in use and owned by no cache or hook. Returns one of the
+   * RANGE_ answers.
+   */
   inspect(heap: number, chunk: number, index: number, npages: number, inUse: boolean): number;
-  /** The first page of a range that is mapped, as a page number; -1 when none is. */
+  /** Returns the first mapped page of a range, as a page number; -1 if there is none. */
   mappedPage(heap: number, chunk: number, index: number, npages: number): number;
-  /** Adds holes to the heap. The region has room for the nodes that this takes. */
+  /** Maps the pages of a range, which must all be holes. The region must have room for the new nodes. */
   map(heap: number, chunk: number, index: number, npages: number): void;
-  /** Address of the leaf that holds a chunk of the heap; 0 for a hole. */
+  /** Returns the address of the leaf that covers a chunk; 0 for a hole. */
   mappedLeafOf(heap: number, chunk: number): number;
 
   // The scavenger; `scavEnd` is what HEADER_SCAV_END becomes
-  /** Where a first look begins: the page number below which pages count; 0 when nothing is left. */
+  /** Returns the page number below which a first look searches; 0 if nothing is left. */
   scavengeTop(heap: number): number;
-  /** The candidate in a chunk below page `ceiling`, packed as by findScavengeCandidate. */
+  /** Returns the candidate in a chunk below page `ceiling`, packed as findScavengeCandidate does. */
   findCandidate(heap: number, chunk: number, ceiling: number, maxPages: number): number;
   /**
-   * Releases what a first look finds, and moves scavAddr just below it. Returns the pages released. Changes nothing and
-   * returns 0 when the look finds nothing, and -1 when nothing is left below scavAddr.
+   * Releases the run that a first look finds, and moves scavAddr just below it. Returns the number of pages released.
+   * If the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
    */
   release(heap: number, maxPages: number): number;
-  /** Goes on below a chunk in which nothing was found, or a hole. */
+  /** Moves scavAddr below a chunk in which a look found nothing, or below a hole. */
   passOver(heap: number, chunk: number, scavEnd: number): void;
-  /** Releases what is free and unscavenged of a range, holes or not. Returns pages. */
+  /** Releases the free and unscavenged pages of a range. Skips holes. Returns the number of pages released. */
   scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
-  /** The same within a chunk, not counted as a release. */
+  /** Does the same within one chunk, but does not count it as a release and does not move scavAddr. */
   rescavenge(heap: number, chunk: number, index: number, npages: number): void;
   reset(heap: number): void;
-  /** The highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
+  /** Returns the highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
   walk(heap: number, chunk: number): number;
 
-  // Records; the region has room for one where one is made
-  /** A record of pages that are in use, or of none. Returns its ref. */
+  // Records. The region must have room for a record if a call makes one.
+  /** Makes a record of pages that are in use, or of none. Returns its ref. */
   newRecord(heap: number, kind: number, owner: number, chunk: number, index: number, npages: number): number;
-  /** Drops a record that owns no pages; with its place, the last of the region, if it is `unmade`. */
+  /** Drops a record that owns no pages. If `unmade`, also gives back its room, which must be the last in the region. */
   dropRecord(heap: number, ref: number, unmade: boolean): void;
   /** Takes free pages for a hook to run on. Returns the ref of their record. */
   hold(
@@ -84,29 +91,32 @@ export interface Kernels {
   /** Ends a hold with one of the HOLD_ outcomes. */
   endHold(heap: number, ref: number, outcome: number): void;
   /**
-   * Ends a hold of pages that a cache had: the cache gets back those with a 1 in `pages`. `scav` says which are
-   * scavenged.
+   * Ends a hold of pages that a cache had. The cache gets back the pages with a 1 in `pages`. `scav` says which of them
+   * are scavenged.
    */
   returnHold(heap: number, ref: number, cache: number, pages: bigint, scav: bigint): void;
-  /** Place in the block in bits 0-15, scavenged pages in 16-31; -1: no such run. */
+  /**
+   * Returns the run's index in the block in bits 0-15, and its scavenged pages in bits 16-31; -1 if there is no such
+   * run.
+   */
   cacheAlloc(heap: number, ref: number, npages: number): number;
-  /** Fills an empty cache anew, or a new one for ref 0. Returns its ref, or 0 when nothing is free. */
+  /** Fills an empty cache, or a new one if `ref` is 0. Returns its ref, or 0 if nothing is free. */
   refill(heap: number, ref: number, owner: number): number;
-  /** Makes a cache that owns pages in use: those of a block with a 1 in `cache`. Returns its ref. */
+  /** Makes a cache that owns the pages of a block with a 1 in `cache`, which must be in use. Returns its ref. */
   adopt(heap: number, owner: number, chunk: number, index: number, cache: bigint, scav: bigint): number;
-  /** One of the RANGE_ answers. */
+  /** Frees the pages that a cache still owns, and drops its record. Returns one of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
 
-  /** Carries out again the commit that the journal tells of, whose fields have been put back. */
+  /** Redoes the commit in the journal. The saved fields must have been restored. */
   redo(heap: number): void;
 }
 
 /** What a batch needs of the heap that it runs on. */
 export interface BatchHeap {
-  /** The heap's address. Throws when there is none any more. */
+  /** The heap's address. Throws after `dispose`. */
   readonly at: number;
   readonly engine: Engine;
-  /** What hands out the engine's own memory; undefined on shared memory. */
+  /** Allocates the engine's own memory; undefined on shared memory. */
   readonly regions: Scratch | undefined;
   /** Runs `work` with the lock held. */
   locked<T>(work: () => T): T;
@@ -120,9 +130,12 @@ export interface Scratch {
 
 /** A batch of operations (see layout.ts) that the engine carries out by itself as far as it can. */
 export interface Batch {
-  /** Carries out operations from `from` on. Returns the first that it leaves to others, `to` when there is none. */
+  /**
+   * Carries out the operations [from, to). Returns the index of the first that the facade must do itself; `to` if there
+   * is none.
+   */
   run(from: number, to: number): number;
-  /** Takes over the result of an operation that was carried out elsewhere. */
+  /** Takes over the result of an operation that the facade has done. */
   note(i: number): void;
 }
 
@@ -131,8 +144,8 @@ export interface Engine extends Kernels {
   readonly name: "wasm" | "ts";
   readonly memory: Memory;
   /**
-   * How to give it a batch, with the refs of page caches. The twin, which costs nothing to call, has no need for it; an
-   * engine on shared memory has no place there for one.
+   * Makes a batch. `refs` are those of page caches. The twin has no batches, since calling it costs nothing. An engine
+   * on shared memory has none, since no room is reserved there for one.
    */
   readonly Batch?: new (
     heap: BatchHeap,

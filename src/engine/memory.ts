@@ -1,17 +1,18 @@
-// Linear memory as JavaScript sees it: one buffer that grows, and views of it. Views of plain memory are useless once
-// it has grown, and those of shared memory end where it did; so they are kept here, made anew, and never held elsewhere
-// for longer than a call.
+// Linear memory as JavaScript sees it: one buffer that grows, and views of it. When plain memory grows, its old views
+// are detached. When shared memory grows, its old views keep their length. So the views are kept here, replaced after
+// each growth, and never held elsewhere for longer than a call.
 
 /** Bytes of a page of WebAssembly memory, the step in which all memory grows. */
 export const MEMORY_PAGE = 65536;
-/** The most pages that memory can have: 32-bit addresses. */
+/** Most pages of memory, as addresses have 32 bits. */
 export const MEMORY_PAGES_MAX = 65536;
 
-/** In how many pages at least memory grows when it is to reach somewhere. */
+/** `reach` grows memory by a multiple of this many pages. */
 const REACH_STEP = 16;
 
 /**
- * What linear memory is made of. A WebAssembly.Memory is one; asking that for its buffer is slow, its views are not.
+ * What holds the buffer of linear memory, such as a WebAssembly.Memory. Reading the buffer from that is slow; using
+ * views of it is not.
  */
 export interface Backing {
   readonly buffer: ArrayBufferLike;
@@ -26,7 +27,7 @@ export class Memory {
   f64!: Float64Array;
   u8!: Uint8Array;
   u64!: BigUint64Array;
-  /** Bytes that there are now. */
+  /** Current size in bytes. */
   size = 0;
 
   constructor(backing: Backing) {
@@ -34,12 +35,15 @@ export class Memory {
     this.refresh();
   }
 
-  /** Adds pages of 64 KiB, zeroed. Returns false, with nothing changed, when there is no more to be had. */
+  /** Adds pages of 64 KiB, zeroed. Returns false, with nothing changed, when memory is full. */
   grow(pages: number): boolean {
     return this.size / MEMORY_PAGE + pages <= MEMORY_PAGES_MAX && this.refresh(pages);
   }
 
-  /** Sees to it that there are at least that many bytes, also when another thread grows the memory meanwhile. */
+  /**
+   * Grows memory to at least that many bytes, even if another thread grows it meanwhile. Returns false when memory is
+   * full.
+   */
   reach(bytes: number): boolean {
     if (bytes > MEMORY_PAGES_MAX * MEMORY_PAGE) return false;
     while (this.size < bytes) {
@@ -54,19 +58,18 @@ export class Memory {
     return true;
   }
 
-  /** Makes the views anew, of all that there is now, once it has grown by so many pages. Returns whether it could. */
+  /** Grows memory by `pages` pages of 64 KiB, then replaces the views. Returns false if memory cannot grow. */
   refresh(pages = 0): boolean {
     try {
       if (pages) this.#backing.grow(pages);
     } catch {
       return false;
     }
-    // No function of ours is called from here on: if the stack overflowed, old views would be left, of memory that is
-    // gone.
+    // Calls no function of ours from here on. A stack overflow would leave old views, of memory that is gone.
     const { buffer } = this.#backing;
     const bytes = buffer.byteLength;
     this.size = bytes;
-    // A length that is given stays: views that follow a buffer's growth by themselves are slower.
+    // An explicit length makes the views fixed. Views that follow the growth of their buffer are slower.
     this.i32 = new Int32Array(buffer, 0, bytes / 4);
     this.f64 = new Float64Array(buffer, 0, bytes / 8);
     this.u8 = new Uint8Array(buffer, 0, bytes);
@@ -75,15 +78,15 @@ export class Memory {
   }
 }
 
-/** What workers share. A SharedArrayBuffer only where there is no WebAssembly. */
+/** Memory that workers share. It is a SharedArrayBuffer only where there is no WebAssembly. */
 export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
 
 /** A part of linear memory that belongs to one user. It may be moved when it is resized. */
 export interface Region {
-  /** Address; 0 once given back. */
+  /** Address; 0 after the region has been freed. */
   at: number;
   /** Bytes, a multiple of 1024. */
   bytes: number;
-  /** For a shared heap, lets another have the place; not there where threads may be attached, or may yet be. */
+  /** For a shared heap: lets another heap reuse the space. Undefined once another thread may have the handle. */
   giveBack?: () => void;
 }

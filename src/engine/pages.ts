@@ -1,4 +1,4 @@
-// Pages: by chunk and index, as ranges within a chunk, how far their addresses reach, and huge ones.
+// Page numbers as chunk and index, runs within a chunk, and the limits of address bits and huge pages.
 
 import * as layout from "./layout.ts";
 
@@ -8,18 +8,18 @@ export interface Place {
   readonly index: number;
 }
 
-/** A page number as chunk and index. */
+/** Splits a page number into chunk and index. */
 export function placeOf(page: number): Place {
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
   return { chunk, index: page - chunk * layout.CHUNK_PAGES };
 }
 
-/** Bits that addresses have at the least, for pages of that size: room for a chunk. */
+/** Returns the fewest bits that addresses of a heap may have: 32, or enough for one chunk. */
 export function leastAddrBits(pageShift: number): number {
   return Math.max(32, pageShift + layout.CHUNK_SHIFT);
 }
 
-/** Bits that addresses have at the most, for pages of that size. */
+/** Returns the most bits that addresses of a heap may have: 48, or as many as chunk indices allow. */
 export function mostAddrBits(pageShift: number): number {
   return Math.min(48, pageShift + layout.CHUNK_SHIFT + layout.CHUNK_INDEX_BITS);
 }
@@ -27,7 +27,7 @@ export function mostAddrBits(pageShift: number): number {
 /** `[first, count]`: pages within a chunk. */
 export type PageRange = readonly [first: number, count: number];
 
-/** The runs of n pages for which `isSet` holds, `offset` added to each. */
+/** Returns the runs of pages [0, n) for which `isSet` holds, with `offset` added to each start. */
 export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): PageRange[] {
   const runs: PageRange[] = [];
   for (let i = 0; i < n; i++) {
@@ -39,7 +39,10 @@ export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Pa
   return runs;
 }
 
-/** Huge pages that are larger than a chunk are never whole in one, whatever their size. */
+/**
+ * Caps the pages of a huge page. One that is larger than a chunk never lies whole in a chunk, so its exact size does
+ * not matter.
+ */
 export function capHugePages(pagesPerHugePage: number): number {
   return Math.min(pagesPerHugePage, 2 * layout.CHUNK_PAGES);
 }

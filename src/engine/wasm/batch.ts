@@ -1,11 +1,11 @@
-// A batch of operations in linear memory, so that WebAssembly carries out many in one call: a call costs 4 to 10 ns, an
-// operation of a batch a few more bytes to copy.
+// A batch of operations in linear memory, which WebAssembly carries out in one call. A call costs 4 to 10 ns. In a
+// batch, an operation costs only the copy of a few bytes.
 
 import type { Batch, BatchHeap, Scratch } from "../contract.ts";
 import * as layout from "../layout.ts";
 import type { Region } from "../memory.ts";
 
-/** What the module's `run` does: operations [from, to) at those addresses. */
+/** The module's `run`. It carries out the operations [from, to) of the batch at the given addresses. */
 export type Run = (
   heap: number,
   ops: number,
@@ -16,7 +16,7 @@ export type Run = (
   ncaches: number,
 ) => number;
 
-/** Makes the class of an engine's batches. They share memory, since one is over before the next begins. */
+/** Makes the batch class of an engine. All batches use the same memory, since each is over before the next begins. */
 export function batchesOf(
   runAt: Run,
 ): new (
@@ -27,7 +27,7 @@ export function batchesOf(
 ) => Batch {
   let shared: Region | undefined;
 
-  /** Memory of at least that many bytes. */
+  /** Returns the address of memory for batches, of at least that many bytes. */
   function scratch(regions: Scratch, bytes: number): number {
     if (shared && shared.bytes < bytes) {
       regions.free(shared);
@@ -60,7 +60,7 @@ export function batchesOf(
       this.#resultsAt = this.#at + resultsOffset;
       memory.i32.set(refs, this.#at >>> 2);
       memory.f64.set(ops, this.#opsAt >>> 3);
-      // What is still so has not been carried out.
+      // A result that is still NaN is of an operation that was not carried out.
       const first = this.#resultsAt >>> 3;
       memory.f64.fill(Number.NaN, first, first + (ops.length / layout.OP_NUMBERS) * layout.RESULT_NUMBERS);
     }
@@ -80,7 +80,7 @@ export function batchesOf(
         copied = true;
         return done;
       } finally {
-        // Where the module has trapped, or the stack has overflowed: what was carried out before has its results.
+        // If the module has trapped or the stack has overflowed, copies the results of what was carried out before.
         const { f64 } = heap.engine.memory;
         for (let i = begin; !copied && i < to * layout.RESULT_NUMBERS; i += layout.RESULT_NUMBERS) {
           const value = f64[first + i];

@@ -7,17 +7,17 @@ import { Memory, type SharedMemory } from "../memory.ts";
 import { batchesOf, type Run } from "./batch.ts";
 import { wasmBytes, withSharedMemory } from "./bytes.ts";
 
-/** Compiles the inlined bytes at once. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
+/** Compiles the inlined bytes synchronously. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
 export function compile(): WebAssembly.Module {
   return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
 }
 
-/** The same for the module that works on shared memory. */
+/** Does the same for the module that works on shared memory. */
 export function compileShared(): WebAssembly.Module {
   return orUnavailable(() => new WebAssembly.Module(withSharedMemory(wasmBytes())));
 }
 
-/** Compiles the inlined bytes without blocking. Rejects as `compile` throws. */
+/** Compiles the inlined bytes without blocking. Rejects with what `compile` throws. */
 export async function compileAsync(): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compile(wasmBytes());
@@ -42,8 +42,8 @@ export function createWasm(module: WebAssembly.Module, pages: number): Engine {
 }
 
 /**
- * Makes an engine on shared memory. A batch has to be in its memory, where nobody has set a place aside for this
- * thread's: so there are none. Throws TypeError for memory that is not WebAssembly's, PageAllocError
+ * Makes an engine on shared memory. It has no batches: a batch must lie in the engine's memory, and no room there is
+ * reserved for those of this thread. Throws TypeError for memory that is not WebAssembly's, or PageAllocError
  * ERR_WASM_UNAVAILABLE.
  */
 export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine {
@@ -53,7 +53,7 @@ export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine
   return orUnavailable(() => wasmOver(module, memory));
 }
 
-/** Makes an engine of an instance of the module on that memory. */
+/** Makes an engine from an instance of the module on that memory. */
 function wasmOver(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -64,7 +64,7 @@ function wasmOver(
   return { ...kernels, name: "wasm", memory: new Memory(memory), Batch: batches?.(run) };
 }
 
-/** Runs what needs WebAssembly, and says what to do where there is none. */
+/** Runs work that needs WebAssembly. If it fails, throws an error that says what to do instead. */
 function orUnavailable<T>(work: () => T): T {
   try {
     return work();
@@ -73,7 +73,7 @@ function orUnavailable<T>(work: () => T): T {
   }
 }
 
-/** The error for a runtime that has no WebAssembly, or none that may be used so. */
+/** Returns the error for a runtime that has no WebAssembly, or does not allow this use of it. */
 function unavailable(cause: unknown): PageAllocError {
   const why = typeof WebAssembly === "undefined" ? "this runtime has no WebAssembly" : String(cause);
   const message =
