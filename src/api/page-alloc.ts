@@ -32,12 +32,12 @@ import { NEW, PageCache } from "./page-cache.ts";
 import { ChunkData, type PallocData } from "./palloc-data.ts";
 import { type PageAllocStats, readStats } from "./stats.ts";
 
-/** Makes the core of the next heap object. Undefined: its options do. */
+/** Makes the core of the next heap object. If undefined, the core is made from the options. */
 let makeNext: ((entry: typeof PageAlloc) => Core) | undefined;
 
 /**
- * Returns the heap object that `construct` makes, with a core from `make`. The two meet in a variable of this module,
- * not in an argument: a subclass need not pass arguments on, and users must not make cores.
+ * Returns the heap object that `construct` makes, with a core from `make`. `make` is passed in a variable of this
+ * module, not as an argument: a subclass need not pass arguments on, and users must not make cores.
  */
 function heapOf<T>(make: (entry: typeof PageAlloc) => Core, construct: () => T): T {
   makeNext = make;
@@ -436,7 +436,7 @@ export class PageAlloc {
    * Cleans up after the worker of another heap object, which has ended. Its last call is finished or undone, its page
    * caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it had
    * allocated stay in use: only their user knows of them. Calling this for a worker that still runs breaks the heap; in
-   * a browser a worker may run for seconds after `terminate()`. Takes microseconds, and about one more a chunk if the
+   * a browser a worker may run for seconds after `terminate()`. Takes microseconds, plus about one per chunk if the
    * worker died within a call. Throws RangeError unless `owner` is the number of another object; PageAllocError
    * ERR_NOT_SHARED, ERR_LOCKED.
    */

@@ -36,7 +36,7 @@ export class PageBits {
     return this.#data.address() + this.#offset;
   }
 
-  /** Whether the bit of page i (0 to 511) is set. Throws TypeError or RangeError. */
+  /** Reports whether the bit of page i (0 to 511) is set. Throws TypeError or RangeError. */
   get(i: number): boolean {
     integer("i", i, 0, layout.CHUNK_PAGES - 1);
     return ((this.#data.engine.memory.u8[this.#at + (i >>> 3)] >>> (i & 7)) & 1) === 1;
@@ -126,8 +126,8 @@ export class PallocData {
   }
 
   /**
-   * Whether a min-aligned group of min pages (a power of two, 1 to 64) is free and unscavenged. Throws TypeError or
-   * RangeError.
+   * Reports whether a min-aligned group of min pages (a power of two, 1 to 64) is free and unscavenged. Throws
+   * TypeError or RangeError.
    */
   hasScavengeCandidate(min: number): boolean {
     powerOfTwo("min", min, 1, 64);

@@ -8,7 +8,7 @@ export function show(value: unknown): string {
   return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
 }
 
-/** Whether a value of any type is an integer from `min` to `max`, both inclusive. */
+/** Reports whether a value of any type is an integer from `min` to `max`, both inclusive. */
 export function isInteger(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max;
 }

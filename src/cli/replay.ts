@@ -96,7 +96,7 @@ async function replayTrace(
   }
 }
 
-/** Whether an error is about the trace. Errors of the library and the file system have a code. */
+/** Reports whether an error is about the trace. Errors of the library and the file system have a code. */
 function isExpected(error: unknown): error is Error {
   return error instanceof Error && "code" in error;
 }

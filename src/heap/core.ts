@@ -165,8 +165,8 @@ export class Core extends State {
   }
 
   /**
-   * Whether a hold of this object still exists. It does not if this object was recovered while its hook ran. Caller
-   * must hold the lock.
+   * Reports whether a hold of this object still exists. It does not if this object was recovered while its hook ran.
+   * Caller must hold the lock.
    */
   isHeld(ref: number): boolean {
     const kind = this.get(ref + layout.RECORD_KIND);
@@ -211,7 +211,7 @@ export class Core extends State {
     }
   }
 
-  /** Whether a hook of this object is running. Caller must hold the lock. */
+  /** Reports whether a hook of this object is running. Caller must hold the lock. */
   isInHook(): boolean {
     return this.get(layout.HEADER_HOLDS) > 0 && this.#listed(layout.HEADER_HOLDS, this.owner).length > 0;
   }

@@ -289,7 +289,7 @@ export class SharedLock implements Lock {
     }
   }
 
-  /** Whether this thread may block. A page's main thread may not. */
+  /** Reports whether this thread may block. A page's main thread may not. */
   #mayBlock(): boolean {
     try {
       // Returns at once, as the word is never -1.

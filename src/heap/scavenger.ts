@@ -252,7 +252,7 @@ export class Pass implements Pending {
     return this.#isCurrent() ? Math.min(page, end) : end;
   }
 
-  /** Whether no reset has happened since the pass began. Caller must hold the lock. */
+  /** Reports whether no reset has happened since the pass began. Caller must hold the lock. */
   #isCurrent(): boolean {
     return this.#core.get(layout.HEADER_SCAV_GENERATION) === this.#generation;
   }

@@ -2,7 +2,7 @@
 
 /**
  * What the heap tells the system that backs its pages. Hooks run without the lock and may call back into the heap. A
- * promise that a hook returns is not awaited. A hook is looked up in this object each time, which is its `this`. The
+ * promise that a hook returns is not awaited. Each call looks the hook up in this object, which is also its `this`. The
  * object may be an instance of a class and have other properties, but no function with a misspelt hook name.
  */
 export interface Sys {

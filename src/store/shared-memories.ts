@@ -130,7 +130,7 @@ function createShared(): SharedMemory {
   }
 }
 
-/** Whether a value is memory that threads can share. */
+/** Reports whether a value is memory that threads can share. */
 function isShared(memory: unknown): memory is SharedMemory {
   const buffer =
     typeof WebAssembly === "object" && memory instanceof WebAssembly.Memory ? memory.buffer : memory;

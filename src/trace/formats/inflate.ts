@@ -17,7 +17,7 @@ export async function unpacked(source: Blocks): Promise<Blocks> {
   return isGzip(start) ? gunzip(whole) : whole;
 }
 
-/** Whether bytes start as gzip does. */
+/** Reports whether bytes start as gzip does. */
 export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }

@@ -27,7 +27,7 @@ const bufferOf = getter("buffer");
 const offsetOf = getter("byteOffset");
 const lengthOf = getter("length");
 
-/** Whether a value is a Uint8Array, of any subclass or realm. */
+/** Reports whether a value is a Uint8Array, of any subclass or realm. */
 export function isBytes(value: unknown): value is Uint8Array {
   return typeOf.call(value) === "Uint8Array";
 }

@@ -3,12 +3,12 @@
 //
 // Time reveals a file with several writers. A P starts a new time base only when the clock has moved on, and only for
 // an event that follows. So the bases of a P never go back, and two never follow each other. If two programs wrote into
-// one file, a buffer follows another with earlier bases, or a gap of zeros that neither filled reads as time bases of 0
-// in a row. Two traces that follow each other in time are not detected here. Their replay finds pages that are
-// allocated twice.
+// one file, the bases of a P go back from one buffer to the next, or a gap of zeros that neither program filled reads
+// as several time bases of 0. Two traces that follow each other in time are not detected here. Their replay finds pages
+// that are allocated twice.
 //
-// The end of the file reveals a cut (see below). The last buffer is that of no P. By then each P has appended its own
-// last buffer, which is hardly ever full.
+// The end of the file reveals a cut (see below). The last buffer holds events without a P. By then each P has appended
+// its own last buffer, which is hardly ever full.
 //
 // The file is a sequence of little-endian 64-bit words. An event is one word, or two if it has many pages:
 //
@@ -314,7 +314,7 @@ function memoryError(error: unknown, where: string): unknown {
   return new PageAllocError("ERR_TRACE", `${where}: ${reason}`, { cause: error });
 }
 
-/** Whether npages pages from `base` on lie within the address space. */
+/** Reports whether npages pages from `base` on lie within the address space. */
 function fits(base: number, npages: number): boolean {
   return npages > 0 && base + npages * PAGE_BYTES <= ADDRESS_LIMIT;
 }
