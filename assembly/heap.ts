@@ -314,7 +314,8 @@ function mapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): v
   const shape = load<u32>(leaf, layout.NODE_SHAPE);
   if (!(shape & bit)) {
     count(heap, 1, layout.HEADER_CHUNKS);
-    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others need both bits.
+    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others are holes, which
+    // need both bits.
     if (npages < <u32>layout.CHUNK_PAGES) memory.fill(data, 0xff, layout.BITMAP_BYTES);
     memory.fill(data + layout.DATA_SCAVENGED, 0xff, layout.BITMAP_BYTES);
     store<u32>(leaf, shape | bit, layout.NODE_SHAPE);

@@ -1,6 +1,6 @@
-// Records. A record is of pages that the bitmaps show as in use although no caller has them from `alloc`: a page cache
-// owns them, or a hook is running on them. Records are part of the state, so that `restore` and `recover` can free
-// these pages.
+// Records. A record describes pages that the bitmaps show as in use although no caller has them from `alloc`: a page
+// cache owns them, or a hook is running on them. Records are part of the state, so that `restore` and `recover` can
+// free these pages.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";

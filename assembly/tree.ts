@@ -298,7 +298,8 @@ export function walk(heap: usize, chunk: u32): i32 {
     const marks = load<u32>(node, layout.NODE_CANDIDATES);
     const slot = slotOf(chunk, level);
     const below = marks & ((1 << slot) - 1);
-    // The deepest such node has the highest of the lower chunks, for when the way down to `chunk` ends.
+    // The deepest node with marked parts below the path has the highest of the lower chunks. The walk turns back to it
+    // if the path ends.
     if (below) {
       turn = node;
       turnMarks = below;

@@ -111,10 +111,10 @@ export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
  */
 export const BLOCKS_BYTES = FANOUT * (CHUNK_PAGES / 64) * 4;
 
-// A record is of pages that the bitmaps show as in use although no caller has them from `alloc`: those of a page cache,
-// or those of a *hold* while a hook runs. Live caches form a doubly linked list, and so do holds. Dead records form a
-// singly linked list through RECORD_NEXT. The caches of one block also form a list, through RECORD_BESIDE. A free has
-// to look only at that list to tell whether a cache owns its pages.
+// A record describes pages that the bitmaps show as in use although no caller has them from `alloc`: those of a page
+// cache, or those of a *hold* while a hook runs. Live caches form a doubly linked list, and so do holds. Dead records
+// form a singly linked list through RECORD_NEXT. The caches of one block also form a list, through RECORD_BESIDE. A
+// free has to look only at that list to tell whether a cache owns its pages.
 //
 //   0    64     68     72     76      80      84      88      92      96      104     112    116     120  192
 //   ┌────┬──────┬──────┬──────┬───────┬───────┬───────┬───────┬───────┬───────┬───────┬──────┬───────┬────┐

@@ -392,7 +392,8 @@ function mapIn(
   const data = dataOf(leaf, chunk);
   if (!(i32[(leaf + layout.NODE_SHAPE) >>> 2] & bit)) {
     count(memory, heap, 1, layout.HEADER_CHUNKS);
-    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others need both bits.
+    // A chunk without mapped pages has no bit set. If only some of its pages are mapped, the others are holes, which
+    // need both bits.
     if (npages < layout.CHUNK_PAGES) u8.fill(0xff, data, data + layout.BITMAP_BYTES);
     u8.fill(0xff, data + layout.DATA_SCAVENGED, data + layout.DATA_SCAVENGED + layout.BITMAP_BYTES);
     i32[(leaf + layout.NODE_SHAPE) >>> 2] |= bit;
