@@ -18,6 +18,8 @@ export default defineConfig({
           alias: [
             { find: /^palloc$/, replacement: built("index.js") },
             { find: /^palloc\/ts$/, replacement: built("ts.js") },
+            { find: /^palloc\/shared$/, replacement: built("shared.js") },
+            { find: /^palloc\/ts\/shared$/, replacement: built("ts-shared.js") },
             { find: /^palloc\/trace$/, replacement: built("trace.js") },
           ],
         },
@@ -28,6 +30,7 @@ export default defineConfig({
           name: "suite",
           include: [
             "test/{wasm,ts,engines}.test.ts",
+            "test/plain/{wasm,ts,entries}.test.ts",
             "test/browser/*.test.ts",
             "test/long/browser/*.test.ts",
           ],

@@ -1,21 +1,30 @@
-// The suite over both engines, from the sources, in Node.
+// The suite over both engines, from the sources, in Node: with shared heaps and, in test/plain/, without.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
 
-export default defineConfig({
-  define: { PALLOC_DEBUG: "false" },
+/** The package's sources by the names of the entries. One text gives both kinds of entry, so a project has one kind. */
+export const sources = (shared: boolean, debug = false) => ({
+  define: { PALLOC_DEBUG: String(debug), PALLOC_SHARED: String(shared) },
   resolve: {
     alias: [
-      { find: /^palloc$/, replacement: source("index.ts") },
-      { find: /^palloc\/ts$/, replacement: source("ts.ts") },
+      { find: shared ? /^palloc\/shared$/ : /^palloc$/, replacement: source("index.ts") },
+      { find: shared ? /^palloc\/ts\/shared$/ : /^palloc\/ts$/, replacement: source("ts.ts") },
       { find: /^palloc\/trace$/, replacement: source("trace.ts") },
     ],
   },
+});
+
+export default defineConfig({
   test: {
-    include: ["test/*.test.ts", "test/long/*.test.ts"],
-    testTimeout: 120_000,
+    projects: [
+      {
+        ...sources(true),
+        test: { name: "shared", include: ["test/*.test.ts", "test/long/*.test.ts"], testTimeout: 120_000 },
+      },
+      { ...sources(false), test: { name: "plain", include: ["test/plain/*.test.ts"], testTimeout: 120_000 } },
+    ],
     coverage: {
       provider: "v8",
       include: ["src/**"],

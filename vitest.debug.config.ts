@@ -2,22 +2,21 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, mergeConfig } from "vitest/config";
-import config from "./vitest.config.ts";
+import { sources } from "./vitest.config.ts";
 
-const debugBuild = fileURLToPath(new URL("build/palloc.debug.wasm.js", import.meta.url));
-if (!existsSync(debugBuild))
-  throw new Error("build/palloc.debug.wasm.js is missing: delete build/ and run 'npm run build:wasm'.");
+const debugBuild = fileURLToPath(new URL("build/palloc.debug.js", import.meta.url));
+if (!existsSync(debugBuild)) throw new Error("build/palloc.debug.js is missing: run 'npm run build:wasm'.");
 
-const debug = mergeConfig(
-  config,
+export default mergeConfig(
+  sources(true, true),
   defineConfig({
-    define: { PALLOC_DEBUG: "true" },
-    resolve: { alias: [{ find: /^.*\/build\/palloc\.wasm\.js$/, replacement: debugBuild }] },
+    resolve: { alias: [{ find: /^.*\/build\/palloc\.pair\.js$/, replacement: debugBuild }] },
+    test: {
+      include: [
+        "test/{ts,wasm,engine-arguments,model,metadata-full,workers}.test.ts",
+        "test/debug/*.test.ts",
+      ],
+      testTimeout: 120_000,
+    },
   }),
 );
-debug.test.include = [
-  "test/{ts,wasm,engine-arguments,model,metadata-full,workers}.test.ts",
-  "test/debug/*.test.ts",
-];
-
-export default debug;

@@ -3,7 +3,7 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { close, saveCounts, saveFields, saveFree } from "./journal";
+import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
 import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
@@ -24,7 +24,7 @@ export function commitRange(
   scavEnd: f64,
 ): void {
   assertHeld(heap);
-  if (load<u32>(heap, layout.HEADER_SHARED)) {
+  if (isShared(heap)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
     store<u32>(heap, npages, layout.JOURNAL_NPAGES);
@@ -68,7 +68,7 @@ export function commitRange(
 /** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
 export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scavEnd: f64): void {
   assertHeld(heap);
-  if (load<u32>(heap, layout.HEADER_SHARED)) {
+  if (isShared(heap)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
     saveFields(heap, op);
@@ -94,7 +94,7 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
  */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
   assertHeld(heap);
-  if (load<u32>(heap, layout.HEADER_SHARED)) {
+  if (isShared(heap)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
     saveFields(heap, op);

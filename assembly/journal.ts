@@ -38,11 +38,18 @@ export function writePages(heap: usize, ref: u32, cache: u64, scav: u64): void {
   store<u64>(heap, scav, layout.JOURNAL_SCAV);
 }
 
+/** Whether other workers may use the heap. If so, this one may die within a commit, which is then done again. */
+// @ts-ignore: decorator
+@inline
+export function isShared(heap: usize): bool {
+  return PALLOC_SHARED && load<u32>(heap, layout.HEADER_SHARED) != 0;
+}
+
 /** Begins the commit of a free. */
 // @ts-ignore: decorator
 @inline
 export function saveFree(heap: usize, op: u32): void {
-  if (!load<u32>(heap, layout.HEADER_SHARED)) return;
+  if (!isShared(heap)) return;
   v128.store(heap, v128.load(heap, layout.FIELDS), layout.FIELDS + layout.UNDO);
   store<u32>(heap, load<u32>(heap, layout.HEADER_IN_USE), layout.HEADER_IN_USE + layout.UNDO);
   store<u32>(heap, op | layout.JOURNAL_FREE, layout.JOURNAL_OP);
@@ -52,7 +59,7 @@ export function saveFree(heap: usize, op: u32): void {
 // @ts-ignore: decorator
 @inline
 export function saveCounts(heap: usize, op: u32): void {
-  if (!load<u32>(heap, layout.HEADER_SHARED)) return;
+  if (!isShared(heap)) return;
   v128.store(heap, v128.load(heap, layout.FIELDS), layout.FIELDS + layout.UNDO);
   v128.store(heap, v128.load(heap, layout.FIELDS + 16), layout.FIELDS + layout.UNDO + 16);
   v128.store(heap, v128.load(heap, layout.FIELDS + 32), layout.FIELDS + layout.UNDO + 32);
@@ -63,7 +70,7 @@ export function saveCounts(heap: usize, op: u32): void {
 // @ts-ignore: decorator
 @inline
 export function saveFields(heap: usize, op: u32): void {
-  if (load<u32>(heap, layout.HEADER_SHARED)) saveAll(heap, op);
+  if (isShared(heap)) saveAll(heap, op);
 }
 
 /** Does the same in any heap, for a change that is undone by restoring the fields. */

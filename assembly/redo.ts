@@ -12,6 +12,7 @@ import { mappedLeafOf } from "./tree";
  * fields has undone it.
  */
 export function redo(heap: usize): void {
+  if (!PALLOC_SHARED) return;
   const saved: u32 = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
   const op = load<u32>(heap, layout.JOURNAL_OP) & ~saved;
   const chunk = load<u32>(heap, layout.JOURNAL_CHUNK);

@@ -8,10 +8,12 @@ const ENTRIES = {
   BigInt: () => import("./peers/bigint/index.mjs"),
   ts: async ({ importBuilt, importInside }) => ({
     ...(await importBuilt("ts.js")),
+    sharing: await importBuilt("ts-shared.js"),
     inside: insideTwin(await importInside("twin.js")),
   }),
   wasm: async ({ importBuilt, loadInside }) => ({
     ...(await importBuilt("index.js")),
+    sharing: await importBuilt("shared.js"),
     inside: await insideWasm(await loadInside("loops.wasm")),
   }),
 };

@@ -1,7 +1,12 @@
-// Compiles assembly/ to build/palloc.wasm, to build/palloc.shared.wasm for shared memory, and with assertions to
-// build/palloc.debug.wasm. Writes the bytes of the first and the last as JavaScript modules with one string each,
-// build/palloc.wasm.js and build/palloc.debug.wasm.js, which Node, vite and esbuild all import the same way. Does
-// nothing when the output is up to date.
+// Compiles assembly/ to WebAssembly, and writes the bytes as JavaScript modules, which Node, vite and esbuild all
+// import the same way. Does nothing when the output is up to date.
+//
+//   build/palloc.wasm         for plain heaps
+//   build/palloc.own.wasm     for plain heaps beside shared ones
+//   build/palloc.shared.wasm  for shared heaps: the same on shared memory
+//   build/palloc.wasm.js      the first, as one string
+//   build/palloc.pair.js      the other two: each is `start`, then `own` or `shared`, then `end`
+//   build/palloc.debug.js     the same with assertions
 //
 //   node scripts/build-wasm.mjs
 import { utimesSync } from "node:fs";
@@ -15,22 +20,17 @@ const INPUTS = [
   "scripts/build-wasm.mjs",
   "scripts/files.mjs",
 ];
-/** What others import. Each must be as new as the inputs: one that is missing is made again. */
-const OUTPUTS = ["palloc.wasm", "palloc.shared.wasm", "palloc.wasm.js", "palloc.debug.wasm.js"].map(
-  (name) => `build/${name}`,
-);
+/** What others import. One that is missing or old is made again. */
+const OUTPUTS = ["palloc.wasm", "palloc.shared.wasm", "palloc.wasm.js", "palloc.pair.js", "palloc.debug.js"];
+/** asconfig.json's. */
+const TARGETS = ["plain", "own", "shared", "debug-own", "debug-shared"];
 
-const DECLARATION = `/** The bytes of the module, each a character whose code is the byte exclusive-or 52. */
-declare const text: string;
-export default text;
-`;
-
-/** Runs the compiler on asconfig.json's targets. Returns its output files by full path, or throws with its report. */
+/** Runs the compiler on every target. Returns its output files by full path, or throws with its report. */
 async function compile() {
   // Imported only here: loading the compiler takes longer than all else when there is nothing to build.
   const { default: asc } = await import("assemblyscript/asc");
   const outputs = new Map();
-  for (const target of ["release", "shared", "debug"]) {
+  for (const target of TARGETS) {
     const { error, stderr } = await asc.main(["--target", target, "--baseDir", root], {
       writeFile: (path, content) => void outputs.set(path, content),
     });
@@ -40,22 +40,53 @@ async function compile() {
   return outputs;
 }
 
+/**
+ * Writes a module that exports bytes as strings, each byte a character. Gzip finds the repetitions in bytes that keep
+ * their borders, which base64 hides: 2,000 bytes less to ship. Exclusive-or with 52 leaves few bytes that must be
+ * escaped.
+ */
+function writeModule(name, parts) {
+  const file = join(root, "build", name);
+  const names = Object.keys(parts);
+  const text = (bytes) => JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));
+  const lines = names.map((part) => `export const ${part} = ${text(parts[part])};\n`);
+  const types = names.map((part) => `export declare const ${part}: string;\n`);
+  writeWhole(file, lines.join(""));
+  const header = "// Bytes of a module, each a character whose code is the byte exclusive-or 52.\n";
+  writeWhole(file.replace(/js$/, "d.ts"), header + types.join(""));
+}
+
+/** Splits two modules into what they begin with, what they have of their own, and what they end with. */
+function splitPair(own, shared) {
+  const least = Math.min(own.length, shared.length);
+  let before = 0;
+  while (before < least && own[before] === shared[before]) before++;
+  let after = 0;
+  while (after < least - before && own.at(-1 - after) === shared.at(-1 - after)) after++;
+  return {
+    start: own.slice(0, before),
+    own: own.slice(before, own.length - after),
+    shared: shared.slice(before, shared.length - after),
+    end: own.slice(own.length - after),
+  };
+}
+
 /** Builds what is out of date. Throws when the compiler finds an error. */
 export async function buildWasm() {
-  if (OUTPUTS.every((output) => upToDate(output, INPUTS))) return;
+  const paths = OUTPUTS.map((output) => `build/${output}`);
+  if (paths.every((path) => upToDate(path, INPUTS))) return;
   const started = new Date();
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
-  // Gzip finds the repetitions in bytes that keep their borders, which base64 hides: 1,900 bytes less to ship. Of all
-  // 256 numbers, an exclusive-or with 52 leaves the fewest bytes that JavaScript must escape or UTF-8 makes two of.
-  for (const name of ["palloc.wasm", "palloc.debug.wasm"]) {
-    const bytes = outputs.get(join(root, "build", name));
-    const text = JSON.stringify(Buffer.from(bytes.map((byte) => byte ^ 52)).toString("latin1"));
-    writeWhole(join(root, `build/${name}.d.ts`), DECLARATION);
-    writeWhole(join(root, `build/${name}.js`), `export default ${text};\n`);
-  }
+  const bytes = (name) => outputs.get(join(root, "build", name));
+  writeModule("palloc.wasm.js", { plain: bytes("palloc.wasm") });
+  writeModule("palloc.pair.js", splitPair(bytes("palloc.own.wasm"), bytes("palloc.shared.wasm")));
+  writeModule(
+    "palloc.debug.js",
+    splitPair(bytes("palloc.debug.own.wasm"), bytes("palloc.debug.shared.wasm")),
+  );
   // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
-  for (const output of OUTPUTS) utimesSync(join(root, output), started, started);
+  for (const path of paths) utimesSync(join(root, path), started, started);
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -14,13 +14,18 @@ const INPUTS = [
   "src",
   "scripts",
   "build/palloc.wasm.js",
+  "build/palloc.pair.js",
   "package.json",
   "tsconfig.json",
   "tsconfig.build.json",
 ];
 const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
 const STAMP = "dist/index.js";
-const ENTRIES = ["index", "ts", "trace"];
+/** The library's entries by their files in dist/, with what each is made of. */
+const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", errors: "base/errors.ts" };
+const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
+/** Those that have declarations of their own, and those that the command may import. */
+const DECLARED = ["index", "ts", "trace"];
 
 const src = (path) => join(root, "src", path);
 const dist = (path) => join(root, "dist", path);
@@ -33,24 +38,34 @@ const OPTIONS = {
   outdir: "dist",
   write: false,
   logLevel: "warning",
-  charset: "utf8",
-  define: { PALLOC_DEBUG: "false" },
 };
 
 /**
- * The library's entries. Split, so that PageAllocError and all else that they share exist once. With minifySyntax
+ * Some entries of the library, with or without shared heaps. What they have in common exists once. With minifySyntax
  * constants stand where they are used, which later bundlers can't bring about.
  */
-function bundleLibrary() {
+function bundleLibrary(entries, shared) {
   return build({
     ...OPTIONS,
-    entryPoints: ENTRIES.map((entry) => src(`${entry}.ts`)),
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, src(file)])),
     platform: "neutral",
     minifySyntax: true,
     splitting: true,
-    chunkNames: "shared-[hash]",
+    chunkNames: "common-[hash]",
+    define: { PALLOC_DEBUG: "false", PALLOC_SHARED: String(shared) },
+    plugins: [oneErrorClass],
   });
 }
+
+/** Makes base/errors.ts a file of its own, so that all entries throw the same PageAllocError. */
+const oneErrorClass = {
+  name: "one-error-class",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/base\/errors\.ts$|^\.\/errors\.ts$/ }, ({ kind }) =>
+      kind === "entry-point" ? undefined : { path: "./errors.js", external: true, sideEffects: false },
+    );
+  },
+};
 
 /**
  * The command, with what it needs from npm bundled in. The library's entries stay imports of the files beside it: the
@@ -85,7 +100,7 @@ const publicEntriesOnly = {
       const name = file
         ? relative(src(""), file).replace(/\.ts$/, "")
         : path.replace(/^palloc\/?/, "") || "index";
-      if (ENTRIES.includes(name)) return { path: `./${name}.js`, external: true };
+      if (DECLARED.includes(name)) return { path: `./${name}.js`, external: true };
       return { errors: [{ text: `The command may import the library's entries only, not ${path}` }] };
     });
   },
@@ -116,16 +131,20 @@ function declarations() {
       visit(join(dirname(name), `${path}.d.ts`));
     }
   };
-  for (const entry of ENTRIES) visit(`${entry}.d.ts`);
+  for (const entry of DECLARED) visit(`${entry}.d.ts`);
   return reached;
 }
 
 /** Writes the files of the package, and removes from dist/ what is not among them. */
 async function buildDist() {
   const started = new Date();
-  const [library, command] = await Promise.all([bundleLibrary(), bundleCommand()]);
+  const [plain, shared, command] = await Promise.all([
+    bundleLibrary(PLAIN_ENTRIES, false),
+    bundleLibrary(SHARED_ENTRIES, true),
+    bundleCommand(),
+  ]);
   const files = new Map();
-  for (const { path, contents } of library.outputFiles) files.set(path, contents);
+  for (const { path, contents } of [...plain.outputFiles, ...shared.outputFiles]) files.set(path, contents);
   for (const [name, text] of declarations()) files.set(dist(name), text);
   for (const name of ["palloc.wasm", "palloc.shared.wasm"]) {
     files.set(dist(name), readFileSync(join(root, "build", name)));

@@ -8,13 +8,13 @@ import { root } from "./files.mjs";
 
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
-  /^dist\/(index|ts|trace|cli)\.js$/,
+  /^dist\/(index|ts|shared|ts-shared|trace|errors|cli)\.js$/,
   /^dist\/palloc\.wasm$/,
   /^dist\/palloc\.shared\.wasm$/,
   /^dist\/go-compile-runtime\.pt\.gz$/,
   /^dist\/cli-licences\.txt$/,
 ];
-const ALLOWED = [...NEEDED, /^dist\/shared-\w+\.js$/, /^dist\/[\w/-]+\.d\.ts$/];
+const ALLOWED = [...NEEDED, /^dist\/common-\w+\.js$/, /^dist\/[\w/-]+\.d\.ts$/];
 
 const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
 const [{ files, size, unpackedSize }] = JSON.parse(packed);

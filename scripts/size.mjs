@@ -22,11 +22,12 @@ async function shipped(entry) {
   return gzipSync(outputFiles[0].contents, { level: 9 }).length;
 }
 
-// The wish is 16 KiB for palloc and 12 KiB for palloc/ts; these are what they may not grow beyond until they are there.
 const rows = [
   ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 16 * KIB],
-  ["palloc, minified and gzipped, with the module inlined", await shipped("dist/index.js"), 24 * KIB],
-  ["palloc/ts, minified and gzipped", await shipped("dist/ts.js"), 22.5 * KIB],
+  ["palloc", await shipped("dist/index.js"), 16 * KIB],
+  ["palloc/ts", await shipped("dist/ts.js"), 12 * KIB],
+  ["palloc/shared", await shipped("dist/shared.js"), 22 * KIB],
+  ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 20 * KIB],
 ];
 for (const [what, bytes, budget] of rows) {
   const verdict = bytes <= budget ? "ok" : "TOO LARGE";

@@ -21,10 +21,12 @@ let preparedShared: WebAssembly.Module | undefined;
 let compiling: Promise<WebAssembly.Module> | undefined;
 
 const instance = once((pages) => createWasm(prepared ?? compile(), pages));
-const sharedMemories = new SharedMemories((memory) => {
-  preparedShared ??= compileShared();
-  return wasmOn(preparedShared, memory);
-});
+const sharedMemories = PALLOC_SHARED
+  ? new SharedMemories((memory) => {
+      preparedShared ??= compileShared();
+      return wasmOn(preparedShared, memory);
+    })
+  : undefined;
 
 /**
  * Prepares the engine. Optional: otherwise the first heap compiles the inlined bytes synchronously, which takes about a
@@ -34,7 +36,7 @@ const sharedMemories = new SharedMemories((memory) => {
  * @param shared palloc.shared.wasm, compiled, for shared heaps; default: the inlined bytes, compiled when first needed
  */
 export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Module): Promise<void> {
-  if (shared !== undefined) {
+  if (PALLOC_SHARED && shared !== undefined) {
     checkModule(shared, "shared");
     preparedShared ??= shared;
   }
@@ -59,7 +61,9 @@ export class PageAlloc extends BasePageAlloc {
   /** @internal */
   static override readonly instance = instance;
   /** @internal */
-  static override readonly sharedMemories = sharedMemories;
+  static override readonly sharedMemories = sharedMemories as SharedMemories;
+  /** @internal */
+  static override readonly sharedEntry: string = "palloc/shared";
   /** @internal */
   static override readonly PallocData = PallocData;
 }

@@ -12,7 +12,7 @@ import { SharedMemories } from "./store/shared-memories.ts";
 export * from "./api/exports.ts";
 
 const instance = once(createTwin);
-const sharedMemories = new SharedMemories(twinOn);
+const sharedMemories = PALLOC_SHARED ? new SharedMemories(twinOn) : undefined;
 
 /** Does nothing. It exists so that `palloc` and `palloc/ts` export the same names. */
 export async function init(): Promise<void> {}
@@ -28,7 +28,9 @@ export class PageAlloc extends BasePageAlloc {
   /** @internal */
   static override readonly instance = instance;
   /** @internal */
-  static override readonly sharedMemories = sharedMemories;
+  static override readonly sharedMemories = sharedMemories as SharedMemories;
+  /** @internal */
+  static override readonly sharedEntry: string = "palloc/ts/shared";
   /** @internal */
   static override readonly PallocData = PallocData;
 }

@@ -2,8 +2,8 @@
 import { setTimeout } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { grownHeap } from "./support/heaps.ts";
 import type { Palloc } from "./support/subject.ts";

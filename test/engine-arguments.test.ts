@@ -1,7 +1,7 @@
 // What the facade asks of an engine: nothing checks arguments there, so all must be in their ranges, at least one page
 // among them. Here each call is checked, through calls of every kind with the least and the most that they take.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine } from "../src/engine/contract.ts";
 import { Lockstep } from "./support/lockstep.ts";

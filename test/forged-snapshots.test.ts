@@ -1,7 +1,7 @@
 // Snapshots that somebody has changed and sealed again: the checksum is right, so `check` has to find what is wrong,
 // and name the place. What it lets pass must be the state of a sound heap.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import * as layout from "../src/engine/layout.ts";
 import { checksum, seal } from "../src/store/snapshot.ts";

@@ -1,8 +1,8 @@
 // A call that is interrupted where that must not happen, and numbers as large as the layout has them: what cannot be
 // made whole, or be had, is said so from then on, or before anything has changed.
 
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { HEADER_USED, JOURNAL_OP, LEAF_BYTES, NODE_CHILDREN } from "../src/engine/layout.ts";
 import { CORE } from "../src/heap/core.ts";

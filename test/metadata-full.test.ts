@@ -1,8 +1,8 @@
 // When there is no linear memory left: every call that needs some says so and changes nothing, and goes on once other
 // heaps have given some back.
 
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { KIND_CACHE } from "../src/engine/layout.ts";
 import { CORE } from "../src/heap/core.ts";

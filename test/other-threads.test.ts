@@ -2,8 +2,8 @@
 // the scavenger gives it back on its walk. A reset after a walk began must win, and nothing but a reset ever raises
 // scavAddr.
 
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { CORE } from "../src/heap/core.ts";
 import { CHUNK, grownHeap } from "./support/heaps.ts";

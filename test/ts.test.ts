@@ -1,7 +1,7 @@
-// Every suite over the TypeScript twin.
+// Every suite over the TypeScript twin, in the entry with shared heaps.
 
 import * as trace from "palloc/trace";
-import * as palloc from "palloc/ts";
+import * as palloc from "palloc/ts/shared";
 import { everySuite } from "./suite/index.ts";
 
-everySuite({ label: "ts", palloc, trace });
+everySuite({ label: "ts", shared: true, palloc, trace });

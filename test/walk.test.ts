@@ -2,8 +2,8 @@
 // stores, and memory that has grown beyond its views. That may cost it a wasted look, but never the candidates that
 // were there before.
 
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { HEADER_ROOT, HEADER_SCAV_END, NODE_CANDIDATES, NODE_CHILDREN } from "../src/engine/layout.ts";
 import { CORE } from "../src/heap/core.ts";

@@ -2,7 +2,7 @@
 // there is none.
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { wasmBytes, withSharedMemory } from "../src/engine/wasm/bytes.ts";
+import { ownBytes, sharedBytes } from "../src/engine/wasm/bytes.ts";
 import type { Palloc } from "./support/subject.ts";
 
 const unavailable = expect.objectContaining({
@@ -46,8 +46,8 @@ function watchedWebAssembly(): typeof WebAssembly {
 }
 
 /** Entries that have not been used yet. */
-const freshPalloc = (): Promise<Palloc> => import("palloc");
-const freshTwin = (): Promise<Palloc> => import("palloc/ts");
+const freshPalloc = (): Promise<Palloc> => import("palloc/shared");
+const freshTwin = (): Promise<Palloc> => import("palloc/ts/shared");
 
 beforeEach(() => {
   made = { modules: 0, instances: 0, calls: 0 };
@@ -149,9 +149,12 @@ describe("with WebAssembly", () => {
     expect(made).toMatchObject({ modules, instances: 2 });
   });
 
-  it("the module for shared memory derived from the inlined bytes equals the compiler's", async () => {
-    const compiled = await readFile(new URL("../build/palloc.shared.wasm", import.meta.url));
-    expect(Buffer.from(withSharedMemory(wasmBytes()))).toEqual(compiled);
+  it.each([
+    ["own", ownBytes],
+    ["shared", sharedBytes],
+  ])("the inlined module for %s memory is what the compiler made", async (kind, bytes) => {
+    const compiled = await readFile(new URL(`../build/palloc.${kind}.wasm`, import.meta.url));
+    expect(Buffer.from(bytes())).toEqual(compiled);
   });
 
   it("init does nothing after first use", async () => {

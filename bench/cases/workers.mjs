@@ -5,7 +5,7 @@ import { pairsOn } from "./heap.mjs";
 const PAGE = 8192;
 const CHUNK_PAGES = 512;
 const CHUNK_BYTES = CHUNK_PAGES * PAGE;
-const ENTRIES = { ts: "ts.js", wasm: "index.js" };
+const ENTRIES = { ts: "ts-shared.js", wasm: "shared.js" };
 /** How many pages at the start of each chunk are in use, so that no free run goes on from one to the next. */
 const USED_PAGES = 64;
 /** Chunks of a heap of 64 GiB, which is scavenged. */
@@ -57,7 +57,7 @@ const alone = (shared) => ({
   ...about,
   name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
   input: "npages 1",
-  create: ({ PageAlloc }) => ({ run: pairs(PageAlloc, shared) }),
+  create: ({ sharing }) => ({ run: pairs(sharing.PageAlloc, shared) }),
 });
 
 /**
@@ -70,8 +70,8 @@ const sharing = {
   input: "npages 1",
   // A difference: no time that two runs could be compared by.
   unit: "ns more",
-  value({ PageAlloc }, settings) {
-    const [plain, shared] = [false, true].map((isShared) => pairs(PageAlloc, isShared));
+  value({ sharing }, settings) {
+    const [plain, shared] = [false, true].map((isShared) => pairs(sharing.PageAlloc, isShared));
     const took = (run) => {
       const start = performance.now();
       run(TURN);
@@ -96,8 +96,8 @@ function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
     name,
     input,
     unit: "ratio",
-    async value({ PageAlloc }, settings) {
-      const heap = heapOf(PageAlloc, chunks);
+    async value({ sharing }, settings) {
+      const heap = heapOf(sharing.PageAlloc, chunks);
       const actors = [startActor(), startActor()];
       const ask = (actor, task, ms = WINDOW_MS) => actors[actor].ask({ task, ms });
       const attach = { entry: ENTRIES[heap.engine], handle: heap.handle };

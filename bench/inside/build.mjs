@@ -41,7 +41,7 @@ export async function buildInside() {
     format: "esm",
     target: "es2022",
     outfile: `${OUT}/twin.js`,
-    define: { PALLOC_DEBUG: "false" },
+    define: { PALLOC_DEBUG: "false", PALLOC_SHARED: "false" },
   });
   await buildLoops();
 }

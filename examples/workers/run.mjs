@@ -1,7 +1,7 @@
 // What the main thread does, in Node as in a page: makes the heap, starts the workers, uses pages itself, loses a
 // worker, and sees in the end that no page is missing. A page's main thread may not block, so as long as others are at
 // work it makes only the calls that do not.
-import { PageAlloc } from "palloc";
+import { PageAlloc } from "palloc/shared";
 import { fill, Ledger, MEMORY_BYTES, MiB, mustHold, Signals, zeroing } from "./shared.mjs";
 
 const WORKERS = 4;

@@ -1,5 +1,5 @@
 // A worker, in Node as in a page: attaches to the heap, does its task, and reports.
-import { PageAlloc } from "palloc";
+import { PageAlloc } from "palloc/shared";
 import { scavenge } from "./scavenge.mjs";
 import { Ledger, Signals, zeroing } from "./shared.mjs";
 import { usePages } from "./use-pages.mjs";

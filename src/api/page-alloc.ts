@@ -68,8 +68,11 @@ export class PageAlloc {
   /** @internal Returns the engine that new heaps use; set by the package's entries. */
   declare static readonly instance: () => Instance;
 
-  /** @internal The memories of shared heaps. */
+  /** @internal The memories of shared heaps; only in entries that have shared heaps. */
   declare static readonly sharedMemories: SharedMemories;
+
+  /** @internal The entry that has shared heaps on the same engine. */
+  declare static readonly sharedEntry: string;
 
   /** @internal The class of chunk views. */
   declare static readonly PallocData: typeof PallocData;
@@ -108,6 +111,8 @@ export class PageAlloc {
     handle: PageAllocHandle,
     options?: Pick<PageAllocOptions, "sys" | "lockTimeoutMs">,
   ): PageAlloc {
+    // biome-ignore lint/complexity/noThisInStatic: the entry's class knows the name
+    if (!PALLOC_SHARED) throw notShared(this);
     const given = readOptions("options", options, ["lockTimeoutMs", "sys"]);
     const { lockTimeoutMs } = readSharing(given);
     const sys = readSys(given.sys);
@@ -419,6 +424,7 @@ export class PageAlloc {
    * the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
    */
   get handle(): PageAllocHandle {
+    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this.#shared();
     core.region.giveBack = undefined;
     return core.handle as PageAllocHandle;
@@ -441,6 +447,7 @@ export class PageAlloc {
    * ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
+    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this.#shared();
     integer("owner", owner, 1, core.get(layout.HEADER_OWNERS));
     if (owner === core.owner) refuse("owner", owner, "the number of another heap object", "number");
@@ -453,6 +460,7 @@ export class PageAlloc {
    * returns. Rejects with what it throws, or PageAllocError ERR_LOCKED after `lockTimeoutMs`.
    */
   async callAsync<T>(call: (heap: this) => T): Promise<T> {
+    if (!PALLOC_SHARED) throw this.#notShared();
     if (typeof call !== "function") refuse("call", call, "a function");
     this[CORE].mustBeThere();
     return this[CORE].lock.whenFree(() => call(this));
@@ -463,18 +471,21 @@ export class PageAlloc {
    * `callAsync` to read both.
    */
   async allocAsync(npages: number): Promise<number> {
+    if (!PALLOC_SHARED) throw this.#notShared();
     this[CORE].count(npages);
     return this.callAsync(() => this.alloc(npages));
   }
 
   /** `free` for a thread that may not block. */
   async freeAsync(base: number, npages: number): Promise<void> {
+    if (!PALLOC_SHARED) throw this.#notShared();
     this[CORE].range(base, npages);
     return this.callAsync(() => this.free(base, npages));
   }
 
   /** `scavenge` for a thread that may not block. Others may use this heap object while it waits. */
   async scavengeAsync(nbytes: number = Infinity): Promise<number> {
+    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this[CORE];
     countOrInfinity("nbytes", nbytes);
     core.mustBeThere();
@@ -501,9 +512,15 @@ export class PageAlloc {
       if (core.isInHook()) {
         throw new PageAllocError("ERR_LOCKED", "a sys hook is running; let it return first");
       }
-      if (core.handle) core.dropRecords(core.owner);
+      if (PALLOC_SHARED && core.handle) core.dropRecords(core.owner);
     });
     core.close();
+  }
+
+  /** Returns the error for a call that only the heaps of another entry have. */
+  #notShared(): PageAllocError {
+    this[CORE].mustBeThere();
+    return notShared(this.constructor as typeof PageAlloc);
   }
 
   /** Returns the core. Throws PageAllocError ERR_NOT_SHARED unless the heap is shared. */
@@ -594,17 +611,20 @@ if (Symbol.dispose)
 Object.defineProperty(PageAlloc.prototype, INSPECT, { value: PageAlloc.prototype.toString });
 
 /** Makes the core of a new heap from its options, with an empty or a given state. */
-function makeCore(
-  { instance, sharedMemories }: typeof PageAlloc,
-  options: PageAllocOptions | undefined,
-  state?: Int32Array,
-): Core {
+function makeCore(entry: typeof PageAlloc, options: PageAllocOptions | undefined, state?: Int32Array): Core {
   const given = readOptions("options", options, state ? SHARING : [...GEOMETRY, ...SHARING]);
   const sys = readSys(given.sys);
   const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
   const first = state ?? readGeometry(given);
-  if (!shared) return coreOf(instance(), first, sys);
-  return sharedCoreOf(sharedMemories.reserve(metadataLimit), first, sys, lockTimeoutMs);
+  if (!shared) return coreOf(entry.instance(), first, sys);
+  if (!PALLOC_SHARED) throw notShared(entry);
+  return sharedCoreOf(entry.sharedMemories.reserve(metadataLimit), first, sys, lockTimeoutMs);
+}
+
+/** Returns the error for the use of a shared heap in an entry that has none. */
+function notShared({ sharedEntry }: typeof PageAlloc): PageAllocError {
+  const message = `heaps of this entry cannot be shared; import PageAlloc from "${sharedEntry}"`;
+  return new PageAllocError("ERR_NOT_SHARED", message);
 }
 
 /** Returns the most pages that one step of a scavenge of nbytes releases. */

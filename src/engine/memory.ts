@@ -45,6 +45,7 @@ export class Memory {
    * full.
    */
   reach(bytes: number): boolean {
+    if (!PALLOC_SHARED) return bytes <= this.size;
     if (bytes > MEMORY_PAGES_MAX * MEMORY_PAGE) return false;
     while (this.size < bytes) {
       const { size } = this;

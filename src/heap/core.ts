@@ -62,8 +62,10 @@ export class Core extends State {
     this.regions = regions;
     this.handle = handle;
     this.sys = sys;
-    this.owner = handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
-    this.lock = handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
+    this.owner =
+      PALLOC_SHARED && handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
+    this.lock =
+      PALLOC_SHARED && handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
     this.pageSize = 2 ** this.get(layout.HEADER_PAGE_SHIFT);
     this.chunkBytes = this.pageSize * layout.CHUNK_PAGES;
     this.limit = 2 ** this.get(layout.HEADER_ADDR_BITS);
@@ -95,7 +97,7 @@ export class Core extends State {
       if (this.get(layout.JOURNAL_OP)) this.#mend();
       for (; lock.pending; lock.pending = lock.pending.next) lock.pending.work();
     } catch (error) {
-      Atomics.store(this.engine.memory.i32, (this.region.at + layout.HEADER_LOCK) >>> 2, 0);
+      this.engine.memory.i32[(this.region.at + layout.HEADER_LOCK) >>> 2] = 0;
       throw error;
     }
   }

@@ -36,7 +36,7 @@ export function scavengeOne(core: Core, maxPages: number): number {
 
 /** Begins a pass and takes its first look. Returns the pages released, or the pass if it has to go on. */
 export function beginPass(core: Core, maxPages: number): number | Pass {
-  core.lock.giveWay();
+  if (PALLOC_SHARED) core.lock.giveWay();
   core.lock.acquire();
   try {
     // Without a hook most passes end here, in one engine call.
@@ -175,7 +175,7 @@ export class Pass implements Pending {
 
   /** Takes the lock and looks in the next chunk, or further down in this one. */
   #lookAgain(): Outcome {
-    this.#core.lock.giveWay();
+    if (PALLOC_SHARED) this.#core.lock.giveWay();
     return this.#core.locked(() => this.look());
   }
 

@@ -36,7 +36,7 @@ export function mend(state: State): void {
     rebuild(state, first, op & layout.JOURNAL_MAP ? end : first);
   }
   if (op & layout.JOURNAL_MAP) state.set(layout.JOURNAL_OP, 0);
-  else if (op & SAVED) engine.redo(at);
+  else if (PALLOC_SHARED && op & SAVED) engine.redo(at);
   else state.set(layout.JOURNAL_OP, op & layout.JOURNAL_NEW || (op === layout.JOURNAL_DROP ? op : 0));
   const rest = state.get(layout.JOURNAL_OP);
   if (!rest) return;

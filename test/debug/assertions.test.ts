@@ -1,6 +1,6 @@
 // The assertions of the debug build: each traps when what it says does not hold.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { HEADER_LOCK } from "../../src/engine/layout.ts";
 import { CORE } from "../../src/heap/core.ts";

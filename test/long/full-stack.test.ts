@@ -1,7 +1,7 @@
 // A call may find the stack nearly full, and overflow it anywhere within. Then it throws, and has changed nothing; the
 // heap is sound, and no page is lost. A free may have been done.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE, visible } from "../support/heaps.ts";
 import { Random } from "../support/random.ts";

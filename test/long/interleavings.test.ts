@@ -1,8 +1,8 @@
 // Actors on one shared heap in every order of their steps: the scavenger's steps, with the lock and without, and the
 // calls of others between them. After each step the heap is sound, no page in use was released, none was released
 // twice, and none was passed over that was a candidate before the last reset and has not been touched since.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE } from "../support/heaps.ts";
 import {

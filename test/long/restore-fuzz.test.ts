@@ -2,8 +2,8 @@
 // With a right one, as somebody who means harm or a writer with a bug would put, `restore` must refuse it, or give a
 // heap that is sound and stays so whatever is done with it.
 import { runInNewContext } from "node:vm";
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import * as layout from "../../src/engine/layout.ts";
 import { seal } from "../../src/store/snapshot.ts";

@@ -3,8 +3,8 @@
 // before or after the call; for a call of several locked sections, those of between two of them. A worker on wasm
 // leaves what one on ts does.
 
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import * as layout from "../../src/engine/layout.ts";
 import { MEMORY_PAGE } from "../../src/engine/memory.ts";

@@ -1,6 +1,6 @@
 // Makes heaps of both entries in this page, and says what came of it.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { grownHeap } from "../support/heaps.ts";
 import type { Palloc } from "../support/subject.ts";
 

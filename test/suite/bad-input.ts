@@ -257,7 +257,7 @@ export function badInputSuite(subject: Subject): void {
     optionsTests(palloc);
     stateTests(palloc, bench, unchanged);
     fromTests(palloc);
-    promiseTests(bench);
+    if (subject.shared) promiseTests(bench);
     zeroTests(palloc, bench);
     restoreTests(palloc);
     insideTests(palloc);

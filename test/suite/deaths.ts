@@ -1,6 +1,6 @@
 // Workers that are ended at any moment, and what is left of them.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";

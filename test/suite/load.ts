@@ -1,5 +1,5 @@
 // Workers of both engines that use one heap at once, for real.
-import * as wasm from "palloc";
+import * as wasm from "palloc/shared";
 import { describe, expect, it } from "vitest";
 import { CHUNK } from "../support/heaps.ts";
 import { CHUNKS, FIRST_CHUNKS } from "../support/workers/board.ts";

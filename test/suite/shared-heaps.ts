@@ -1,7 +1,7 @@
 // Shared heaps, a worker or two at a time: what one does all see, and whoever finds the lock held waits, or is told why
 // not.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as layout from "../../src/engine/layout.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "../support/heaps.ts";

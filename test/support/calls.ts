@@ -1,7 +1,7 @@
 // Calls of every kind on a shared heap, each with the heap that it needs: for tests that look at a call from within, or
 // from another thread.
 
-import * as ts from "palloc/ts";
+import * as ts from "palloc/ts/shared";
 import * as layout from "../../src/engine/layout.ts";
 import { CORE } from "../../src/heap/core.ts";
 import { CHUNK, PAGE } from "./heaps.ts";

@@ -2,7 +2,7 @@
 // two of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it
 // was.
 
-import * as ts from "palloc/ts";
+import * as ts from "palloc/ts/shared";
 import type { Engine } from "../../src/engine/contract.ts";
 import { type Backing, Memory, type SharedMemory } from "../../src/engine/memory.ts";
 import { twinOver } from "../../src/engine/ts/engine.ts";

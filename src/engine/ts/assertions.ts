@@ -1,13 +1,8 @@
-// The same assertions as in assembly/assertions.ts. PALLOC_DEBUG is true only in the tests' debug run. Builds define it
-// as false, and so leave the assertions out.
+// The same assertions as in assembly/assertions.ts. Each use is behind PALLOC_DEBUG, so the package's builds leave it
+// out.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-
-declare global {
-  /** Whether the engine checks its assertions. */
-  const PALLOC_DEBUG: boolean;
-}
 
 /** Throws unless `holds`. */
 export function assert(holds: boolean, what: string): void {

@@ -29,7 +29,7 @@ export function commitRange(
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   const header = heap >>> 2;
-  if (i32[header + layout.HEADER_SHARED / 4]) {
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) {
     i32[header + layout.JOURNAL_CHUNK / 4] = first;
     i32[header + layout.JOURNAL_INDEX / 4] = from;
     i32[header + layout.JOURNAL_NPAGES / 4] = npages;
@@ -148,7 +148,7 @@ export function commitPassed(
 ): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
-  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) {
+  if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2]) {
     i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
     f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
     saveFields(memory, heap, op);
@@ -188,7 +188,7 @@ export function commitRefill(
     popcnt(i32[header + layout.JOURNAL_CACHE / 4]) + popcnt(i32[header + layout.JOURNAL_CACHE / 4 + 1]);
   const scavenged =
     popcnt(i32[header + layout.JOURNAL_SCAV / 4]) + popcnt(i32[header + layout.JOURNAL_SCAV / 4 + 1]);
-  if (i32[header + layout.HEADER_SHARED / 4]) {
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) {
     i32[header + layout.JOURNAL_CHUNK / 4] = chunk;
     i32[header + layout.JOURNAL_INDEX / 4] = index;
     saveFields(memory, heap, op);
@@ -279,7 +279,7 @@ export function commitFlush(
   const scavenged =
     popcnt(i32[header + layout.JOURNAL_SCAV / 4]) + popcnt(i32[header + layout.JOURNAL_SCAV / 4 + 1]);
   const from = index + (lower ? ctz(lower) : 32 + ctz(upper));
-  if (i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, op);
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, op);
   const search = i32[header + layout.HEADER_SEARCH_CHUNK / 4];
   if (chunk < search || (chunk === search && from < i32[header + layout.HEADER_SEARCH_INDEX / 4])) {
     i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;

@@ -308,7 +308,7 @@ export function passOver(memory: Memory, heap: number, chunk: number, scavEnd: n
 export function reset(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
-  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
+  if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, 0);
   f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
   i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
   i32[(heap + layout.HEADER_SCAV_GENERATION) >>> 2]++;

@@ -61,7 +61,7 @@ export function makeRecord(
 export function linkRecord(memory: Memory, heap: number, next: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
-  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, layout.JOURNAL_NEW);
+  if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, layout.JOURNAL_NEW);
   const ref = i32[(heap + layout.JOURNAL_REF) >>> 2];
   const record = (heap + ref) >>> 2;
   const kind = i32[(heap + layout.JOURNAL_KIND) >>> 2];
@@ -103,7 +103,8 @@ export function dropRecord(memory: Memory, heap: number, ref: number, unmade: bo
 export function unlinkRecord(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
-  if (i32[(heap + layout.HEADER_SHARED) >>> 2]) saveFields(memory, heap, layout.JOURNAL_DROP);
+  if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2])
+    saveFields(memory, heap, layout.JOURNAL_DROP);
   const ref = i32[(heap + layout.JOURNAL_REF) >>> 2];
   const record = (heap + ref) >>> 2;
   const next = i32[(heap + layout.JOURNAL_NEXT) >>> 2];
@@ -212,7 +213,8 @@ export function commitReturn(memory: Memory, heap: number): void {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   const header = heap >>> 2;
-  if (i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, layout.JOURNAL_RETURN);
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4])
+    saveFields(memory, heap, layout.JOURNAL_RETURN);
   const cache = (heap + i32[header + layout.JOURNAL_TO / 4]) >>> 2;
   for (let half = 0; half < 2; half++) {
     const pages = i32[header + layout.JOURNAL_CACHE / 4 + half];

@@ -13,6 +13,7 @@ import { mappedLeafOf } from "./tree.ts";
  * fields has undone it.
  */
 export function redo(memory: Memory, heap: number): void {
+  if (!PALLOC_SHARED) return;
   const { i32, f64 } = memory;
   const op =
     i32[(heap + layout.JOURNAL_OP) >>> 2] &

@@ -5,22 +5,22 @@ import { PageAllocError } from "../../base/errors.ts";
 import type { Engine, Kernels } from "../contract.ts";
 import { Memory, type SharedMemory } from "../memory.ts";
 import { batchesOf, type Run } from "./batch.ts";
-import { wasmBytes, withSharedMemory } from "./bytes.ts";
+import { ownBytes, sharedBytes } from "./bytes.ts";
 
 /** Compiles the inlined bytes synchronously. Throws PageAllocError ERR_WASM_UNAVAILABLE where that is not possible. */
 export function compile(): WebAssembly.Module {
-  return orUnavailable(() => new WebAssembly.Module(wasmBytes()));
+  return orUnavailable(() => new WebAssembly.Module(ownBytes()));
 }
 
 /** Does the same for the module that works on shared memory. */
 export function compileShared(): WebAssembly.Module {
-  return orUnavailable(() => new WebAssembly.Module(withSharedMemory(wasmBytes())));
+  return orUnavailable(() => new WebAssembly.Module(sharedBytes()));
 }
 
 /** Compiles the inlined bytes without blocking. Rejects with what `compile` throws. */
 export async function compileAsync(): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(wasmBytes());
+    return await WebAssembly.compile(ownBytes());
   } catch (cause) {
     throw unavailable(cause);
   }

@@ -1,6 +1,6 @@
 // Shared heaps to start tests from, and the engines that use them.
-import * as wasm from "palloc";
-import * as ts from "palloc/ts";
+import * as wasm from "palloc/shared";
+import * as ts from "palloc/ts/shared";
 import { CHUNK } from "../heaps.ts";
 import type { PageAlloc, Palloc } from "../subject.ts";
 import { ENGINES, type EngineName } from "./crew.ts";

@@ -35,7 +35,7 @@ export async function bundle(script: string): Promise<string> {
     platform: "node",
     format: "cjs",
     target: "es2022",
-    define: { PALLOC_DEBUG: String(PALLOC_DEBUG) },
+    define: { PALLOC_DEBUG: String(PALLOC_DEBUG), PALLOC_SHARED: "true" },
     logLevel: "warning",
   });
   return outputFiles[0].text;

@@ -1,6 +1,6 @@
 // An overseer: it puts actors to work on one heap, ends some of them, recovers what they leave, and compares what the
 // heap says with what the actors have written down.
-import type { PageAllocStats } from "palloc";
+import type { PageAllocStats } from "palloc/shared";
 import { PAGES } from "../naive.ts";
 import { same } from "../same.ts";
 import type { PageAlloc, Palloc } from "../subject.ts";

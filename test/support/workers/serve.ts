@@ -4,8 +4,8 @@ import { jobs } from "./jobs.ts";
 
 // Loaded when wanted, so that a job can change the worker's globals first.
 const engines = {
-  wasm: () => import("palloc"),
-  ts: () => import("palloc/ts"),
+  wasm: () => import("palloc/shared"),
+  ts: () => import("palloc/ts/shared"),
 };
 
 /** Does a job. The job may throw; the answer says so. */
