@@ -424,7 +424,6 @@ export class PageAlloc {
    * the handle. Throws PageAllocError ERR_NOT_SHARED for a heap that is not shared.
    */
   get handle(): PageAllocHandle {
-    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this.#shared();
     core.region.giveBack = undefined;
     return core.handle as PageAllocHandle;
@@ -447,11 +446,10 @@ export class PageAlloc {
    * ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
-    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this.#shared();
     integer("owner", owner, 1, core.get(layout.HEADER_OWNERS));
     if (owner === core.owner) refuse("owner", owner, "the number of another heap object", "number");
-    recover(core, owner);
+    if (PALLOC_SHARED) recover(core, owner);
   }
 
   /**
@@ -485,17 +483,19 @@ export class PageAlloc {
 
   /** `scavenge` for a thread that may not block. Others may use this heap object while it waits. */
   async scavengeAsync(nbytes: number = Infinity): Promise<number> {
-    if (!PALLOC_SHARED) throw this.#notShared();
     const core = this[CORE];
-    countOrInfinity("nbytes", nbytes);
-    core.mustBeThere();
-    let released = 0;
-    while (released < nbytes) {
-      const more = await scavengeOneAsync(core, pagesFor(core, nbytes - released));
-      if (!more) break;
-      released += more * core.pageSize;
+    if (PALLOC_SHARED) {
+      countOrInfinity("nbytes", nbytes);
+      core.mustBeThere();
+      let released = 0;
+      while (released < nbytes) {
+        const more = await scavengeOneAsync(core, pagesFor(core, nbytes - released));
+        if (!more) break;
+        released += more * core.pageSize;
+      }
+      return released;
     }
-    return released;
+    throw this.#notShared();
   }
 
   /**
@@ -526,6 +526,7 @@ export class PageAlloc {
   /** Returns the core. Throws PageAllocError ERR_NOT_SHARED unless the heap is shared. */
   #shared(): Core {
     const core = this[CORE];
+    if (!PALLOC_SHARED) throw this.#notShared();
     core.mustBeThere();
     if (core.handle) return core;
     throw new PageAllocError("ERR_NOT_SHARED", "the heap is not shared; make it with { shared: true }");
@@ -617,8 +618,10 @@ function makeCore(entry: typeof PageAlloc, options: PageAllocOptions | undefined
   const { shared, metadataLimit, lockTimeoutMs } = readSharing(given);
   const first = state ?? readGeometry(given);
   if (!shared) return coreOf(entry.instance(), first, sys);
-  if (!PALLOC_SHARED) throw notShared(entry);
-  return sharedCoreOf(entry.sharedMemories.reserve(metadataLimit), first, sys, lockTimeoutMs);
+  if (PALLOC_SHARED) {
+    return sharedCoreOf(entry.sharedMemories.reserve(metadataLimit), first, sys, lockTimeoutMs);
+  }
+  throw notShared(entry);
 }
 
 /** Returns the error for the use of a shared heap in an entry that has none. */
