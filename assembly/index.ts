@@ -23,5 +23,6 @@ export {
 export { dropRecord, endHold, hold, newRecord, returnHold } from "./record";
 export { redo } from "./redo";
 export { run } from "./run";
+export { scan } from "./scan";
 export { summarize } from "./summary";
 export { mappedLeafOf, walk } from "./tree";

@@ -1,6 +1,7 @@
 // `palloc`: the page allocator and scavenger on WebAssembly, with the module's bytes inlined.
 
 import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
+import { PallocChunks as BasePallocChunks } from "./api/palloc-chunks.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
 import { powerOfTwo, word } from "./base/arguments.ts";
 import {
@@ -54,6 +55,14 @@ export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Mod
 export class PallocData extends BasePallocData {
   /** @internal */
   static override readonly instance = instance;
+}
+
+/** Many chunks in a row; see the base class. */
+export class PallocChunks extends BasePallocChunks {
+  /** @internal */
+  static override readonly instance = instance;
+  /** @internal */
+  static override readonly PallocData = PallocData;
 }
 
 /** A heap of pages; see the base class. */

@@ -2,6 +2,7 @@
 // unavailable.
 
 import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
+import { PallocChunks as BasePallocChunks } from "./api/palloc-chunks.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
 import { powerOfTwo, word } from "./base/arguments.ts";
 import { fillAligned as fill } from "./engine/ts/candidate.ts";
@@ -21,6 +22,14 @@ export async function init(): Promise<void> {}
 export class PallocData extends BasePallocData {
   /** @internal */
   static override readonly instance = instance;
+}
+
+/** Many chunks in a row; see the base class. */
+export class PallocChunks extends BasePallocChunks {
+  /** @internal */
+  static override readonly instance = instance;
+  /** @internal */
+  static override readonly PallocData = PallocData;
 }
 
 /** A heap of pages; see the base class. */

@@ -11,5 +11,6 @@ export type { RunOptions } from "./batch.ts";
 export { Op } from "./operations.ts";
 export type { PageAllocOptions } from "./options.ts";
 export { PageCache } from "./page-cache.ts";
+export type { ScanKernel } from "./palloc-chunks.ts";
 export type { PageBits } from "./palloc-data.ts";
 export type { PageAllocStats } from "./stats.ts";

@@ -114,8 +114,7 @@ export class PallocData {
    * RangeError.
    */
   find(npages: number, searchIdx: number): { index: number; searchIdx: number } {
-    integer("npages", npages, 1, layout.CHUNK_PAGES);
-    integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
+    checkFind(npages, searchIdx);
     const hit = this.#data.engine.find(this.#data.address(), npages, searchIdx);
     return { index: firstOf(hit), searchIdx: secondOf(hit) };
   }
@@ -147,10 +146,7 @@ export class PallocData {
     max: number,
     pagesPerHugePage = 0,
   ): { start: number; npages: number } {
-    integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
-    powerOfTwo("min", min, 1, 64);
-    countOrInfinity("max", max);
-    if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
+    checkCandidate(searchIdx, min, max, pagesPerHugePage);
     const hit = this.#data.engine.findScavengeCandidate(
       this.#data.address(),
       (searchIdx | 63) + 1,
@@ -164,18 +160,35 @@ export class PallocData {
 
 Object.defineProperty(PallocData.prototype, INSPECT, { value: PallocData.prototype.toString });
 
+/** Checks the arguments of `find`. */
+export function checkFind(npages: number, searchIdx: number): void {
+  integer("npages", npages, 1, layout.CHUNK_PAGES);
+  integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
+}
+
+/** Checks the arguments of `findScavengeCandidate`. */
+export function checkCandidate(searchIdx: number, min: number, max: number, pagesPerHugePage: number): void {
+  integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
+  powerOfTwo("min", min, 1, 64);
+  countOrInfinity("max", max);
+  if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
+}
+
 function checkRange(i: number, n: number): void {
   integer("i", i, 0, layout.CHUNK_PAGES - 1);
   integer("n", n, 1, layout.CHUNK_PAGES - i);
 }
 
-/** Makes a zeroed chunk in linear memory. Its memory is freed when the result is garbage-collected. */
-function standalone({ engine, regions }: Instance): ChunkData {
+/**
+ * Makes zeroed chunks, one after the other, with `more` bytes behind them. Their memory is freed when the result is
+ * garbage-collected.
+ */
+export function standalone({ engine, regions }: Instance, nchunks = 1, more = 0): ChunkData {
   let at = 0;
   const data = new ChunkData(engine, () => at);
-  const region = regions.alloc(layout.DATA_BYTES);
+  const region = regions.alloc(nchunks * layout.DATA_BYTES + more);
   regions.freeWith(data, region);
   at = region.at;
-  engine.memory.u8.fill(0, at, at + layout.DATA_BYTES);
+  engine.memory.u8.fill(0, at, at + nchunks * layout.DATA_BYTES);
   return data;
 }

@@ -30,6 +30,13 @@ export interface Kernels {
    */
   findScavengeCandidate(data: number, ceiling: number, min: number, max: number, hugePages: number): number;
 
+  // Many chunks, one after the other
+  /**
+   * Runs a kernel, one of the SCAN_ numbers, on n chunks. a to d are its arguments after the chunk. Writes the results,
+   * as i16, to address `to`.
+   */
+  scan(kernel: number, data: number, n: number, to: number, a: number, b: number, c: number, d: number): void;
+
   // A heap, given by its address
   /**
    * Returns the first page of the run as a page number, or -1. Sets HEADER_LAST_SCAVENGED to how many of the pages had

@@ -404,6 +404,17 @@ export const HOLD_PASSED = 3;
 /** The pages become free, as if `alloc` had not been called: `sys.used` threw. */
 export const HOLD_UNDONE = 4;
 
+// A scan: one kernel on many chunks that lie one after the other. The results are i16, so many for each chunk:
+
+/** hasScavengeCandidate: 0 or 1. */
+export const SCAN_HAS_CANDIDATE = 0;
+/** findScavengeCandidate: start and length in pages. */
+export const SCAN_FIND_CANDIDATE = 1;
+/** find: index of the run and first free page seen, -1 for none. */
+export const SCAN_FIND = 2;
+/** summarize: start, max and end. */
+export const SCAN_SUMMARIZE = 3;
+
 // A batch: operations and results are rows of f64, so that JavaScript can write and read them as a Float64Array.
 //
 //   operation  ┌──────┬────────┬───────┬────────┐     result  ┌───────┬───────────┐

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bitsOf, bitsOfWord, type PageBits, pallocData, setBits, wordOfBits } from "../support/bitmaps.ts";
 import * as naive from "../support/naive.ts";
+import { Random } from "../support/random.ts";
+import { refused } from "../support/refusals.ts";
 import { same } from "../support/same.ts";
 import type { Subject } from "../support/subject.ts";
 
@@ -46,6 +48,7 @@ export function kernelsSuite(subject: Subject): void {
     findTests(subject);
     candidateTests(subject);
   });
+  describe("PallocChunks", () => chunksTests(subject));
 }
 
 function fillAlignedTests({ palloc: { fillAligned } }: Subject): void {
@@ -249,5 +252,114 @@ function candidateTests({ palloc }: Subject): void {
     const data = new palloc.PallocData();
     expect(data.findScavengeCandidate(PAGES - 1, 1, 3)).toEqual({ start: PAGES - 3, npages: 3 });
     expect(data.findScavengeCandidate(PAGES - 1, 1, 3, 256)).toEqual({ start: 256, npages: 256 });
+  });
+}
+
+/** Chunks with random runs in use, and random runs scavenged. */
+function filled({ palloc: { PallocChunks } }: Subject, length: number, seed: number) {
+  const chunks = new PallocChunks(length);
+  const random = new Random(seed);
+  const runs = (set: (first: number, count: number) => void) => {
+    for (let page = random.below(40); page < PAGES; page += 1 + random.below(60)) {
+      const count = 1 + random.below(Math.min(40, PAGES - page));
+      set(page, count);
+      page += count;
+    }
+  };
+  for (let i = 0; i < length; i++) {
+    const data = chunks.at(i);
+    runs((first, count) => data.scavenged.setRange(first, count));
+    if (i % 5) runs((first, count) => data.allocRange(first, count));
+  }
+  return chunks;
+}
+
+function chunksTests(subject: Subject): void {
+  const { PallocChunks, PallocData } = subject.palloc;
+
+  it.each([1, 2, 63, 300])("scan returns what the methods return, for %i chunks", (length) => {
+    const chunks = filled(subject, length, length);
+    const views = Array.from({ length }, (_, i) => chunks.at(i));
+    const expected = (numbers: (data: (typeof views)[0]) => number[]) => views.flatMap(numbers);
+    for (const min of GROUPS) {
+      same(
+        [...chunks.scan("hasScavengeCandidate", min)],
+        expected((data) => [Number(data.hasScavengeCandidate(min))]),
+        `has, min ${min}`,
+      );
+      for (const [searchIdx, max, huge] of [
+        [511, 0, undefined],
+        [300, Infinity, 0],
+        [511, 100, 256],
+      ] as const) {
+        const found = expected((data) => {
+          const { start, npages } = data.findScavengeCandidate(searchIdx, min, max, huge);
+          return [start, npages];
+        });
+        const scanned = chunks.scan("findScavengeCandidate", searchIdx, min, max, huge);
+        same([...scanned], found, `candidate from ${searchIdx}, min ${min}, max ${max}`);
+      }
+    }
+    for (const [npages, searchIdx] of [
+      [1, 0],
+      [9, 200],
+      [512, 0],
+    ] as const) {
+      const found = expected((data) => Object.values(data.find(npages, searchIdx)));
+      same([...chunks.scan("find", npages, searchIdx)], found, `find ${npages} from ${searchIdx}`);
+    }
+    const sums = expected((data) => {
+      const { start, max, end } = data.summarize();
+      return [start, max, end];
+    });
+    same([...chunks.scan("summarize")], sums, "summarize");
+  });
+
+  it("begins with chunks that are all free", () => {
+    const chunks = new PallocChunks(3);
+    expect(chunks.length).toBe(3);
+    expect([...chunks.scan("summarize")]).toEqual(Array(9).fill(PAGES));
+    expect(chunks.at(2)).toBeInstanceOf(PallocData);
+  });
+
+  it("words shows all chunks, and writes to them", () => {
+    const chunks = new PallocChunks(2);
+    expect(chunks.words.length).toBe(32);
+    chunks.at(1).allocRange(64, 64);
+    chunks.at(0).scavenged.setRange(0, 1);
+    expect([...chunks.words].map((word, i) => [i, word]).filter(([, word]) => word)).toEqual([
+      [8, 1n],
+      [17, 2n ** 64n - 1n],
+    ]);
+    chunks.words[0] = 3n;
+    expect([...chunks.scan("find", 1, 0)]).toEqual([2, 2, 0, 0]);
+  });
+
+  it("views keep the memory of their chunks", () => {
+    const view = new PallocChunks(1).at(0);
+    view.allocRange(0, 5);
+    expect(view.alloc.popcntRange(0, PAGES)).toBe(5);
+  });
+
+  it("refuses bad arguments and names them", () => {
+    const chunks = new PallocChunks(2);
+    const scan = chunks.scan.bind(chunks) as (...args: unknown[]) => unknown;
+    const cases: [error: typeof TypeError, name: string, call: () => unknown][] = [
+      [RangeError, "length must be an integer from 1 to 1048576, got 0", () => new PallocChunks(0)],
+      [RangeError, "length", () => new PallocChunks(2 ** 20 + 1)],
+      [TypeError, "length", () => new PallocChunks("2" as never)],
+      [RangeError, "i must be an integer from 0 to 1, got 2", () => chunks.at(2)],
+      [TypeError, "i", () => chunks.at(undefined as never)],
+      [RangeError, "kernel must be hasScavengeCandidate, ", () => scan("popcnt")],
+      [TypeError, "kernel", () => scan()],
+      [RangeError, "min", () => scan("hasScavengeCandidate", 3)],
+      [RangeError, "min", () => scan("hasScavengeCandidate")],
+      [RangeError, "searchIdx", () => scan("findScavengeCandidate", 512, 1, 1)],
+      [RangeError, "max", () => scan("findScavengeCandidate", 511, 1, -1)],
+      [RangeError, "pagesPerHugePage", () => scan("findScavengeCandidate", 511, 1, 1, 3)],
+      [RangeError, "npages", () => scan("find", 513, 0)],
+      [TypeError, "searchIdx", () => scan("find", 1, "0")],
+    ];
+    for (const [error, name, call] of cases) refused(call, { error, names: [name] }, name);
   });
 }

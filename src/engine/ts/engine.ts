@@ -23,6 +23,7 @@ import {
 } from "./heap.ts";
 import { dropRecord, endHold, hold, newRecord, returnHold } from "./record.ts";
 import { redo } from "./redo.ts";
+import { scan } from "./scan.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf, walk } from "./tree.ts";
 
@@ -61,6 +62,7 @@ const calls = {
   refill,
   adopt,
   redo,
+  scan,
 };
 
 /** Makes an engine with memory of its own, `pages` of 64 KiB at first. */
