@@ -15,6 +15,23 @@ function chunksOf({ PallocData }, words) {
   });
 }
 
+function sumOf(numbers) {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += numbers[i];
+  return sum;
+}
+
+/** Scans all chunks of an input, as often as it takes for that many operations. */
+function scans({ PallocChunks }, words, scan, parameters) {
+  const chunks = new PallocChunks(words.length / WORDS_PER_CHUNK);
+  chunks.words.set(words);
+  return (operations) => {
+    let sum = 0;
+    for (let done = 0; done < operations; done += chunks.length) sum += scan(chunks, ...parameters);
+    return sum;
+  };
+}
+
 const KERNELS = [
   {
     name: "hasScavengeCandidate",
@@ -30,6 +47,7 @@ const KERNELS = [
         return sum;
       };
     },
+    scan: (chunks, min) => sumOf(chunks.scan("hasScavengeCandidate", min)),
   },
   {
     name: "findScavengeCandidate",
@@ -46,6 +64,7 @@ const KERNELS = [
         return sum;
       };
     },
+    scan: (chunks, min) => sumOf(chunks.scan("findScavengeCandidate", 511, min, 512)),
   },
   {
     name: "summarize",
@@ -60,6 +79,7 @@ const KERNELS = [
         return sum;
       };
     },
+    scan: (chunks) => sumOf(chunks.scan("summarize")),
   },
   {
     name: "find",
@@ -127,7 +147,7 @@ const KERNELS = [
 /** The cases, given the chunks of each input by its name. */
 export function kernelCases(inputs) {
   const cases = [];
-  for (const { name, kernel = name, parameter, values = [undefined], loop } of KERNELS) {
+  for (const { name, kernel = name, parameter, values = [undefined], loop, scan } of KERNELS) {
     for (const value of values) {
       for (const [input, words] of Object.entries(inputs)) {
         const about = { name, input: value === undefined ? input : `${input}, ${parameter} ${value}` };
@@ -139,6 +159,14 @@ export function kernelCases(inputs) {
           columns: ["BigInt", "ts", "wasm"],
           create: (subject) => ({ run: loop(subject, words, ...parameters), check }),
         });
+        if (scan) {
+          cases.push({
+            ...about,
+            group: "kernels, many chunks in one call",
+            columns: ["ts", "wasm"],
+            create: (subject) => ({ run: scans(subject, words, scan, parameters), check }),
+          });
+        }
         cases.push({
           ...about,
           group: "kernels, inside the engine",
