@@ -78,8 +78,12 @@ module.exports = {
       name: "used",
       comment: "What no entry and not the command leads to is not used, or by tests alone.",
       severity: "error",
-      from: { path: [ENTRIES, "^src/cli/main\\.ts$"] },
-      to: { path: "^src/", pathNot: [ENTRIES, "^src/cli/main\\.ts$", "\\.d\\.ts$"], reachable: false },
+      from: { path: [ENTRIES, "^src/cli/(main|bench-worker)\\.ts$"] },
+      to: {
+        path: "^src/",
+        pathNot: [ENTRIES, "^src/cli/(main|bench-worker)\\.ts$", "\\.d\\.ts$"],
+        reachable: false,
+      },
     },
     {
       name: "everything-found",

@@ -95,7 +95,7 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
 // low bits of a group carries into its top bit exactly when one of them is set.
 
 /** Returns the mask of the low m - 1 bits of every m-aligned group. m is a power of two, 1 to 64. */
-export function lowBits(m: u32): u64 {
+function lowBits(m: u32): u64 {
   switch (ctz(m)) {
     case 0: return 0;
     case 1: return 0x5555555555555555;
@@ -108,12 +108,12 @@ export function lowBits(m: u32): u64 {
 }
 
 /** Returns all ones, except that the top bit of each all-zero group is 0. `low` is lowBits(m). */
-export function occupied(x: u64, low: u64): u64 {
+function occupied(x: u64, low: u64): u64 {
   return ((x & low) + low) | x | low;
 }
 
 /** Does fillAligned for callers that already have `low` = lowBits(m) and `top` = m - 1. */
-export function fillGroups(x: u64, low: u64, top: u64): u64 {
+function fillGroups(x: u64, low: u64, top: u64): u64 {
   const tops = occupied(x, low) & ~low;
   // A top bit minus the lowest bit of its group is all the ones below the top bit.
   return tops | (tops - (tops >> top));

@@ -144,7 +144,7 @@ export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index
  */
 // @ts-ignore: decorator
 @inline
-export function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, index: u32): void {
+function placeRecord(heap: usize, leaf: usize, ref: u32, chunk: u32, index: u32): void {
   let blocks = load<u32>(leaf, layout.LEAF_BLOCKS);
   if (!blocks) {
     blocks = load<u32>(heap, layout.HEADER_USED);
@@ -239,14 +239,14 @@ export function count(heap: usize, amount: u32, counter: usize): void {
 /** Adds to an f64 of the header. */
 // @ts-ignore: decorator
 @inline
-export function total(heap: usize, amount: f64, counter: usize): void {
+function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }
 
 /** Counts pages that come into use. `scavenged` of them had been released. */
 // @ts-ignore: decorator
 @inline
-export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
+function countTaken(heap: usize, npages: u32, scavenged: u32): void {
   const inUse = load<u32>(heap, layout.HEADER_IN_USE) + npages;
   store<u32>(heap, inUse, layout.HEADER_IN_USE);
   if (inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
@@ -263,7 +263,7 @@ export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
 /** Counts pages that are released in `runs` runs. */
 // @ts-ignore: decorator
 @inline
-export function countReleased(heap: usize, npages: u32, runs: u32): void {
+function countReleased(heap: usize, npages: u32, runs: u32): void {
   count(heap, npages, layout.HEADER_RELEASED);
   total(heap, runs, layout.HEADER_SCAVENGES);
   total(heap, npages, layout.HEADER_SCAVENGED_TOTAL);

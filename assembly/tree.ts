@@ -5,12 +5,12 @@ import { find, freeAbove, freeBelow, popcntRange } from "./bits";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Returns the level of a node; 0 for a leaf. */
-export function levelOf(node: usize): u32 {
+function levelOf(node: usize): u32 {
   return load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT;
 }
 
 /** Returns the part of a node of `level` that the chunk is in. */
-export function slotOf(chunk: u32, level: u32): u32 {
+function slotOf(chunk: u32, level: u32): u32 {
   return (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
@@ -22,7 +22,7 @@ export function dataOf(leaf: usize, chunk: u32): usize {
 }
 
 /** Returns the node under part `slot`; `heap` itself if there is none, since its ref is 0. */
-export function childOf(heap: usize, node: usize, slot: u32): usize {
+function childOf(heap: usize, node: usize, slot: u32): usize {
   return heap + load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
 }
 

@@ -75,12 +75,14 @@ function peakOf(trace) {
   return peak;
 }
 
-/** The inputs by name; `peak` of the given trace. */
-export const kernelInputs = (trace) => ({
+/** The inputs that need no trace, by name. */
+export const syntheticInputs = () => ({
   empty: set(() => 0n),
   full: set(() => ONES),
   bottom: set((i) => (i % WORDS === 0 ? ~0xffn & ONES : ONES)),
   random: random(),
   alternating: set(() => 0x5555_5555_5555_5555n),
-  peak: atPeak(trace),
 });
+
+/** The same, and `peak`: the heap of a trace when most pages were in use. */
+export const kernelInputs = (trace) => ({ ...syntheticInputs(), peak: atPeak(trace) });

@@ -1,11 +1,12 @@
 // The benchmark in Node: builds what it runs, measures, and reports.
 //
 //   npm run bench -- --help
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
-import { readPackage } from "../scripts/files.mjs";
+import { readPackage, root, upToDate } from "../scripts/files.mjs";
 import { allCases } from "./cases/index.mjs";
 import { COLUMNS } from "./column.mjs";
 import { environment } from "./environment.mjs";
@@ -61,8 +62,16 @@ function describe(native) {
   };
 }
 
+/** The column of native C, compiled anew only if its sources have changed. */
+function openNative() {
+  const binary = "build/bench/native";
+  const sources = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
+  mkdirSync(join(root, "build/bench"), { recursive: true });
+  return nativeColumn(join(root, sources[0]), join(root, binary), upToDate(binary, sources));
+}
+
 await buildInside();
-const native = nativeColumn();
+const native = openNative();
 const header = describe(native);
 for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${value}`);
 print(

@@ -12,6 +12,7 @@ import { licences } from "./licences.mjs";
 
 const INPUTS = [
   "src",
+  "bench",
   "scripts",
   "build/palloc.wasm.js",
   "build/palloc.pair.js",
@@ -19,6 +20,7 @@ const INPUTS = [
   "tsconfig.json",
   "tsconfig.build.json",
 ];
+const BENCH = ["main.c", "heap.h", "kernels.h"];
 const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
 const STAMP = "dist/index.js";
 /** The library's entries by their files in dist/, with what each is made of. */
@@ -74,7 +76,9 @@ const oneErrorClass = {
 function bundleCommand() {
   return build({
     ...OPTIONS,
-    entryPoints: { cli: src("cli/main.ts") },
+    entryPoints: { cli: src("cli/main.ts"), "bench-worker": src("cli/bench-worker.ts") },
+    splitting: true,
+    chunkNames: "cli-[hash]",
     platform: "node",
     metafile: true,
     banner: {
@@ -96,7 +100,7 @@ const publicEntriesOnly = {
     onResolve({ filter: /^(\.|palloc)/ }, ({ path, importer }) => {
       if (!importer.startsWith(command)) return undefined;
       const file = path.startsWith(".") ? resolve(dirname(importer), path) : undefined;
-      if (file?.startsWith(command)) return undefined;
+      if (file?.startsWith(command) || file?.startsWith(join(root, "bench"))) return undefined;
       const name = file
         ? relative(src(""), file).replace(/\.ts$/, "")
         : path.replace(/^palloc\/?/, "") || "index";
@@ -150,6 +154,7 @@ async function buildDist() {
     files.set(dist(name), readFileSync(join(root, "build", name)));
   }
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
+  for (const file of BENCH) files.set(dist(`bench/${file}`), readFileSync(join(root, "bench/native", file)));
   files.set(dist("cli-licences.txt"), licences(command.metafile));
   for (const [path, content] of files) writeWhole(path, content);
   for (const { path, contents } of command.outputFiles) {

@@ -14,7 +14,13 @@ const NEEDED = [
   /^dist\/go-compile-runtime\.pt\.gz$/,
   /^dist\/cli-licences\.txt$/,
 ];
-const ALLOWED = [...NEEDED, /^dist\/common-\w+\.js$/, /^dist\/[\w/-]+\.d\.ts$/];
+const ALLOWED = [
+  ...NEEDED,
+  /^dist\/(cli-\w+|bench-worker)\.js$/,
+  /^dist\/bench\/(main\.c|heap\.h|kernels\.h)$/,
+  /^dist\/common-\w+\.js$/,
+  /^dist\/[\w/-]+\.d\.ts$/,
+];
 
 const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
 const [{ files, size, unpackedSize }] = JSON.parse(packed);

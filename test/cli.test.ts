@@ -13,6 +13,8 @@ import { runCommand } from "../src/cli/command.ts";
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/traces/${name}.pt.gz`, import.meta.url));
 const LINK = fixture("go-link");
 const JSON_TRACE = fixture("go1-json");
+/** `palloc bench` needs built files: it is tested in dist/cli.js. */
+const NO_BENCH = { benchWorker: new URL("none:"), benchProgram: new URL("none:") };
 const BUNDLED = new URL("fixtures/traces/go-compile-runtime.pt.gz", import.meta.url);
 const CSV_HEADER = "time_ns,in_use_bytes,retained_bytes,sys_bytes";
 
@@ -41,7 +43,14 @@ async function pallocIn(given: Surroundings, ...args: string[]): Promise<Outcome
   const stdout = given.stdout ?? new PassThrough({ highWaterMark: 2 ** 30 });
   const stderr = Object.assign(given.stderr ?? new PassThrough(), { isTTY: given.isTTY ?? false });
   const stdin = given.stdin ?? Readable.from([]);
-  const status = await runCommand(args, { stdin, stdout, stderr, version: "1.2.3", bundledTrace: BUNDLED });
+  const status = await runCommand(args, {
+    stdin,
+    stdout,
+    stderr,
+    version: "1.2.3",
+    bundledTrace: BUNDLED,
+    ...NO_BENCH,
+  });
   const text = (stream: Writable) => (stream instanceof PassThrough ? String(stream.read() ?? "") : "");
   return { status, stdout: text(stdout), stderr: text(stderr) };
 }
@@ -417,6 +426,27 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     const { status, stdout, stderr } = await run("replay");
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain("32,294 of 32,294");
+  });
+
+  it("times the kernels, with the same results in all columns", async () => {
+    const { status, stdout, stderr } = await run("bench", "--quick", "--json");
+    expect([status, stderr]).toEqual([0, ""]);
+    const { header, columns, rows } = JSON.parse(stdout);
+    expect(columns.slice(0, 3)).toEqual(["BigInt", "ts", "wasm"]);
+    expect(columns.slice(3)).toEqual(header.cc.startsWith("no ") ? [] : ["native C"]);
+    expect(rows.length).toBe(22);
+    for (const { id, cells } of rows) {
+      for (const column of id.startsWith("kernels, per call") ? columns.slice(0, 3) : columns.slice(1))
+        expect(cells[column].median, `${id}, ${column}`).toBeGreaterThan(0);
+    }
+  });
+
+  it("prints the times as a table", async () => {
+    const { status, stdout } = await run("bench", "--quick");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^machine {2}.*cores/m);
+    expect(stdout).toContain("findScavengeCandidate");
+    expect(stdout).toMatch(/All columns computed the same in all 22 rows\.\n$/);
   });
 
   it("sets the exit status", async () => {

@@ -95,6 +95,12 @@ const KERNELS = [
         return sum;
       };
     },
+    scan: (chunks, npages) => {
+      const found = chunks.scan("find", npages, 0);
+      let sum = 0;
+      for (let i = 0; i < found.length; i += 2) sum += found[i];
+      return sum;
+    },
   },
   {
     name: "popcntRange",
@@ -153,6 +159,7 @@ export function kernelCases(inputs) {
         const about = { name, input: value === undefined ? input : `${input}, ${parameter} ${value}` };
         const parameters = value === undefined ? [] : [value];
         const check = words.length / WORDS_PER_CHUNK;
+        const native = { args: ["kernel", kernel, ...parameters, check], input: () => words };
         cases.push({
           ...about,
           group: "kernels, per call from JavaScript",
@@ -165,6 +172,7 @@ export function kernelCases(inputs) {
             group: "kernels, many chunks in one call",
             columns: ["ts", "wasm"],
             create: (subject) => ({ run: scans(subject, words, scan, parameters), check }),
+            native,
           });
         }
         cases.push({
@@ -172,7 +180,7 @@ export function kernelCases(inputs) {
           group: "kernels, inside the engine",
           columns: ["ts", "wasm"],
           create: ({ inside }) => ({ run: inside[kernel](words, ...parameters), check }),
-          native: { args: ["kernel", kernel, ...parameters, check], input: () => words },
+          native,
         });
       }
     }

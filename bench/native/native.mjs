@@ -1,12 +1,5 @@
-// The column of native C: compiles the program beside this file, where there is a compiler, and asks it for a case.
+// The column of native C: compiles a program where there is a compiler, and asks it for a case.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { root, upToDate } from "../../scripts/files.mjs";
-
-const BINARY = "build/bench/native";
-const SOURCES = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
 
 /** The first compiler that answers, as { command, version }. */
 function findCompiler() {
@@ -17,14 +10,14 @@ function findCompiler() {
   return undefined;
 }
 
-/** The column; undefined where there is no compiler. `version` is the compiler's. */
-export function nativeColumn() {
+/**
+ * The column; undefined where there is no compiler. `version` is the compiler's. Compiles the program `source`, a path,
+ * to the path `binary`, unless `isFresh` says that this has been done.
+ */
+export function nativeColumn(source, binary, isFresh = false) {
   const compiler = findCompiler();
   if (!compiler) return undefined;
-  const binary = join(root, BINARY);
-  if (!upToDate(BINARY, SOURCES)) {
-    mkdirSync(join(root, "build/bench"), { recursive: true });
-    const source = fileURLToPath(new URL("main.c", import.meta.url));
+  if (!isFresh) {
     const flags = ["-O3", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
     execFileSync(compiler.command, [...flags, "-o", binary, source], { stdio: "inherit" });
   }

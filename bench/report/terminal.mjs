@@ -2,10 +2,11 @@
 import Table from "cli-table3";
 import { tables } from "./table.mjs";
 
-/** Prints the rows, a table a group. */
+/** Prints the rows, a table a group; in colours only where a terminal shows them. */
 export function printTables(rows, columns, print = console.log) {
   for (const [group, lines] of tables(rows, columns)) {
-    const table = new Table({ head: [group, "", ...columns], style: { head: ["bold"], compact: true } });
+    const colours = process.stdout.isTTY ? { head: ["bold"] } : { head: [], border: [] };
+    const table = new Table({ head: [group, "", ...columns], style: { ...colours, compact: true } });
     table.push(...lines);
     print(table.toString());
   }

@@ -46,8 +46,8 @@ export class PallocChunks {
   }
 
   /**
-   * The bits of all chunks: for each, eight words of `alloc`, then eight of `scavenged`. A live view, valid until memory
-   * grows: do not keep it.
+   * The bits of all chunks: for each, eight words of `alloc`, then eight of `scavenged`. A live view, valid until
+   * memory grows: do not keep it.
    */
   get words(): BigUint64Array {
     const first = this.#data.address() >>> 3;

@@ -3,15 +3,14 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { BenchFiles, BenchRequest } from "./bench.ts";
 import { complain, OutputError, print } from "./output.ts";
 import { type Output, type ReplayRequest, replayTraces } from "./replay.ts";
 
 /** What the process gives to the command. */
-export interface Host extends Output {
+export interface Host extends Output, BenchFiles {
   /** Read for a trace named "-". */
   readonly stdin: Readable;
-  /** Version of the package. */
-  readonly version: string;
   /** The trace to replay if none is named. */
   readonly bundledTrace: URL;
 }
@@ -72,6 +71,10 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
     const bundled = file(host.bundledTrace.pathname.replace(/^.*\//, ""), host.bundledTrace);
     status = await replayTraces({ ...options, traces: named.length > 0 ? named : [bundled] }, host);
   });
+  addBench(program).action(async (options: BenchRequest) => {
+    const { bench } = await import("./bench.ts");
+    await bench(options, host, host);
+  });
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -111,6 +114,16 @@ function addReplay(program: Command): Command {
     .addOption(new Option("--json", "print the report and the series, one line per trace").conflicts("csv"))
     .addOption(new Option("--csv", "print the series"))
     .addHelpText("after", EXAMPLES);
+}
+
+function addBench(program: Command): Command {
+  return program
+    .command("bench")
+    .description(
+      "Time the kernels on this machine: a BigInt port, pure TypeScript, WebAssembly and, with a cc, C.",
+    )
+    .addOption(new Option("--json", "print the results as JSON"))
+    .addOption(new Option("--quick", "measure each cell just long enough to see that it works"));
 }
 
 function addTrace(name: string, others: readonly string[]): string[] {

@@ -9,12 +9,17 @@ export interface Progress {
   stop(): void;
 }
 
-/** Shows a bar for a replay of `events` events. */
-export function startProgress(stream: NodeJS.WritableStream, name: string, events: number): Progress {
+/** Shows a bar for `total` things; `unit` is their plural. */
+export function startProgress(
+  stream: NodeJS.WritableStream,
+  name: string,
+  total: number,
+  unit: string,
+): Progress {
   const bar = new SingleBar({
     stream,
     // The name comes last, because a line that is too long for the terminal loses its end.
-    format: "{bar} {value} of {total} events  {name}",
+    format: `{bar} {value} of {total} ${unit}  {name}`,
     formatValue: (value, _, type) => (type === "value" || type === "total" ? count(value) : String(value)),
     clearOnComplete: true,
     // The terminal's settings stay as they are. A signal that cannot be caught, or that comes in the middle of a
@@ -22,6 +27,6 @@ export function startProgress(stream: NodeJS.WritableStream, name: string, event
     hideCursor: false,
     linewrap: true,
   });
-  bar.start(events, 0, { name });
+  bar.start(total, 0, { name });
   return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }

@@ -88,7 +88,9 @@ async function replayTrace(
   output: Output,
 ): Promise<ReplayReport> {
   const { PageAlloc } = request.engine === "ts" ? await import("palloc/ts") : await import("palloc");
-  const progress = output.stderr.isTTY ? startProgress(output.stderr, name, events.length) : undefined;
+  const progress = output.stderr.isTTY
+    ? startProgress(output.stderr, name, events.length, "events")
+    : undefined;
   try {
     return replay(PageAlloc, events, { scavenge: request.scavenge, onProgress: progress?.update });
   } finally {

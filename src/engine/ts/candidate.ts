@@ -109,17 +109,17 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
 const LOW_BITS = [0, 0x55555555, 0x77777777, 0x7f7f7f7f, 0x7fff7fff, 0x7fffffff];
 
 /** Returns the mask of the low m - 1 bits of every m-aligned group of a 32-bit word. m is a power of two, 1 to 32. */
-export function lowBits(m: number): number {
+function lowBits(m: number): number {
   return LOW_BITS[31 - Math.clz32(m)];
 }
 
 /** Returns all ones, except that the top bit of each all-zero group is 0. `low` is lowBits(m). */
-export function occupied(x: number, low: number): number {
+function occupied(x: number, low: number): number {
   return ((x & low) + low) | x | low;
 }
 
 /** Does fillAligned on a 32-bit word, for callers that already have `low` = lowBits(m) and `top` = m - 1. */
-export function fillGroups(x: number, low: number, top: number): number {
+function fillGroups(x: number, low: number, top: number): number {
   const tops = occupied(x, low) & ~low;
   // A top bit minus the lowest bit of its group is all the ones below the top bit.
   return tops | (tops - (tops >>> top));

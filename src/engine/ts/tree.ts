@@ -6,12 +6,12 @@ import { find, freeAbove, freeBelow, popcntRange } from "./bits.ts";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
 
 /** Returns the level of a node; 0 for a leaf. */
-export function levelOf({ i32 }: Memory, node: number): number {
+function levelOf({ i32 }: Memory, node: number): number {
   return i32[(node + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
 }
 
 /** Returns the part of a node of `level` that the chunk is in. */
-export function slotOf(chunk: number, level: number): number {
+function slotOf(chunk: number, level: number): number {
   return (chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
 
@@ -21,7 +21,7 @@ export function dataOf(leaf: number, chunk: number): number {
 }
 
 /** Returns the node under part `slot`; `heap` itself if there is none, since its ref is 0. */
-export function childOf({ i32 }: Memory, heap: number, node: number, slot: number): number {
+function childOf({ i32 }: Memory, heap: number, node: number, slot: number): number {
   return heap + i32[((node + layout.NODE_CHILDREN) >>> 2) + slot];
 }
 

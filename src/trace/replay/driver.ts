@@ -24,7 +24,7 @@ const BATCH = 1024;
 const BEFORE = -1;
 
 /** What the driver has counted so far, in pages unless noted. */
-export class Counters {
+class Counters {
   /** Allocated by the trace. */
   inUse = 0;
   peakInUse = 0;

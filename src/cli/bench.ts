@@ -1,0 +1,86 @@
+// `palloc bench`: times the kernels on this machine, side by side: a port to BigInt, the twin, WebAssembly, and C where
+// there is a compiler. Each column of JavaScript has a worker of its own, as the types that one uses would slow the
+// others down.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { nativeColumn } from "../../bench/native/native.mjs";
+import { resultsText } from "../../bench/report/results.mjs";
+import { printTables } from "../../bench/report/terminal.mjs";
+import { askWith } from "../../bench/requests.mjs";
+import { runScoreboard, SETTINGS, workerColumn } from "../../bench/scoreboard.mjs";
+import { COLUMNS, shortCases } from "./bench-cases.ts";
+import { print } from "./output.ts";
+import { startProgress } from "./progress.ts";
+import type { Output } from "./replay.ts";
+
+/** The arguments of `palloc bench`. */
+export interface BenchRequest {
+  readonly json?: boolean;
+  /** Measures each cell only long enough to see that it works. */
+  readonly quick?: boolean;
+}
+
+/** What a benchmark needs of the package. */
+export interface BenchFiles {
+  /** Version of the package. */
+  readonly version: string;
+  /** The module that measures a column in a worker. */
+  readonly benchWorker: URL;
+  /** The C program. */
+  readonly benchProgram: URL;
+}
+
+/** Runs the benchmark and prints it. Throws when two columns compute different results. */
+export async function bench(request: BenchRequest, files: BenchFiles, output: Output): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "palloc-bench-"));
+  const workers = COLUMNS.map((name) => startColumn(name, files.benchWorker));
+  try {
+    const native = nativeColumn(fileURLToPath(files.benchProgram), join(folder, "native"));
+    const columns = native ? [...workers, native] : workers;
+    const settings = request.quick ? SETTINGS.quick : SETTINGS.normal;
+    const cases = shortCases();
+    const progress = output.stderr.isTTY
+      ? startProgress(output.stderr, "kernels", cases.length, "cases")
+      : undefined;
+    let done = 0;
+    const rows = await runScoreboard(columns, cases, settings, () => progress?.update(++done));
+    progress?.stop();
+    const names = columns.map(({ name }) => name);
+    const header = {
+      date: new Date().toISOString(),
+      machine: `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${process.platform} ${process.arch}`,
+      palloc: files.version,
+      runtime: process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`,
+      cc: native?.version ?? "no C compiler found, so there is no native column",
+    };
+    if (request.json) {
+      await print(output.stdout, `${resultsText({ header, columns: names, rows })}\n`);
+      return;
+    }
+    const lines = Object.entries(header).map(([key, value]) => `${key.padEnd(8)} ${value}`);
+    lines.push("Cells: median (least … p99) of one kernel on one chunk, in ns.");
+    printTables(rows, names, (table: string) => void lines.push(table));
+    lines.push(`All columns computed the same in all ${rows.length} rows.`);
+    await print(output.stdout, `${lines.join("\n")}\n`);
+  } finally {
+    await Promise.all(workers.map(({ worker }) => worker.terminate()));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts the worker of a column. */
+function startColumn(name: string, file: URL) {
+  const worker = new Worker(file, { workerData: name });
+  const ask = askWith(
+    (message: unknown) => worker.postMessage(message),
+    (take: (message: unknown) => void) => worker.on("message", take),
+  );
+  worker.on("error", (error) => {
+    throw error;
+  });
+  return { worker, ...workerColumn(name, ask) };
+}
