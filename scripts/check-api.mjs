@@ -1,0 +1,66 @@
+// Checks that the public types are those of the committed reports in etc/, so that no change of them goes unseen.
+//
+//   node scripts/check-api.mjs [--write]    with --write, makes the reports say what the types are
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import extractor from "@microsoft/api-extractor";
+import { root } from "./files.mjs";
+
+const { Extractor, ExtractorConfig } = extractor;
+/** Reports by the declarations that they are of. `palloc/shared` has those of `palloc`, `palloc/ts/shared` the twin's. */
+const REPORTS = { index: "palloc", ts: "palloc-ts", trace: "palloc-trace" };
+
+const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
+const temporary = join(root, "build/api");
+mkdirSync(temporary, { recursive: true });
+mkdirSync(join(root, "etc"), { recursive: true });
+
+/** Compares or writes one report. Returns whether it says what the types are. */
+function check(entry, name) {
+  const declarations = `dist/${entry}.d.ts`;
+  const config = ExtractorConfig.prepare({
+    configObject: {
+      projectFolder: root,
+      mainEntryPointFilePath: join(root, declarations),
+      compiler: {
+        overrideTsconfig: { extends: join(root, "tsconfig.json"), files: [declarations], include: [] },
+      },
+      // The public classes extend classes that no entry exports by themselves.
+      apiReport: {
+        enabled: true,
+        includeForgottenExports: true,
+        reportFileName: `${name}.api.md`,
+        reportFolder: join(root, "etc"),
+        reportTempFolder: temporary,
+      },
+      newlineKind: "lf",
+      messages: {
+        extractorMessageReporting: { default: { logLevel: "none" } },
+        tsdocMessageReporting: { default: { logLevel: "none" } },
+      },
+    },
+    configObjectFullPath: join(root, "scripts/check-api.mjs"),
+    packageJsonFullPath: join(root, "package.json"),
+  });
+  const { succeeded, apiReportChanged } = Extractor.invoke(config, {
+    localBuild: options.write,
+    messageCallback: (message) => {
+      message.handled = message.logLevel !== "error";
+    },
+  });
+  if (!succeeded && !apiReportChanged) throw new Error(`API Extractor cannot read ${declarations}.`);
+  if (!apiReportChanged || options.write) return true;
+  console.error(
+    `The public types of ${declarations} are not those of etc/${name}.api.md: compare it with build/api/${name}.api.md.`,
+  );
+  return false;
+}
+
+const same = Object.entries(REPORTS).map(([entry, name]) => check(entry, name));
+if (same.includes(false)) {
+  console.error("If the change is meant, run 'npm run check:api -- --write' and commit the report.");
+  process.exitCode = 1;
+} else {
+  console.log("The public types are those of the reports in etc/.");
+}
