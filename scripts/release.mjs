@@ -1,0 +1,65 @@
+// Makes a release of what is committed: sets the version, dates the unreleased section of the CHANGELOG, commits and
+// tags. Pushing and publishing are left to you. With --dry-run it does the same in a clone, and shows the commit.
+//
+//   node scripts/release.mjs patch|minor|major|VERSION [--dry-run]
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "./files.mjs";
+
+const UNRELEASED = "## [Unreleased]\n";
+
+/** Releases what is committed in `folder`. Returns the version. Throws, with nothing changed, if it is not ready. */
+function release(folder, version) {
+  const run = (command, ...args) => execFileSync(command, args, { cwd: folder, encoding: "utf8" }).trim();
+  if (run("git", "status", "--porcelain"))
+    throw new Error("The working tree has changes: commit them first.");
+  const path = join(folder, "CHANGELOG.md");
+  const changelog = readFileSync(path, "utf8");
+  const [, section = ""] = changelog.split(UNRELEASED);
+  if (!/^- /m.test(section.split(/^## /m)[0])) {
+    throw new Error("The unreleased section of CHANGELOG.md lists no changes: there is nothing to release.");
+  }
+  // Refuses a version that is none, or the present one.
+  const tag = run("npm", "version", version, "--no-git-tag-version");
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(path, changelog.replace(UNRELEASED, `${UNRELEASED}\n## [${tag.slice(1)}] - ${date}\n`));
+  run("git", "commit", "--quiet", "--all", "--message", `Release ${tag.slice(1)}`);
+  run("git", "tag", "--annotate", tag, "--message", tag);
+  return tag;
+}
+
+/** Releases in a clone, and shows what the release changes. */
+function rehearse(version) {
+  const folder = mkdtempSync(join(tmpdir(), "palloc-release-"));
+  try {
+    execFileSync("git", ["clone", "--quiet", root, folder]);
+    const tag = release(folder, version);
+    execFileSync("git", ["show", "--format=%s (%D)", tag], { cwd: folder, stdio: "inherit" });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { "dry-run": { type: "boolean", default: false } },
+});
+if (positionals.length !== 1) {
+  console.error("Usage: node scripts/release.mjs patch|minor|major|VERSION [--dry-run]");
+  process.exit(2);
+}
+try {
+  if (options["dry-run"]) {
+    rehearse(positionals[0]);
+  } else {
+    const tag = release(root, positionals[0]);
+    console.log(`Committed and tagged ${tag}. Now: git push --follow-tags && npm publish`);
+  }
+} catch (error) {
+  // npm has printed what was wrong with the version.
+  if (error.status === undefined) console.error(error.message);
+  process.exitCode = 1;
+}
