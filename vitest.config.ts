@@ -1,4 +1,5 @@
-// The suite over both engines, from the sources, in Node: with shared heaps and, in test/plain/, without.
+// The suite over both engines, from the sources, in Node: with shared heaps and, in test/plain/, without. And the code
+// blocks of the docs, on the built package.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -34,6 +35,9 @@ export default defineConfig({
       {
         ...sources(false),
         test: { name: "plain", include: ["test/plain/*.test.ts", PLAIN_LONG], testTimeout: 120_000 },
+      },
+      {
+        test: { name: "docs", include: ["test/docs/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
       },
     ],
     coverage: {

@@ -14,7 +14,7 @@ const unitFor = (ns) => UNITS.findLast(([, size]) => ns >= size) ?? UNITS[0];
 const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(x >= 1 ? 3 : 2));
 
 /** The median of a cell: in events a second where that is asked for, else in the unit that suits it. */
-function medianText(cell, { unit, rate }) {
+export function medianText(cell, { unit, rate }) {
   if (!cell) return "–";
   if (unit === "bytes") return `${(cell.median / 2 ** 20).toFixed(1)} MiB`;
   if (unit === "ratio") return `${cell.median.toFixed(2)}×`;

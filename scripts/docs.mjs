@@ -1,0 +1,51 @@
+// Writes what the docs take from the program: the picture of a replay, the figures of the README, and the tables of the
+// benchmark. Needs the built package.
+//
+//   node scripts/docs.mjs            writes them
+//   node scripts/docs.mjs --check    says which are out of date, and fails if any is
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PageAlloc } from "../dist/index.js";
+import { readPageTrace, replay } from "../dist/trace.js";
+import { benchmarkTables, headlines, machine } from "./docs/figures.mjs";
+import { drawReplay } from "./docs/picture.mjs";
+import { root } from "./files.mjs";
+
+const SAMPLES = 300;
+
+const bytes = (path) => readFileSync(join(root, path));
+const text = (path) => (existsSync(join(root, path)) ? bytes(path).toString() : "");
+
+/** The text of a Markdown file with another part between the comments `<!-- name -->` and `<!-- end of name -->`. */
+function withPart(path, name, part) {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
+  const [before, rest, ...more] = text(path).split(begin);
+  const after = rest?.split(end)[1];
+  if (after === undefined || more.length) throw new Error(`${path} must have ${begin} and ${end} once`);
+  return `${before}${begin}\n\n${part}\n\n${end}${after}`;
+}
+
+const trace = await readPageTrace(bytes("dist/go-compile-runtime.pt.gz"));
+const report = replay(PageAlloc, trace, { samples: SAMPLES });
+const scoreboard = JSON.parse(text("bench/results/scoreboard.json"));
+
+const outputs = {
+  "docs/replay.svg": drawReplay(report),
+  "README.md": withPart("README.md", "figures", headlines(report, scoreboard)),
+  "docs/benchmarks.md": withPart(
+    "docs/benchmarks.md",
+    "tables",
+    `${machine(scoreboard)}\n\n${benchmarkTables(scoreboard)}`,
+  ),
+};
+const check = process.argv.includes("--check");
+for (const [path, content] of Object.entries(outputs)) {
+  if (text(path) === content) continue;
+  if (check) {
+    console.error(`${path} is out of date: run 'npm run docs'`);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(join(root, path), content);
+    console.log(`${path} written`);
+  }
+}

@@ -1,0 +1,70 @@
+// The figures of the README and the tables of docs/benchmarks.md, from a replay and from the benchmark's stored results.
+import { medianText } from "../../bench/report/table.mjs";
+
+const count = (n) => n.toLocaleString("en");
+
+/** A row of a Markdown table. */
+const row = (cells) => `| ${cells.join(" | ")} |`;
+
+/** The row of the scoreboard with that id. */
+function rowOf({ rows }, id) {
+  const found = rows.find((each) => each.id === id);
+  if (!found) throw new Error(`The scoreboard has no row ${id}`);
+  return found;
+}
+
+/** What the benchmark was run on. */
+export function machine({ header }) {
+  return `Machine: ${header.machine}. Node ${header.node.slice(1)}. C compiler: ${header.cc}.`;
+}
+
+/** The figures of the README, each with the command that shows it. */
+export function headlines(report, scoreboard) {
+  const replayed = rowOf(scoreboard, "replay, per event | replay, all of the call | go-compile-runtime");
+  const pair = rowOf(
+    scoreboard,
+    "heap calls | alloc + free of a random block | 1,024 chunks, a quarter free, npages 1",
+  );
+  const { wasm, ts, BigInt: port, "native C": native } = pair.cells;
+  const median = (cell) => medianText(cell, pair);
+  const millions = (cell) => (1e3 / cell.median).toFixed(1);
+  return [
+    row(["", "", "command"]),
+    row(["---", "---", "---"]),
+    row([
+      `**${count(report.addressMatches)} of ${count(report.allocs)}**`,
+      "allocations of a Go compile get the address that Go chose",
+      "`npm start`",
+    ]),
+    row([
+      `**${millions(replayed.cells.wasm)} million**`,
+      `page events of that compile replayed in a second; ${millions(replayed.cells.ts)} million on \`palloc/ts\``,
+      "`npm run bench -- --only go-compile`",
+    ]),
+    row([
+      `**${median(wasm)}**`,
+      `for an \`alloc\` and a \`free\` of one page in a heap of 4 GiB; ${median(ts)} on \`palloc/ts\`, ` +
+        `${median(native)} for a plain port of Go's algorithms to C, ${median(port)} with BigInts`,
+      '`npm run bench -- --only "random block"`',
+    ]),
+    "",
+    `The last two are medians. ${machine(scoreboard)}`,
+  ].join("\n");
+}
+
+/** All rows of the scoreboard as Markdown, a table a group. */
+export function benchmarkTables({ rows, columns }) {
+  const groups = new Map();
+  for (const each of rows) {
+    const [group, name, input = ""] = each.id.split(" | ");
+    const lines = groups.get(group) ?? [
+      `### ${group[0].toUpperCase()}${group.slice(1)}`,
+      "",
+      row(["", "", ...columns]),
+      row(["---", "---", ...columns.map(() => "--:")]),
+    ];
+    groups.set(group, lines);
+    lines.push(row([name, input, ...columns.map((column) => medianText(each.cells[column], each))]));
+  }
+  return [...groups.values()].map((lines) => lines.join("\n")).join("\n\n");
+}
