@@ -1,4 +1,4 @@
-// The figures of the README and the tables of docs/benchmarks.md, from a replay and from the benchmark's stored results.
+// The figures of the README and the tables of docs/benchmarks.md, from a replay and the benchmark's stored results.
 import { medianText } from "../../bench/report/table.mjs";
 
 const count = (n) => n.toLocaleString("en");

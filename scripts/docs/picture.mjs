@@ -1,5 +1,5 @@
-// Draws a replay: what was in use, free and released over time. The picture brings its own background, so that it can be
-// read on pages of any colour.
+// Draws a replay: what was in use, free and released over time. The picture has a background, so that it can be read on
+// pages of any colour.
 
 const WIDTH = 760;
 const HEIGHT = 300;

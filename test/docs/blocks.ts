@@ -36,7 +36,8 @@ export function blocksOf(markdown: string): Block[] {
       open = undefined;
     } else if (open) {
       open.text += `${line}\n`;
-    } else if (line.startsWith("```")) {
+    } else if (line.trimStart().startsWith("```")) {
+      if (line !== line.trimStart()) throw new Error(`line ${i + 1}: blocks must not be indented`);
       open = { language: line.slice(3), line: i + 1, text: "" };
     } else {
       prose += `${line}\n`;
@@ -63,5 +64,7 @@ function add(blocks: Block[], block: Block, prose: string): void {
   if (![...PROGRAMS, COMMANDS, ...OTHERS].includes(block.language)) {
     throw new Error(`line ${block.line}: blocks of "${block.language}" are of no known kind`);
   }
-  blocks.push({ ...block, notRun: prose.match(/<!-- not run: ([^>]+) -->$/)?.[1] });
+  const notRun = prose.match(/<!-- not run: ([^>]+) -->$/)?.[1];
+  if (notRun && block.language !== COMMANDS) throw new Error(`line ${block.line}: programs must be run`);
+  blocks.push({ ...block, notRun });
 }

@@ -1,5 +1,5 @@
-// README.md and docs/: each code block is run in a user's project and prints what the page says, and what scripts/docs.mjs
-// writes is up to date. The project installs the package as the README says.
+// README.md and docs/: each code block is run in a user's project and prints what the page says, and what
+// scripts/docs.mjs writes is up to date. The project installs the package as the README says.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -103,6 +103,8 @@ describe("the test of the blocks", () => {
       `${PROGRAM}\nIt prints:\n\n\`\`\`text\n15n\n\`\`\`\n`,
     ],
     ["a language that is not known", "```c\n```\n"],
+    ["a program that is not to be run", `<!-- not run: slow -->\n${PROGRAM}`],
+    ["an indented block", "- one\n  ```sh\n  true\n  ```\n"],
     ["a block without an end", "```js\n"],
   ])("refuses %s", (_, markdown) => {
     expect(() => blocksOf(markdown)).toThrow(/^line \d/);
