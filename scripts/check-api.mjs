@@ -8,7 +8,7 @@ import extractor from "@microsoft/api-extractor";
 import { root } from "./files.mjs";
 
 const { Extractor, ExtractorConfig } = extractor;
-/** Reports by the declarations that they are of. `palloc/shared` has those of `palloc`, `palloc/ts/shared` the twin's. */
+/** Reports by their declarations. `palloc/shared` has those of `palloc`, `palloc/ts/shared` those of `palloc/ts`. */
 const REPORTS = { index: "palloc", ts: "palloc-ts", trace: "palloc-trace" };
 
 const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
@@ -52,7 +52,7 @@ function check(entry, name) {
   if (!succeeded && !apiReportChanged) throw new Error(`API Extractor cannot read ${declarations}.`);
   if (!apiReportChanged || options.write) return true;
   console.error(
-    `The public types of ${declarations} are not those of etc/${name}.api.md: compare it with build/api/${name}.api.md.`,
+    `The public types of ${declarations} have changed: compare etc/${name}.api.md with build/api/${name}.api.md.`,
   );
   return false;
 }
