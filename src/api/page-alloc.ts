@@ -102,10 +102,10 @@ export class PageAlloc {
   }
 
   /**
-   * Attaches to a shared heap by its `handle`, from any thread and with either engine. Hooks belong to the heap object:
-   * pages that an object without `sys.unused` scavenges are reported to no system. Throws TypeError for anything but a
-   * handle of this layout version; PageAllocError ERR_WASM_UNAVAILABLE, or ERR_METADATA_FULL after 1,073,741,823
-   * objects.
+   * Attaches to a shared heap by its `handle`, from any thread and with either engine. Each heap object has its own
+   * hooks. If an object without `sys.unused` scavenges, no hook runs, but the pages still count as released. Throws
+   * TypeError for anything but a handle of this layout version; PageAllocError ERR_WASM_UNAVAILABLE, or
+   * ERR_METADATA_FULL after 1,073,741,823 objects.
    */
   static attach(
     handle: PageAllocHandle,
@@ -287,8 +287,8 @@ export class PageAlloc {
 
   /**
    * Where the next scavenge starts, in bytes. Until the first reset, each grow moves it to the top of the heap. After
-   * that only a reset raises it, except within its own block of 64 pages. In an exhausted heap it lies below all mapped
-   * pages: at -1 after a walk, or just below the lowest page.
+   * that only a reset raises it, except within its own block of 64 pages. When nothing is left to scavenge, it is below
+   * all mapped pages: -1, or just below the lowest page if the last search released that page.
    */
   get scavAddr(): number {
     const core = this[CORE];
@@ -408,12 +408,12 @@ export class PageAlloc {
    * | Op.freeResult | 1 or more | number of an earlier operation | bytes from its value on | base | 0 |
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
-   * If an operation throws, so does the batch. The message then begins with the number of the operation; those before
-   * it are done, and their results are written. `lastAllocScavenged` of the heap and of its caches is undefined after a
-   * batch. On a shared heap each operation takes the lock by itself, so other threads' calls may come between. `ops`
-   * and `results` may share memory: all operations are read first. Throws TypeError or RangeError for arrays of another
-   * kind, too short, or without their bytes; TypeError for a cache of another heap; TypeError, after the operation,
-   * when a hook has detached or shrunk the memory of `results`.
+   * If an operation throws, so does the batch. The message then begins with the number of that operation. The
+   * operations before it are done, and their results are written. `lastAllocScavenged` of the heap and of its caches is
+   * undefined after a batch. On a shared heap each operation takes the lock by itself, so other threads' calls may come
+   * between. `ops` and `results` may share memory: all operations are read first. Throws TypeError if an array is not a
+   * Float64Array or has lost its bytes, and RangeError if its length does not fit. Throws TypeError for a cache of
+   * another heap. If a hook detaches or shrinks the memory of `results`, throws TypeError after that operation.
    */
   run(ops: Float64Array, results: Float64Array, options?: RunOptions): void {
     runBatch(this[CORE], this, ops, results, options);

@@ -29,7 +29,7 @@ export interface PageTrace {
    */
   readonly offset?: Float64Array;
   /**
-   * Why the end of the file is probably missing, for people; left out if it seems complete. A cut within the very last
+   * Tells people why the file seems to be cut short. Left out if the file seems complete. A cut within the very last
    * buffer is not detected.
    */
   readonly cutShort?: string;
