@@ -177,7 +177,7 @@ export class PageAlloc {
       const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
       if (nmapped + last - chunk + 1 - shared > layout.MAX_CHUNKS) {
         const more = last - chunk + 1 - shared;
-        const message = `a heap can have ${layout.MAX_CHUNKS} chunks, got ${more} more for ${nmapped}`;
+        const message = `a heap can have ${layout.MAX_CHUNKS} chunks; it has ${nmapped}, and ${more} more do not fit`;
         throw new PageAllocError("ERR_METADATA_FULL", message);
       }
       const mapped = core.engine.mappedPage(core.at, chunk, index, npages);

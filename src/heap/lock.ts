@@ -303,8 +303,8 @@ export class SharedLock implements Lock {
   #tooLong(seen: number): PageAllocError {
     const owner = ownerIn(seen);
     const message =
-      `the lock was not free for ${this.#timeoutMs} ms; owner ${owner} has it: if its worker has ended, call ` +
-      `recover(${owner}), else raise lockTimeoutMs`;
+      `the lock was not free for ${this.#timeoutMs} ms; owner ${owner} holds it. If its worker has ended, call ` +
+      `recover(${owner}). If not, raise lockTimeoutMs`;
     return new PageAllocError("ERR_LOCKED", message);
   }
 }

@@ -272,7 +272,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       const [mine, cache] = [heap.allocToCache(), last.allocToCache()];
       expect([cache.alloc(2), last.alloc(1)]).toEqual([64 * PAGE, 128 * PAGE]);
       await whileLocked(heap, last.owner, async () => {
-        const names = [`owner ${layout.MAX_OWNERS} has it`, `recover(${layout.MAX_OWNERS})`];
+        const names = [`owner ${layout.MAX_OWNERS} holds it`, `recover(${layout.MAX_OWNERS})`];
         if (crew.platform !== "browser") refused(() => heap.alloc(1), locked(...names), "alloc");
         await rejected(() => heap.allocAsync(1), locked(...names), "allocAsync");
         refused(() => last.alloc(1), locked("another call"), "a call within another");
@@ -280,7 +280,7 @@ export function sharedHeapsSuite(crew: Crew): void {
       });
       expect([cache.empty, mine.empty]).toEqual([true, false]);
       await whileLocked(heap, heap.owner, () =>
-        rejected(() => last.allocAsync(1), locked("owner 1 has it"), "allocAsync"),
+        rejected(() => last.allocAsync(1), locked("owner 1 holds it"), "allocAsync"),
       );
       const before = heap.snapshot();
       for (const count of [layout.MAX_OWNERS, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), -1]) {
@@ -762,7 +762,7 @@ export function sharedHeapsSuite(crew: Crew): void {
         ]);
         heap.check();
         const attach = () => wasm.PageAlloc.attach(handle);
-        refused(attach, { error: TypeError, names: ["handle", "palloc/ts"] }, "attach on wasm");
+        refused(attach, { error: TypeError, names: ["handle", "palloc/ts/shared"] }, "attach on wasm");
       });
     });
   });

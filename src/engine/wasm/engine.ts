@@ -48,7 +48,9 @@ export function createWasm(module: WebAssembly.Module, pages: number): Engine {
  */
 export function wasmOn(module: WebAssembly.Module, memory: SharedMemory): Engine {
   if (memory instanceof SharedArrayBuffer) {
-    throw new TypeError('handle is of a heap made without WebAssembly; import "palloc/ts" to attach to it');
+    throw new TypeError(
+      'handle is from a heap made without WebAssembly; attach to it with "palloc/ts/shared"',
+    );
   }
   return orUnavailable(() => wasmOver(module, memory));
 }
@@ -77,8 +79,8 @@ function orUnavailable<T>(work: () => T): T {
 function unavailable(cause: unknown): PageAllocError {
   const why = typeof WebAssembly === "undefined" ? "this runtime has no WebAssembly" : String(cause);
   const message =
-    `palloc cannot run its WebAssembly engine: ${why}. Import "palloc/ts" instead, which needs none; or, where bytes ` +
-    'must not be compiled, pass modules made from "palloc/palloc.wasm" and, for shared heaps, from ' +
-    '"palloc/palloc.shared.wasm" to init().';
+    `palloc cannot run its WebAssembly engine: ${why}. Import "palloc/ts" or "palloc/ts/shared" instead: they need ` +
+    "no WebAssembly. If only compiling bytes is not allowed, call init() with a module made from " +
+    '"palloc/palloc.wasm" and, for shared heaps, one made from "palloc/palloc.shared.wasm".';
   return new PageAllocError("ERR_WASM_UNAVAILABLE", message, { cause });
 }
