@@ -15,5 +15,8 @@ export function sharedBytes(): Uint8Array<ArrayBuffer> {
 
 /** Reads the text that scripts/build-wasm.mjs writes. */
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i) ^ 52);
+  return Uint8Array.from(text.match(/~*[^~]/g) ?? [], (part) => {
+    const above = part.length - 1;
+    return (part.charCodeAt(above) + 126 * above) ^ 52;
+  });
 }
