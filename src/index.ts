@@ -4,6 +4,7 @@ import { PageAlloc as BasePageAlloc } from "./api/page-alloc.ts";
 import { PallocChunks as BasePallocChunks } from "./api/palloc-chunks.ts";
 import { PallocData as BasePallocData } from "./api/palloc-data.ts";
 import { powerOfTwo, word } from "./base/arguments.ts";
+import type { WasmModule } from "./base/platform.ts";
 import {
   checkModule,
   compile,
@@ -36,7 +37,7 @@ const sharedMemories = PALLOC_SHARED
  * @param module palloc.wasm, compiled; default: the inlined bytes, compiled without blocking
  * @param shared palloc.shared.wasm, compiled, for shared heaps; default: the inlined bytes, compiled when first needed
  */
-export async function init(module?: WebAssembly.Module, shared?: WebAssembly.Module): Promise<void> {
+export async function init(module?: WasmModule, shared?: WasmModule): Promise<void> {
   if (PALLOC_SHARED && shared !== undefined) {
     checkModule(shared, "shared");
     preparedShared ??= shared;

@@ -28,7 +28,7 @@ export class PageAllocError extends Error {
    * @param code what went wrong
    * @param message names the argument or the damaged part, its value, what is allowed and what to do
    */
-  constructor(code: PageAllocErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: PageAllocErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
   }

@@ -2,6 +2,8 @@
 // are detached. When shared memory grows, its old views keep their length. So the views are kept here, replaced after
 // each growth, and never held elsewhere for longer than a call.
 
+import type { WasmMemory } from "../base/platform.ts";
+
 /** Bytes of a page of WebAssembly memory, the step in which all memory grows. */
 export const MEMORY_PAGE = 65536;
 /** Most pages of memory, as addresses have 32 bits. */
@@ -80,7 +82,7 @@ export class Memory {
 }
 
 /** Memory that workers share. It is a SharedArrayBuffer only where there is no WebAssembly. */
-export type SharedMemory = WebAssembly.Memory | SharedArrayBuffer;
+export type SharedMemory = WasmMemory | SharedArrayBuffer;
 
 /** A part of linear memory that belongs to one user. It may be moved when it is resized. */
 export interface Region {

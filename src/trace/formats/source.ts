@@ -4,9 +4,10 @@
 // one. A subclass may override its getters, so the language's own are called.
 
 import { show } from "../../base/arguments.ts";
+import type { ByteBlob, ByteStream } from "../../base/platform.ts";
 
 /** The bytes of a trace: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
-export type TraceSource = Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Blob;
+export type TraceSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array> | ByteBlob;
 
 /** Bytes that arrive in blocks. */
 export interface Blocks {
@@ -86,7 +87,7 @@ function blocksOfIterator(name: string, iterator: AsyncIterator<unknown>): Block
   };
 }
 
-function blocksOfStream(name: string, stream: ReadableStream<unknown>): Blocks {
+function blocksOfStream(name: string, stream: ByteStream): Blocks {
   if (stream.locked)
     throw new TypeError(`${name} must be a ReadableStream without another reader, got a locked one`);
   const reader = stream.getReader();
@@ -96,7 +97,10 @@ function blocksOfStream(name: string, stream: ReadableStream<unknown>): Blocks {
   };
 }
 
-function blockOf(name: string, { done, value }: IteratorResult<unknown> | ReadableStreamReadResult<unknown>) {
+function blockOf(
+  name: string,
+  { done, value }: IteratorResult<unknown> | { done: boolean; value?: unknown },
+) {
   if (done) return undefined;
   if (!isBytes(value)) throw new TypeError(`${name} must yield Uint8Arrays, got ${show(value)}`);
   return bytesNow(`a block of ${name}`, value);
