@@ -28,6 +28,12 @@ const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", error
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
 /** Those that have declarations of their own, and those that the command may import. */
 const DECLARED = ["index", "ts", "trace"];
+/** The entries on WebAssembly, as Cloudflare Workers need them, and the modules that each gets from there. */
+const WORKERD_ENTRIES = {
+  index: ["palloc.wasm"],
+  shared: ["palloc.wasm", "palloc.shared.wasm"],
+};
+const WASM = ["palloc.wasm", "palloc.shared.wasm"];
 
 const src = (path) => join(root, "src", path);
 const dist = (path) => join(root, "dist", path);
@@ -42,32 +48,74 @@ const OPTIONS = {
   logLevel: "warning",
 };
 
+/** ES modules: what entries have in common exists once. */
+const MODULES = { format: "esm", ending: ".js", options: { splitting: true, sourcemap: "linked" } };
 /**
- * Some entries of the library, with or without shared heaps. What they have in common exists once. With minifySyntax
- * constants stand where they are used, which later bundlers can't bring about.
+ * CommonJS: each entry is whole. Calls from file to file would go through getters, which takes half as long again. It
+ * has no source maps, as it reads like the sources. The platform makes esbuild list the exports as Node can find them.
  */
-function bundleLibrary(entries, shared) {
+const COMMON_JS = {
+  format: "cjs",
+  ending: ".cjs",
+  options: { platform: "node", outExtension: { ".js": ".cjs" } },
+};
+
+/**
+ * Some entries of the library, with or without shared heaps. With minifySyntax constants stand where they are used,
+ * which later bundlers can't bring about.
+ */
+function bundleLibrary(entries, shared, { format, ending, options }) {
   return build({
     ...OPTIONS,
-    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, src(file)])),
     platform: "neutral",
+    ...options,
+    format,
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, src(file)])),
     minifySyntax: true,
-    splitting: true,
     chunkNames: "common-[hash]",
     define: { PALLOC_DEBUG: "false", PALLOC_SHARED: String(shared) },
-    plugins: [oneErrorClass],
+    plugins: [oneErrorClass(ending)],
   });
 }
 
 /** Makes base/errors.ts a file of its own, so that all entries throw the same PageAllocError. */
-const oneErrorClass = {
+const oneErrorClass = (ending) => ({
   name: "one-error-class",
   setup({ onResolve }) {
     onResolve({ filter: /\/base\/errors\.ts$|^\.\/errors\.ts$/ }, ({ kind }) =>
-      kind === "entry-point" ? undefined : { path: "./errors.js", external: true, sideEffects: false },
+      kind === "entry-point" ? undefined : { path: `./errors${ending}`, external: true, sideEffects: false },
     );
   },
-};
+});
+
+/**
+ * An entry for workerd, which compiles no bytes at run time and gives an import of a .wasm file as a compiled module.
+ * With modules given, init() is done before it returns.
+ */
+function workerdEntry(entry, modules) {
+  const names = modules.map((_, i) => `module${i}`);
+  return [
+    ...modules.map((file, i) => `import ${names[i]} from "./${file}";`),
+    `import { init } from "./${entry}.js";`,
+    `export * from "./${entry}.js";`,
+    `init(${names.join(", ")});`,
+    "",
+  ].join("\n");
+}
+
+/** A declaration file's text for the .d.cts of the same name. */
+const forCommonJs = (text) => text.replace(/((?:from|import\()\s*"\.[^"]*)\.js"/g, '$1.cjs"');
+
+/** What an import of a .wasm file is depends on who resolves it. The type fits those who give what init() takes. */
+const WASM_TYPES = `import type { WasmModule } from "./base/platform.js";
+
+/**
+ * The engine, compiled, for init(). Cloudflare Workers import it so. With other tools the import may be a URL, whose
+ * file WebAssembly.compileStreaming(fetch(url)) compiles.
+ */
+declare const module: WasmModule;
+export default module;
+`;
 
 /**
  * The command, with what it needs from npm bundled in. The library's entries stay imports of the files beside it: the
@@ -112,7 +160,8 @@ const publicEntriesOnly = {
 
 /**
  * Compiles declarations, and gives those that the entries reach: path under dist → text. The compiler leaves imports
- * in declarations with their .ts endings, which package users' compilers refuse.
+ * in declarations with their .ts endings, which package users' compilers refuse. Each is there for ES modules and for
+ * CommonJS: compilers do not let a file of one kind require one of the other.
  */
 function declarations() {
   const types = join(root, "build/types");
@@ -131,6 +180,7 @@ function declarations() {
       '$1.js"',
     );
     reached.set(name, text);
+    reached.set(name.replace(/ts$/, "cts"), forCommonJs(text));
     for (const [, path] of text.matchAll(/(?:from|import\()\s*"(\.[^"]*)\.js"/g)) {
       visit(join(dirname(name), `${path}.d.ts`));
     }
@@ -142,16 +192,24 @@ function declarations() {
 /** Writes the files of the package, and removes from dist/ what is not among them. */
 async function buildDist() {
   const started = new Date();
-  const [plain, shared, command] = await Promise.all([
-    bundleLibrary(PLAIN_ENTRIES, false),
-    bundleLibrary(SHARED_ENTRIES, true),
+  const [command, ...library] = await Promise.all([
     bundleCommand(),
+    bundleLibrary(PLAIN_ENTRIES, false, MODULES),
+    bundleLibrary(SHARED_ENTRIES, true, MODULES),
+    bundleLibrary(PLAIN_ENTRIES, false, COMMON_JS),
+    bundleLibrary(SHARED_ENTRIES, true, COMMON_JS),
   ]);
   const files = new Map();
-  for (const { path, contents } of [...plain.outputFiles, ...shared.outputFiles]) files.set(path, contents);
+  for (const { path, contents } of library.flatMap(({ outputFiles }) => outputFiles))
+    files.set(path, contents);
+  for (const [entry, modules] of Object.entries(WORKERD_ENTRIES)) {
+    files.set(dist(`${entry}.workerd.js`), workerdEntry(entry, modules));
+  }
   for (const [name, text] of declarations()) files.set(dist(name), text);
-  for (const name of ["palloc.wasm", "palloc.shared.wasm"]) {
+  for (const name of WASM) {
     files.set(dist(name), readFileSync(join(root, "build", name)));
+    files.set(dist(`${name}.d.ts`), WASM_TYPES);
+    files.set(dist(`${name}.d.cts`), forCommonJs(WASM_TYPES));
   }
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
   for (const file of BENCH) files.set(dist(`bench/${file}`), readFileSync(join(root, "bench/native", file)));
