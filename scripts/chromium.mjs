@@ -1,4 +1,4 @@
-// Where the browser for tests and benchmarks is, and how it is started.
+// Where the browsers for tests and benchmarks are, and how Chromium is started.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -30,10 +30,18 @@ function executable(path) {
   }
 }
 
+/** The first of some commands that is on PATH, by its path. */
+function firstOnPath(names) {
+  const folders = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)];
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(executable);
+}
+
 /** The path of a Chromium: PALLOC_CHROMIUM if that is set, else the first found on PATH. Undefined if there is none. */
 export function findChromium() {
   const named = process.env.PALLOC_CHROMIUM;
   if (named) return executable(named) ? named : undefined;
-  const folders = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)];
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(executable);
+  return firstOnPath(NAMES);
 }
+
+/** The path of a Firefox, the first found on PATH. Undefined if there is none. */
+export const findFirefox = () => firstOnPath(["firefox-esr", "firefox"]);

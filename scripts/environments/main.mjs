@@ -1,0 +1,92 @@
+// Tries the packed package wherever people use it: installs it beside each tool in a folder of its own, runs one small
+// program there, and compares what that says. Fails if any environment does, or if docs/environments.md does not say
+// what has been found.
+//
+//   node scripts/environments/main.mjs [--only NAME] [--write]
+//
+//   --only NAME   only environments with NAME in their name and version; leaves the document alone
+//   --write       writes docs/environments.md
+//
+// To add an environment, add a file to tried/ that exports a list of them, and put it into list.mjs. Each has
+//
+//   name      for the table
+//   versions  for the table
+//   note      for the table: what does not work, and what to do (optional)
+//   run       tries it, in a Project: installs, then checks all that must work, by a name for the table
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { root, writeWhole } from "../files.mjs";
+import { closeBrowsers, NotHere } from "./browsers.mjs";
+import { environments } from "./list.mjs";
+import { Project } from "./project.mjs";
+import { documentOf } from "./table.mjs";
+
+/** Environments at a time. They wait for the network and for browsers too, so one more than the usual two cores. */
+const AT_A_TIME = 3;
+const DOCUMENT = join(root, "docs/environments.md");
+
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, write: { type: "boolean", default: false } },
+});
+const titleOf = ({ name, versions }) => `${name} ${versions}`;
+const chosen = environments.filter(
+  (environment) => !options.only || titleOf(environment).includes(options.only),
+);
+if (chosen.length === 0) throw new Error(`No environment has ${options.only} in its name.`);
+
+const folder = mkdtempSync(join(tmpdir(), "palloc-environments-"));
+const works = new Map();
+let failed = 0;
+
+/** Tries one environment, and says how that went. */
+async function tryEnvironment(environment, i, tarball) {
+  const title = titleOf(environment);
+  const started = Date.now();
+  const seconds = () => `${((Date.now() - started) / 1000).toFixed(0)} s`;
+  const project = new Project(join(folder, String(i)), tarball);
+  mkdirSync(project.folder);
+  try {
+    await environment.run(project);
+    works.set(environment, project.works);
+    console.log(`ok       ${title} (${seconds()}): ${project.works.join("; ")}`);
+  } catch (error) {
+    if (error instanceof NotHere) {
+      console.log(`not here ${title}: ${error.message}`);
+      return;
+    }
+    failed++;
+    console.log(`FAILED   ${title} (${seconds()})\n${error.stack}`);
+  } finally {
+    rmSync(project.folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root });
+  const tarball = join(folder, JSON.parse(packed)[0].filename);
+  const waiting = chosen.entries();
+  const takeTurns = async () => {
+    for (const [i, environment] of waiting) await tryEnvironment(environment, i, tarball);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, takeTurns));
+} finally {
+  await closeBrowsers();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+if (failed) {
+  console.error(`${failed} of ${chosen.length} environments failed.`);
+  process.exitCode = 1;
+} else if (works.size < environments.length) {
+  console.log(
+    `Tried ${works.size} of ${environments.length} environments; docs/environments.md is left as it is.`,
+  );
+} else if (options.write) {
+  writeWhole(DOCUMENT, documentOf(environments, works));
+} else if (readFileSync(DOCUMENT, "utf8") !== documentOf(environments, works)) {
+  console.error("docs/environments.md is not up to date: run 'npm run check:environments -- --write'.");
+  process.exitCode = 1;
+}

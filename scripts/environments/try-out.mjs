@@ -1,0 +1,98 @@
+// The small program that every environment runs, as source text: as an ES module or CommonJS, around any entries.
+
+/** The entries with heaps. The program uses `palloc/trace` beside each. */
+const ENTRIES = ["palloc", "palloc/ts", "palloc/shared", "palloc/ts/shared"];
+const TRACE = "palloc/trace";
+
+const MARK = "palloc tried out: ";
+const PLAIN = { a: 0, b: 819200, released: 819200, inUse: 32768, error: "ERR_NOT_ALLOCATED" };
+
+/** Runs in the environments, so it must not use anything outside itself. */
+async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
+  const codeOf = (error) => (error instanceof PageAllocError ? error.code : String(error));
+  const heap = new PageAlloc();
+  heap.grow(0, 16 * 2 ** 20);
+  const a = heap.alloc(100);
+  const b = heap.alloc(4);
+  heap.free(a, 100);
+  heap.resetScavengeAddr();
+  const released = heap.scavenge(800 * 1024);
+  const copy = PageAlloc.restore(heap.snapshot());
+  copy.check();
+  const result = { a, b, released, inUse: copy.stats().inUse };
+  try {
+    copy.free(a, 100);
+  } catch (error) {
+    result.error = codeOf(error);
+  }
+  if (trace) result.trace = await trace.readPageTrace(new Uint8Array(64)).then(String, codeOf);
+  if (!entry.endsWith("shared")) return result;
+  try {
+    const first = new PageAlloc({ shared: true });
+    first.grow(0, 16 * 2 ** 20);
+    PageAlloc.attach(first.handle).alloc(3);
+    result.shared = first.stats().inUse;
+  } catch (error) {
+    result.shared = codeOf(error);
+  }
+  return result;
+}
+
+/**
+ * The program's source. It ends with `tail`, which may use `tryAll()`, a function that promises what the program has to
+ * say on one line, and never rejects. Without `withTrace` it leaves out `palloc/trace`.
+ */
+export function program({
+  entries = ENTRIES,
+  withTrace = true,
+  commonJs = false,
+  tail = "tryAll().then((line) => console.log(line));",
+} = {}) {
+  const load = (name, as) =>
+    commonJs ? `const ${as} = require("${name}");` : `import * as ${as} from "${name}";`;
+  const loads = [
+    ...entries.map((name, i) => load(name, `entry${i}`)),
+    withTrace ? load(TRACE, "trace") : "const trace = undefined;",
+  ];
+  const calls = entries.map((name, i) => `"${name}": await tryOut("${name}", entry${i}, trace),`);
+  return `${loads.join("\n")}
+
+${tryOut}
+
+async function tryAll() {
+  try {
+    return "${MARK}" + JSON.stringify({
+      ${calls.join("\n      ")}
+    });
+  } catch (error) {
+    return "${MARK}" + error + " " + error.stack;
+  }
+}
+
+${tail}
+`;
+}
+
+/** The line that the program must say. `shared` is whether the environment shares memory. */
+export function expected({ entries = ENTRIES, withTrace = true, shared = true } = {}) {
+  const results = entries.map((name) => [
+    name,
+    {
+      ...PLAIN,
+      ...(withTrace && { trace: "ERR_TRACE" }),
+      ...(name.endsWith("shared") && { shared: shared ? 24576 : "ERR_NOT_ISOLATED" }),
+    },
+  ]);
+  return MARK + JSON.stringify(Object.fromEntries(results));
+}
+
+/** Throws unless some output has the line that the program must say. */
+export function checkOutput(output, options) {
+  const line = output.split("\n").find((text) => text.includes(MARK));
+  const want = expected(options);
+  if (line?.trim() !== want)
+    throw new Error(`The program should have said\n${want}\nand said\n${line ?? output}`);
+}
+
+/** Whether a line is the program's. */
+export const isReport = (line) => line.startsWith(MARK);
