@@ -21,7 +21,9 @@ const INPUTS = [
   "scripts/files.mjs",
 ];
 /** What others import. One that is missing or old is made again. */
-const OUTPUTS = ["palloc.wasm", "palloc.shared.wasm", "palloc.wasm.js", "palloc.pair.js", "palloc.debug.js"];
+const OUTPUTS = ["palloc.wasm", "palloc.own.wasm", "palloc.shared.wasm"].concat(
+  ["palloc.wasm", "palloc.pair", "palloc.debug"].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
+);
 /** asconfig.json's. */
 const TARGETS = ["plain", "own", "shared", "debug-own", "debug-shared"];
 

@@ -3,7 +3,7 @@
 //
 //   node scripts/build.mjs
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync, utimesSync } from "node:fs";
+import { readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { buildWasm } from "./build-wasm.mjs";
@@ -22,7 +22,8 @@ const INPUTS = [
 ];
 const BENCH = ["main.c", "heap.h", "kernels.h"];
 const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
-const STAMP = "dist/index.js";
+/** Lists the files of the last build that came to its end, with their sizes. */
+const STAMP = "build/dist.json";
 /** The library's entries by their files in dist/, with what each is made of. */
 const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", errors: "base/errors.ts" };
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
@@ -214,19 +215,29 @@ async function buildDist() {
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
   for (const file of BENCH) files.set(dist(`bench/${file}`), readFileSync(join(root, "bench/native", file)));
   files.set(dist("cli-licences.txt"), licences(command.metafile));
+  const programs = new Map(command.outputFiles.map(({ path, contents }) => [path, contents]));
+  rmSync(join(root, STAMP), { force: true });
   for (const [path, content] of files) writeWhole(path, content);
-  for (const { path, contents } of command.outputFiles) {
-    files.set(path, contents);
-    writeWhole(path, contents, 0o755);
-  }
-  removeOthers(dist(""), files);
+  for (const [path, content] of programs) writeWhole(path, content, 0o755);
+  const all = new Map([...files, ...programs]);
+  removeOthers(dist(""), all);
+  const sizes = [...all].map(([path, content]) => [relative(root, path), Buffer.byteLength(content)]);
+  writeWhole(join(root, STAMP), JSON.stringify(Object.fromEntries(sizes), null, 1));
   // An input that was saved meanwhile is newer than this, and will be built next time.
   utimesSync(join(root, STAMP), started, started);
 }
 
+/** Whether dist/ is what the last build made of these inputs. */
+function isBuilt() {
+  if (!upToDate(STAMP, [...INPUTS, TRACE])) return false;
+  const sizes = JSON.parse(readFileSync(join(root, STAMP), "utf8"));
+  const sizeOf = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.size;
+  return Object.entries(sizes).every(([path, size]) => sizeOf(path) === size);
+}
+
 try {
   await buildWasm();
-  if (!upToDate(STAMP, [...INPUTS, TRACE])) await buildDist();
+  if (!isBuilt()) await buildDist();
 } catch (error) {
   console.error(error.errors ? "Not bundled." : error.message);
   process.exitCode = 1;

@@ -4,7 +4,7 @@
 //   node scripts/check-package.mjs
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { root } from "./files.mjs";
+import { readPackage, root } from "./files.mjs";
 
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
@@ -29,7 +29,18 @@ const paths = files.map((file) => file.path);
 for (const file of files) console.log(`${String(file.size).padStart(7)} ${file.path}`);
 console.log(`${size} bytes packed, ${unpackedSize} unpacked`);
 
-const missing = NEEDED.filter((pattern) => !paths.some((path) => pattern.test(path)));
+/** All files of dist/ that package.json names, at any depth. */
+const namedIn = (value) =>
+  typeof value === "string"
+    ? [value].filter((text) => /^(\.\/)?dist\//.test(text)).map((text) => text.replace(/^\.\//, ""))
+    : Object.values(value).flatMap(namedIn);
+const { exports, main, module, types, typesVersions, bin } = readPackage();
+const named = namedIn({ exports, main, module, types, typesVersions, bin });
+
+const missing = [
+  ...NEEDED.filter((pattern) => !paths.some((path) => pattern.test(path))),
+  ...named.filter((path) => !paths.includes(path)),
+];
 const strays = paths.filter((path) => !ALLOWED.some((pattern) => pattern.test(path)));
 if (missing.length) console.error(`Not in the package: ${missing.join(", ")}`);
 if (strays.length) console.error(`In the package, and of no use to its users: ${strays.join(", ")}`);

@@ -5,6 +5,7 @@
 //   node scripts/docs.mjs --check    says which are out of date, and fails if any is
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { PageAlloc } from "../dist/index.js";
 import { readPageTrace, replay } from "../dist/trace.js";
 import { benchmarkTables, headlines, machine } from "./docs/figures.mjs";
@@ -38,7 +39,7 @@ const outputs = {
     `${machine(scoreboard)}\n\n${benchmarkTables(scoreboard)}`,
   ),
 };
-const check = process.argv.includes("--check");
+const { check } = parseArgs({ options: { check: { type: "boolean", default: false } } }).values;
 for (const [path, content] of Object.entries(outputs)) {
   if (text(path) === content) continue;
   if (check) {

@@ -30,8 +30,13 @@ export function upToDate(output, inputs) {
 export function writeWhole(path, content, mode = 0o644) {
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, content, { mode });
-  renameSync(partial, path);
+  try {
+    writeFileSync(partial, content, { mode });
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
 }
 
 /** Removes what is in `folder`, however deep, and not in `keep`, a set of full paths. */

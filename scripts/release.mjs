@@ -11,7 +11,7 @@ import { root } from "./files.mjs";
 
 const UNRELEASED = "## [Unreleased]\n";
 
-/** Releases what is committed in `folder`. Returns the version. Throws, with nothing changed, if it is not ready. */
+/** Releases what is committed in `folder`. Returns the version's tag. Throws, with nothing changed, if it cannot. */
 function release(folder, version) {
   const run = (command, ...args) => execFileSync(command, args, { cwd: folder, encoding: "utf8" }).trim();
   if (run("git", "status", "--porcelain"))
@@ -22,13 +22,20 @@ function release(folder, version) {
   if (!/^- /m.test(section.split(/^## /m)[0])) {
     throw new Error("The unreleased section of CHANGELOG.md lists no changes: there is nothing to release.");
   }
-  // Refuses a version that is none, or the present one.
-  const tag = run("npm", "version", version, "--no-git-tag-version");
-  const date = new Date().toISOString().slice(0, 10);
-  writeFileSync(path, changelog.replace(UNRELEASED, `${UNRELEASED}\n## [${tag.slice(1)}] - ${date}\n`));
-  run("git", "commit", "--quiet", "--all", "--message", `Release ${tag.slice(1)}`);
-  run("git", "tag", "--annotate", tag, "--message", tag);
-  return tag;
+  const before = run("git", "rev-parse", "HEAD");
+  try {
+    // Refuses a version that is none, or the present one.
+    const tag = run("npm", "version", version, "--no-git-tag-version");
+    if (run("git", "tag", "--list", tag)) throw new Error(`The tag ${tag} is there already.`);
+    const date = new Date().toISOString().slice(0, 10);
+    writeFileSync(path, changelog.replace(UNRELEASED, `${UNRELEASED}\n## [${tag.slice(1)}] - ${date}\n`));
+    run("git", "commit", "--quiet", "--all", "--message", `Release ${tag.slice(1)}`);
+    run("git", "tag", "--annotate", tag, "--message", tag);
+    return tag;
+  } catch (error) {
+    run("git", "reset", "--quiet", "--hard", before);
+    throw error;
+  }
 }
 
 /** Releases in a clone, and shows what the release changes. */
@@ -43,23 +50,33 @@ function rehearse(version) {
   }
 }
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { "dry-run": { type: "boolean", default: false } },
-});
-if (positionals.length !== 1) {
+/** The arguments; undefined if they are wrong. */
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { "dry-run": { type: "boolean", default: false } },
+    });
+    return positionals.length === 1 ? { version: positionals[0], dryRun: values["dry-run"] } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const given = readArguments();
+if (!given) {
   console.error("Usage: node scripts/release.mjs patch|minor|major|VERSION [--dry-run]");
   process.exit(2);
 }
 try {
-  if (options["dry-run"]) {
-    rehearse(positionals[0]);
+  if (given.dryRun) {
+    rehearse(given.version);
   } else {
-    const tag = release(root, positionals[0]);
+    const tag = release(root, given.version);
     console.log(`Committed and tagged ${tag}. Now: git push --follow-tags && npm publish`);
   }
 } catch (error) {
-  // npm has printed what was wrong with the version.
-  if (error.status === undefined) console.error(error.message);
+  // A command that ran and failed has printed why.
+  if (typeof error.status !== "number") console.error(error.message);
   process.exitCode = 1;
 }

@@ -25,10 +25,10 @@ async function shipped(entry) {
 /** Each with the most that it may have, and the budget that it has to come down to. */
 const rows = [
   ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 16 * KIB, 16 * KIB],
-  ["palloc", await shipped("dist/index.js"), 22_500, 16 * KIB],
-  ["palloc/ts", await shipped("dist/ts.js"), 21_100, 12 * KIB],
-  ["palloc/shared", await shipped("dist/shared.js"), 24_950, 22 * KIB],
-  ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 23_550, 20 * KIB],
+  ["palloc", await shipped("dist/index.js"), 22_600, 16 * KIB],
+  ["palloc/ts", await shipped("dist/ts.js"), 21_200, 12 * KIB],
+  ["palloc/shared", await shipped("dist/shared.js"), 25_050, 22 * KIB],
+  ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 23_650, 20 * KIB],
 ];
 const number = (n) => n.toLocaleString("en").padStart(6);
 for (const [what, bytes, most, budget] of rows) {

@@ -39,7 +39,7 @@ const sharedMemories = PALLOC_SHARED
  */
 export async function init(module?: WasmModule, shared?: WasmModule): Promise<void> {
   if (PALLOC_SHARED && shared !== undefined) {
-    checkModule(shared, "shared");
+    checkModule(shared, "shared", true);
     preparedShared ??= shared;
   }
   if (module === undefined) {

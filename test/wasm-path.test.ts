@@ -133,7 +133,8 @@ describe("with WebAssembly", () => {
     const compile = vi.spyOn(WebAssembly, "compile");
     await init(module);
     expect(new PageAlloc().engine).toBe("wasm");
-    expect(made).toMatchObject({ modules: 0, instances: 1 });
+    // One that tried the module, one for the heap.
+    expect(made).toMatchObject({ modules: 0, instances: 2 });
     expect(compile).not.toHaveBeenCalled();
   });
 
@@ -146,7 +147,8 @@ describe("with WebAssembly", () => {
     const heap = new PageAlloc({ shared: true });
     heap.grow(0, 8192);
     expect(heap.alloc(1)).toBe(0);
-    expect(made).toMatchObject({ modules, instances: 2 });
+    // One for plain heaps, one that tried the module, one for the heap.
+    expect(made).toMatchObject({ modules, instances: 3 });
   });
 
   it.each([
@@ -174,6 +176,25 @@ describe("with WebAssembly", () => {
       message: expect.stringContaining("module"),
     });
     await expect(init(module as never)).rejects.toEqual(refusal);
+  });
+
+  it.each([
+    ["palloc.shared.wasm as module", ["shared"]],
+    ["palloc.wasm as shared", [undefined, "own"]],
+    ["both swapped", ["shared", "own"]],
+  ])("init refuses %s, and then takes the right ones", async (_, kinds) => {
+    const compiled = async (kind: string | undefined) =>
+      kind && WebAssembly.compile(await readFile(new URL(`../build/palloc.${kind}.wasm`, import.meta.url)));
+    const { init, PageAlloc } = await freshPalloc();
+    const [module, shared] = await Promise.all(kinds.map(compiled));
+    await expect(init(module as never, shared as never)).rejects.toThrow(TypeError);
+    const [own, sharing] = await Promise.all(["own", "shared"].map(compiled));
+    await init(own as never, sharing as never);
+    for (const isShared of [false, true]) {
+      const heap = new PageAlloc({ shared: isShared });
+      heap.grow(0, 8192);
+      expect(heap.alloc(1)).toBe(0);
+    }
   });
 
   it("init refuses a module that is not palloc's", async () => {

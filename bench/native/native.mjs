@@ -19,7 +19,7 @@ export function nativeColumn(source, binary, isFresh = false) {
   if (!compiler) return undefined;
   if (!isFresh) {
     const flags = ["-O3", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
-    execFileSync(compiler.command, [...flags, "-o", binary, source], { stdio: "inherit" });
+    execFileSync(compiler.command, [...flags, "-o", binary, source], { stdio: "pipe" });
   }
   return {
     name: "native C",

@@ -5,7 +5,8 @@ import { tables } from "./table.mjs";
 /** Prints the rows, a table a group; in colours only where a terminal shows them. */
 export function printTables(rows, columns, print = console.log) {
   for (const [group, lines] of tables(rows, columns)) {
-    const colours = process.stdout.isTTY ? { head: ["bold"] } : { head: [], border: [] };
+    const colours =
+      process.stdout.isTTY && !process.env.NO_COLOR ? { head: ["bold"] } : { head: [], border: [] };
     const table = new Table({ head: [group, "", ...columns], style: { ...colours, compact: true } });
     table.push(...lines);
     print(table.toString());

@@ -32,17 +32,17 @@ import { NEW, PageCache } from "./page-cache.ts";
 import { ChunkData, type PallocData } from "./palloc-data.ts";
 import { type PageAllocStats, readStats } from "./stats.ts";
 
-/** Makes the core of the next heap object. If undefined, the core is made from the options. */
-let makeNext: ((entry: typeof PageAlloc) => Core) | undefined;
+/** Makes the core of the next heap object of class `entry`. Undefined: its options do. */
+let makeNext: { entry: typeof PageAlloc; make: (entry: typeof PageAlloc) => Core } | undefined;
 
 /**
- * Returns the heap object that `construct` makes, with a core from `make`. `make` is passed in a variable of this
- * module, not as an argument: a subclass need not pass arguments on, and users must not make cores.
+ * Returns a new object of class `entry`, with a core from `make`. `make` is passed in a variable of this module, not as
+ * an argument: a subclass need not pass arguments on, and users must not make cores.
  */
-function heapOf<T>(make: (entry: typeof PageAlloc) => Core, construct: () => T): T {
-  makeNext = make;
+function heapOf(entry: typeof PageAlloc, make: (entry: typeof PageAlloc) => Core): PageAlloc {
+  makeNext = { entry, make };
   try {
-    return construct();
+    return new entry();
   } finally {
     makeNext = undefined;
   }
@@ -57,6 +57,8 @@ function heapOf<T>(make: (entry: typeof PageAlloc) => Core, construct: () => T):
  * lock: in a shared heap only after `lockTimeoutMs`, or after 2 ms in a thread that may not block. A call that runs a
  * hook also throws ERR_METADATA_FULL when there is no memory for the hook's record. A call that throws has changed
  * nothing.
+ *
+ * `palloc` and `palloc/ts` have no shared heaps: there, all that only shared heaps have throws ERR_NOT_SHARED.
  */
 export class PageAlloc {
   /** @internal */
@@ -82,8 +84,9 @@ export class PageAlloc {
    * ERR_NOT_ISOLATED when `shared` is set where memory cannot be shared, ERR_WASM_UNAVAILABLE.
    */
   constructor(options?: PageAllocOptions) {
-    const make = makeNext;
-    makeNext = undefined;
+    // A subclass may make another heap before it calls super().
+    const make = makeNext?.entry === new.target ? makeNext?.make : undefined;
+    if (make) makeNext = undefined;
     this[CORE] = make ? make(new.target) : makeCore(new.target, options);
   }
 
@@ -116,10 +119,8 @@ export class PageAlloc {
     const given = readOptions("options", options, ["lockTimeoutMs", "sys"]);
     const { lockTimeoutMs } = readSharing(given);
     const sys = readSys(given.sys);
-    return heapOf(
-      ({ sharedMemories }) => new Core(sharedMemories.find(handle), sys, lockTimeoutMs),
-      () => new this(),
-    );
+    // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
+    return heapOf(this, ({ sharedMemories }) => new Core(sharedMemories.find(handle), sys, lockTimeoutMs));
   }
 
   /**
@@ -131,10 +132,8 @@ export class PageAlloc {
     snapshot: Uint8Array,
     options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
   ): PageAlloc {
-    const heap = heapOf(
-      (entry) => makeCore(entry, options, unseal(snapshot)),
-      () => new this(),
-    );
+    // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
+    const heap = heapOf(this, (entry) => makeCore(entry, options, unseal(snapshot)));
     return heap.#filled(() => {
       heap.check();
       heap[CORE].locked((core) => core.dropRecords());

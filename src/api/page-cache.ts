@@ -55,7 +55,7 @@ export class PageCache {
   constructor(heap: HeapObject, state: typeof NEW);
   constructor(heap: HeapObject, state: { base: number; cache: bigint; scav: bigint } | typeof NEW) {
     const core = (heap as HeapObject | undefined)?.[CORE];
-    if (!core) refuse("heap", heap, "a PageAlloc");
+    if (!core) refuse("heap", heap, "a PageAlloc of this entry");
     this.#core = core;
     this.#ref = state === NEW ? 0 : adopt(core, state);
   }

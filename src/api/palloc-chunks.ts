@@ -18,8 +18,7 @@ const MAX_WIDTH = 3;
  * WebAssembly takes longer than most kernels.
  */
 export class PallocChunks {
-  /** How many chunks there are. */
-  readonly length: number;
+  readonly #length: number;
   readonly #data: ChunkData;
 
   /** @internal Returns the engine of the chunks; set by the package's entries. */
@@ -29,35 +28,41 @@ export class PallocChunks {
 
   /**
    * Makes `length` chunks (1 to 2**20), all free and unscavenged. Takes 134 bytes for each, which are freed when this
-   * object and all that it returned are garbage-collected. Throws TypeError, RangeError, or PageAllocError
+   * object and the views from `at` are garbage-collected. Throws TypeError, RangeError, or PageAllocError
    * ERR_METADATA_FULL, ERR_WASM_UNAVAILABLE.
    */
   constructor(length: number) {
-    this.length = integer("length", length, 1, 2 ** 20);
+    this.#length = integer("length", length, 1, 2 ** 20);
     this.#data = standalone(new.target.instance(), length, 2 * MAX_WIDTH * length);
+  }
+
+  /** How many chunks there are. */
+  get length(): number {
+    return this.#length;
   }
 
   /** Returns a live view of chunk i (0 to length - 1). Throws TypeError or RangeError. */
   at(i: number): PallocData {
     const data = this.#data;
-    const offset = integer("i", i, 0, this.length - 1) * layout.DATA_BYTES;
+    const offset = integer("i", i, 0, this.#length - 1) * layout.DATA_BYTES;
     const { PallocData } = this.constructor as typeof PallocChunks;
     return new PallocData(new ChunkData(data.engine, () => data.address() + offset));
   }
 
   /**
-   * The bits of all chunks: for each, eight words of `alloc`, then eight of `scavenged`. A live view, valid until
-   * memory grows: do not keep it.
+   * The bits of all chunks: for each, eight words of `alloc`, then eight of `scavenged`. A live view, valid while this
+   * object is in use and until memory grows: do not keep it.
    */
   get words(): BigUint64Array {
     const first = this.#data.address() >>> 3;
-    return this.#data.engine.memory.u64.subarray(first, first + (this.length * layout.DATA_BYTES) / 8);
+    return this.#data.engine.memory.u64.subarray(first, first + (this.#length * layout.DATA_BYTES) / 8);
   }
 
   /**
    * Runs a kernel on all chunks. `args` are those of the method of PallocData. Returns what the method returns for each
-   * chunk, as numbers: 0 or 1; start, npages; index, searchIdx; start, max, end. The array is a live view, valid until
-   * the next scan and until memory grows. Throws what the method throws, and RangeError for an unknown kernel.
+   * chunk, as numbers: 0 or 1; start, npages; index, searchIdx; start, max, end. The array is a live view, valid while
+   * this object is in use, until the next scan, and until memory grows. Throws what the method throws, and RangeError
+   * for an unknown kernel.
    * @example chunks.scan("findScavengeCandidate", 511, 8, 64)
    */
   scan(kernel: "hasScavengeCandidate", min: number): Int16Array;
@@ -70,26 +75,27 @@ export class PallocChunks {
   ): Int16Array;
   scan(kernel: "find", npages: number, searchIdx: number): Int16Array;
   scan(kernel: "summarize"): Int16Array;
-  scan(kernel: ScanKernel, a = 0, b = 0, c = 0, d = 0): Int16Array {
-    const { length } = this;
+  scan(kernel: ScanKernel, ...args: number[]): Int16Array {
     const { engine, address } = this.#data;
-    const to = address() + length * layout.DATA_BYTES;
+    const to = address() + this.#length * layout.DATA_BYTES;
     let number = layout.SCAN_SUMMARIZE;
-    let args = [a, b, c, d];
+    let given = [0, 0, 0, 0];
     if (kernel === "hasScavengeCandidate") {
       number = layout.SCAN_HAS_CANDIDATE;
-      powerOfTwo("min", a, 1, 64);
+      given = [powerOfTwo("min", args[0], 1, 64), 0, 0, 0];
     } else if (kernel === "findScavengeCandidate") {
       number = layout.SCAN_FIND_CANDIDATE;
-      checkCandidate(a, b, c, d);
-      args = [(a | 63) + 1, b, Math.min(c, layout.CHUNK_PAGES), capHugePages(d)];
+      const [searchIdx, min, max, pagesPerHugePage = 0] = args;
+      checkCandidate(searchIdx, min, max, pagesPerHugePage);
+      given = [(searchIdx | 63) + 1, min, Math.min(max, layout.CHUNK_PAGES), capHugePages(pagesPerHugePage)];
     } else if (kernel === "find") {
       number = layout.SCAN_FIND;
-      checkFind(a, b);
+      checkFind(args[0], args[1]);
+      given = [args[0], args[1], 0, 0];
     } else if (kernel !== "summarize") {
       refuse("kernel", kernel, "hasScavengeCandidate, findScavengeCandidate, find or summarize", "string");
     }
-    engine.scan(number, address(), length, to, args[0], args[1], args[2], args[3]);
-    return new Int16Array(engine.memory.i32.buffer, to, length * WIDTHS[number]);
+    engine.scan(number, address(), this.#length, to, given[0], given[1], given[2], given[3]);
+    return new Int16Array(engine.memory.i32.buffer, to, this.#length * WIDTHS[number]);
   }
 }

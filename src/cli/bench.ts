@@ -17,6 +17,8 @@ import { print } from "./output.ts";
 import { startProgress } from "./progress.ts";
 import type { Output } from "./replay.ts";
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** The arguments of `palloc bench`. */
 export interface BenchRequest {
   readonly json?: boolean;
@@ -36,16 +38,15 @@ export interface BenchFiles {
 
 /** Runs the benchmark and prints it. Throws when two columns compute different results. */
 export async function bench(request: BenchRequest, files: BenchFiles, output: Output): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "palloc-bench-"));
+  const settings = request.quick ? SETTINGS.quick : SETTINGS.normal;
+  const cases = shortCases();
+  const native = await openNative(files.benchProgram);
   const workers = COLUMNS.map((name) => startColumn(name, files.benchWorker));
+  const columns = native.column ? [...workers, native.column] : workers;
+  const progress = output.stderr.isTTY
+    ? startProgress(output.stderr, "kernels", cases.length, "cases")
+    : undefined;
   try {
-    const native = nativeColumn(fileURLToPath(files.benchProgram), join(folder, "native"));
-    const columns = native ? [...workers, native] : workers;
-    const settings = request.quick ? SETTINGS.quick : SETTINGS.normal;
-    const cases = shortCases();
-    const progress = output.stderr.isTTY
-      ? startProgress(output.stderr, "kernels", cases.length, "cases")
-      : undefined;
     let done = 0;
     const rows = await runScoreboard(columns, cases, settings, () => progress?.update(++done));
     progress?.stop();
@@ -55,20 +56,58 @@ export async function bench(request: BenchRequest, files: BenchFiles, output: Ou
       machine: `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${process.platform} ${process.arch}`,
       palloc: files.version,
       runtime: process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`,
-      cc: native?.version ?? "no C compiler found, so there is no native column",
+      cc: native.cc,
     };
-    if (request.json) {
-      await print(output.stdout, `${resultsText({ header, columns: names, rows })}\n`);
-      return;
-    }
-    const lines = Object.entries(header).map(([key, value]) => `${key.padEnd(8)} ${value}`);
-    lines.push("Cells: median (least … p99) of one kernel on one chunk, in ns.");
-    printTables(rows, names, (table: string) => void lines.push(table));
-    lines.push(`All columns computed the same in all ${rows.length} rows.`);
-    await print(output.stdout, `${lines.join("\n")}\n`);
+    await print(output.stdout, request.json ? json(header, names, rows) : text(header, names, rows));
   } finally {
+    progress?.stop();
     await Promise.all(workers.map(({ worker }) => worker.terminate()));
-    rmSync(folder, { recursive: true, force: true });
+    native.close();
+  }
+}
+
+type Rows = Awaited<ReturnType<typeof runScoreboard>>;
+
+function json(header: object, columns: string[], rows: Rows): string {
+  return `${resultsText({ header, columns, rows })}\n`;
+}
+
+function text(header: object, columns: string[], rows: Rows): string {
+  const lines = Object.entries(header).map(([key, value]) => `${key.padEnd(8)} ${value}`);
+  lines.push("Cells: median (least … p99) of one kernel on one chunk, in ns.");
+  printTables(rows, columns, (table: string) => void lines.push(table));
+  lines.push(`All columns computed the same in all ${rows.length} rows.`);
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Compiles the C program and tries it. Returns its column, undefined if that fails, and what to say of the compiler.
+ * `close` removes the program. A signal that ends the process does so too.
+ */
+async function openNative(program: URL) {
+  let folder: string | undefined;
+  const close = () => {
+    if (folder) rmSync(folder, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, end);
+  };
+  const end = (signal: NodeJS.Signals) => {
+    close();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
+  try {
+    folder = mkdtempSync(join(tmpdir(), "palloc-bench-"));
+    const column = nativeColumn(fileURLToPath(program), join(folder, "native"));
+    const [probe] = shortCases().filter((each) => "native" in each);
+    if ("native" in probe) await column?.measure(probe, SETTINGS.quick);
+    return { column, cc: column?.version ?? "no C compiler found, so there is no native column", close };
+  } catch (error) {
+    const why = (error as Error).message.trim().split("\n")[0];
+    return {
+      column: undefined,
+      cc: `the C program does not run, so there is no native column: ${why}`,
+      close,
+    };
   }
 }
 

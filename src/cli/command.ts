@@ -73,7 +73,13 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
   });
   addBench(program).action(async (options: BenchRequest) => {
     const { bench } = await import("./bench.ts");
-    await bench(options, host, host);
+    try {
+      await bench(options, host, host);
+    } catch (error) {
+      if (error instanceof OutputError) throw error;
+      await complain(host.stderr, `bench: ${(error as Error).message}`);
+      status = FAILED;
+    }
   });
   try {
     await program.parseAsync(args, { from: "user" });

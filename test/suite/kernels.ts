@@ -341,6 +341,27 @@ function chunksTests(subject: Subject): void {
     expect(view.alloc.popcntRange(0, PAGES)).toBe(5);
   });
 
+  it("ignores further arguments", () => {
+    const scan = (...args: unknown[]) => [
+      ...(new PallocChunks(1).scan as (...args: unknown[]) => Int16Array).apply(new PallocChunks(1), args),
+    ];
+    expect(scan("summarize", 1n)).toEqual([PAGES, PAGES, PAGES]);
+    expect(scan("hasScavengeCandidate", 8, 1n)).toEqual([1]);
+    expect(scan("find", 8, 0, Symbol())).toEqual([0, 0]);
+  });
+
+  it("keeps its length", () => {
+    const chunks = new PallocChunks(1);
+    expect(() => {
+      (chunks as { length: number }).length = 8;
+    }).toThrow(TypeError);
+    class Longer extends PallocChunks {
+      // @ts-expect-error: a field in place of a getter
+      override length = 8;
+    }
+    expect(new Longer(1).scan("summarize").length).toBe(3);
+  });
+
   it("refuses bad arguments and names them", () => {
     const chunks = new PallocChunks(2);
     const scan = chunks.scan.bind(chunks) as (...args: unknown[]) => unknown;
@@ -353,7 +374,10 @@ function chunksTests(subject: Subject): void {
       [RangeError, "kernel must be hasScavengeCandidate, ", () => scan("popcnt")],
       [TypeError, "kernel", () => scan()],
       [RangeError, "min", () => scan("hasScavengeCandidate", 3)],
-      [RangeError, "min", () => scan("hasScavengeCandidate")],
+      [TypeError, "min", () => scan("hasScavengeCandidate")],
+      [TypeError, "searchIdx", () => scan("find", 1)],
+      [TypeError, "max", () => scan("findScavengeCandidate", 511, 8)],
+      [TypeError, "searchIdx", () => scan("findScavengeCandidate", undefined, 8, 8)],
       [RangeError, "searchIdx", () => scan("findScavengeCandidate", 512, 1, 1)],
       [RangeError, "max", () => scan("findScavengeCandidate", 511, 1, -1)],
       [RangeError, "pagesPerHugePage", () => scan("findScavengeCandidate", 511, 1, 1, 3)],

@@ -30,6 +30,20 @@ export function snapshotSuite(subject: Subject): void {
 function restoreTests({ palloc }: Subject): void {
   const { PageAlloc } = palloc;
 
+  it("restore into the object that was asked for, whatever its constructor makes before", () => {
+    class Two extends PageAlloc {
+      readonly other: PageAlloc;
+      constructor() {
+        const other = new PageAlloc({ pageSize: 512 });
+        super();
+        this.other = other;
+      }
+    }
+    const two = Two.restore(busyHeap(palloc).snapshot()) as Two;
+    expect(two.stats().inUse).toBe(busyHeap(palloc).stats().inUse);
+    expect([two.other.pageSize, two.other.stats().inUse]).toEqual([512, 0]);
+  });
+
   it("restore the same state", () => {
     const heap = busyHeap(palloc);
     const copy = PageAlloc.restore(heap.snapshot());

@@ -26,11 +26,31 @@ export async function compileAsync(): Promise<WebAssembly.Module> {
   }
 }
 
-/** Throws TypeError unless an argument is palloc.wasm, of either kind, compiled. It may come from another realm. */
-export function checkModule(module: WebAssembly.Module, name: string): void {
+/**
+ * Throws TypeError unless an argument is the compiled file: `palloc.wasm` for memory of one thread, or
+ * `palloc.shared.wasm` for shared memory. It may come from another realm.
+ */
+export function checkModule(module: WebAssembly.Module, name: string, shared = false): void {
   const isModule = Object.prototype.toString.call(module) === "[object WebAssembly.Module]";
-  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) return;
-  refuse(name, module, "palloc.wasm, compiled to a WebAssembly.Module, or undefined");
+  if (isModule && WebAssembly.Module.exports(module).some(({ name }) => name === "scavengeRange")) {
+    try {
+      // A module does not say which kind of memory it imports, but takes only that.
+      new WebAssembly.Instance(module, { env: { memory: smallMemory(shared) } });
+      return;
+    } catch {
+      // It is the other file.
+    }
+  }
+  refuse(
+    name,
+    module,
+    `palloc${shared ? ".shared" : ""}.wasm, compiled to a WebAssembly.Module, or undefined`,
+  );
+}
+
+/** Returns new memory of one page. */
+function smallMemory(shared: boolean): WebAssembly.Memory {
+  return new WebAssembly.Memory(shared ? { initial: 1, maximum: 65536, shared } : { initial: 1 });
 }
 
 /**
