@@ -5,9 +5,6 @@ import { defineConfig } from "vitest/config";
 
 const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
 
-/** Long tests of the entries without shared heaps. */
-const PLAIN_LONG = "test/long/*-plain.test.ts";
-
 /** The package's sources by the names of the entries. One text gives both kinds of entry, so a project has one kind. */
 export const sources = (shared: boolean, debug = false) => ({
   define: { PALLOC_DEBUG: String(debug), PALLOC_SHARED: String(shared) },
@@ -28,13 +25,16 @@ export default defineConfig({
         test: {
           name: "shared",
           include: ["test/*.test.ts", "test/long/*.test.ts"],
-          exclude: [PLAIN_LONG],
           testTimeout: 120_000,
         },
       },
       {
         ...sources(false),
-        test: { name: "plain", include: ["test/plain/*.test.ts", PLAIN_LONG], testTimeout: 120_000 },
+        test: {
+          name: "plain",
+          include: ["test/plain/*.test.ts", "test/long/plain/*.test.ts"],
+          testTimeout: 120_000,
+        },
       },
       {
         test: { name: "docs", include: ["test/docs/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },

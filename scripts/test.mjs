@@ -29,7 +29,7 @@ const { values: options, positionals: names } = parseArgs({
 /** The runs that were asked for, with their seconds on two cores. */
 function plannedRuns() {
   if (names.length) {
-    const files = names.map((name) => `test/long/${name}`);
+    const files = names.flatMap((name) => [`test/long/${name}`, `test/long/plain/${name}`]);
     return [{ name: "node", what: `${files.join(", ")} in Node`, args: files }];
   }
   if (options.long) {

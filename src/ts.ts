@@ -45,8 +45,8 @@ export class PageAlloc extends BasePageAlloc {
 }
 
 /**
- * Sets all bits of every m-aligned group of m bits of x that has a bit set. x is a bigint from 0n to 2n ** 64n - 1n; m
- * is a power of two, 1 to 64. Throws TypeError or RangeError.
+ * Splits x into aligned groups of m bits, and sets all bits of each group that has a bit set. x is a bigint from 0n to
+ * 2n ** 64n - 1n; m is a power of two, 1 to 64. Throws TypeError or RangeError.
  */
 export function fillAligned(x: bigint, m: number): bigint {
   return fill(word("x", x), powerOfTwo("m", m, 1, 64));

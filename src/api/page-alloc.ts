@@ -232,7 +232,7 @@ export class PageAlloc {
   }
 
   /**
-   * Frees npages pages from base on, which must be in use. Any part of an allocation may be freed. Throws
+   * Frees npages pages, starting at base, which must be in use. Any part of an allocation may be freed. Throws
    * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, or ERR_NOT_ALLOCATED, also for pages that a page cache owns or a
    * hook runs on.
    */
@@ -385,9 +385,9 @@ export class PageAlloc {
   }
 
   /**
-   * Marks the free pages among npages pages from base on as scavenged, wherever scavAddr is. Skips holes and pages in
-   * use. Runs no hook: it replays what a system has released already. Returns the bytes released. Throws PageAllocError
-   * ERR_MISALIGNED.
+   * Marks the free pages among npages pages, starting at base, as scavenged, wherever scavAddr is. Skips holes and
+   * pages in use. Runs no hook: it replays what a system has released already. Returns the bytes released. Throws
+   * PageAllocError ERR_MISALIGNED.
    */
   scavengeRange(base: number, npages: number): number {
     const core = this[CORE];
@@ -397,14 +397,14 @@ export class PageAlloc {
 
   /**
    * Runs a batch of calls. `ops` has four numbers per operation. Each operation does what the call of its name does,
-   * and writes two numbers to `results`, in bytes:
+   * and writes two numbers to `results`, in bytes. The second is how much of the allocation had been scavenged:
    *
    * | code | npages | where | offset | value | scavenged |
    * |---|---|---|---|---|---|
-   * | Op.alloc | 1 or more | number of the page cache to ask first, or -1 | - | base, or -1 | bytes that had been |
-   * | Op.allocRange | 1 or more | base | - | base | bytes that had been |
+   * | Op.alloc | 1 or more | number of the page cache to ask first, or -1 | - | base, or -1 | bytes |
+   * | Op.allocRange | 1 or more | base | - | base | bytes |
    * | Op.free | 1 or more | base | - | base | 0 |
-   * | Op.freeResult | 1 or more | number of an earlier operation | bytes from its value on | base | 0 |
+   * | Op.freeResult | 1 or more | number of an earlier operation | bytes to add to its value | base | 0 |
    * | Op.scavengeRange | 1 or more | base | - | bytes released | 0 |
    *
    * If an operation throws, so does the batch. The message then begins with the number of that operation. The

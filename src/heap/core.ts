@@ -88,18 +88,12 @@ export class Core extends State {
   }
 
   /**
-   * Mends the heap after an interrupted call, then does the work that waits for the lock. Caller must hold the lock. If
-   * this throws, it has released the lock.
+   * Mends the heap after an interrupted call, then does the work that waits for the lock. Caller must hold the lock.
    */
   catchUp(): void {
     const { lock } = this;
-    try {
-      if (this.get(layout.JOURNAL_OP)) this.#mend();
-      for (; lock.pending; lock.pending = lock.pending.next) lock.pending.work();
-    } catch (error) {
-      this.engine.memory.i32[(this.region.at + layout.HEADER_LOCK) >>> 2] = 0;
-      throw error;
-    }
+    if (this.get(layout.JOURNAL_OP)) this.#mend();
+    for (; lock.pending; lock.pending = lock.pending.next) lock.pending.work();
   }
 
   /** Mends the heap and checks the result. If it fails the check, this and every later call throws ERR_CORRUPT. */

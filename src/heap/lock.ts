@@ -44,8 +44,7 @@ export interface Lock {
 /** What a lock guards. */
 export interface Guarded extends State {
   /**
-   * Mends the heap after an interrupted call, then does the pending work. Caller must hold the lock. If this throws, it
-   * has released the lock.
+   * Mends the heap after an interrupted call, then does the pending work. Caller must hold the lock.
    */
   catchUp(): void;
 }
@@ -71,7 +70,15 @@ export class LocalLock implements Lock {
     if (i32[word])
       throw new PageAllocError("ERR_LOCKED", "this heap object is in another call; let it return first");
     i32[word] = layout.LOCK_HELD;
-    if (i32[word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) this.#state.catchUp();
+    if (i32[word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) {
+      try {
+        this.#state.catchUp();
+      } catch (error) {
+        // The stack may be too full even to enter catchUp.
+        this.#memory.i32[(this.#region.at + layout.HEADER_LOCK) >>> 2] = 0;
+        throw error;
+      }
+    }
   }
 
   release(): void {
@@ -229,7 +236,14 @@ export class SharedLock implements Lock {
   #acquire(patient: boolean): void {
     this.#take(patient);
     const { i32 } = this.#memory;
-    if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) this.#state.catchUp();
+    if (i32[this.#word + (layout.JOURNAL_OP - layout.HEADER_LOCK) / 4] || this.pending) {
+      try {
+        this.#state.catchUp();
+      } catch (error) {
+        Atomics.store(this.#memory.i32, this.#word, 0);
+        throw error;
+      }
+    }
   }
 
   /** Takes the lock, and refreshes the views of memory if the heap has outgrown them. */

@@ -36,7 +36,7 @@ export function unseal(snapshot: Uint8Array): Int32Array {
   }
   throw new PageAllocError(
     "ERR_CORRUPT",
-    `snapshot, of ${length} bytes, is damaged or not from heap.snapshot()`,
+    `snapshot (${length} bytes) is damaged, or did not come from heap.snapshot()`,
   );
 }
 

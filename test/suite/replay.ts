@@ -595,7 +595,7 @@ function progressTests(subject: Subject): void {
 function badTraceTests(subject: Subject): void {
   const { readPageTrace, replay } = subject.trace;
   const before = [alloc(goPage(0), 20), alloc(goPage(20), 2000), free(goPage(5), 5)];
-  const twice = "it is allocated twice, without a free between";
+  const twice = "it is allocated twice, with no free in between";
   const unused = "it is freed, but not in use";
 
   it.each([
@@ -639,10 +639,12 @@ function badTraceTests(subject: Subject): void {
     const half = [alloc(0, 2 ** 26), alloc(2 ** 39, 2 ** 26)];
     const trace = await readPageTrace(traceOf(...half, alloc(2 ** 40, 1)));
     expect(() => replay(subject.palloc.PageAlloc, trace)).toThrow(
-      /^event 2 at byte 48, page 0x10000000000: up to/,
+      /^event 2 at byte 48, page 0x10000000000: the trace has touched/,
     );
     const atOnce = await readPageTrace(traceOf(alloc(goPage(0), 1), free(0, 2 ** 31)));
-    expect(() => replay(subject.palloc.PageAlloc, atOnce)).toThrow(/^event 1 at byte 24, page 0x0: up to/);
+    expect(() => replay(subject.palloc.PageAlloc, atOnce)).toThrow(
+      /^event 1 at byte 24, page 0x0: the trace has touched/,
+    );
   });
 
   it.each([

@@ -170,7 +170,7 @@ export class Driver {
     const first = this.#plan.cell[event];
     for (let cell = first; cell < first + npages; cell++) {
       // Pages from before the trace are a guess, which the trace may correct.
-      if (allocatedBy[cell] > 0) this.#refuse(event, cell, "it is allocated twice, without a free between");
+      if (allocatedBy[cell] > 0) this.#refuse(event, cell, "it is allocated twice, with no free in between");
       allocatedBy[cell] = event + 1;
     }
     const counters = this.counters;

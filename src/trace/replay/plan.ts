@@ -69,7 +69,7 @@ function checkColumns(trace: PageTrace): void {
     const column = trace[name as keyof typeof columns];
     if (column instanceof type && column.length >= trace.length) continue;
     throw new TypeError(
-      `trace.${name} must be a ${type.name} of ${trace.length} elements or more, by trace.length`,
+      `trace.${name} must be a ${type.name} with at least trace.length (${trace.length}) elements`,
     );
   }
 }
@@ -124,7 +124,7 @@ function tooLarge(trace: PageTrace, event: number): PageAllocError {
   return eventError(
     trace,
     event,
-    "up to here the trace has touched more than 1 TiB, the most that a replay can hold",
+    "the trace has touched more than 1 TiB by this event; a replay can hold 1 TiB",
   );
 }
 
