@@ -193,7 +193,7 @@ function declarations() {
 /** Writes the files of the package, and removes from dist/ what is not among them. */
 async function buildDist() {
   const started = new Date();
-  const [command, ...library] = await Promise.all([
+  const [command, ...bundles] = await Promise.all([
     bundleCommand(),
     bundleLibrary(PLAIN_ENTRIES, false, MODULES),
     bundleLibrary(SHARED_ENTRIES, true, MODULES),
@@ -201,7 +201,7 @@ async function buildDist() {
     bundleLibrary(SHARED_ENTRIES, true, COMMON_JS),
   ]);
   const files = new Map();
-  for (const { path, contents } of library.flatMap(({ outputFiles }) => outputFiles))
+  for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles))
     files.set(path, contents);
   for (const [entry, modules] of Object.entries(WORKERD_ENTRIES)) {
     files.set(dist(`${entry}.workerd.js`), workerdEntry(entry, modules));
