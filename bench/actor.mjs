@@ -5,7 +5,7 @@
 const PAGE = 8192;
 const CACHE_PAGES = 64;
 
-/** Computes, in registers. Gives the rounds per ms. */
+/** Computes, in registers. Returns the rounds per ms. */
 function spin({ ms }) {
   let rounds = 0;
   let sum = 0;
@@ -17,7 +17,7 @@ function spin({ ms }) {
   return (rounds + (sum & 1)) / (performance.now() - start);
 }
 
-/** Uses up one page cache after another; `useUp(cache)` must leave it empty. Gives the pages per ms. */
+/** Uses up one page cache after another; `useUp(cache)` must leave it empty. Returns the pages per ms. */
 function rateOf({ heap, ms }, useUp) {
   const cache = heap.allocToCache();
   let pages = 0;
@@ -49,7 +49,7 @@ function fromCachesAndFree(given) {
   });
 }
 
-/** Allocates and frees. Gives the allocations per ms. */
+/** Allocates and frees. Returns the allocations per ms. */
 function pairs({ heap, ms }) {
   let allocs = 0;
   const start = performance.now();
@@ -60,7 +60,7 @@ function pairs({ heap, ms }) {
 }
 
 /**
- * Allocates and frees, timing each alloc by itself. Gives what 99 of 100 do not exceed, in ns, the clock's time
+ * Allocates and frees, timing each alloc by itself. Returns what 99 of 100 do not exceed, in ns, the clock's time
  * included.
  */
 function p99OfAlloc({ heap, ms }) {
@@ -77,7 +77,7 @@ function p99OfAlloc({ heap, ms }) {
   return times[Math.floor(times.length * 0.99)] * 1e6;
 }
 
-/** Scavenges page by page, from the top again once nothing is left. Gives the pages per ms. */
+/** Scavenges page by page, from the top again once nothing is left. Returns the pages per ms. */
 function scavenge({ heap, ms }) {
   let pages = 0;
   const start = performance.now();

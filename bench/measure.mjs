@@ -9,7 +9,7 @@ const MOST_SAMPLES = 2000;
 /** What all runs gave, added up. */
 const sink = { sum: 0 };
 
-/** Runs once. Gives the time of the run, and of it with what prepares it, in ms. */
+/** Runs once. Returns the time of the run, and of it with what prepares it, in ms. */
 function once({ prepare, run }, operations) {
   const before = performance.now();
   prepare?.();
@@ -41,7 +41,7 @@ function calibrate(task, warmupMs) {
  * each run; `most`, the operations after which a run must end; `check`, the operations whose number all columns must
  * agree on; `clock(operations)`, if the case has its own idea of how long the latest run took, in ms.
  *
- * Gives ns per operation.
+ * Returns ns per operation.
  *
  * @param {object} task
  * @param {{ budgetMs: number, warmupMs: number, leastSamples: number }} settings

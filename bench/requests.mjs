@@ -2,7 +2,7 @@
 
 /**
  * The side that asks. `send` posts a message, and `onMessage` is given what is to be called with each that comes back.
- * Gives a function from a request to a promise of its answer.
+ * Returns a function from a request to a promise of its answer.
  */
 export function askWith(send, onMessage) {
   const waiting = new Map();
@@ -22,7 +22,8 @@ export function askWith(send, onMessage) {
 }
 
 /**
- * The side that is asked. Gives what takes a message; `answerTo(request)` may be a promise, and `name` says who failed.
+ * The side that is asked. Returns what takes a message. `answerTo(request)` may be a promise, and `name` says who
+ * failed.
  */
 export function answerWith(name, answerTo, post) {
   return async ({ number, request }) => {

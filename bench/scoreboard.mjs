@@ -9,8 +9,8 @@ export const SETTINGS = {
 
 /**
  * Measures `cases` on `columns`, each `{ name, has(case), measure(case, settings) }`. Calls onRow(row) as each row is
- * done. Gives the rows: `{ id, group, name, input, unit, rate, cells }`, cells by column. Throws when columns disagree
- * on what a case computes.
+ * done. Returns the rows: `{ id, group, name, input, unit, rate, cells }`, cells by column. Throws when columns
+ * disagree on what a case computes.
  */
 export async function runScoreboard(columns, cases, settings, onRow = () => {}) {
   const rows = [];

@@ -29,12 +29,13 @@ const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", error
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
 /** Those that have declarations of their own, and those that the command may import. */
 const DECLARED = ["index", "ts", "trace"];
+/** The modules, compiled. */
+const WASM = ["palloc.wasm", "palloc.shared.wasm"];
 /** The entries on WebAssembly, as Cloudflare Workers need them, and the modules that each gets from there. */
 const WORKERD_ENTRIES = {
   index: ["palloc.wasm"],
-  shared: ["palloc.wasm", "palloc.shared.wasm"],
+  shared: WASM,
 };
-const WASM = ["palloc.wasm", "palloc.shared.wasm"];
 
 const src = (path) => join(root, "src", path);
 const dist = (path) => join(root, "dist", path);

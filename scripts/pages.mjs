@@ -23,7 +23,7 @@ export async function servePages(packages = [], { isolated = true } = {}) {
 }
 
 /**
- * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Gives what is done, or throws
+ * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Returns what is done, or throws
  * what has failed.
  */
 export async function runPage(url, timeoutMs) {

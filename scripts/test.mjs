@@ -46,8 +46,8 @@ function plannedRuns() {
   }
   const coverage = options.coverage ? ["--coverage"] : [];
   return [
-    { name: "node", what: "the suite in Node", seconds: 75, args: [...WITHOUT_LONG, ...coverage] },
-    { name: "browser", what: "the suite in Chromium", seconds: 55, args: [...BROWSER, ...WITHOUT_LONG] },
+    { name: "node", what: "the suite in Node", seconds: 95, args: [...WITHOUT_LONG, ...coverage] },
+    { name: "browser", what: "the suite in Chromium", seconds: 60, args: [...BROWSER, ...WITHOUT_LONG] },
   ];
 }
 

@@ -7,7 +7,7 @@ import { bundle } from "./support/workers/node-crew.ts";
 
 const script = await bundle("waiting-entry.ts");
 
-/** Runs the script in a process of its own. Gives what it prints. */
+/** Runs the script in a process of its own. Returns what it prints. */
 function printedBy(...args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(process.execPath, ["-", ...args], (error, stdout) =>

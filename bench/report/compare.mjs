@@ -22,7 +22,7 @@ function pairs(earlier, later) {
 }
 
 /**
- * Compares two runs as `--json` writes them. Gives `machine`, how many times slower the machine was in the later run;
+ * Compares two runs as `--json` writes them. Returns `machine`, how many times slower the machine was in the later run;
  * and `changes`, the cells that changed by more than the noise, worst first: `{ id, column, ratio, noise }`, ratio
  * above 1 being worse.
  */

@@ -4,7 +4,7 @@
 import { Worker } from "node:worker_threads";
 import { run } from "./run.mjs";
 
-/** Starts a worker thread. Gives what terminates it, and resolves once it is gone. */
+/** Starts a worker thread. Returns what terminates it, and resolves once it is gone. */
 function spawn(task, onMessage, onError) {
   const worker = new Worker(new URL("node-worker.mjs", import.meta.url), { workerData: task });
   worker.on("message", onMessage);

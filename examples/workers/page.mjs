@@ -3,7 +3,7 @@ import { run } from "./run.mjs";
 
 const status = document.querySelector("#status");
 
-/** Starts a web worker. Gives what terminates it, and resolves once it is gone. */
+/** Starts a web worker. Returns what terminates it, and resolves once it is gone. */
 function spawn(task, onMessage, onError) {
   const name = `palloc example ${crypto.randomUUID()}`;
   const worker = new Worker(new URL("web-worker.mjs", import.meta.url), { type: "module", name });

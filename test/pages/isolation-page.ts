@@ -17,7 +17,7 @@ export interface Seen {
   ts: Made;
 }
 
-/** Makes a heap and allocates from it. Gives its engine and two addresses, or how it was refused. */
+/** Makes a heap and allocates from it. Returns its engine and two addresses, or how it was refused. */
 function attempt(palloc: Palloc, shared: boolean) {
   try {
     const heap = grownHeap(palloc, [0], { shared });

@@ -16,7 +16,7 @@ import { Findings, Overseer } from "../support/workers/overseer.ts";
 import { Signals, sleep, until } from "../support/workers/signals.ts";
 
 /**
- * Ends a worker that makes calls over many chunks, the last of which must have had all of its effect, or none. Gives
+ * Ends a worker that makes calls over many chunks, the last of which must have had all of its effect, or none. Returns
  * whether recovery had to see to that.
  */
 async function endLongCall(hand: Hand, theirs: EngineName, ms: number): Promise<boolean> {

@@ -22,6 +22,10 @@ export default [
     async run(project) {
       await project.install("bun@1.4.5");
       await tryFiles(project, "bun", "run");
+      await project.check("`palloc bench`", async () => {
+        const output = await project.run("bun", "node_modules/palloc/dist/cli.js", "bench", "--quick");
+        if (!/All columns computed the same/.test(output)) throw new Error(output);
+      });
     },
   },
 ];

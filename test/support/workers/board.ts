@@ -82,7 +82,7 @@ export class Board {
     }
   }
 
-  /** Gives chunks to grow over: the first, or -1 when there are not so many left. */
+  /** Reserves chunks to grow over. Returns the first, or -1 when there are not so many left. */
   takeChunks(count: number): number {
     const words = this.#words;
     const first = Atomics.load(words, NEXT_CHUNK);

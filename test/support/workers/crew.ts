@@ -21,7 +21,7 @@ export const ENGINES: readonly EngineName[] = ["wasm", "ts"];
 
 /** One worker. */
 export interface Hand {
-  /** Runs a job in it on that engine. Gives what the job gave, or throws what it threw. */
+  /** Runs a job in it on that engine. Returns what the job gave, or throws what it threw. */
   run<K extends keyof Jobs>(
     job: K,
     engine: EngineName,

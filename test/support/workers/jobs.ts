@@ -73,7 +73,7 @@ export const jobs = {
 
   /**
    * Sets word 0 to 1, asks for a page by a promise, and for the next by a call that blocks before that promise can get
-   * on. Gives both, the call's first. Word 1 is its number.
+   * on. Returns both, the call's first. Word 1 is its number.
    */
   async blockBehindPromise(load: Load, { handle, signals: buffer }: StayOptions): Promise<number[]> {
     const { PageAlloc } = await load();
@@ -86,7 +86,7 @@ export const jobs = {
   },
 
   /**
-   * Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Gives what the call gave.
+   * Gets into a hook, sets word 0 to 1, and comes out once that is 2. Word 1 is its number. Returns what the call gave.
    */
   async stayInHook(load: Load, options: HookOptions): Promise<number> {
     const { PageAlloc } = await load();

@@ -122,7 +122,7 @@ export class Overseer {
     this.board.resume();
   }
 
-  /** Lets the actors give back all that they own, and compares. Gives what the heap says of itself then. */
+  /** Lets the actors give back all that they own, and compares. Returns what the heap says of itself then. */
   async finish(): Promise<PageAllocStats> {
     this.board.stop();
     let left = this.#actors.length;
