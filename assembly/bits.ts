@@ -4,6 +4,7 @@
 
 import * as layout from "../src/engine/layout";
 import { assertRange } from "./assertions";
+import { lowBits } from "./candidate";
 
 /** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 6 bits of `i`. */
 function headMask(i: u32): u64 {
@@ -80,8 +81,8 @@ export function freeAbove(bits: usize, i: u32): u32 {
   return layout.CHUNK_PAGES - i;
 }
 
-/** Stands for "none" in a packed result. */
-const NONE: u32 = 0xffff;
+/** Stands for "none" in a result. */
+export const NONE: u32 = 0xffff;
 
 /** Packs the index of a run into bits 0-15, and that of the first free page seen into bits 16-31. */
 function found(index: u32, searchIdx: u32): u32 {
@@ -115,14 +116,43 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
 }
 
 /**
- * Returns the index of the first run of n (1 to 64) ones in x; 64 if there is none. A 1 stands for a run of `width`
- * ones that starts there. Each step doubles `width`, and the last one adds what is missing to n.
+ * Finds the first run of npages (1 to 512) free pages that starts at a multiple of align, a power of two from 1 to 512.
+ * Returns its index; NONE if there is none.
  */
+export function findAligned(bits: usize, npages: u32, align: u32): u32 {
+  assertRange(0, npages);
+  // Where a run may start within a word whose own index is a multiple of align. The top bits of the groups, as lowBits
+  // leaves them, move round to the lowest.
+  const starts = rotl(~lowBits(min(align, 64)), 1);
+  let run: u32 = 0;
+  for (let i: u32 = 0; i < <u32>layout.CHUNK_PAGES; i += 64) {
+    const free = ~load<u64>(bits + (i >> 3));
+    // As in `find`, the run that reaches in comes first. It starts at page i - run.
+    const first = (i - run + align - 1) & -align;
+    if (first + npages <= i + <u32>ctz(~free)) return first;
+    if (npages <= 64 && !(i & (align - 1))) {
+      const runs = shrink(free, npages) & starts;
+      if (runs) return i + <u32>ctz(runs);
+    }
+    run = ~free ? <u32>clz(~free) : run + 64;
+  }
+  return NONE;
+}
+
+/** Returns the index of the first run of n (1 to 64) ones in x; 64 if there is none. */
 export function findBitRange64(x: u64, n: u32): u32 {
+  return <u32>ctz(shrink(x, n));
+}
+
+/**
+ * Returns a word with a 1 wherever a run of n (1 to 64) ones starts in x. Each step doubles the run that a 1 stands
+ * for, and the last one adds what is missing to n.
+ */
+function shrink(x: u64, n: u32): u64 {
   let width: u32 = 1;
   while (width << 1 <= n) {
     x &= x >> width;
     width <<= 1;
   }
-  return <u32>ctz(x & (x >> (n - width)));
+  return x & (x >> (n - width));
 }

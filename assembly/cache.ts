@@ -15,7 +15,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
  * room for a record and an index.
  */
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
-  const page = findFree(heap, 1);
+  const page = findFree(heap, 1, 1);
   if (page < 0) return 0;
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
   const index = <u32>page & (layout.CHUNK_PAGES - layout.CACHE_PAGES);

@@ -95,7 +95,7 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
 // low bits of a group carries into its top bit exactly when one of them is set.
 
 /** Returns the mask of the low m - 1 bits of every m-aligned group. m is a power of two, 1 to 64. */
-function lowBits(m: u32): u64 {
+export function lowBits(m: u32): u64 {
   switch (ctz(m)) {
     case 0: return 0;
     case 1: return 0x5555555555555555;

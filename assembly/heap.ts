@@ -3,7 +3,7 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { clearRange, find, popcntRange } from "./bits";
+import { clearRange, find, findAligned, NONE, popcntRange } from "./bits";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
 import { close, saveAll, saveFields, write } from "./journal";
@@ -14,6 +14,7 @@ import {
   countScavenged,
   dataOf,
   descend,
+  descendAligned,
   growLeaf,
   isMarked,
   isPartial,
@@ -25,10 +26,10 @@ import {
 } from "./tree";
 
 /**
- * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. Raises searchAddr to the
- * first free page that it sees on the way.
+ * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
+ * page as a page number, or -1. Raises searchAddr to the first free page that it sees on the way.
  */
-export function findFree(heap: usize, npages: u32): i64 {
+export function findFree(heap: usize, npages: u32, align: u32): i64 {
   assertHeld(heap);
   const chunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
   if (chunk == layout.NO_CHUNK) return -1;
@@ -38,11 +39,19 @@ export function findFree(heap: usize, npages: u32): i64 {
     // the tree.
     const leaf = leafOf(heap, chunk);
     if (leaf && maxOf(sumOf(leaf, chunk)) >= npages) {
-      const hit = find(dataOf(leaf, chunk), npages, index);
-      store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
-      return ((<i64>chunk) << layout.CHUNK_SHIFT) | (hit & 0xffff);
+      const first = (<i64>chunk) << layout.CHUNK_SHIFT;
+      if (align == 1) {
+        const hit = find(dataOf(leaf, chunk), npages, index);
+        store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
+        return first | (hit & 0xffff);
+      }
+      if (align <= <u32>layout.CHUNK_PAGES) {
+        const hit = findAligned(dataOf(leaf, chunk), npages, align);
+        if (hit != NONE) return first | hit;
+      }
     }
   }
+  if (align > 1) return descendAligned(heap, npages, align);
   const page = descend(heap, npages);
   // Not even a single page is free.
   if (page < 0 && npages == 1) raiseSearch(heap, (<i64>layout.NO_CHUNK) << layout.CHUNK_SHIFT);
@@ -50,8 +59,8 @@ export function findFree(heap: usize, npages: u32): i64 {
 }
 
 /** Does `findFree` for the facade, which would get an i64 as a bigint. */
-export function findFreePage(heap: usize, npages: u32): f64 {
-  return <f64>findFree(heap, npages);
+export function findFreePage(heap: usize, npages: u32, align: u32): f64 {
+  return <f64>findFree(heap, npages, align);
 }
 
 /** Allocates pages that are known to be free. `leaf` covers the first chunk. */
@@ -105,9 +114,12 @@ function hasHole(data: usize, index: u32, npages: u32): bool {
   return false;
 }
 
-/** Allocates the lowest run of npages free pages. Returns its first page as a page number, or -1. */
-export function alloc(heap: usize, npages: u32): f64 {
-  const page = findFree(heap, npages);
+/**
+ * Allocates the lowest run of npages free pages that starts at a multiple of align pages. Returns its first page as a
+ * page number, or -1.
+ */
+export function alloc(heap: usize, npages: u32, align: u32): f64 {
+  const page = findFree(heap, npages, align);
   if (page < 0) return -1;
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
   take(heap, leafOf(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages);

@@ -33,7 +33,7 @@ export function run(
     if (!npages || <f64>npages != load<f64>(op, NUMBER)) return i;
     let where = load<f64>(op, 2 * NUMBER);
     if (code == <f64>layout.OP_ALLOC) {
-      if (!allocAny(heap, npages, where, caches, ncaches, shift, result)) return i;
+      if (!allocAny(heap, npages, where, load<f64>(op, 3 * NUMBER), caches, ncaches, shift, result)) return i;
       continue;
     }
     if (code == <f64>layout.OP_FREE_RESULT) {
@@ -60,27 +60,31 @@ function write(result: usize, value: f64, scavenged: u32, shift: u32): void {
 
 /**
  * Does OP_ALLOC. Takes the pages from page cache number `where`, and refills it if it is empty. Takes them from the
- * heap if the cache has no such run or `where` is -1. Returns whether there was room.
+ * heap if the cache has no such run or `where` is -1. Returns whether there was room and all numbers are as they should
+ * be.
  */
 function allocAny(
   heap: usize,
   npages: u32,
   where: f64,
+  aligned: f64,
   caches: usize,
   ncaches: u32,
   shift: u32,
   result: usize,
 ): bool {
+  const align = <u32>aligned;
+  if (<f64>align != aligned || align & (align - 1) || align > <u32>layout.MAX_ALIGN) return false;
   if (where != -1) {
     const slot = <u32>where;
-    if (slot >= ncaches || <f64>slot != where) return false;
+    if (slot >= ncaches || <f64>slot != where || align > 1) return false;
     const ref = load<u32>(caches + (slot << 2));
     // A refill may append an index. Only the facade can make room for one.
     const full = load<u32>(heap, layout.HEADER_USED) + <u32>layout.BLOCKS_BYTES > load<u32>(heap, layout.HEADER_ROOM);
     if (full && !load<u64>(heap + ref, layout.RECORD_CACHE)) return false;
     if (allocFromCache(heap, ref, npages, shift, result)) return true;
   }
-  const page = <i64>alloc(heap, npages);
+  const page = <i64>alloc(heap, npages, max(align, 1));
   if (page < 0) return false;
   write(result, <f64>(page << shift), load<u32>(heap, layout.HEADER_LAST_SCAVENGED), shift);
   return true;

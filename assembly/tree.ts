@@ -1,7 +1,7 @@
 // The radix tree over the mapped chunks. Looks up chunks, keeps the summaries, and finds free runs from the root down.
 
 import * as layout from "../src/engine/layout";
-import { find, freeAbove, freeBelow, popcntRange } from "./bits";
+import { find, findAligned, freeAbove, freeBelow, NONE, popcntRange } from "./bits";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Returns the level of a node; 0 for a leaf. */
@@ -180,6 +180,70 @@ export function descend(heap: usize, npages: u32): i64 {
   }
   raiseSearch(heap, firstFree);
   return -1;
+}
+
+/**
+ * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
+ * page as a page number, or -1. Raises searchAddr as `descend` does.
+ *
+ * A run that is long enough need not have an aligned start with enough pages behind it. So the search looks into one
+ * part after the other that has such a run, and turns back where it finds none. A part of at most align pages has only
+ * one place for an aligned start: its first page. That one shows in the summary.
+ */
+export function descendAligned(heap: usize, npages: u32, align: u32): i64 {
+  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
+  let level = levelOf(node);
+  let slot: u32 = 0;
+  // Free pages just before the part.
+  let run: u32 = 0;
+  let narrowing = true;
+  let firstFree: i64 = 0;
+  let page: i64 = -1;
+  for (;;) {
+    if (slot == layout.FANOUT) {
+      const parent = load<u32>(node, layout.NODE_PARENT);
+      if (!parent) break;
+      slot = slotOf(load<u32>(node, layout.NODE_FIRST), ++level) + 1;
+      node = heap + parent;
+      continue;
+    }
+    const part = node + (slot << 2);
+    const sum = load<u32>(part, layout.LEAF_SUMS);
+    const max = level ? load<u32>(part, layout.NODE_MAX) : maxOf(sum);
+    if (!max) {
+      run = 0;
+      slot++;
+      continue;
+    }
+    const chunk = load<u32>(node, layout.NODE_FIRST) + (slot << (layout.FANOUT_SHIFT * level));
+    const base = (<i64>chunk) << layout.CHUNK_SHIFT;
+    if (narrowing) firstFree = base;
+    const start = level ? load<u32>(part, layout.NODE_START) : startOf(sum);
+    const first = (base - run + (align - 1)) & -(<i64>align);
+    if (first + npages <= base + start) {
+      page = first;
+      break;
+    }
+    const span = spanOf(level);
+    if (max >= npages && span > align) {
+      if (level) {
+        node = childOf(heap, node, slot);
+        level--;
+        slot = 0;
+        continue;
+      }
+      const hit = findAligned(dataOf(node, chunk), npages, align);
+      if (hit != NONE) {
+        page = base + hit;
+        break;
+      }
+    }
+    narrowing = false;
+    run = start == span ? run + span : level ? load<u32>(part, layout.NODE_END) : endOf(sum);
+    slot++;
+  }
+  raiseSearch(heap, firstFree);
+  return page;
 }
 
 /**

@@ -2,9 +2,10 @@
 // costly to call gets the whole batch at once. Where it stops, the operation is done here by that call, which may grow
 // the heap or throw.
 
-import { bytesLost, integer, readOptions, refuse, viewOf } from "../base/arguments.ts";
+import { bytesLost, integer, powerOfTwo, readOptions, refuse, viewOf } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
+import type { AllocOptions } from "./options.ts";
 import { NEW, PageCache } from "./page-cache.ts";
 
 /** How a batch is run. */
@@ -23,7 +24,7 @@ export interface RunOptions {
 
 /** The public calls that operations stand for. */
 interface HeapCalls extends HeapObject {
-  alloc(npages: number): number;
+  alloc(npages: number, options?: AllocOptions): number;
   allocRange(base: number, npages: number): number;
   free(base: number, npages: number): void;
   scavengeRange(base: number, npages: number): number;
@@ -103,12 +104,14 @@ function step(
   let value = where;
   let scavenged = 0;
   if (code === layout.OP_ALLOC) {
+    const align = ops[at + 3] === 0 ? 1 : powerOfTwo("align", ops[at + 3], 1, layout.MAX_ALIGN);
+    if (align > 1 && where !== -1) refuse("where", where, "-1 for an aligned alloc", "number");
     const cache = cacheOf(caches, where);
     value = cache ? allocFromCache(cache, npages) : -1;
     if (cache && value >= 0) {
       scavenged = cache.lastAllocScavenged;
     } else {
-      value = allocFromHeap(heap, npages, grow);
+      value = allocFromHeap(heap, npages, align, grow);
       scavenged = heap.lastAllocScavenged;
     }
   } else if (code === layout.OP_ALLOC_RANGE) {
@@ -143,12 +146,14 @@ function allocFromCache(cache: PageCache, npages: number): number {
 }
 
 /** Allocates from the heap, which grows if `grow` is set and it has no room. Returns -1 when it has no such run. */
-function allocFromHeap(heap: HeapCalls, npages: number, grow: boolean): number {
-  const base = heap.alloc(npages);
+function allocFromHeap(heap: HeapCalls, npages: number, align: number, grow: boolean): number {
+  const options = align > 1 ? { align } : undefined;
+  const base = heap.alloc(npages, options);
   if (base >= 0 || !grow) return base;
   const core = heap[CORE];
   const { chunkBytes } = core;
-  const top = core.locked(() => core.getF64(layout.HEADER_TOP)) * core.pageSize;
-  heap.grow(top, Math.ceil((npages * core.pageSize) / chunkBytes) * chunkBytes);
-  return heap.alloc(npages);
+  const top = core.locked(() => core.getF64(layout.HEADER_TOP));
+  const end = Math.ceil(top / align) * align + npages;
+  heap.grow(top * core.pageSize, Math.ceil(((end - top) * core.pageSize) / chunkBytes) * chunkBytes);
+  return heap.alloc(npages, options);
 }

@@ -9,7 +9,7 @@ export type { PageAllocHandle } from "../store/shared-memories.ts";
 export type { PallocSum } from "../store/sums.ts";
 export type { RunOptions } from "./batch.ts";
 export { Op } from "./operations.ts";
-export type { PageAllocOptions } from "./options.ts";
+export type { AllocOptions, PageAllocOptions } from "./options.ts";
 export { PageCache } from "./page-cache.ts";
 export type { ScanKernel } from "./palloc-chunks.ts";
 export type { PageBits } from "./palloc-data.ts";

@@ -1,6 +1,7 @@
 // The options of a heap, and their checks.
 
 import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "../base/arguments.ts";
+import * as layout from "../engine/layout.ts";
 import { MEMORY_PAGE } from "../engine/memory.ts";
 import { capHugePages, leastAddrBits, mostAddrBits } from "../engine/pages.ts";
 import type { Sys } from "../heap/sys.ts";
@@ -36,6 +37,18 @@ export interface PageAllocOptions {
   lockTimeoutMs?: number;
   /** What the heap tells the system that backs its pages. */
   sys?: Sys;
+}
+
+/** Options of an alloc. */
+export interface AllocOptions {
+  /** The base is a multiple of so many pages; a power of two, 1 to 2**20. Default 1. */
+  align?: number;
+}
+
+/** Reads the alignment of an alloc, in pages. Throws TypeError or RangeError. */
+export function readAlign(options: AllocOptions | undefined): number {
+  const { align = 1 } = readOptions("options", options, ["align"]);
+  return powerOfTwo("options.align", align, 1, layout.MAX_ALIGN);
 }
 
 /** Names of the options that stay with a heap, and of those that belong to a heap object. */

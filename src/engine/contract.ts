@@ -39,12 +39,12 @@ export interface Kernels {
 
   // A heap, given by its address
   /**
-   * Returns the first page of the run as a page number, or -1. Sets HEADER_LAST_SCAVENGED to how many of the pages had
-   * been scavenged.
+   * Returns the first page of the run as a page number, or -1. It is a multiple of `align` pages, a power of two. Sets
+   * HEADER_LAST_SCAVENGED to how many of the pages had been scavenged.
    */
-  alloc(heap: number, npages: number): number;
+  alloc(heap: number, npages: number, align: number): number;
   /** Returns where `alloc` would put npages pages, without taking them. Raises searchAddr. */
-  findFreePage(heap: number, npages: number): number;
+  findFreePage(heap: number, npages: number, align: number): number;
   /** Returns one of the RANGE_ answers, as `free` does. Sets HEADER_LAST_SCAVENGED as `alloc` does. */
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;

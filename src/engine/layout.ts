@@ -376,6 +376,9 @@ export const CHUNK_INDEX_BITS = 30;
 /** Most chunks of one heap, so that 31 bits can count its pages. */
 export const MAX_CHUNKS = (1 << 22) - 1;
 
+/** The largest alignment of an alloc, in pages. */
+export const MAX_ALIGN = 1 << 20;
+
 // Answers of the engine calls that take a range of pages.
 
 /** The call was carried out. */
@@ -425,7 +428,10 @@ export const SCAN_SUMMARIZE = 3;
 export const OP_NUMBERS = 4;
 /** Numbers of a result. */
 export const RESULT_NUMBERS = 2;
-/** Allocates; `where` is the number of the page cache to ask first, or -1. The value is the base address. */
+/**
+ * Allocates; `where` is the number of the page cache to ask first, or -1. `offset` is the alignment in pages, or 0; with
+ * one above 1, `where` is -1. The value is the base address.
+ */
 export const OP_ALLOC = 0;
 /** Takes exactly the pages from address `where` on. The value is that address. */
 export const OP_ALLOC_RANGE = 1;

@@ -88,7 +88,7 @@ export class Regions {
   #allocBytes(bytes: number): number {
     this.#mend();
     for (;;) {
-      const page = bytes < MEMORY_BYTES ? this.#engine.alloc(GROUND, bytes / GRAIN) : -1;
+      const page = bytes < MEMORY_BYTES ? this.#engine.alloc(GROUND, bytes / GRAIN, 1) : -1;
       if (page >= 0) return page * GRAIN;
       if (!this.#extend(bytes)) return -1;
     }

@@ -36,11 +36,11 @@ describe.each<[string, Palloc, RegExp]>([
 
   it("refuses calls without the lock", () => {
     const { engine, at } = grown();
-    expect(() => engine.alloc(at, 1)).toThrow(failed);
+    expect(() => engine.alloc(at, 1, 1)).toThrow(failed);
     expect(() => engine.reset(at)).toThrow(failed);
     expect(() => engine.newRecord(at, 1, 1, 0, 0, 0)).toThrow(failed);
     engine.memory.i32[(at + HEADER_LOCK) >>> 2] = 1;
-    expect(engine.alloc(at, 1)).toBe(0);
+    expect(engine.alloc(at, 1, 1)).toBe(0);
   });
 
   it("refuses to allocate a page in use", () => {

@@ -65,6 +65,14 @@ const heapArguments: Argument[] = [
   count("grow", "base", ({ heap }, v) => heap.grow(v, CHUNK), 0, SPACE - 1),
   count("grow", "nbytes", ({ heap }, v) => heap.grow(9 * CHUNK, v), 1, SPACE - 9 * CHUNK),
   count("alloc", "npages", ({ heap }, v) => heap.alloc(v), 1, SPACE_PAGES),
+  optional(power("alloc", "align", ({ heap }, v) => heap.alloc(1, { align: v }), 1, 2 ** 20)),
+  {
+    call: "alloc",
+    name: "options",
+    make: ({ heap }, v) => heap.alloc(1, v),
+    types: [...NOT_OBJECTS, 2, []],
+    ranges: [],
+  },
   count("allocRange", "npages", ({ heap }, v) => heap.allocRange(CHUNK + 300 * PAGE, v), 1, SPACE_PAGES),
   count("scavengeRange", "npages", ({ heap }, v) => heap.scavengeRange(CHUNK, v), 1, SPACE_PAGES),
   count("free", "npages", ({ heap }, v) => heap.free(CHUNK, v), 1, SPACE_PAGES),
@@ -285,6 +293,7 @@ const takers = ({ PageAlloc, PageCache }: Palloc) => {
     ],
     ["restore", "options", { ...sharing, sys: {} }, (given) => PageAlloc.restore(snapshot, given)],
     ["from", "state", { alloc: {}, scavenged: {}, mapped: [] }, (given) => PageAlloc.from(given)],
+    ["alloc", "options", { align: 2 }, (given) => pages.alloc(1, given)],
     ["run", "options", { caches: [], grow: false }, (given) => pages.run(...batch, given)],
     ["new PageCache", "state", { base: CHUNK, cache: 0n, scav: 0n }, (given) => new PageCache(pages, given)],
   ] as Taker[];

@@ -2,12 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
+import { refused } from "../support/refusals.ts";
 import type { Subject } from "../support/subject.ts";
 
 export function heapSuite(subject: Subject): void {
   describe("heap", () => {
     newTests(subject);
     allocTests(subject);
+    alignTests(subject);
     searchTests(subject);
     growTests(subject);
     scavengeTests(subject);
@@ -104,6 +106,105 @@ function allocTests({ palloc }: Subject): void {
       heap.check();
       heap.dispose();
     }
+  });
+}
+
+const ALIGNS = Array.from({ length: 20 }, (_, i) => 2 ** (i + 1));
+
+function alignTests({ palloc }: Subject): void {
+  const { PageAlloc, Op } = palloc;
+
+  it("alloc with align returns the lowest aligned address that fits", () => {
+    const heap = grownHeap(palloc, [0, 1]);
+    heap.alloc(1);
+    expect(heap.alloc(3, { align: 4 })).toBe(4 * PAGE);
+    expect(heap.alloc(1, { align: 1 })).toBe(PAGE);
+    expect(heap.alloc(2, { align: 2 })).toBe(2 * PAGE);
+    expect(heap.alloc(1, {})).toBe(7 * PAGE);
+    expect(heap.alloc(100, { align: 64 })).toBe(64 * PAGE);
+    expect(heap.alloc(400, { align: 128 })).toBe(256 * PAGE);
+    expect(heap.alloc(PAGES, { align: PAGES })).toBe(-1);
+    expect(heap.alloc(56, { align: 8 })).toBe(8 * PAGE);
+    heap.check();
+  });
+
+  it("alloc with align passes over runs that have no aligned start", () => {
+    // Pages 1, 3, 5 and so on are in use, up to the last chunk.
+    const odd = Array.from({ length: PAGES / 2 }, (_, i) => [2 * i, 1] as const);
+    const alloc = Object.fromEntries(Array.from({ length: 70 }, (_, chunk) => [chunk, odd]));
+    const heap = PageAlloc.from({ alloc: { ...alloc, 70: [] } });
+    expect(heap.alloc(1, { align: 2 })).toBe(70 * CHUNK);
+    heap.allocRange(70 * CHUNK + PAGE, PAGES - 1);
+    expect(heap.alloc(1, { align: 2 })).toBe(-1);
+    expect(heap.alloc(1)).toBe(PAGE);
+    heap.check();
+  });
+
+  it.each(ALIGNS)("align %i takes a run that is just long enough, and none that is a page short", (align) => {
+    for (const npages of [1, 2, 63, 64, 65, 600]) {
+      for (const before of [0, 1, align - 1]) {
+        const heap = new PageAlloc();
+        const short = before + npages - 1;
+        if (short) heap.grow((3 * align - before) * PAGE, short * PAGE);
+        expect(heap.alloc(npages, { align })).toBe(-1);
+        heap.grow((3 * align + npages - 1) * PAGE, PAGE);
+        expect(heap.alloc(npages, { align })).toBe(3 * align * PAGE);
+        heap.check();
+        heap.dispose();
+      }
+    }
+  });
+
+  it("alloc with align counts scavenged pages and runs the hook as alloc does", () => {
+    const used: number[][] = [];
+    const heap = grownHeap(palloc, [0], { sys: { used: (...run) => void used.push(run) } });
+    heap.alloc(3);
+    expect(heap.alloc(4, { align: 8 })).toBe(8 * PAGE);
+    expect(heap.lastAllocScavenged).toBe(4 * PAGE);
+    expect(used).toEqual([
+      [0, 3 * PAGE],
+      [8 * PAGE, 4 * PAGE],
+    ]);
+    expect(heap.alloc(PAGES, { align: 2 })).toBe(-1);
+    expect(heap.lastAllocScavenged).toBe(0);
+  });
+
+  it("a batch allocates with align, and grows so that the pages fit", () => {
+    const heap = grownHeap(palloc, [0, 1]);
+    const results = new Float64Array(10);
+    const ops = [
+      [Op.alloc, 1, -1, 0],
+      [Op.alloc, 1, -1, 1],
+      [Op.alloc, 5, -1, 256],
+      [Op.alloc, PAGES, -1, PAGES],
+      [Op.alloc, 2 * PAGES, -1, 4 * PAGES],
+    ];
+    heap.run(Float64Array.from(ops.flat()), results, { grow: true });
+    const bases = [0, PAGE, 256 * PAGE, CHUNK, 4 * CHUNK];
+    expect([...results]).toEqual(bases.flatMap((base, i) => [base, ops[i][1] * PAGE]));
+    expect(heap.bounds()).toEqual({ start: 0, end: 6 });
+    heap.check();
+  });
+
+  it("a batch refuses an align that is none, and one beside a page cache", () => {
+    const heap = grownHeap(palloc, [0]);
+    const run = (where: number, align: number) =>
+      heap.run(Float64Array.of(Op.alloc, 1, where, align), new Float64Array(2), { caches: [undefined] });
+    for (const align of [-1, 0.5, 3, 2 ** 21, 2 ** 32, Number.NaN, Infinity]) {
+      const allowed = "must be a power of two from 1 to 1048576";
+      refused(
+        () => run(-1, align),
+        { error: RangeError, names: ["align", allowed, `got ${align}`] },
+        `${align}`,
+      );
+    }
+    refused(
+      () => run(0, 2),
+      { error: RangeError, names: ["where must be -1 for an aligned alloc"] },
+      "cache",
+    );
+    run(0, 1);
+    run(0, 0);
   });
 }
 

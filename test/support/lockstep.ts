@@ -13,6 +13,7 @@ const MAX_CACHES = 4;
 const EVENTS = [
   "grow",
   "alloc",
+  "allocAligned",
   "allocRange",
   "free",
   "scavenge",
@@ -111,6 +112,18 @@ export class Lockstep {
     const want = this.#model.alloc(npages);
     same(
       this.#each(`alloc(${npages})`, (heap) => heap.alloc(npages)),
+      want,
+      "result",
+    );
+    if (want !== -1) this.#live.push([want, npages]);
+  }
+
+  allocAligned(): void {
+    const npages = this.#size();
+    const align = this.#align();
+    const want = this.#model.alloc(npages, { align });
+    same(
+      this.#each(`alloc(${npages}, { align: ${align} })`, (heap) => heap.alloc(npages, { align })),
       want,
       "result",
     );
@@ -299,13 +312,14 @@ export class Lockstep {
     const model = this.#model;
     const npages = this.#random.oneIn(2) ? this.#random.between(1, 20) : this.#size();
     const where = this.#random.below(this.#caches.length + 1) - 1;
+    const align = where < 0 ? this.#random.pick([0, 1, this.#align()]) : this.#random.pick([0, 1]);
     const result = where < 0 ? [-1, 0] : this.#allocFromRefilled(this.#caches[where], npages);
     if (result[0] === -1) {
-      result[0] = model.alloc(npages);
+      result[0] = model.alloc(npages, { align: Math.max(align, 1) });
       result[1] = model.lastAllocScavenged ?? 0;
     }
     if (result[0] !== -1) this.#live.push([result[0], npages]);
-    return [[this.#pallocs[0].Op.alloc, npages, where, 0], result];
+    return [[this.#pallocs[0].Op.alloc, npages, where, align], result];
   }
 
   /** From a cache that is refilled when it is empty, and could then have so many pages. */
@@ -368,6 +382,11 @@ export class Lockstep {
       random.between(1, 600),
       random.between(1, 2000),
     ]);
+  }
+
+  /** A power of two, mostly a small one. */
+  #align(): number {
+    return 2 ** this.#random.below(this.#random.pick([4, 8, 13, 21]));
   }
 
   /** Pages in and around the heap, in whatever state; none when the heap has none. */

@@ -109,8 +109,8 @@ export class Model {
     return ranges;
   }
 
-  /** Where npages free pages in a row are, lowest first; -1 for nowhere. */
-  findRun(npages: number): number {
+  /** Where npages free pages in a row are, from a multiple of align pages on, lowest first; -1 for nowhere. */
+  findRun(npages: number, align = 1): number {
     let run = 0;
     let neighbour = -1;
     for (const { index, mapped, alloc } of this.chunks) {
@@ -118,14 +118,15 @@ export class Model {
       neighbour = index + 1;
       for (let i = 0; i < PAGES; i++) {
         run = alloc[i] || !mapped[i] ? 0 : run + 1;
-        if (run === npages) return index * this.chunkBytes + (i + 1 - npages) * this.pageSize;
+        const first = index * PAGES + i + 1 - npages;
+        if (run >= npages && first % align === 0) return first * this.pageSize;
       }
     }
     return -1;
   }
 
-  alloc(npages: number): number {
-    const base = this.findRun(npages);
+  alloc(npages: number, { align = 1 } = {}): number {
+    const base = this.findRun(npages, align);
     this.lastAllocScavenged = 0;
     if (base !== -1) this.allocRange(base, npages);
     return base;

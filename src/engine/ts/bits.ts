@@ -5,6 +5,7 @@
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertRange } from "./assertions.ts";
+import { lowBits } from "./candidate.ts";
 
 /** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 5 bits of `i`. */
 function headMask(i: number): number {
@@ -93,8 +94,8 @@ export function freeAbove({ i32 }: Memory, bits: number, i: number): number {
   return layout.CHUNK_PAGES - i;
 }
 
-/** Stands for "none" in a packed result. */
-const NONE = 0xffff;
+/** Stands for "none" in a result. */
+export const NONE = 0xffff;
 
 /** Packs the index of a run into bits 0-15, and that of the first free page seen into bits 16-31. */
 function found(index: number, searchIdx: number): number {
@@ -127,6 +128,31 @@ export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: n
     run = ~free ? Math.clz32(~free) : run + 32;
   }
   return found(NONE, first);
+}
+
+/**
+ * Finds the first run of npages (1 to 512) free pages that starts at a multiple of align, a power of two from 1 to 512.
+ * Returns its index; NONE if there is none.
+ */
+export function findAligned({ i32 }: Memory, bits: number, npages: number, align: number): number {
+  if (PALLOC_DEBUG) assertRange(0, npages);
+  // Where a run may start within a word whose own index is a multiple of align. The top bits of the groups, as lowBits
+  // leaves them, move round to the lowest.
+  const tops = ~lowBits(Math.min(align, 32));
+  const starts = (tops << 1) | (tops >>> 31);
+  let run = 0;
+  for (let i = 0; i < layout.CHUNK_PAGES; i += 32) {
+    const free = ~i32[wordOf(bits, i)];
+    // As in `find`, the run that reaches in comes first. It starts at page i - run.
+    const first = (i - run + align - 1) & -align;
+    if (first + npages <= i + ctz(~free)) return first;
+    if (npages <= 32 && !(i & (align - 1))) {
+      const runs = shrink(free, npages) & starts;
+      if (runs) return i + ctz(runs);
+    }
+    run = ~free ? Math.clz32(~free) : run + 32;
+  }
+  return NONE;
 }
 
 /**

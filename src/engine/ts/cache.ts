@@ -17,7 +17,7 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
  */
 export function refill(memory: Memory, heap: number, ref: number, owner: number): number {
   const { i32 } = memory;
-  const page = findFree(memory, heap, 1);
+  const page = findFree(memory, heap, 1, 1);
   if (page < 0) return 0;
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
   const index = (page % layout.CHUNK_PAGES) & -layout.CACHE_PAGES;

@@ -109,7 +109,7 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
 const LOW_BITS = [0, 0x55555555, 0x77777777, 0x7f7f7f7f, 0x7fff7fff, 0x7fffffff];
 
 /** Returns the mask of the low m - 1 bits of every m-aligned group of a 32-bit word. m is a power of two, 1 to 32. */
-function lowBits(m: number): number {
+export function lowBits(m: number): number {
   return LOW_BITS[31 - Math.clz32(m)];
 }
 

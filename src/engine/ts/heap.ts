@@ -4,7 +4,7 @@
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertHeld } from "./assertions.ts";
-import { clearRange, find, popcnt, popcntRange } from "./bits.ts";
+import { clearRange, find, findAligned, NONE, popcnt, popcntRange } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
 import { close, saveFields, write } from "./journal.ts";
@@ -15,6 +15,7 @@ import {
   countScavenged,
   dataOf,
   descend,
+  descendAligned,
   growLeaf,
   isMarked,
   isPartial,
@@ -26,10 +27,10 @@ import {
 } from "./tree.ts";
 
 /**
- * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. Raises searchAddr to the
- * first free page that it sees on the way.
+ * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
+ * page as a page number, or -1. Raises searchAddr to the first free page that it sees on the way.
  */
-export function findFree(memory: Memory, heap: number, npages: number): number {
+export function findFree(memory: Memory, heap: number, npages: number, align: number): number {
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32 } = memory;
   const chunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
@@ -40,11 +41,19 @@ export function findFree(memory: Memory, heap: number, npages: number): number {
     // the tree.
     const leaf = leafOf(memory, heap, chunk);
     if (leaf && maxOf(sumOf(memory, leaf, chunk)) >= npages) {
-      const hit = find(memory, dataOf(leaf, chunk), npages, index);
-      i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
-      return chunk * layout.CHUNK_PAGES + (hit & 0xffff);
+      const first = chunk * layout.CHUNK_PAGES;
+      if (align === 1) {
+        const hit = find(memory, dataOf(leaf, chunk), npages, index);
+        i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
+        return first + (hit & 0xffff);
+      }
+      if (align <= layout.CHUNK_PAGES) {
+        const hit = findAligned(memory, dataOf(leaf, chunk), npages, align);
+        if (hit !== NONE) return first + hit;
+      }
     }
   }
+  if (align > 1) return descendAligned(memory, heap, npages, align);
   const page = descend(memory, heap, npages);
   // Not even a single page is free.
   if (page < 0 && npages === 1) raiseSearch(memory, heap, layout.NO_CHUNK * layout.CHUNK_PAGES);
@@ -137,9 +146,12 @@ function hasHole({ i32 }: Memory, data: number, first: number, npages: number): 
   return false;
 }
 
-/** Allocates the lowest run of npages free pages. Returns its first page as a page number, or -1. */
-export function alloc(memory: Memory, heap: number, npages: number): number {
-  const page = findFree(memory, heap, npages);
+/**
+ * Allocates the lowest run of npages free pages that starts at a multiple of align pages. Returns its first page as a
+ * page number, or -1.
+ */
+export function alloc(memory: Memory, heap: number, npages: number, align: number): number {
+  const page = findFree(memory, heap, npages, align);
   if (page < 0) return -1;
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
   take(memory, heap, leafOf(memory, heap, chunk), chunk, page % layout.CHUNK_PAGES, npages);

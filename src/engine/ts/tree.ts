@@ -2,7 +2,7 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { find, freeAbove, freeBelow, popcntRange } from "./bits.ts";
+import { find, findAligned, freeAbove, freeBelow, NONE, popcntRange } from "./bits.ts";
 import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary.ts";
 
 /** Returns the level of a node; 0 for a leaf. */
@@ -181,6 +181,71 @@ export function descend(memory: Memory, heap: number, npages: number): number {
   }
   raiseSearch(memory, heap, firstFree);
   return -1;
+}
+
+/**
+ * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
+ * page as a page number, or -1. Raises searchAddr as `descend` does.
+ *
+ * A run that is long enough need not have an aligned start with enough pages behind it. So the search looks into one
+ * part after the other that has such a run, and turns back where it finds none. A part of at most align pages has only
+ * one place for an aligned start: its first page. That one shows in the summary.
+ */
+export function descendAligned(memory: Memory, heap: number, npages: number, align: number): number {
+  const { i32 } = memory;
+  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
+  let level = levelOf(memory, node);
+  let slot = 0;
+  // Free pages just before the part.
+  let run = 0;
+  let narrowing = true;
+  let firstFree = 0;
+  let page = -1;
+  for (;;) {
+    if (slot === layout.FANOUT) {
+      const parent = i32[(node + layout.NODE_PARENT) >>> 2];
+      if (!parent) break;
+      slot = slotOf(i32[(node + layout.NODE_FIRST) >>> 2], ++level) + 1;
+      node = heap + parent;
+      continue;
+    }
+    const part = (node >>> 2) + slot;
+    const sum = i32[part + layout.LEAF_SUMS / 4];
+    const max = level ? i32[part + layout.NODE_MAX / 4] : maxOf(sum);
+    if (!max) {
+      run = 0;
+      slot++;
+      continue;
+    }
+    const chunk = i32[(node + layout.NODE_FIRST) >>> 2] + slot * layout.FANOUT ** level;
+    const base = chunk * layout.CHUNK_PAGES;
+    if (narrowing) firstFree = base;
+    const start = level ? i32[part + layout.NODE_START / 4] : startOf(sum);
+    const first = Math.ceil((base - run) / align) * align;
+    if (first + npages <= base + start) {
+      page = first;
+      break;
+    }
+    const span = spanOf(level);
+    if (max >= npages && span > align) {
+      if (level) {
+        node = childOf(memory, heap, node, slot);
+        level--;
+        slot = 0;
+        continue;
+      }
+      const hit = findAligned(memory, dataOf(node, chunk), npages, align);
+      if (hit !== NONE) {
+        page = base + hit;
+        break;
+      }
+    }
+    narrowing = false;
+    run = start === span ? run + span : level ? i32[part + layout.NODE_END / 4] : endOf(sum);
+    slot++;
+  }
+  raiseSearch(memory, heap, firstFree);
+  return page;
 }
 
 /**
