@@ -4,7 +4,7 @@
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
-import { dataOf, mappedLeafAt, markCandidate } from "./tree";
+import { clearCandidate, dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -37,7 +37,7 @@ export function commitRange(
     else saveFields(heap, op);
   }
   if (op & layout.JOURNAL_CLAIM) {
-    countTaken(heap, npages, scavenged);
+    countTaken(heap, npages, scavenged, (op & layout.JOURNAL_COUNTED) != 0);
     if (op & layout.JOURNAL_COUNTED) {
       store<u32>(heap, scavenged, layout.HEADER_LAST_SCAVENGED);
       total(heap, 1, layout.HEADER_ALLOCS);
@@ -51,6 +51,7 @@ export function commitRange(
     if (runs) countReleased(heap, scavenged, runs);
     else if (op & layout.JOURNAL_SCAVENGE) count(heap, scavenged, layout.HEADER_RELEASED);
   }
+  if (!runs && !(op & layout.JOURNAL_COUNTED)) count(heap, 1, layout.HEADER_CHANGES);
   if (scavenged || op & layout.JOURNAL_UNCLAIM) changeChunks(heap, leaf, op, chunk, index, npages, scavenged != 0);
   if (op & layout.JOURNAL_MOVE) store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
   if (op & (layout.JOURNAL_NEW | layout.JOURNAL_DROP)) {
@@ -74,17 +75,7 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
     saveFields(heap, op);
   }
   store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
-  if (op & layout.JOURNAL_CLEAR) {
-    let node = leaf;
-    for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
-      const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
-      store<u32>(node, marks, layout.NODE_CANDIDATES);
-      const parent = load<u32>(node, layout.NODE_PARENT);
-      // A node that has another candidate keeps its bit in the parent.
-      if (marks || !parent) break;
-      node = heap + parent;
-    }
-  }
+  if (op & layout.JOURNAL_CLEAR) clearCandidate(heap, leaf, chunk);
   close(heap);
 }
 
@@ -104,7 +95,7 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
   const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
   if (op & layout.JOURNAL_COUNTED) {
-    countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
+    countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav), true);
     total(heap, 1, layout.HEADER_ALLOCS);
     const word = dataOf(leaf, chunk) + (index >> 3);
     store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) & ~cache, layout.DATA_SCAVENGED);
@@ -243,18 +234,21 @@ function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }
 
-/** Counts pages that come into use. `scavenged` of them had been released. */
+/**
+ * Counts pages that come into use. `scavenged` of them had been released. Pages that are only held for `sys.unused` do
+ * not raise the peaks.
+ */
 // @ts-ignore: decorator
 @inline
-function countTaken(heap: usize, npages: u32, scavenged: u32): void {
+function countTaken(heap: usize, npages: u32, scavenged: u32, peaks: bool): void {
   const inUse = load<u32>(heap, layout.HEADER_IN_USE) + npages;
   store<u32>(heap, inUse, layout.HEADER_IN_USE);
-  if (inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
+  if (peaks && inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
   if (scavenged) {
     const released = load<u32>(heap, layout.HEADER_RELEASED) - scavenged;
     store<u32>(heap, released, layout.HEADER_RELEASED);
     const retained = load<u32>(heap, layout.HEADER_PAGES) - released;
-    if (retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
+    if (peaks && retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
       store<u32>(heap, retained, layout.HEADER_PEAK_RETAINED);
     }
   }

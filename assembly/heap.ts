@@ -148,7 +148,8 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
 
 /**
  * Marks the free pages of a range as scavenged. Skips holes. Returns how many pages were unscavenged before. If there
- * were any, moves scavAddr to `scavEnd`.
+ * were any, moves scavAddr to `scavEnd`. If that is -1, they are scavenged again after a hook: this is no release, and
+ * scavAddr stays.
  */
 export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, scavEnd: f64): u32 {
   let index = from;
@@ -169,8 +170,9 @@ export function scavengeRange(heap: usize, first: u32, from: u32, npages: u32, s
   }
   if (!unscavenged) return 0;
   // Alloc bits and summaries stay as they are, so there is nothing to mark.
-  const op: u32 = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
-  commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
+  const again = scavEnd < 0;
+  const op: u32 = again ? layout.JOURNAL_SCAVENGE : layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
+  commitRange(heap, firstLeaf, op, first, from, npages, unscavenged, again ? 0 : runs, scavEnd);
   return unscavenged;
 }
 
@@ -202,13 +204,6 @@ export function release(heap: usize, maxPages: u32): i32 {
   const scavEnd = <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
   commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
   return npages;
-}
-
-/** Marks the free pages of a range within a chunk as scavenged again. Does not count as a release. */
-export function rescavenge(heap: usize, chunk: u32, index: u32, npages: u32): void {
-  const leaf = mappedLeafOf(heap, chunk);
-  const scavenged = countUnscavenged(dataOf(leaf, chunk), index, npages);
-  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
 /** Counts the free and unscavenged pages of a range within a chunk. */
@@ -300,6 +295,7 @@ export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   if (<f64>endPage > load<f64>(heap, layout.HEADER_TOP)) store<f64>(heap, <f64>endPage, layout.HEADER_TOP);
   count(heap, npages, layout.HEADER_PAGES);
   count(heap, npages, layout.HEADER_RELEASED);
+  count(heap, 1, layout.HEADER_CHANGES);
   lowerSearch(heap, first, from);
   if (!load<u32>(heap, layout.HEADER_SCAV_RESET)) toTop(heap);
   let left = npages;

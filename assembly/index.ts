@@ -15,7 +15,6 @@ export {
   mappedPage,
   passOver,
   release,
-  rescavenge,
   reset,
   scavengeRange,
   scavengeTop,
@@ -26,3 +25,4 @@ export { run } from "./run";
 export { scan } from "./scan";
 export { summarize } from "./summary";
 export { mappedLeafOf, walk } from "./tree";
+export { unmap } from "./unmap";

@@ -263,16 +263,20 @@ export function raiseSearch(heap: usize, page: i64): void {
   store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
 }
 
-/** Appends a zeroed node to the region, which must have room for it. */
+/** Returns a free node, or a new one at the end of the region, which must have room for it. */
 function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
-  const node = heap + load<u32>(heap, layout.HEADER_USED);
+  const list = heap + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES);
+  const free = load<u32>(list);
+  const node = heap + (free ? free : load<u32>(heap, layout.HEADER_USED));
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
-  memory.fill(node, 0, bytes);
+  // A free node keeps its link: if this call is undone, the restored head of the list leads to it again.
+  if (free) store<u32>(list, load<u32>(node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT)));
+  else memory.fill(node, 0, bytes);
   store<u32>(node, parent, layout.NODE_PARENT);
   store<u32>(node, first, layout.NODE_FIRST);
   store<u32>(node, level << layout.LEVEL_SHIFT, layout.NODE_SHAPE);
   // Last, since a walk without the lock ignores refs at or above HEADER_USED.
-  store<u32>(heap, <u32>(node - heap) + bytes, layout.HEADER_USED);
+  if (!free) store<u32>(heap, <u32>(node - heap) + bytes, layout.HEADER_USED);
   return node;
 }
 
@@ -324,10 +328,10 @@ export function growLeaf(heap: usize, chunk: u32): usize {
 // nodes per level, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Only `recover` ever removes nodes, so what the walk reads is a node, although perhaps a stale
-// one, or one in the middle of a change. Then it may return a chunk without a candidate, or miss a chunk with pages
-// freed meanwhile. If it reads something impossible, it gives up as if it had reached the bottom. So before the caller
-// may conclude that nothing is left, it must walk again with the lock held.
+// The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or in another place
+// or level of the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller
+// must not trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
+// before the caller may conclude that nothing is left, it must walk again with the lock held.
 
 /** Sets the candidate bit of a chunk of the leaf, and those of the nodes above. */
 // @ts-ignore: decorator
@@ -344,6 +348,21 @@ export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
   }
 }
 
+/** Clears the candidate bit of a chunk of the leaf, and those above that have no other reason to be set. */
+// @ts-ignore: decorator
+@inline
+export function clearCandidate(heap: usize, leaf: usize, chunk: u32): void {
+  let node = leaf;
+  for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
+    const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
+    store<u32>(node, marks, layout.NODE_CANDIDATES);
+    const parent = load<u32>(node, layout.NODE_PARENT);
+    // A node that has another candidate keeps its bit in the parent.
+    if (marks || !parent) break;
+    node = heap + parent;
+  }
+}
+
 /** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked(leaf: usize, chunk: u32): bool {
   return ((load<u32>(leaf, layout.NODE_CANDIDATES) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
@@ -354,10 +373,13 @@ export function isMarked(leaf: usize, chunk: u32): bool {
  * `chunk`.
  */
 export function walk(heap: usize, chunk: u32): i32 {
-  let node = heap + load<u32>(heap, layout.HEADER_ROOT);
+  const root = load<u32>(heap, layout.HEADER_ROOT);
+  if (!root) return -1;
+  let node = heap + root;
   let level = levelOf(node);
   let turn: usize = 0;
   let turnMarks: u32 = 0;
+  let turnLevel: u32 = 0;
   for (;;) {
     const marks = load<u32>(node, layout.NODE_CANDIDATES);
     const slot = slotOf(chunk, level);
@@ -367,6 +389,7 @@ export function walk(heap: usize, chunk: u32): i32 {
     if (below) {
       turn = node;
       turnMarks = below;
+      turnLevel = level;
     }
     if (!((marks >> slot) & 1)) break;
     if (!level) return chunk;
@@ -374,15 +397,15 @@ export function walk(heap: usize, chunk: u32): i32 {
     if (!node) return -1;
     level--;
   }
-  return turn ? highest(heap, turn, turnMarks) : -1;
+  return turn ? highest(heap, turn, turnLevel, turnMarks) : -1;
 }
 
 /**
- * Returns the highest chunk that may have a candidate under the parts `marks` of `node`; -1 if the tree is being
+ * Returns the highest chunk that may have a candidate under the parts `marks` of a node; -1 if the tree is being
  * changed.
  */
-function highest(heap: usize, node: usize, marks: u32): i32 {
-  for (let level = levelOf(node); level; level--) {
+function highest(heap: usize, node: usize, level: u32, marks: u32): i32 {
+  for (; level; level--) {
     node = seenBelow(heap, node, 31 - <u32>clz(marks));
     if (!node) return -1;
     marks = load<u32>(node, layout.NODE_CANDIDATES);
@@ -391,8 +414,9 @@ function highest(heap: usize, node: usize, marks: u32): i32 {
   return load<u32>(node, layout.NODE_FIRST) + 31 - <i32>clz(marks);
 }
 
-/** Returns the node under part `slot`, as read without the lock; 0 if that is not the ref of a piece. */
+/** Returns the node under part `slot`, as read without the lock; 0 if that cannot be the ref of a node. */
 function seenBelow(heap: usize, node: usize, slot: u32): usize {
   const ref = load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
-  return ref && ref < load<u32>(heap, layout.HEADER_USED) ? heap + ref : 0;
+  const isPiece = ref && !(ref & (layout.LINE_BYTES - 1));
+  return isPiece && ref <= load<u32>(heap, layout.HEADER_USED) - layout.NODE_BYTES ? heap + ref : 0;
 }

@@ -3,6 +3,7 @@
 export { PageAllocError, type PageAllocErrorCode } from "../base/errors.ts";
 export { CHUNK_PAGES } from "../engine/layout.ts";
 export type { PageRange } from "../engine/pages.ts";
+export type { FreeRun } from "../heap/free-runs.ts";
 export type { ChunkRanges } from "../heap/ranges.ts";
 export type { Sys } from "../heap/sys.ts";
 export type { PageAllocHandle } from "../store/shared-memories.ts";

@@ -6,10 +6,11 @@
 import { countOrInfinity, integer, readOptions, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
-import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
+import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import { check } from "../heap/check.ts";
 import { CORE, Core, coreOf, sharedCoreOf } from "../heap/core.ts";
-import { Reuse } from "../heap/hooks.ts";
+import { type FreeRun, freeRuns, longestFree } from "../heap/free-runs.ts";
+import { Hold } from "../heap/hooks.ts";
 import { INSPECT, pictureOf } from "../heap/picture.ts";
 import {
   type ChunkRanges,
@@ -22,7 +23,7 @@ import {
 } from "../heap/ranges.ts";
 import { recover } from "../heap/recover.ts";
 import { scavengeOne, scavengeOneAsync, scavengePages } from "../heap/scavenger.ts";
-import { roomToGrow } from "../store/header.ts";
+import { scavengedRuns, unmap } from "../heap/unmap.ts";
 import type { Instance } from "../store/regions.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
 import { seal, unseal } from "../store/snapshot.ts";
@@ -173,12 +174,8 @@ export class PageAlloc {
    */
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
-    integer("base", base, 0, core.limit - 1);
-    integer("nbytes", nbytes, 1, core.limit - base);
-    core.multiple("base", base);
-    core.multiple("nbytes", nbytes);
-    const { chunk, index } = placeOf(base / core.pageSize);
-    const npages = nbytes / core.pageSize;
+    const { place, npages } = this.#span(base, nbytes);
+    const { chunk, index } = place;
     const last = Math.ceil((base + nbytes) / core.chunkBytes) - 1;
     core.locked(() => {
       const nmapped = core.get(layout.HEADER_CHUNKS);
@@ -193,9 +190,22 @@ export class PageAlloc {
         const message = `the page at ${mapped * core.pageSize} is mapped already; see mappedRanges()`;
         throw new PageAllocError("ERR_OVERLAP", message);
       }
-      core.makeRoom(roomToGrow(chunk, last - chunk + 1, nmapped ? core.get(layout.HEADER_START) : chunk));
+      core.makeRoomToGrow(chunk, last - chunk + 1);
       core.engine.map(core.at, chunk, index, npages);
     });
+  }
+
+  /**
+   * Unmaps exactly [base, base + nbytes): the pages, which must all be free, become holes. A later `grow` may map them
+   * again, and reuses the bookkeeping of chunks that have no page left. Returns how many of the bytes were unscavenged.
+   * If there is a `sys.unused`, it runs for those, whatever it returns. While it runs, the pages are in use. Throws
+   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_FREE, or what `sys.unused` throws; what was released before
+   * stays released.
+   */
+  unmap(base: number, nbytes: number): number {
+    const core = this[CORE];
+    const { place, npages } = this.#span(base, nbytes);
+    return unmap(core, place, core.count(npages)) * core.pageSize;
   }
 
   /**
@@ -225,6 +235,11 @@ export class PageAlloc {
         core.engine.memory.i32[(core.region.at + layout.HEADER_LOCK) >>> 2] = 0;
       }
     }
+  }
+
+  /** Pages of the longest free run: the most that `alloc` has room for. Takes as long in a heap of 1 TiB as in a small one. */
+  longestFree(): number {
+    return this[CORE].locked(longestFree);
   }
 
   /**
@@ -354,6 +369,17 @@ export class PageAlloc {
     const offset = data - core.at;
     const { PallocData } = this.constructor as typeof PageAlloc;
     return new PallocData(new ChunkData(core.engine, () => core.at + offset));
+  }
+
+  /**
+   * The free runs, lowest first, over chunk borders: their address and length in bytes, and how many of these bytes are
+   * scavenged. Takes time for each run, not for each page; to count scavenged bytes it also looks at each free chunk
+   * that has something to scavenge or, if physPageSize is above the page size, at each free chunk. Throws PageAllocError
+   * ERR_CHANGED when a page of the heap changes on the way.
+   */
+  freeRuns(): IterableIterator<FreeRun> {
+    this[CORE].mustBeThere();
+    return freeRuns(this[CORE]);
   }
 
   /** The whole state as ranges of pages by chunk index; the inverse of `from`. */
@@ -546,6 +572,16 @@ export class PageAlloc {
     throw new PageAllocError("ERR_NOT_SHARED", "the heap is not shared; make it with { shared: true }");
   }
 
+  /** Checks an address range in bytes. Returns its pages. */
+  #span(base: number, nbytes: number): { place: Place; npages: number } {
+    const core = this[CORE];
+    integer("base", base, 0, core.limit - 1);
+    integer("nbytes", nbytes, 1, core.limit - base);
+    core.multiple("base", base);
+    core.multiple("nbytes", nbytes);
+    return { place: placeOf(base / core.pageSize), npages: nbytes / core.pageSize };
+  }
+
   /** `alloc` for a heap with a `sys.used`. */
   #allocUsed(npages: number, align: number): number {
     const core = this[CORE];
@@ -561,11 +597,11 @@ export class PageAlloc {
    */
   #take(npages: number, choose: () => Place | undefined): number {
     const core = this[CORE];
-    const reuse = new Reuse(core);
+    const hold = new Hold(core);
     let scavenged = 0;
     let base = -1;
-    try {
-      core.locked(() => {
+    hold.during(
+      () => {
         const place = choose();
         if (!place) return;
         const { chunk, index } = place;
@@ -574,23 +610,20 @@ export class PageAlloc {
         const address = core.address(place);
         if (runs.length) {
           scavenged = runs.reduce((sum, [, count]) => sum + count, 0);
-          reuse.work = reuse.undoing(place, layout.HOLD_UNDONE, runs);
-          reuse.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
+          hold.work = hold.undoing(place, layout.HOLD_UNDONE, runs);
+          hold.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
         } else {
           const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
           core.engine.allocRange(core.at, chunk, index, npages);
           scavenged = core.engine.memory.i32[last];
         }
         base = address;
-      });
-      if (reuse.ref) reuse.callHook(base, npages * core.pageSize);
-    } finally {
-      // The call was interrupted, so nobody gets the pages. The next call frees them.
-      if (reuse.ref) {
-        reuse.next = core.lock.pending;
-        core.lock.pending = reuse;
-      }
-    }
+      },
+      () => {
+        core.sys.used?.(base, npages * core.pageSize);
+        return hold.ending(layout.HOLD_USED);
+      },
+    );
     this.#lastAllocScavenged = scavenged * core.pageSize;
     return base;
   }
@@ -647,20 +680,4 @@ function notShared({ sharedEntry }: typeof PageAlloc): PageAllocError {
 /** Returns the most pages that one step of a scavenge of nbytes releases. */
 function pagesFor(core: Core, nbytes: number): number {
   return Math.min(Math.ceil(nbytes / core.pageSize), layout.CHUNK_PAGES);
-}
-
-/** Returns the runs of scavenged pages in a range, counted from its first page. Caller must hold the lock. */
-function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
-  const { engine } = core;
-  const runs: PageRange[] = [];
-  for (let done = 0; done < npages; ) {
-    const at = placeOf(chunk * layout.CHUNK_PAGES + index + done);
-    const n = Math.min(npages - done, layout.CHUNK_PAGES - at.index);
-    const bits = core.dataOf(at.chunk) + layout.DATA_SCAVENGED;
-    const scavenged = engine.popcntRange(bits, at.index, n);
-    if (scavenged === n) runs.push([done, n]);
-    else if (scavenged) runs.push(...runsOf((i) => engine.popcntRange(bits, at.index + i, 1) > 0, n, done));
-    done += n;
-  }
-  return runs;
 }

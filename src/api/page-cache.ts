@@ -6,7 +6,7 @@ import * as layout from "../engine/layout.ts";
 import { firstOf, secondOf } from "../engine/packed.ts";
 import { type Place, runsOf } from "../engine/pages.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
-import { Reuse } from "../heap/hooks.ts";
+import { Hold } from "../heap/hooks.ts";
 
 /** Given in place of a state, to make a cache that owns nothing yet. Internal. */
 export const NEW = Symbol("new");
@@ -113,11 +113,11 @@ export class PageCache {
   /** `alloc` for a heap with a `sys.used`. Takes the lock to make the record of the pages that the hook runs on. */
   #allocUsed(npages: number): number {
     const core = this.#core;
-    const reuse = new Reuse(core);
+    const hold = new Hold(core);
     let scavenged = 0;
     let base = -1;
-    try {
-      core.locked(() => {
+    hold.during(
+      () => {
         const ref = this.#live();
         // Makes room first: a call that throws ERR_METADATA_FULL must not have taken pages.
         core.makeRoomForRecords();
@@ -131,17 +131,14 @@ export class PageCache {
         base = address + first * core.pageSize;
         if (!scavenged) return;
         const place = { chunk: block.chunk, index: block.index + first };
-        reuse.work = this.#undoing(reuse, place, npages, scav);
-        reuse.ref = core.newRecord(layout.KIND_REUSING, place, npages);
-      });
-      if (reuse.ref) reuse.callHook(base, npages * core.pageSize);
-    } finally {
-      // The call was interrupted, so nobody gets the pages. The next call gives them back.
-      if (reuse.ref) {
-        reuse.next = core.lock.pending;
-        core.lock.pending = reuse;
-      }
-    }
+        hold.work = this.#undoing(hold, place, npages, scav);
+        hold.ref = core.newRecord(layout.KIND_REUSING, place, npages);
+      },
+      () => {
+        core.sys.used?.(base, npages * core.pageSize);
+        return hold.ending(layout.HOLD_USED);
+      },
+    );
     this.#lastAllocScavenged = scavenged * core.pageSize;
     return base;
   }
@@ -207,17 +204,17 @@ export class PageCache {
    * Returns a function that undoes an allocation. It gives the pages back to the cache, or to the heap if the cache has
    * left their block. Its caller must hold the lock.
    */
-  #undoing(reuse: Reuse, place: Place, npages: number, scav: bigint): () => void {
+  #undoing(hold: Hold, place: Place, npages: number, scav: bigint): () => void {
     const core = this.#core;
     const first = place.index % layout.CACHE_PAGES;
     const base = core.address({ chunk: place.chunk, index: place.index - first });
     const isScavenged = (i: number) => ((scav >> BigInt(first + i)) & 1n) > 0n;
-    const free = reuse.undoing(place, layout.HOLD_PASSED, runsOf(isScavenged, npages));
+    const free = hold.undoing(place, layout.HOLD_PASSED, runsOf(isScavenged, npages));
     const pages = (2n ** BigInt(npages) - 1n) << BigInt(first);
     return () => {
       if (this.base !== base) free();
-      else if (core.isHeld(reuse.ref))
-        core.engine.returnHold(core.at, reuse.ref, this.#ref, pages, scav & pages);
+      else if (core.isHeld(hold.ref))
+        core.engine.returnHold(core.at, hold.ref, this.#ref, pages, scav & pages);
     };
   }
 }

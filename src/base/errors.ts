@@ -9,6 +9,7 @@ export type PageAllocErrorCode =
   | "ERR_OVERLAP"
   | "ERR_LOCKED"
   | "ERR_CORRUPT"
+  | "ERR_CHANGED"
   | "ERR_METADATA_FULL"
   | "ERR_DISPOSED"
   | "ERR_NOT_ISOLATED"

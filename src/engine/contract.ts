@@ -57,6 +57,11 @@ export interface Kernels {
   mappedPage(heap: number, chunk: number, index: number, npages: number): number;
   /** Maps the pages of a range, which must all be holes. The region must have room for the new nodes. */
   map(heap: number, chunk: number, index: number, npages: number): void;
+  /**
+   * Unmaps the pages of a range, which must all be mapped and free. `start` and `top` are what HEADER_START and
+   * HEADER_TOP become. Returns how many of the pages were unscavenged.
+   */
+  unmap(heap: number, chunk: number, index: number, npages: number, start: number, top: number): number;
   /** Returns the address of the leaf that covers a chunk; 0 for a hole. */
   mappedLeafOf(heap: number, chunk: number): number;
 
@@ -72,10 +77,11 @@ export interface Kernels {
   release(heap: number, maxPages: number): number;
   /** Moves scavAddr below a chunk in which a look found nothing, or below a hole. */
   passOver(heap: number, chunk: number, scavEnd: number): void;
-  /** Releases the free and unscavenged pages of a range. Skips holes. Returns the number of pages released. */
+  /**
+   * Releases the free and unscavenged pages of a range. Skips holes. Returns the number of pages released. If `scavEnd`
+   * is -1, the pages are scavenged again after a hook: this does not count as a release, and scavAddr stays.
+   */
   scavengeRange(heap: number, chunk: number, index: number, npages: number, scavEnd: number): number;
-  /** Does the same within one chunk, but does not count it as a release and does not move scavAddr. */
-  rescavenge(heap: number, chunk: number, index: number, npages: number): void;
   reset(heap: number): void;
   /** Returns the highest chunk at or below `chunk` that may have a candidate, or -1. Needs no lock. */
   walk(heap: number, chunk: number): number;

@@ -62,16 +62,20 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 // Nodes of the radix tree. The parts of a leaf are chunks, and their summaries are packed. In a higher node the counts
 // do not fit in 10 bits, so the summaries of its parts are three columns.
 //
-//   0       4       8             12           16                            48      52      56  64             1088
-//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────┬───────┬───┬──────────────┐
-//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │blocks │partial│ - │PallocData × 8│
-//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┼───────┴───┼──────────────┘
-//   │       │       │             │            │ start×8 │ max×8  │ end×8  │ child×8 │     -     │
-//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────────┘
-//                                              16        48       80       112       144         192
+//   0       4       8             12           16                            48      52      56     60  64             1088
+//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
+//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │blocks │partial│ next │ - │PallocData × 8│
+//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┼───────┼──────┴───┴──────────────┘
+//   │       │       │             │            │ start×8 │ max×8  │ end×8  │ child×8 │ next  │ -  │
+//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────┴────┘
+//                                              16        48       80       112       144     148  192
 //
 // Pieces are whole cache lines, so each starts at the start of a line. The fields of a leaf fill one line: a call
 // touches that line and the lines of the bitmaps that it works on.
+//
+// A node that loses its last mapped page is taken out of the tree. It is then *free*, and waits in a list until the tree
+// grows. Parent, first and level of a free node stay as they were, and so does the index of a leaf's page caches. All
+// other fields but `next` are 0.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -89,6 +93,8 @@ export const LEAF_SUMS = 16;
 export const LEAF_BLOCKS = 48;
 /** A bit for each chunk of a leaf that has both holes and mapped pages. */
 export const LEAF_PARTIAL = 52;
+/** Ref of the next free leaf, in a free one. */
+export const LEAF_NEXT = 56;
 /** The bitmaps of the chunks, in a leaf. */
 export const LEAF_DATA = LINE_BYTES;
 /** Free pages at the start of each part, in a node of level 1 and up. */
@@ -99,9 +105,11 @@ export const NODE_MAX = NODE_START + FANOUT * 4;
 export const NODE_END = NODE_MAX + FANOUT * 4;
 /** Refs of the nodes below; 0 where there is none. */
 export const NODE_CHILDREN = NODE_END + FANOUT * 4;
+/** Ref of the next free node, in a free one. */
+export const NODE_NEXT = NODE_CHILDREN + FANOUT * 4;
 /** Levels of a tree that covers every chunk index. */
 export const LEVELS = 10;
-/** Bytes of a node of level 1 and up: 144, in whole cache lines. */
+/** Bytes of a node of level 1 and up: 148, in whole cache lines. */
 export const NODE_BYTES = 3 * LINE_BYTES;
 /** Bytes of a leaf. */
 export const LEAF_BYTES = LEAF_DATA + FANOUT * DATA_BYTES;
@@ -188,7 +196,7 @@ export const CACHE_PAGES = 64;
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 5;
+export const VERSION = 6;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
@@ -262,12 +270,20 @@ export const HEADER_TOP = 152;
 export const HEADER_SCAV_GENERATION = 160;
 /** 1 after the first reset. Until then, each grow moves scavAddr to the top. */
 export const HEADER_SCAV_RESET = 164;
-/** Checksum of a snapshot; 0 in a heap. */
-export const HEADER_CHECKSUM = 168;
+/** Ref of the first free leaf; 0 if there is none. */
+export const HEADER_FREE_LEAVES = 168;
+/** Ref of the first free node of level 1 and up; 0 if there is none. */
+export const HEADER_FREE_NODES = 172;
 /** Number of heap objects attached so far, which is also the owner number of the latest. */
 export const HEADER_OWNERS = 176;
 /** Goes up when the lock is released while others wait. Threads that may not block wait for this word to change. */
 export const HEADER_FREED = 180;
+/**
+ * Goes up with each change of pages that no total counts: a page is mapped or unmapped, or a hook's hold begins or ends.
+ */
+export const HEADER_CHANGES = 184;
+/** Checksum of a snapshot; 0 in a heap. */
+export const HEADER_CHECKSUM = 188;
 
 // Values of the lock's word.
 /** Held. */
@@ -314,6 +330,10 @@ export const JOURNAL_SCAVENGED = 252;
 export const JOURNAL_SCAV_END = 416;
 /** Number of runs that are released. */
 export const JOURNAL_RUNS = 424;
+/** What HEADER_START becomes when pages are unmapped. */
+export const JOURNAL_START = 428;
+/** f64, what HEADER_TOP becomes. */
+export const JOURNAL_TOP = 432;
 
 // Bits that say that a commit has begun in a shared heap, and which fields it has saved.
 /** The counts that a free changes. */
@@ -356,6 +376,10 @@ export const JOURNAL_DECLINED = 32768;
 export const JOURNAL_MOVE = 65536;
 /** The heap could not be mended. Every later call throws. */
 export const JOURNAL_BROKEN = 131072;
+/** The range, which has come into use, is unmapped. */
+export const JOURNAL_UNMAP = 262144;
+/** Nodes that no longer have a mapped page below them are taken out of the tree. */
+export const JOURNAL_PRUNE = 524288;
 
 /** Where the header's fields begin. The counts come first. */
 export const FIELDS = HEADER_FREES;

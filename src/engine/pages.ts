@@ -39,6 +39,15 @@ export function runsOf(isSet: (i: number) => boolean, n: number, offset = 0): Pa
   return runs;
 }
 
+/** Returns the first page of a chunk from `from` on that has a 1 in `bitsOf`, which gives 32-bit words; 512 if none. */
+export function nextPage(bitsOf: (word: number) => number, from: number): number {
+  for (let i = from; i < layout.CHUNK_PAGES; i = (i | 31) + 1) {
+    const bits = bitsOf(i >>> 5) >>> (i & 31);
+    if (bits) return i + 31 - Math.clz32(bits & -bits);
+  }
+  return layout.CHUNK_PAGES;
+}
+
 /**
  * Caps the pages of a huge page. One that is larger than a chunk never lies whole in a chunk, so its exact size does
  * not matter.

@@ -7,7 +7,7 @@ import { firstOf } from "../engine/packed.ts";
 import { leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
-import { eachPart, mappedRuns } from "../store/tree.ts";
+import { eachPart, freeLists, mappedRuns } from "../store/tree.ts";
 
 /** Throws PageAllocError ERR_CORRUPT, naming the damaged part, if an invariant fails. Caller must hold the lock. */
 export function check(state: State): void {
@@ -110,8 +110,20 @@ export function check(state: State): void {
     },
   });
 
+  for (const list of freeLists) {
+    for (let ref = get(list.head); ref; ref = get(ref + list.next)) {
+      goTo(list.kind, ref, list.bytes);
+      for (const [from, to] of list.zeros) for (let offset = from; offset < to; offset += 4) field(offset, 0);
+      // No page cache has pages of a free leaf, so none may be in its index.
+      const index = list.kind === "free leaf" ? get(ref + layout.LEAF_BLOCKS) : 0;
+      if (index) indexes.push([index, Number.NaN]);
+    }
+  }
+
   // Live records and the pages that they own.
   const owned: Array<[first: number, end: number, ref: number]> = [];
+  /** Pages that `sys.unused` runs on. */
+  let releasing = 0;
   /** Block numbers of the page caches that must be in an index, by ref. */
   const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
@@ -136,10 +148,12 @@ export function check(state: State): void {
         field(layout.RECORD_NPAGES, runs.length ? layout.CACHE_PAGES : 0, layout.CACHE_PAGES);
         if (runs.length || get(ref + layout.RECORD_SLOT)) blocks.set(ref, base / layout.CACHE_PAGES);
       } else {
-        field(layout.RECORD_KIND, layout.KIND_RELEASING, layout.KIND_REUSING);
+        const kind = field(layout.RECORD_KIND, layout.KIND_RELEASING, layout.KIND_REUSING);
         field(layout.RECORD_TAKEN, 0);
         field(layout.RECORD_SLOT, 0);
-        runs = [[0, field(layout.RECORD_NPAGES, 1, Infinity)]];
+        const npages = field(layout.RECORD_NPAGES, 1, Infinity);
+        if (kind === layout.KIND_RELEASING) releasing += npages;
+        runs = [[0, npages]];
       }
       for (const [from, count] of runs) {
         const first = base + from;
@@ -198,8 +212,10 @@ export function check(state: State): void {
   field(layout.HEADER_TOP, top, top, state.getF64(layout.HEADER_TOP));
   field(layout.HEADER_IN_USE, inUse);
   field(layout.HEADER_RELEASED, released);
-  field(layout.HEADER_PEAK_IN_USE, inUse, pages);
-  field(layout.HEADER_PEAK_RETAINED, pages - released, pages);
+  // Pages that `sys.unused` runs on do not raise the peaks. What has been unmapped since may have.
+  const mostPages = layout.MAX_CHUNKS * layout.CHUNK_PAGES;
+  field(layout.HEADER_PEAK_IN_USE, inUse - releasing, mostPages);
+  field(layout.HEADER_PEAK_RETAINED, pages - released - releasing, mostPages);
   field(layout.HEADER_SCAV_STRICT, 0, 1);
   field(layout.HEADER_SCAV_RESET, 0, 1);
   field(layout.HEADER_SCAV_END, 0, end * layout.CHUNK_PAGES, state.getF64(layout.HEADER_SCAV_END));

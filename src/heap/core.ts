@@ -7,11 +7,12 @@ import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
 import type { Region } from "../engine/memory.ts";
 import { type Place, placeOf } from "../engine/pages.ts";
-import { bytesOf, type Geometry, writeState } from "../store/header.ts";
+import { bytesOf, bytesOfNodes, type Geometry, nodesToGrow, writeState } from "../store/header.ts";
 import { broken, mend } from "../store/mend.ts";
 import { type Instance, memoryFull, type Regions } from "../store/regions.ts";
 import type { PageAllocHandle, SharedHome } from "../store/shared-memories.ts";
 import { State } from "../store/state.ts";
+import { freeLists, refsIn } from "../store/tree.ts";
 import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
 import type { Sys } from "./sys.ts";
@@ -118,6 +119,19 @@ export class Core extends State {
     if (!regions?.resize(region, end + (used >>> 6)) && !regions?.resize(region, end))
       throw memoryFull(bytes);
     this.set(layout.HEADER_ROOM, region.bytes);
+  }
+
+  /** Makes room for the nodes that the tree needs for nchunks more chunks, from `chunk` on. */
+  makeRoomToGrow(chunk: number, nchunks: number): void {
+    const other = this.get(layout.HEADER_CHUNKS) ? this.get(layout.HEADER_START) : chunk;
+    const { leaves, nodes } = nodesToGrow(chunk, nchunks, other);
+    const [freeLeaves, freeNodes] = freeLists;
+    this.makeRoom(
+      bytesOfNodes({
+        leaves: leaves - refsIn(this, freeLeaves, leaves).length,
+        nodes: nodes - refsIn(this, freeNodes, nodes).length,
+      }),
+    );
   }
 
   /** Makes room for that many records. */

@@ -1,15 +1,17 @@
-// Runs `sys.used`, the hook for released pages that are about to be used again, and undoes the allocation if it throws.
+// Holds: pages are in use, and in a record, while a hook runs on them, so that nobody can allocate or free them. The
+// hook runs without the lock. What it decides is done when it has returned. If it throws, or the call is interrupted,
+// the hold is undone.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Pending } from "./lock.ts";
 
-/** An allocation that `sys.used` is told of. Its pages are held while the hook runs, so that nobody can free them. */
-export class Reuse implements Pending {
+/** Pages that a hook runs on. */
+export class Hold implements Pending {
   /** Ref of the record that holds the pages; 0 when there is none. */
   ref = 0;
-  /** Undoes the allocation. Caller must hold the lock. */
+  /** Undoes the hold. Caller must hold the lock. */
   work: () => void = () => {};
   next: Pending | undefined;
   readonly #core: Core;
@@ -18,24 +20,41 @@ export class Reuse implements Pending {
     this.#core = core;
   }
 
-  /** Calls `sys.used` and ends the hold. If the hook throws, undoes the allocation and throws its error. */
-  callHook(base: number, nbytes: number): void {
-    const { lock, sys } = this.#core;
-    let { work } = this;
+  /**
+   * Takes pages with `take`, which sets `ref` if a hook is to run on them. Then runs `hook`, which returns what to do
+   * with the lock held. If `hook` throws, undoes the hold and throws its error.
+   */
+  during(take: () => void, hook: () => () => void): void {
+    const core = this.#core;
     try {
-      sys.used?.(base, nbytes);
-      work = () => void this.#core.endHold(this.ref, layout.HOLD_USED);
+      core.locked(take);
+      if (!this.ref) return;
+      let { work } = this;
+      try {
+        work = hook();
+      } finally {
+        core.lock.finish(work);
+        this.ref = 0;
+      }
     } finally {
-      lock.finish(work);
-      this.ref = 0;
+      // The call was interrupted, so nobody gets the pages. The next call frees them.
+      if (this.ref) {
+        this.next = core.lock.pending;
+        core.lock.pending = this;
+      }
     }
+  }
+
+  /** Returns a function that ends the hold with one of the HOLD_ outcomes. Its caller must hold the lock. */
+  ending(outcome: number): () => void {
+    return () => void this.#core.endHold(this.ref, outcome);
   }
 
   /**
    * Returns a function that frees the pages, with those of `runs` scavenged, as if they had never been taken. If a call
    * of it is interrupted, the next call continues.
    */
-  undoing(place: Place, outcome: number, runs: PageRange[]): () => void {
+  undoing({ chunk, index }: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;
     let held = true;
     return () => {
@@ -43,8 +62,8 @@ export class Reuse implements Pending {
       held = false;
       for (; runs.length; runs.pop()) {
         const [first, count] = runs[runs.length - 1];
-        const start = placeOf(place.chunk * layout.CHUNK_PAGES + place.index + first);
-        core.engine.rescavenge(core.at, start.chunk, start.index, count);
+        const start = placeOf(chunk * layout.CHUNK_PAGES + index + first);
+        core.engine.scavengeRange(core.at, start.chunk, start.index, count, -1);
       }
     };
   }

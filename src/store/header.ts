@@ -38,17 +38,27 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
 }
 
 /**
- * Returns the most bytes that the tree grows by when nchunks chunks, from `chunk` on, are added to a heap. `other` is
+ * Returns the most nodes that the tree grows by when nchunks chunks, from `chunk` on, are added to a heap. `other` is
  * any chunk that the heap has already; pass `chunk` if it has none.
  */
-export function roomToGrow(chunk: number, nchunks: number, other: number): number {
+export function nodesToGrow(
+  chunk: number,
+  nchunks: number,
+  other: number,
+): { leaves: number; nodes: number } {
   const last = chunk + nchunks - 1;
-  let bytes = 0;
+  const grown = { leaves: 0, nodes: 0 };
   for (let level = 0; ; level++) {
     const shift = layout.FANOUT_SHIFT * (level + 1);
-    const nodes = (last >>> shift) - (chunk >>> shift) + 1;
+    const count = (last >>> shift) - (chunk >>> shift) + 1;
     // Above the leaves, each level may need one more node to link the old root to the new one.
-    bytes += level ? (nodes + 1) * layout.NODE_BYTES : nodes * layout.LEAF_BYTES;
-    if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return bytes;
+    if (level) grown.nodes += count + 1;
+    else grown.leaves = count;
+    if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return grown;
   }
+}
+
+/** Returns the bytes of so many leaves and nodes. */
+export function bytesOfNodes({ leaves, nodes }: { leaves: number; nodes: number }): number {
+  return leaves * layout.LEAF_BYTES + nodes * layout.NODE_BYTES;
 }

@@ -7,7 +7,7 @@ import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
 import { sumUp } from "./sums.ts";
-import { eachPart, mappedRuns } from "./tree.ts";
+import { eachPart, freeLists, mappedRuns, refsIn } from "./tree.ts";
 
 /** The call had begun to commit or was adding chunks: the saved fields must be restored. */
 const SAVED = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
@@ -30,13 +30,14 @@ export function mend(state: State): void {
   const end = first + state.get(layout.JOURNAL_NPAGES);
   if (op & MARKED && !(op & SAVED)) unmark(state, op, first, end);
   const root = state.get(layout.HEADER_ROOT);
+  const free = op & layout.JOURNAL_MAP ? emptyFree(state) : new Set<number>();
   if (root && op & DERIVED) {
     // The root may point to a new parent that has just been undone.
     state.set(root + layout.NODE_PARENT, 0);
-    rebuild(state, first, op & layout.JOURNAL_MAP ? end : first);
+    rebuild(state, first, op & layout.JOURNAL_MAP ? end : first, free);
   }
   if (op & layout.JOURNAL_MAP) state.set(layout.JOURNAL_OP, 0);
-  else if (PALLOC_SHARED && op & SAVED) engine.redo(at);
+  else if (PALLOC_SHARED && op & (SAVED | layout.JOURNAL_PRUNE)) engine.redo(at);
   else state.set(layout.JOURNAL_OP, op & layout.JOURNAL_NEW || (op === layout.JOURNAL_DROP ? op : 0));
   const rest = state.get(layout.JOURNAL_OP);
   if (!rest) return;
@@ -73,11 +74,24 @@ function unmark(state: State, op: number, first: number, end: number): void {
   });
 }
 
+/** Empties the free nodes, some of which the undone call had begun to use. Returns their refs. */
+function emptyFree(state: State): Set<number> {
+  const { engine, at } = state;
+  const free = new Set<number>();
+  for (const list of freeLists) {
+    for (const ref of refsIn(state, list)) {
+      free.add(ref);
+      for (const [from, to] of list.zeros) engine.memory.u8.fill(0, at + ref + from, at + ref + to);
+    }
+  }
+  return free;
+}
+
 /**
- * Rebuilds all that is derived from the bits. Removes what was being added: nodes beyond HEADER_USED, and the pages
- * [added, end), which become holes again.
+ * Rebuilds all that is derived from the bits. Removes what was being added: nodes beyond HEADER_USED and those in
+ * `free`, and the pages [added, end), which become holes again.
  */
-function rebuild(state: State, added: number, end: number): void {
+function rebuild(state: State, added: number, end: number, free: Set<number>): void {
   const { engine } = state;
   sumUp(state, {
     node(ref, parent, first, level) {
@@ -88,7 +102,8 @@ function rebuild(state: State, added: number, end: number): void {
       if (!isNode) throw broken();
       const links = ref + (level ? layout.NODE_CHILDREN : layout.LEAF_BLOCKS);
       for (let link = links; link < links + 4 * (level ? layout.FANOUT : 1); link += 4) {
-        if (state.get(link) >= state.get(layout.HEADER_USED)) state.set(link, 0);
+        const ref = state.get(link);
+        if (ref >= state.get(layout.HEADER_USED) || free.has(ref)) state.set(link, 0);
       }
     },
     chunk(leaf, bit, chunk, data) {

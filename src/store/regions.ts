@@ -6,7 +6,7 @@ import { PageAllocError } from "../base/errors.ts";
 import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
 import { MEMORY_PAGE, MEMORY_PAGES_MAX, type Region } from "../engine/memory.ts";
-import { roomToGrow, writeState } from "./header.ts";
+import { bytesOfNodes, nodesToGrow, writeState } from "./header.ts";
 import { mend } from "./mend.ts";
 import { State } from "./state.ts";
 
@@ -22,7 +22,8 @@ const GROUND = GRAIN;
 /** Memory pages of 64 KiB per chunk of the ground. Memory grows by whole chunks. */
 const STEP = CHUNK_BYTES / MEMORY_PAGE;
 /** Address of the first region. Below it is room for the state of a ground that covers all of memory. */
-const FIRST = GRAIN * grains(GROUND + layout.HEADER_BYTES + roomToGrow(0, MEMORY_PAGES_MAX / STEP, 0));
+const FIRST =
+  GRAIN * grains(GROUND + layout.HEADER_BYTES + bytesOfNodes(nodesToGrow(0, MEMORY_PAGES_MAX / STEP, 0)));
 
 /** Memory pages of 64 KiB that an engine starts with. */
 const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;

@@ -4,6 +4,37 @@ import * as layout from "../engine/layout.ts";
 import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
 import type { State } from "./state.ts";
 
+/** The lists of free nodes: those of leaves, and those of nodes of level 1 and up. */
+export const freeLists = [
+  {
+    kind: "free leaf",
+    head: layout.HEADER_FREE_LEAVES,
+    next: layout.LEAF_NEXT,
+    bytes: layout.LEAF_BYTES,
+    /** The bytes [from, to) that are 0 in a free node. */
+    zeros: [
+      [layout.NODE_SHAPE, layout.LEAF_BLOCKS],
+      [layout.LEAF_PARTIAL, layout.LEAF_NEXT],
+      [layout.LEAF_DATA, layout.LEAF_BYTES],
+    ],
+  },
+  {
+    kind: "free node",
+    head: layout.HEADER_FREE_NODES,
+    next: layout.NODE_NEXT,
+    bytes: layout.NODE_BYTES,
+    zeros: [[layout.NODE_CANDIDATES, layout.NODE_NEXT]],
+  },
+];
+
+/** Returns the refs of the first nodes in a list of free ones, at most `most`. Caller must hold the lock. */
+export function refsIn(state: State, list: (typeof freeLists)[number], most = Infinity): number[] {
+  const refs: number[] = [];
+  for (let ref = state.get(list.head); ref && refs.length < most; ref = state.get(ref + list.next))
+    refs.push(ref);
+  return refs;
+}
+
 /** Returns the indices of the mapped chunks, ascending. Caller must hold the lock. */
 export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), found: number[] = []): number[] {
   if (!ref) return found;
@@ -14,6 +45,35 @@ export function chunksOf(state: State, ref = state.get(layout.HEADER_ROOT), foun
     else if ((shape >>> slot) & 1) found.push(state.get(ref + layout.NODE_FIRST) + slot);
   }
   return found;
+}
+
+/**
+ * Returns the lowest mapped chunk from `chunk` upward or, with `down`, the highest from it downward; -1 if there is
+ * none. Caller must hold the lock.
+ */
+export function nearestChunk(
+  state: State,
+  chunk: number,
+  down: boolean,
+  ref = state.get(layout.HEADER_ROOT),
+): number {
+  if (!ref) return -1;
+  const shape = state.get(ref + layout.NODE_SHAPE);
+  const level = shape >>> layout.LEVEL_SHIFT;
+  const chunks = layout.FANOUT ** level;
+  for (let i = 0; i < layout.FANOUT; i++) {
+    const slot = down ? layout.FANOUT - 1 - i : i;
+    const first = state.get(ref + layout.NODE_FIRST) + slot * chunks;
+    if (down ? first > chunk : first + chunks <= chunk) continue;
+    const isMapped = !level && (shape >>> slot) & 1;
+    const found = level
+      ? nearestChunk(state, chunk, down, state.get(ref + layout.NODE_CHILDREN + 4 * slot))
+      : isMapped
+        ? first
+        : -1;
+    if (found >= 0) return found;
+  }
+  return -1;
 }
 
 /**

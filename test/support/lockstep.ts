@@ -12,6 +12,7 @@ const MAX_CHUNKS = 16;
 const MAX_CACHES = 4;
 const EVENTS = [
   "grow",
+  "unmap",
   "alloc",
   "allocAligned",
   "allocRange",
@@ -105,6 +106,27 @@ export class Lockstep {
           : undefined;
     same(got, refused, "result");
     if (!refused) this.#model.grow(base, nbytes);
+  }
+
+  /** Pages of a free run, all or some, or pages of which some are not free. */
+  unmap(): void {
+    const model = this.#model;
+    const random = this.#random;
+    const runs = model.freeRuns();
+    let [base, npages] = this.#somewhere();
+    if (runs.length > 0 && !random.oneIn(4)) {
+      const run = random.pick(runs);
+      const count = run.nbytes / model.pageSize;
+      const skipped = random.oneIn(2) ? 0 : random.below(count);
+      base = run.base + skipped * model.pageSize;
+      npages = random.oneIn(2) ? count - skipped : random.between(1, count - skipped);
+    }
+    if (npages === 0) return;
+    const nbytes = npages * model.pageSize;
+    const refused = this.#usedOrHoles(base, npages);
+    const got = this.#each(`unmap(${base}, ${nbytes})`, (heap) => heap.unmap(base, nbytes));
+    if (refused.length === 0) same(got, model.unmap(base, nbytes), "result");
+    else if (!refused.includes(String(got))) throw new Error(`got ${got}, want one of ${refused}`);
   }
 
   alloc(): void {
@@ -343,9 +365,11 @@ export class Lockstep {
   #compare(): void {
     const want = this.#model.stats();
     const firstFree = this.#model.findRun(1);
+    const longest = Math.max(0, ...this.#model.freeRuns().map(({ nbytes }) => nbytes / this.#model.pageSize));
     for (const heap of this.#heaps) {
       const { metadata, ...stats } = heap.stats();
       same(heap.scavAddr, this.#model.scavAddr, "scavAddr");
+      same(heap.longestFree(), longest, "longestFree");
       const scavenged = this.#model.lastAllocScavenged;
       if (scavenged !== undefined) same(heap.lastAllocScavenged, scavenged, "lastAllocScavenged");
       same(heap.searchAddr, this.#heaps[0].searchAddr, "searchAddr of one engine against the other");
@@ -366,8 +390,12 @@ export class Lockstep {
     for (const heap of this.#heaps) {
       heap.check();
       same(heap.ranges(), want, "ranges");
-      if (chunks.length > 0)
-        same(heap.bounds(), { start: chunks[0].index, end: chunks[chunks.length - 1].index + 1 }, "bounds");
+      same([...heap.freeRuns()], this.#model.freeRuns(), "freeRuns");
+      const bounds =
+        chunks.length > 0
+          ? { start: chunks[0].index, end: chunks[chunks.length - 1].index + 1 }
+          : { start: 0, end: 0 };
+      same(heap.bounds(), bounds, "bounds");
     }
     const [first, ...others] = this.#heaps.map((heap) => heap.snapshot());
     for (const other of others) sameBytes(other, first, "one engine's state against the other's");

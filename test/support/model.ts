@@ -94,6 +94,36 @@ export class Model {
     this.#peaks();
   }
 
+  /** Makes holes of pages that are mapped and free. */
+  unmap(base: number, nbytes: number): number {
+    const npages = nbytes / this.pageSize;
+    const unscavenged = this.count(base, npages, ({ scavenged }, i) => !scavenged[i]);
+    this.#eachPage(base, npages, ({ mapped, scavenged }, i) => {
+      mapped[i] = false;
+      scavenged[i] = false;
+    });
+    const left = this.chunks.filter(({ mapped }) => mapped.includes(true));
+    this.chunks.splice(0, this.chunks.length, ...left);
+    this.scavAddr = Math.min(this.scavAddr, (this.mappedRanges().at(-1)?.[1] ?? 0) - 1);
+    return unscavenged * this.pageSize;
+  }
+
+  /** The free runs, lowest first. */
+  freeRuns(): { base: number; nbytes: number; scavenged: number }[] {
+    const runs: { base: number; nbytes: number; scavenged: number }[] = [];
+    for (const { index, mapped, alloc, scavenged } of this.chunks) {
+      for (let i = 0; i < PAGES; i++) {
+        if (!mapped[i] || alloc[i]) continue;
+        const base = index * this.chunkBytes + i * this.pageSize;
+        const last = runs.at(-1);
+        if (last && last.base + last.nbytes === base) last.nbytes += this.pageSize;
+        else runs.push({ base, nbytes: this.pageSize, scavenged: 0 });
+        if (scavenged[i]) runs[runs.length - 1].scavenged += this.pageSize;
+      }
+    }
+    return runs;
+  }
+
   /** The mapped address ranges, ascending, neighbours merged. */
   mappedRanges(): [base: number, limit: number][] {
     const ranges: [number, number][] = [];

@@ -42,18 +42,20 @@ export function commitRange(
     else saveFields(memory, heap, op);
   }
   if (op & layout.JOURNAL_CLAIM) {
+    // Pages that are only held for `sys.unused` do not raise the peaks.
+    const peaks = op & layout.JOURNAL_COUNTED;
     const inUse = i32[header + layout.HEADER_IN_USE / 4] + npages;
     i32[header + layout.HEADER_IN_USE / 4] = inUse;
-    if (inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
+    if (peaks && inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
       i32[header + layout.HEADER_PEAK_IN_USE / 4] = inUse;
     if (scavenged) {
       const released = i32[header + layout.HEADER_RELEASED / 4] - scavenged;
       const retained = i32[header + layout.HEADER_PAGES / 4] - released;
       i32[header + layout.HEADER_RELEASED / 4] = released;
-      if (retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
+      if (peaks && retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
         i32[header + layout.HEADER_PEAK_RETAINED / 4] = retained;
     }
-    if (op & layout.JOURNAL_COUNTED) {
+    if (peaks) {
       i32[header + layout.HEADER_LAST_SCAVENGED / 4] = scavenged;
       f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
     }
@@ -74,6 +76,7 @@ export function commitRange(
       f64[(heap + layout.HEADER_SCAVENGED_TOTAL) >>> 3] += scavenged;
     }
   }
+  if (!runs && !(op & layout.JOURNAL_COUNTED)) i32[header + layout.HEADER_CHANGES / 4]++;
   if (scavenged || op & layout.JOURNAL_UNCLAIM) {
     let leaf = firstLeaf;
     let chunk = first;

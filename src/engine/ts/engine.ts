@@ -16,7 +16,6 @@ import {
   mappedPage,
   passOver,
   release,
-  rescavenge,
   reset,
   scavengeRange,
   scavengeTop,
@@ -26,6 +25,7 @@ import { redo } from "./redo.ts";
 import { scan } from "./scan.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf, walk } from "./tree.ts";
+import { unmap } from "./unmap.ts";
 
 /** The calls of the engine. Each takes the memory that it works on before its own arguments. */
 const calls = {
@@ -43,13 +43,13 @@ const calls = {
   inspect,
   map,
   mappedPage,
+  unmap,
   mappedLeafOf,
   scavengeTop,
   findCandidate,
   passOver,
   release,
   scavengeRange,
-  rescavenge,
   reset,
   walk,
   newRecord,

@@ -186,7 +186,8 @@ export function free(memory: Memory, heap: number, chunk: number, index: number,
 
 /**
  * Marks the free pages of a range as scavenged. Skips holes. Returns how many pages were unscavenged before. If there
- * were any, moves scavAddr to `scavEnd`.
+ * were any, moves scavAddr to `scavEnd`. If that is -1, they are scavenged again after a hook: this is no release, and
+ * scavAddr stays.
  */
 export function scavengeRange(
   memory: Memory,
@@ -214,8 +215,9 @@ export function scavengeRange(
   }
   if (!unscavenged) return 0;
   // Alloc bits and summaries stay as they are, so there is nothing to mark.
-  const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
-  commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, runs, scavEnd);
+  const again = scavEnd < 0;
+  const op = again ? layout.JOURNAL_SCAVENGE : layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
+  commitRange(memory, heap, firstLeaf, op, first, from, npages, unscavenged, again ? 0 : runs, scavEnd);
   return unscavenged;
 }
 
@@ -249,13 +251,6 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const scavEnd = chunk * layout.CHUNK_PAGES + index;
   commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, scavEnd);
   return npages;
-}
-
-/** Marks the free pages of a range within a chunk as scavenged again. Does not count as a release. */
-export function rescavenge(memory: Memory, heap: number, chunk: number, index: number, npages: number): void {
-  const leaf = mappedLeafOf(memory, heap, chunk);
-  const scavenged = countUnscavenged(memory, dataOf(leaf, chunk), index, npages);
-  commitRange(memory, heap, leaf, layout.JOURNAL_SCAVENGE, chunk, index, npages, scavenged, 0, 0);
 }
 
 /** Counts the free and unscavenged pages of a range within a chunk. */
@@ -367,6 +362,7 @@ export function map(memory: Memory, heap: number, first: number, from: number, n
   if (endPage > f64[(heap + layout.HEADER_TOP) >>> 3]) f64[(heap + layout.HEADER_TOP) >>> 3] = endPage;
   count(memory, heap, npages, layout.HEADER_PAGES);
   count(memory, heap, npages, layout.HEADER_RELEASED);
+  count(memory, heap, 1, layout.HEADER_CHANGES);
   lowerSearch(memory, heap, first, from);
   if (!i32[(heap + layout.HEADER_SCAV_RESET) >>> 2]) {
     f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];

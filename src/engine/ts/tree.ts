@@ -267,16 +267,20 @@ export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
   i32[searchIndex] = index;
 }
 
-/** Appends a zeroed node to the region, which must have room for it. */
+/** Returns a free node, or a new one at the end of the region, which must have room for it. */
 function newNode({ i32 }: Memory, heap: number, parent: number, first: number, level: number): number {
-  const node = heap + i32[(heap + layout.HEADER_USED) >>> 2];
+  const list = (heap + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES)) >>> 2;
+  const free = i32[list];
+  const node = heap + (free || i32[(heap + layout.HEADER_USED) >>> 2]);
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
-  i32.fill(0, node >>> 2, (node + bytes) >>> 2);
+  // A free node keeps its link: if this call is undone, the restored head of the list leads to it again.
+  if (free) i32[list] = i32[(node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT)) >>> 2];
+  else i32.fill(0, node >>> 2, (node + bytes) >>> 2);
   i32[(node + layout.NODE_PARENT) >>> 2] = parent;
   i32[(node + layout.NODE_FIRST) >>> 2] = first;
   i32[(node + layout.NODE_SHAPE) >>> 2] = level << layout.LEVEL_SHIFT;
   // Last, since a walk without the lock ignores refs at or above HEADER_USED.
-  i32[(heap + layout.HEADER_USED) >>> 2] = node - heap + bytes;
+  if (!free) i32[(heap + layout.HEADER_USED) >>> 2] = node - heap + bytes;
   return node;
 }
 
@@ -329,10 +333,10 @@ export function growLeaf(memory: Memory, heap: number, chunk: number): number {
 // nodes per level, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. Only `recover` ever removes nodes, so what the walk reads is a node, although perhaps a stale
-// one, or one in the middle of a change. Then it may return a chunk without a candidate, or miss a chunk with pages
-// freed meanwhile. If it reads something impossible, it gives up as if it had reached the bottom. So before the caller
-// may conclude that nothing is left, it must walk again with the lock held.
+// The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or in another place
+// or level of the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller
+// must not trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
+// before the caller may conclude that nothing is left, it must walk again with the lock held.
 
 /** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
@@ -345,10 +349,13 @@ export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean 
  */
 export function walk(memory: Memory, heap: number, chunk: number): number {
   const { i32 } = memory;
-  let node = heap + i32[(heap + layout.HEADER_ROOT) >>> 2];
+  const root = i32[(heap + layout.HEADER_ROOT) >>> 2];
+  if (!root) return -1;
+  let node = heap + root;
   let level = levelOf(memory, node);
   let turn = 0;
   let turnMarks = 0;
+  let turnLevel = 0;
   for (;;) {
     const marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
     const slot = slotOf(chunk, level);
@@ -358,6 +365,7 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
     if (below) {
       turn = node;
       turnMarks = below;
+      turnLevel = level;
     }
     if (!((marks >>> slot) & 1)) break;
     if (!level) return chunk;
@@ -365,16 +373,16 @@ export function walk(memory: Memory, heap: number, chunk: number): number {
     if (!node) return -1;
     level--;
   }
-  return turn ? highest(memory, heap, turn, turnMarks) : -1;
+  return turn ? highest(memory, heap, turn, turnLevel, turnMarks) : -1;
 }
 
 /**
- * Returns the highest chunk that may have a candidate under the parts `marks` of `node`; -1 if the tree is being
+ * Returns the highest chunk that may have a candidate under the parts `marks` of a node; -1 if the tree is being
  * changed.
  */
-function highest(memory: Memory, heap: number, node: number, marks: number): number {
+function highest(memory: Memory, heap: number, node: number, level: number, marks: number): number {
   const { i32 } = memory;
-  for (let level = levelOf(memory, node); level; level--) {
+  for (; level; level--) {
     node = seenBelow(memory, heap, node, 31 - Math.clz32(marks));
     if (!node) return -1;
     marks = i32[(node + layout.NODE_CANDIDATES) >>> 2];
@@ -383,8 +391,11 @@ function highest(memory: Memory, heap: number, node: number, marks: number): num
   return i32[(node + layout.NODE_FIRST) >>> 2] + 31 - Math.clz32(marks);
 }
 
-/** Returns the node under part `slot`, as read without the lock; 0 if that is not the ref of a piece. */
+/** Returns the node under part `slot`, as read without the lock; 0 if that cannot be the ref of a node. */
 function seenBelow({ i32 }: Memory, heap: number, node: number, slot: number): number {
   const ref = i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] >>> 0;
-  return ref && ref < i32[(heap + layout.HEADER_USED) >>> 2] >>> 0 ? heap + ref : 0;
+  const isPiece = ref && !(ref & (layout.LINE_BYTES - 1));
+  return isPiece && ref <= (i32[(heap + layout.HEADER_USED) >>> 2] >>> 0) - layout.NODE_BYTES
+    ? heap + ref
+    : 0;
 }

@@ -1,0 +1,95 @@
+// Unmaps pages: takes free pages out of the heap for good, and tells `sys.unused` of those that were not released.
+
+import * as layout from "../engine/layout.ts";
+import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
+import { mappedRuns, nearestChunk } from "../store/tree.ts";
+import type { Core } from "./core.ts";
+import { Hold } from "./hooks.ts";
+
+/** Unmaps npages pages. Returns how many were unscavenged. Throws PageAllocError, or what `sys.unused` throws. */
+export function unmap(core: Core, place: Place, npages: number): number {
+  const { chunk, index } = place;
+  const hold = new Hold(core);
+  const scavenged: PageRange[] = [];
+  let unscavenged = 0;
+  hold.during(
+    () => {
+      if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
+      if (core.sys.unused) scavenged.push(...scavengedRuns(core, place, npages));
+      if (core.sys.unused && gapsIn(scavenged, npages).length) {
+        hold.work = hold.undoing(place, layout.HOLD_PASSED, scavenged);
+        hold.ref = core.hold(layout.KIND_RELEASING, place, npages, core.getF64(layout.HEADER_SCAV_END));
+      } else {
+        unscavenged = unmapFree(core, place, npages);
+      }
+    },
+    () => {
+      for (const run of gapsIn(scavenged, npages)) {
+        const [first, count] = run;
+        core.sys.unused?.(core.address({ chunk, index: index + first }), count * core.pageSize);
+        scavenged.push(run);
+        unscavenged += count;
+      }
+      return () => {
+        hold.work();
+        unmapFree(core, place, npages);
+      };
+    },
+  );
+  return unscavenged;
+}
+
+/** Unmaps npages free pages. Returns how many were unscavenged. Caller must hold the lock. */
+function unmapFree(core: Core, { chunk, index }: Place, npages: number): number {
+  const first = chunk * layout.CHUNK_PAGES + index;
+  const end = first + npages;
+  const last = Math.floor((end - 1) / layout.CHUNK_PAGES);
+  let start = core.get(layout.HEADER_START);
+  let top = core.getF64(layout.HEADER_TOP);
+  if (start === chunk) {
+    const left = [chunk, last, nearestChunk(core, last + 1, false)];
+    start = left.find((each) => pagesLeft(core, each, first, end).length) ?? 0;
+  }
+  if (top === end) {
+    const left = [last, chunk, nearestChunk(core, chunk - 1, true)];
+    top = left.flatMap((each) => pagesLeft(core, each, first, end).slice(-1))[0] ?? 0;
+  }
+  return core.engine.unmap(core.at, chunk, index, npages, start, top);
+}
+
+/** Returns the ends of the runs of mapped pages that a chunk has outside [first, end), ascending. -1 is no chunk. */
+function pagesLeft(core: Core, chunk: number, first: number, end: number): number[] {
+  if (chunk < 0) return [];
+  const base = chunk * layout.CHUNK_PAGES;
+  return mappedRuns(core, core.dataOf(chunk)).flatMap(([index, count]) => {
+    const from = base + index;
+    const to = from + count;
+    return [...(from < first ? [Math.min(to, first)] : []), ...(to > end ? [to] : [])];
+  });
+}
+
+/** Returns the runs of pages [0, npages) between ascending runs, as [first, count]. */
+function gapsIn(runs: readonly PageRange[], npages: number): PageRange[] {
+  let end = 0;
+  return [...runs, [npages, 0] as const].flatMap(([first, count]) => {
+    const gap = [end, first - end] as const;
+    end = first + count;
+    return gap[1] ? [gap] : [];
+  });
+}
+
+/** Returns the runs of scavenged pages in a range, counted from its first page. Caller must hold the lock. */
+export function scavengedRuns(core: Core, { chunk, index }: Place, npages: number): PageRange[] {
+  const { engine } = core;
+  const runs: PageRange[] = [];
+  for (let done = 0; done < npages; ) {
+    const at = placeOf(chunk * layout.CHUNK_PAGES + index + done);
+    const n = Math.min(npages - done, layout.CHUNK_PAGES - at.index);
+    const bits = core.dataOf(at.chunk) + layout.DATA_SCAVENGED;
+    const scavenged = engine.popcntRange(bits, at.index, n);
+    if (scavenged === n) runs.push([done, n]);
+    else if (scavenged) runs.push(...runsOf((i) => engine.popcntRange(bits, at.index + i, 1) > 0, n, done));
+    done += n;
+  }
+  return runs;
+}
