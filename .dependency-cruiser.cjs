@@ -4,6 +4,8 @@
 /** The rooms of src/, from the top down; those in one line do not know each other. */
 const ROOMS = [["cli"], ["entries"], ["trace", "lab"], ["api"], ["heap"], ["store"], ["engine"], ["base"]];
 
+/** The modules of the command that are started, not imported. */
+const PROGRAMS = "^src/cli/(main|bench-worker|bench-page|bench-page-worker)\\.ts$";
 const ENTRIES = "^src/[^/]+\\.ts$";
 const pathOf = (room) => (room === "entries" ? ENTRIES : `^src/${room}/`);
 
@@ -78,10 +80,10 @@ module.exports = {
       name: "used",
       comment: "What no entry and not the command leads to is not used, or by tests alone.",
       severity: "error",
-      from: { path: [ENTRIES, "^src/cli/(main|bench-worker)\\.ts$"] },
+      from: { path: [ENTRIES, PROGRAMS] },
       to: {
         path: "^src/",
-        pathNot: [ENTRIES, "^src/cli/(main|bench-worker)\\.ts$", "\\.d\\.ts$"],
+        pathNot: [ENTRIES, PROGRAMS, "\\.d\\.ts$"],
         reachable: false,
       },
     },

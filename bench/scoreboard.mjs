@@ -12,7 +12,7 @@ export const SETTINGS = {
  * done. Returns the rows: `{ id, group, name, input, unit, rate, cells }`, cells by column. Throws when columns
  * disagree on what a case computes.
  */
-export async function runScoreboard(columns, cases, settings, onRow = () => {}) {
+export async function runScoreboard(columns, cases, settings, onRow = (_row) => {}) {
   const rows = [];
   for (const each of cases) {
     const { id, group, name, input, unit = "ns", rate } = each;

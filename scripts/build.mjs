@@ -7,7 +7,7 @@ import { readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { buildWasm } from "./build-wasm.mjs";
-import { removeOthers, root, upToDate, writeWhole } from "./files.mjs";
+import { readPackage, removeOthers, root, upToDate, writeWhole } from "./files.mjs";
 import { licences } from "./licences.mjs";
 
 const INPUTS = [
@@ -142,6 +142,23 @@ function bundleCommand() {
   });
 }
 
+/** The scripts of the page of `palloc bench --page`, which use the library as the command does. */
+function bundlePage() {
+  return build({
+    ...OPTIONS,
+    entryPoints: {
+      "bench-page": src("cli/bench-page.ts"),
+      "bench-page-worker": src("cli/bench-page-worker.ts"),
+    },
+    splitting: true,
+    chunkNames: "bench-page-[hash]",
+    platform: "browser",
+    metafile: true,
+    define: { PALLOC_VERSION: JSON.stringify(readPackage().version) },
+    plugins: [publicEntriesOnly],
+  });
+}
+
 /** Makes the command's imports of the library external, and refuses those that go round its public entries. */
 const publicEntriesOnly = {
   name: "public-entries-only",
@@ -194,15 +211,16 @@ function declarations() {
 /** Writes the files of the package, and removes from dist/ what is not among them. */
 async function buildDist() {
   const started = new Date();
-  const [command, ...bundles] = await Promise.all([
+  const [command, page, ...bundles] = await Promise.all([
     bundleCommand(),
+    bundlePage(),
     bundleLibrary(PLAIN_ENTRIES, false, MODULES),
     bundleLibrary(SHARED_ENTRIES, true, MODULES),
     bundleLibrary(PLAIN_ENTRIES, false, COMMON_JS),
     bundleLibrary(SHARED_ENTRIES, true, COMMON_JS),
   ]);
   const files = new Map();
-  for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles))
+  for (const { path, contents } of [page, ...bundles].flatMap(({ outputFiles }) => outputFiles))
     files.set(path, contents);
   for (const [entry, modules] of Object.entries(WORKERD_ENTRIES)) {
     files.set(dist(`${entry}.workerd.js`), workerdEntry(entry, modules));
@@ -215,7 +233,8 @@ async function buildDist() {
   }
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
   for (const file of BENCH) files.set(dist(`bench/${file}`), readFileSync(join(root, "bench/native", file)));
-  files.set(dist("cli-licences.txt"), licences(command.metafile));
+  files.set(dist("bench-page.html"), readFileSync(src("cli/bench-page.html")));
+  files.set(dist("cli-licences.txt"), licences(command.metafile, page.metafile));
   const programs = new Map(command.outputFiles.map(({ path, contents }) => [path, contents]));
   rmSync(join(root, STAMP), { force: true });
   for (const [path, content] of files) writeWhole(path, content);

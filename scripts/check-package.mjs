@@ -11,13 +11,14 @@ const NEEDED = [
   /^dist\/(index|ts|shared|ts-shared|trace|errors)\.(js|js\.map|cjs)$/,
   /^dist\/(index|shared)\.workerd\.js$/,
   /^dist\/cli\.js$/,
+  /^dist\/bench-page\.html$/,
   /^dist\/palloc(\.shared)?\.wasm(\.d\.c?ts)?$/,
   /^dist\/go-compile-runtime\.pt\.gz$/,
   /^dist\/cli-licences\.txt$/,
 ];
 const ALLOWED = [
   ...NEEDED,
-  /^dist\/(cli-\w+|bench-worker)\.js$/,
+  /^dist\/(cli-\w+|bench-worker|bench-page(-\w+)?)\.js$/,
   /^dist\/bench\/(main\.c|heap\.h|kernels\.h)$/,
   /^dist\/common-\w+\.js(\.map)?$/,
   /^dist\/[\w/-]+\.d\.c?ts$/,

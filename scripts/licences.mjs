@@ -13,13 +13,14 @@ function licenceOf(name) {
   return readFileSync(join(folder, file), "utf8").trim();
 }
 
-/** One text with the licences of all packages that esbuild's `metafile` lists. */
-export function licences(metafile) {
-  const names = new Set(Object.keys(metafile.inputs).map((path) => PACKAGE.exec(path)?.[1]));
+/** One text with the licences of all packages that esbuild's metafiles list. */
+export function licences(...metafiles) {
+  const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
+  const names = new Set(inputs.map((path) => PACKAGE.exec(path)?.[1]));
   names.delete(undefined);
   const parts = [...names].sort().map((name) => {
     const { version } = readPackage(join("node_modules", name));
     return `${name} ${version}\n\n${licenceOf(name)}\n`;
   });
-  return `cli.js contains the following packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+  return `The command contains the following packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }

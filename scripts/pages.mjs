@@ -22,11 +22,8 @@ export async function servePages(packages = [], { isolated = true } = {}) {
   };
 }
 
-/**
- * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Returns what is done, or throws
- * what has failed.
- */
-export async function runPage(url, timeoutMs) {
+/** Opens a page in headless Chromium. Returns what `use(page)` gives. */
+export async function inPage(url, use) {
   const executablePath = findChromium();
   if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
   const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
@@ -34,12 +31,21 @@ export async function runPage(url, timeoutMs) {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error));
     await page.goto(url.href);
+    return await use(page);
+  } finally {
+    await browser.close();
+  }
+}
+
+/**
+ * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Returns what is done, or throws
+ * what has failed.
+ */
+export const runPage = (url, timeoutMs) =>
+  inPage(url, async (page) => {
     const ended = page.locator("#status[data-done], #status[data-failed]");
     await ended.waitFor({ state: "attached", timeout: timeoutMs });
     const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
     if (failed) throw new Error(failed);
     return JSON.parse(done);
-  } finally {
-    await browser.close();
-  }
-}
+  });

@@ -14,7 +14,8 @@ const fixture = (name: string) => fileURLToPath(new URL(`fixtures/traces/${name}
 const LINK = fixture("go-link");
 const JSON_TRACE = fixture("go1-json");
 /** `palloc bench` needs built files: it is tested in dist/cli.js. */
-const NO_BENCH = { benchWorker: new URL("none:"), benchProgram: new URL("none:") };
+const NONE = new URL("none:");
+const NO_BENCH = { benchFolder: NONE, benchWorker: NONE, benchProgram: NONE };
 const BUNDLED = new URL("fixtures/traces/go-compile-runtime.pt.gz", import.meta.url);
 const CSV_HEADER = "time_ns,in_use_bytes,retained_bytes,sys_bytes";
 
@@ -350,6 +351,8 @@ describe("usage", () => {
   it.each([
     { args: ["--help"], shows: /^Usage: palloc / },
     { args: ["replay", "--help"], shows: /--engine[\s\S]*--scavenge[\s\S]*--json[\s\S]*--csv/ },
+    { args: ["bench", "--help"], shows: /--page \[port\][\s\S]*--json[\s\S]*--quick/ },
+    { args: ["help", "bench"], shows: /^Usage: palloc bench / },
     { args: ["--version"], shows: /^1\.2\.3\n$/ },
   ])("$args prints to stdout and exits with 0", async ({ args, shows }) => {
     const { status, stdout, stderr } = await palloc(...args);
@@ -370,6 +373,8 @@ describe("usage", () => {
     },
     { args: ["replay", "--limit", "1e3"], says: /'1e3' is invalid/ },
     { args: ["replay", "--limit", "9007199254740992"], says: /'9007199254740992' is invalid/ },
+    { args: ["bench", "--page", "65536"], says: /'65536' is invalid\. It must be a port, 0 to 65535/ },
+    { args: ["bench", "--page", "a"], says: /'a' is invalid/ },
     { args: ["replay", "--json", "--csv"], says: /'--json' cannot be used with option '--csv'/ },
   ])("$args prints to stderr and exits with 2", async ({ args, says }) => {
     const { status, stdout, stderr } = await palloc(...args);
@@ -447,6 +452,10 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     expect(stdout).toMatch(/^machine {2}.*cores/m);
     expect(stdout).toContain("findScavengeCandidate");
     expect(stdout).toMatch(/All columns computed the same in all 22 rows\.\n$/);
+  });
+
+  it.each(["--help", "replay --help", "bench --help", "--version"])("exits with 0: %s", async (args) => {
+    expect(await run(...args.split(" "))).toMatchObject({ status: 0, stderr: "" });
   });
 
   it("sets the exit status", async () => {

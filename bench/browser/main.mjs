@@ -1,46 +1,20 @@
 // The page: runs the cases in web workers and shows the scoreboard. `?only=PATTERN` and `?quick` run it at once.
 import { allCases } from "../cases/index.mjs";
 import { COLUMNS } from "../column.mjs";
-import { tables } from "../report/table.mjs";
-import { askWith } from "../requests.mjs";
-import { runScoreboard, SETTINGS, workerColumn } from "../scoreboard.mjs";
+import { runScoreboard, SETTINGS } from "../scoreboard.mjs";
 import { environment } from "./environment.mjs";
+import { columnOf, showTables } from "./page.mjs";
 
 const form = document.querySelector("form");
 const status = document.querySelector("#status");
 const output = document.querySelector("#tables");
 
-function startColumn(name) {
-  const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module", name });
-  const ask = askWith(
-    (message) => worker.postMessage(message),
-    (take) => worker.addEventListener("message", ({ data }) => take(data)),
-  );
-  return { worker, ...workerColumn(name, ask) };
-}
+const startColumn = (name) =>
+  columnOf(name, new Worker(new URL("worker.mjs", import.meta.url), { type: "module", name }), fail);
 
-/** A table row; what is in brackets recedes. */
-function tableRow(texts, tag) {
-  const row = document.createElement("tr");
-  for (const text of texts) {
-    const cell = row.appendChild(document.createElement(tag));
-    const [, main, spread] = /^(.*?)( \(.*\))?$/.exec(text);
-    cell.append(main);
-    if (!spread || tag === "th") continue;
-    const note = cell.appendChild(document.createElement("span"));
-    note.className = "spread";
-    note.append(spread);
-  }
-  return row;
-}
-
-function show(rows) {
-  const made = tables(rows, COLUMNS).map(([group, lines]) => {
-    const table = document.createElement("table");
-    table.append(tableRow([group, "", ...COLUMNS], "th"), ...lines.map((line) => tableRow(line, "td")));
-    return table;
-  });
-  output.replaceChildren(...made);
+function fail(error) {
+  status.textContent = String(error.message);
+  status.dataset.failed = error.stack;
 }
 
 /** Runs the cases that match, showing each row as it comes. */
@@ -53,7 +27,7 @@ async function run(only, quick) {
     await runScoreboard(columns, cases, quick ? SETTINGS.quick : SETTINGS.normal, (row) => {
       rows.push(row);
       status.textContent = `${rows.length} of ${cases.length}: ${row.id}`;
-      show(rows);
+      showTables(output, rows, COLUMNS);
     });
     const timer = crossOriginIsolated
       ? ""
@@ -75,8 +49,7 @@ async function start(only, quick) {
   try {
     await run(only, quick);
   } catch (error) {
-    status.textContent = String(error.message);
-    status.dataset.failed = error.stack;
+    fail(error);
   }
   form.hidden = false;
 }

@@ -13,6 +13,7 @@ import { printTables } from "../../bench/report/terminal.mjs";
 import { askWith } from "../../bench/requests.mjs";
 import { runScoreboard, SETTINGS, workerColumn } from "../../bench/scoreboard.mjs";
 import { COLUMNS, shortCases } from "./bench-cases.ts";
+import { serveBench } from "./bench-serve.ts";
 import { print } from "./output.ts";
 import { startProgress } from "./progress.ts";
 import type { Output } from "./replay.ts";
@@ -24,10 +25,14 @@ export interface BenchRequest {
   readonly json?: boolean;
   /** Measures each cell only long enough to see that it works. */
   readonly quick?: boolean;
+  /** The port of a page to run in instead; 0 is any free one. */
+  readonly page?: number;
 }
 
 /** What a benchmark needs of the package. */
 export interface BenchFiles {
+  /** The folder of the page and of the library's entries. */
+  readonly benchFolder: URL;
   /** Version of the package. */
   readonly version: string;
   /** The module that measures a column in a worker. */
@@ -36,8 +41,22 @@ export interface BenchFiles {
   readonly benchProgram: URL;
 }
 
-/** Runs the benchmark and prints it. Throws when two columns compute different results. */
+/**
+ * Runs the benchmark and prints it, or serves its page and prints the URL. Throws when two columns compute different
+ * results, or when the port is taken.
+ */
 export async function bench(request: BenchRequest, files: BenchFiles, output: Output): Promise<void> {
+  if (request.page === undefined) return runHere(request, files, output);
+  const { href } = await serveBench(files.benchFolder, request.page, request.quick);
+  await print(
+    output.stdout,
+    request.json
+      ? `${JSON.stringify({ url: href })}\n`
+      : `Open ${href} in a browser. It starts at once. Ctrl-C ends this command.\n`,
+  );
+}
+
+async function runHere(request: BenchRequest, files: BenchFiles, output: Output): Promise<void> {
   const settings = request.quick ? SETTINGS.quick : SETTINGS.normal;
   const cases = shortCases();
   const native = await openNative(files.benchProgram);
@@ -74,7 +93,7 @@ function json(header: object, columns: string[], rows: Rows): string {
 
 function text(header: object, columns: string[], rows: Rows): string {
   const lines = Object.entries(header).map(([key, value]) => `${key.padEnd(8)} ${value}`);
-  lines.push("Cells: median (least … p99) of one kernel on one chunk, in ns.");
+  lines.push("Cells: median (least … p99) of one kernel on one chunk.");
   printTables(rows, columns, (table: string) => void lines.push(table));
   lines.push(`All columns computed the same in all ${rows.length} rows.`);
   return `${lines.join("\n")}\n`;

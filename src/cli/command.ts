@@ -21,6 +21,7 @@ const WRONG_USAGE = 2;
 const NO_READER = 128 + 13;
 
 const STDIN = "-";
+const MOST_PORT = 65_535;
 /** Bytes read from a file at a time. */
 const READ_BYTES = 2 ** 18;
 
@@ -128,7 +129,12 @@ function addBench(program: Command): Command {
     .description(
       "Time the kernels on this machine: a BigInt port, pure TypeScript, WebAssembly and, with a cc, C.",
     )
-    .addOption(new Option("--json", "print the results as JSON"))
+    .addOption(
+      new Option("--page [port]", "serve a page on 127.0.0.1 that times them in a browser, until Ctrl-C")
+        .preset("0")
+        .argParser(parsePort),
+    )
+    .addOption(new Option("--json", "print the results as JSON, or with --page the URL"))
     .addOption(new Option("--quick", "measure each cell just long enough to see that it works"));
 }
 
@@ -143,4 +149,9 @@ function parseLimit(text: string): number {
   const limit = text === "Infinity" || /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (limit === Infinity || Number.isSafeInteger(limit)) return limit;
   throw new InvalidArgumentError("It must be a whole number of bytes, or Infinity.");
+}
+
+function parsePort(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= MOST_PORT) return Number(text);
+  throw new InvalidArgumentError(`It must be a port, 0 to ${MOST_PORT}; 0 is any free one.`);
 }

@@ -19,6 +19,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
     : process.stdout,
   stderr: process.stderr,
   version,
+  benchFolder: new URL(".", import.meta.url),
   benchWorker: new URL("bench-worker.js", import.meta.url),
   benchProgram: new URL("bench/main.c", import.meta.url),
   bundledTrace: new URL("go-compile-runtime.pt.gz", import.meta.url),
