@@ -11,7 +11,7 @@ import { allCases } from "./cases/index.mjs";
 import { COLUMNS } from "./column.mjs";
 import { environment } from "./environment.mjs";
 import { buildInside } from "./inside/build.mjs";
-import { nativeColumn } from "./native/native.mjs";
+import { nativeColumn, whyNoColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
 import { resultsText } from "./report/results.mjs";
 import { cellText } from "./report/table.mjs";
@@ -57,7 +57,7 @@ function describe(native) {
     palloc: readPackage().version,
     node: process.version,
     v8: process.versions.v8,
-    cc: native?.version ?? "no C compiler found, so there is no native column",
+    cc: native?.version ?? whyNoColumn(),
     measured: options.quick ? "quickly: too roughly to compare" : "fully",
   };
 }

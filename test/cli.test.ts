@@ -438,12 +438,25 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     expect([status, stderr]).toEqual([0, ""]);
     const { header, columns, rows } = JSON.parse(stdout);
     expect(columns.slice(0, 3)).toEqual(["BigInt", "ts", "wasm"]);
-    expect(columns.slice(3)).toEqual(header.cc.startsWith("no ") ? [] : ["native C"]);
+    expect(columns.slice(3)).toEqual(header.cc.endsWith("no native column") ? [] : ["native C"]);
     expect(rows.length).toBe(22);
     for (const { id, cells } of rows) {
       for (const column of id.startsWith("kernels, per call") ? columns.slice(0, 3) : columns.slice(1))
         expect(cells[column].median, `${id}, ${column}`).toBeGreaterThan(0);
     }
+  });
+
+  it("says that CC cannot be run, and goes on without C", async () => {
+    const env = { ...process.env, CC: "no-such-cc" };
+    const { status, stdout, stderr } = await start(
+      process.execPath,
+      [COMMAND, "bench", "--quick", "--json"],
+      { env },
+    ).end;
+    const why = "the compiler cannot be run, so there is no native column";
+    expect([status, stderr]).toEqual([0, `palloc: bench: CC is "no-such-cc": ${why}\n`]);
+    const { header, columns } = JSON.parse(stdout);
+    expect([header.cc, columns]).toEqual([why, ["BigInt", "ts", "wasm"]]);
   });
 
   it("prints the times as a table", async () => {

@@ -1,13 +1,20 @@
 // The column of native C: compiles a program where there is a compiler, and asks it for a case.
 import { execFileSync, spawnSync } from "node:child_process";
 
-/** The first compiler that answers, as { command, version }. */
+/** The compiler that CC names, or else the first that answers, as { command, version }. */
 function findCompiler() {
-  for (const command of [process.env.CC, "cc", "gcc", "clang"].filter(Boolean)) {
+  const { CC } = process.env;
+  for (const command of CC ? [CC] : ["cc", "gcc", "clang"]) {
     const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
     if (status === 0) return { command, version: stdout.split("\n")[0] };
   }
   return undefined;
+}
+
+/** Why nativeColumn gives none. */
+export function whyNoColumn() {
+  const what = process.env.CC ? "the compiler cannot be run" : "no C compiler found";
+  return `${what}, so there is no native column`;
 }
 
 /**

@@ -7,14 +7,14 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { nativeColumn } from "../../bench/native/native.mjs";
+import { nativeColumn, whyNoColumn } from "../../bench/native/native.mjs";
 import { resultsText } from "../../bench/report/results.mjs";
 import { printTables } from "../../bench/report/terminal.mjs";
 import { askWith } from "../../bench/requests.mjs";
 import { runScoreboard, SETTINGS, workerColumn } from "../../bench/scoreboard.mjs";
 import { COLUMNS, shortCases } from "./bench-cases.ts";
 import { serveBench } from "./bench-serve.ts";
-import { print } from "./output.ts";
+import { complain, print } from "./output.ts";
 import { startProgress } from "./progress.ts";
 import type { Output } from "./replay.ts";
 
@@ -60,6 +60,8 @@ async function runHere(request: BenchRequest, files: BenchFiles, output: Output)
   const settings = request.quick ? SETTINGS.quick : SETTINGS.normal;
   const cases = shortCases();
   const native = await openNative(files.benchProgram);
+  const { CC } = process.env;
+  if (CC && !native.column) await complain(output.stderr, `bench: CC is "${CC}": ${native.cc}`);
   const workers = COLUMNS.map((name) => startColumn(name, files.benchWorker));
   const columns = native.column ? [...workers, native.column] : workers;
   const progress = output.stderr.isTTY
@@ -119,7 +121,7 @@ async function openNative(program: URL) {
     const column = nativeColumn(fileURLToPath(program), join(folder, "native"));
     const [probe] = shortCases().filter((each) => "native" in each);
     if ("native" in probe) await column?.measure(probe, SETTINGS.quick);
-    return { column, cc: column?.version ?? "no C compiler found, so there is no native column", close };
+    return { column, cc: column?.version ?? whyNoColumn(), close };
   } catch (error) {
     const why = (error as Error).message.trim().split("\n")[0];
     return {
