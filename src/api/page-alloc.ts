@@ -58,6 +58,11 @@ function heapOf(entry: typeof PageAlloc, make: (entry: typeof PageAlloc) => Core
   }
 }
 
+/** Returns the class that a static method is called on. Throws TypeError if it is called on none. */
+function classOf(entry: typeof PageAlloc): typeof PageAlloc {
+  return entry ?? refuse("this", entry, "the class, as in PageAlloc.from(...)");
+}
+
 /**
  * A heap of pages. It knows which pages are in use, where there is room, and which pages the system can have back.
  * Numbers called base or nbytes are in bytes, those called npages in pages.
@@ -111,7 +116,8 @@ export class PageAlloc {
     options?: PageAllocOptions,
   ): PageAlloc {
     const { alloc, scavenged = {}, mapped } = readOptions("state", state, ["alloc", "scavenged", "mapped"]);
-    return new this(options).#filled((heap) => heap.#fill(alloc, scavenged, mapped));
+    // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
+    return new (classOf(this))(options).#filled((heap) => heap.#fill(alloc, scavenged, mapped));
   }
 
   /**
@@ -124,13 +130,13 @@ export class PageAlloc {
     handle: PageAllocHandle,
     options?: Pick<PageAllocOptions, "sys" | "lockTimeoutMs">,
   ): PageAlloc {
-    // biome-ignore lint/complexity/noThisInStatic: the entry's class knows the name
-    if (!PALLOC_SHARED) throw notShared(this);
+    // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
+    const entry = classOf(this);
+    if (!PALLOC_SHARED) throw notShared(entry);
     const given = readOptions("options", options, ["lockTimeoutMs", "sys"]);
     const { lockTimeoutMs } = readSharing(given);
     const sys = readSys(given.sys);
-    // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
-    return heapOf(this, ({ sharedMemories }) => new Core(sharedMemories.find(handle), sys, lockTimeoutMs));
+    return heapOf(entry, ({ sharedMemories }) => new Core(sharedMemories.find(handle), sys, lockTimeoutMs));
   }
 
   /**
@@ -143,7 +149,7 @@ export class PageAlloc {
     options?: Pick<PageAllocOptions, "shared" | "metadataLimit" | "lockTimeoutMs" | "sys">,
   ): PageAlloc {
     // biome-ignore lint/complexity/noThisInStatic: a subclass makes an object of its own
-    const heap = heapOf(this, (entry) => makeCore(entry, options, unseal(snapshot)));
+    const heap = heapOf(classOf(this), (entry) => makeCore(entry, options, unseal(snapshot)));
     return heap.#filled(() => {
       heap.check();
       heap[CORE].locked((core) => core.dropRecords());

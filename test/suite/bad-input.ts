@@ -654,6 +654,14 @@ function insideTests(palloc: Palloc): void {
     expect(calls).toEqual([]);
   });
 
+  it("from, attach and restore without their class say how to call them", () => {
+    const { from, attach, restore } = PageAlloc;
+    const refusal = { error: TypeError, names: ["this", "PageAlloc.from(...)"] };
+    refused(() => from({ alloc: {} }), refusal, "from");
+    refused(() => attach({} as never), refusal, "attach");
+    refused(() => restore(new PageAlloc().snapshot()), refusal, "restore");
+  });
+
   it("restore of a subclass ignores the options that its constructor passes on", () => {
     class Mine extends PageAlloc {
       constructor(options?: ConstructorParameters<typeof PageAlloc>[0]) {
