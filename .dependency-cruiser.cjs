@@ -1,7 +1,7 @@
-// Which room may import which. A room may import those below it, never one above, and no file may import itself by way
-// of others, types included. `scripts/check-rooms.mjs` runs this, and fails when it has seen no sources.
+// Which room may import which. A room may import those below it, never one above. Import cycles are not allowed, and
+// type imports count. `scripts/check-rooms.mjs` runs this, and fails if it has seen no sources.
 
-/** The rooms of src/, from the top down; those in one line do not know each other. */
+/** The rooms of src/, from the top down. Rooms on one line must not import each other. */
 const ROOMS = [["cli"], ["entries"], ["trace", "lab"], ["api"], ["heap"], ["store"], ["engine"], ["base"]];
 
 /** The modules of the command that are started, not imported. */
@@ -28,7 +28,7 @@ module.exports = {
   forbidden: [
     {
       name: "no-circle",
-      comment: "Files that import each other cannot be read one after the other. Types count.",
+      comment: "Files that import each other cannot be read one after the other. Type imports count.",
       severity: "error",
       from: {},
       to: { circular: true },
@@ -36,49 +36,50 @@ module.exports = {
     ...upward,
     {
       name: "cli-knows-entries-only",
-      comment: "The command is the library's first user: what it needs, users need.",
+      comment:
+        "The command is the library's first user. If it needs more than the entries have, so do other users.",
       severity: "error",
       from: { path: "^src/cli/" },
       to: { path: "^(src|build)/", pathNot: ["^src/cli/", ENTRIES] },
     },
     {
       name: "engines-apart",
-      comment: "The engines are two of one kind. What they share is above them, in engine/.",
+      comment: "The engines are two of a kind. What they share is in engine/, above them.",
       severity: "error",
       from: { path: "^src/engine/(ts|wasm)/" },
       to: { path: "^src/engine/(ts|wasm)/", pathNot: "^src/engine/$1/" },
     },
     {
       name: "engine-by-its-contract",
-      comment: "Which engine there is, entries decide.",
+      comment: "Only the entries choose an engine.",
       severity: "error",
       from: { path: "^src/", pathNot: ["^src/engine/(ts|wasm)/", ENTRIES] },
       to: { path: "^src/engine/(ts|wasm)/" },
     },
     {
       name: "formats-apart",
-      comment: "A trace format knows no other, and no replay.",
+      comment: "A trace format imports no other format and no replay.",
       severity: "error",
       from: { path: "^src/trace/formats/([^/]+)/" },
       to: { path: "^src/trace/(formats/[^/]+/|replay/)", pathNot: "^src/trace/formats/$1/" },
     },
     {
       name: "replay-knows-no-format",
-      comment: "A replay runs on the columns that every format is read into.",
+      comment: "A replay runs on the columns that every format provides.",
       severity: "error",
       from: { path: "^src/trace/replay/" },
       to: { path: "^src/trace/formats/" },
     },
     {
       name: "assembly-knows-the-layout",
-      comment: "The engine's text is compiled by itself, with the layout.",
+      comment: "The engine is compiled on its own, with only the layout.",
       severity: "error",
       from: { path: "^assembly/" },
       to: { path: "^src/", pathNot: "^src/engine/layout\\.ts$" },
     },
     {
       name: "used",
-      comment: "What no entry and not the command leads to is not used, or by tests alone.",
+      comment: "A file that neither an entry nor the command leads to is unused, or used only by tests.",
       severity: "error",
       from: { path: [ENTRIES, PROGRAMS] },
       to: {
@@ -95,7 +96,7 @@ module.exports = {
     },
     {
       name: "library-stands-alone",
-      comment: "Only the command uses packages, which are bundled into it, and Node.",
+      comment: "Only the command uses Node's modules and npm packages, which are bundled into it.",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/cli/" },
       to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-no-pkg", "npm-unknown"] },

@@ -1,11 +1,11 @@
-// One of several workers that use a shared heap at once. Asked `{ attach: { entry, handle } }`, it attaches to the heap
-// by that entry of the package; asked `{ task, ms }`, it does the task for that many ms, and answers with what the task
-// gives.
+// One of several workers that use a shared heap at once. On a request `{ attach: { entry, handle } }` it attaches to
+// the heap, with that entry of the package. On `{ task, ms }` it does the task for so many ms, and answers with the
+// result of the task.
 
 const PAGE = 8192;
 const CACHE_PAGES = 64;
 
-/** Computes, in registers. Returns the rounds per ms. */
+/** Computes without touching memory. Returns the rounds per ms. */
 function spin({ ms }) {
   let rounds = 0;
   let sum = 0;
@@ -13,11 +13,11 @@ function spin({ ms }) {
   while (performance.now() < start + ms) {
     for (let round = 0; round < 10_000; round++, rounds++) sum = (Math.imul(sum, 31) + round) | 0;
   }
-  // The sum counts, so that no compiler leaves the loop out.
+  // The sum is used, so that no compiler leaves the loop out.
   return (rounds + (sum & 1)) / (performance.now() - start);
 }
 
-/** Uses up one page cache after another; `useUp(cache)` must leave it empty. Returns the pages per ms. */
+/** Uses up one page cache after another. `useUp(cache)` must leave the cache empty. Returns the pages per ms. */
 function rateOf({ heap, ms }, useUp) {
   const cache = heap.allocToCache();
   let pages = 0;
@@ -40,7 +40,7 @@ function fromCaches(given) {
   });
 }
 
-/** The same, giving back the pages of each cache at once. */
+/** The same, but frees the pages of each cache right after it is used up. */
 function fromCachesAndFree(given) {
   return rateOf(given, (cache) => {
     const { base } = cache;
@@ -59,10 +59,7 @@ function pairs({ heap, ms }) {
   return allocs / (performance.now() - start);
 }
 
-/**
- * Allocates and frees, timing each alloc by itself. Returns what 99 of 100 do not exceed, in ns, the clock's time
- * included.
- */
+/** Allocates and frees, and times each alloc by itself. Returns their p99 in ns, which includes reading the clock. */
 function p99OfAlloc({ heap, ms }) {
   const times = [];
   const start = performance.now();
@@ -77,7 +74,7 @@ function p99OfAlloc({ heap, ms }) {
   return times[Math.floor(times.length * 0.99)] * 1e6;
 }
 
-/** Scavenges page by page, from the top again once nothing is left. Returns the pages per ms. */
+/** Scavenges page by page. Starts again at the top when nothing is left. Returns the pages per ms. */
 function scavenge({ heap, ms }) {
   let pages = 0;
   const start = performance.now();
@@ -95,7 +92,7 @@ function sleepInHook({ PageAlloc, handle, ms }) {
 
 const TASKS = { spin, fromCaches, fromCachesAndFree, pairs, p99OfAlloc, scavenge, sleepInHook };
 
-/** What answers requests of one environment. */
+/** Returns the function that answers requests in an environment. */
 export function actorIn({ importBuilt }) {
   let attached;
   return async ({ attach, task, ms }) => {

@@ -1,5 +1,5 @@
-// One column of the scoreboard, in a worker of its own: in one place with the others, the types of one engine would
-// slow the calls of the next. Asked `{ id, settings }`, it answers with a cell.
+// One column of the scoreboard. It runs in a worker of its own, because the types of one engine would slow down the
+// calls of the next in the same place. On a request `{ id, settings }` it answers with a cell.
 import { allCases } from "./cases/index.mjs";
 import { insideTwin, insideWasm } from "./inside/loops.mjs";
 import { measure } from "./measure.mjs";
@@ -18,14 +18,14 @@ const ENTRIES = {
   }),
 };
 
-/** The columns that JavaScript has, in the order of the table. */
+/** The columns that are JavaScript, in the order of the table. */
 export const COLUMNS = Object.keys(ENTRIES);
 
-/** What measures the cases of one column, by id. */
+/** Returns a function that measures the cases of one column, by their id. */
 async function openColumn(name, environment) {
   const [column, cases] = await Promise.all([ENTRIES[name](environment), allCases(environment)]);
   const byId = new Map(cases.map((each) => [each.id, each]));
-  // What a case has made is kept until the next case comes: making it takes longer than a round.
+  // The task of a case is kept until the next case: making it takes longer than a round.
   let latest = {};
   return async (id, settings) => {
     const { create, value } = byId.get(id);
@@ -41,7 +41,7 @@ async function openColumn(name, environment) {
   };
 }
 
-/** What answers requests of one column. */
+/** Returns the function that answers the requests to one column. */
 export function columnIn(name, environment) {
   const opened = openColumn(name, environment);
   return async ({ id, settings }) => (await opened)(id, settings);

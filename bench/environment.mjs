@@ -1,4 +1,4 @@
-// What the cases need of Node: where built files and traces are, how much memory the process takes, and other workers.
+// What the cases need from Node: built files, traces, the memory that the process takes, and other workers.
 import { readFile } from "node:fs/promises";
 import { memoryUsage } from "node:process";
 import { setFlagsFromString } from "node:v8";
@@ -8,7 +8,7 @@ import { askWith } from "./requests.mjs";
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
 
-/** The environment in Node; bench/browser has its like. */
+/** The environment in Node. bench/browser/environment.mjs is the one in browsers. */
 export const environment = {
   importBuilt: (file) => import(at(`dist/${file}`)),
   importInside: (file) => import(at(`build/bench/${file}`)),

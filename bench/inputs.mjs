@@ -1,20 +1,20 @@
-// The named inputs of the kernels: sets of chunks, each chunk 16 words, its alloc bitmap and then its scavenged one.
+// The named inputs of the kernels. Each is a set of chunks. A chunk is 16 words: its alloc, then its scavenged bitmap.
 import { randomBits } from "./random.mjs";
 
 const WORDS = 8;
 const CHUNK_PAGES = 512;
 const ONES = (1n << 64n) - 1n;
-/** Chunks of a set: few enough to stay in the first cache, enough that no branch is foreseen by heart. */
+/** Chunks of a set: few enough for the first-level cache, too many for the branch predictor to learn them. */
 const SET = 64;
 
-/** What the latest event made of a page: the kinds of a trace's events, and 0 before the first. */
+/** The state of a page: the kind of its latest event in the trace, or 0 before its first. */
 const FRESH = 0;
 const ALLOC = 1;
 const FREE = 2;
 const SCAVENGE = 3;
 const PAGE_BYTES = 8192;
 
-/** A set of chunks whose words alloc(i) and scavenged(i, alloc) give; word i of all, eight a chunk. */
+/** Returns a set of chunks. alloc(i) and scavenged(i, alloc) give word i of the set; a chunk has 8 of each. */
 function set(alloc, scavenged = () => 0n) {
   const chunks = new BigUint64Array(SET * 2 * WORDS);
   for (let i = 0; i < SET * WORDS; i++) {
@@ -32,8 +32,8 @@ function random() {
 }
 
 /**
- * The chunks of a traced program's heap at its peak: in use and released as the trace has it, and what was never used
- * not touched since it was grown.
+ * Returns the chunks of a traced program's heap at its peak. Pages are in use or released as the trace says. Pages that
+ * it has not used yet are as a grow leaves them.
  */
 function atPeak(trace) {
   const chunks = new Map();
@@ -60,7 +60,7 @@ function atPeak(trace) {
   return BigUint64Array.from([...chunks.values()].flatMap(words));
 }
 
-/** The event after which most pages are in use. */
+/** Returns the event after which the most pages are in use. */
 function peakOf(trace) {
   let inUse = 0;
   let most = 0;
@@ -75,7 +75,7 @@ function peakOf(trace) {
   return peak;
 }
 
-/** The inputs that need no trace, by name. */
+/** Returns the inputs that need no trace, by name. */
 export const syntheticInputs = () => ({
   empty: set(() => 0n),
   full: set(() => ONES),
@@ -84,5 +84,5 @@ export const syntheticInputs = () => ({
   alternating: set(() => 0x5555_5555_5555_5555n),
 });
 
-/** The same, and `peak`: the heap of a trace when most pages were in use. */
+/** Returns the same, and `peak`: the heap of a trace when the most pages were in use. */
 export const kernelInputs = (trace) => ({ ...syntheticInputs(), peak: atPeak(trace) });

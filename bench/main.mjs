@@ -24,16 +24,16 @@ const command = new Command("npm run bench --")
     "Measures the BigInt port, the TypeScript twin, the WebAssembly engine and plain C side by side.",
   )
   .option("--only <pattern>", "run only cases whose id matches this regular expression")
-  .option("--columns <names>", "run only these columns, by comma")
+  .option("--columns <names>", "run only these columns, separated by commas")
   .option("--quick", "measure each cell just long enough to see that it works")
-  .option("--json [file]", "write the results as JSON, to standard output without a file")
+  .option("--json [file]", "write the results as JSON, to a file or to standard output")
   .option(
     "--compare <file>",
     "compare with an earlier run's JSON, and mark what got worse by more than the noise",
   )
   .parse();
 const options = command.opts();
-/** With JSON on standard output, everything else goes to standard error. */
+/** If the JSON goes to standard output, everything else goes to standard error. */
 const print = options.json === true ? console.error : console.log;
 
 /** Starts the worker of a column. */
@@ -49,7 +49,7 @@ function startColumn(name) {
   return { worker, ...workerColumn(name, ask) };
 }
 
-/** What the figures were taken on. */
+/** Returns what the figures were measured on. */
 function describe(native) {
   return {
     date: new Date().toISOString(),
@@ -62,7 +62,7 @@ function describe(native) {
   };
 }
 
-/** The column of native C, compiled anew only if its sources have changed. */
+/** Returns the column of native C. Compiles it only if its sources have changed. */
 function openNative() {
   const binary = "build/bench/native";
   const sources = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);

@@ -1,15 +1,15 @@
-// Times one case on one column. Operations that take nanoseconds run in a loop inside what is timed, often enough for
-// the clock; what they give is added up, so that no compiler can leave them out.
+// Times one case on one column. An operation that takes nanoseconds runs in a loop, often enough for the clock to see.
+// The results are added up, so that no compiler can leave the operations out.
 import { Bench } from "tinybench";
 
-/** What a timed run should take at least: two hundred times the 5 µs that the clock of a browser can tell apart. */
+/** The least time of a timed run: two hundred times the 5 µs that the clock of an isolated page can tell apart. */
 const RUN_MS = 1;
 const MOST_SAMPLES = 2000;
 
-/** What all runs gave, added up. */
+/** The results of all runs, added up. */
 const sink = { sum: 0 };
 
-/** Runs once. Returns the time of the run, and of it with what prepares it, in ms. */
+/** Runs once. Returns the time of the run, and the time of prepare and run together, in ms. */
 function once({ prepare, run }, operations) {
   const before = performance.now();
   prepare?.();
@@ -20,8 +20,8 @@ function once({ prepare, run }, operations) {
 }
 
 /**
- * Warms up, and finds how often to run the operation within a timed run. Compilers are at work meanwhile: only the
- * better of two runs counts, and as the code gets faster, it is run more often.
+ * Warms up, and finds how often to run the operation within a timed run. Compilers are at work meanwhile, so the better
+ * of two runs counts. As the code gets faster, the operation runs more often.
  */
 function calibrate(task, warmupMs) {
   const { most = Infinity } = task;
@@ -37,11 +37,13 @@ function calibrate(task, warmupMs) {
 }
 
 /**
- * Times a case. `task` has `run(operations)`, which gives a number made of all results; `prepare()`, untimed, before
- * each run; `most`, the operations after which a run must end; `check`, the operations whose number all columns must
- * agree on; `clock(operations)`, if the case has its own idea of how long the latest run took, in ms.
+ * Times a case. Returns ns per operation. A task has
  *
- * Returns ns per operation.
+ * - `run(operations)`: returns a number made of all results
+ * - `prepare()`: is called before each run, and not timed
+ * - `most`: the most operations of a run
+ * - `check`: a number of operations; all columns must return the same number for them
+ * - `clock(operations)`: the time of the latest run in ms, if the case measures it itself
  *
  * @param {object} task
  * @param {{ budgetMs: number, warmupMs: number, leastSamples: number }} settings

@@ -1,6 +1,6 @@
-// Seeded random numbers: the inputs of a benchmark are the same in every run, column and browser.
+// Random numbers from a seed, so that the inputs are the same in every run, column and browser.
 
-/** A function that gives 32 random bits each time, from a seed (splitmix32). */
+/** Returns a function that returns 32 random bits per call, from a seed (splitmix32). */
 export function randomBits(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,13 +11,13 @@ export function randomBits(seed) {
   };
 }
 
-/** A function that gives an integer from 0 to n - 1, from a seed. */
+/** Returns a function of n that returns a random integer from 0 to n - 1, from a seed. */
 export function randomBelow(seed) {
   const bits = randomBits(seed);
   return (n) => Math.floor((bits() / 2 ** 32) * n);
 }
 
-/** The integers from 0 to n - 1 in random order. */
+/** Returns the integers from 0 to n - 1 in random order. */
 export function shuffled(n, seed) {
   const below = randomBelow(seed);
   const order = Uint32Array.from({ length: n }, (_, i) => i);

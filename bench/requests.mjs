@@ -1,7 +1,7 @@
-// Asking a worker, of Node or of a page, and being asked: requests and answers are messages, told apart by a number.
+// Requests to a worker, of Node or of a page. Requests and answers are messages. A number says which belong together.
 
 /**
- * The side that asks. `send` posts a message, and `onMessage` is given what is to be called with each that comes back.
+ * The side that asks. `send` posts a message. `onMessage` takes the function to call with each message that comes back.
  * Returns a function from a request to a promise of its answer.
  */
 export function askWith(send, onMessage) {
@@ -22,8 +22,8 @@ export function askWith(send, onMessage) {
 }
 
 /**
- * The side that is asked. Returns what takes a message. `answerTo(request)` may be a promise, and `name` says who
- * failed.
+ * The side that answers. Returns a function that takes a message. `answerTo(request)` returns the answer, or a promise
+ * of it, and `post` sends it. `name` stands in front of the errors.
  */
 export function answerWith(name, answerTo, post) {
   return async ({ number, request }) => {

@@ -1,5 +1,5 @@
-// Compiles assembly/ to WebAssembly, and writes the bytes as JavaScript modules, which Node, vite and esbuild all
-// import the same way. Does nothing when the output is up to date.
+// Compiles assembly/ to WebAssembly. Writes the bytes as JavaScript modules too, which Node, Vite and esbuild import in
+// the same way. Does nothing if the output is up to date.
 //
 //   build/palloc.wasm         for plain heaps
 //   build/palloc.own.wasm     for plain heaps beside shared ones
@@ -20,16 +20,16 @@ const INPUTS = [
   "scripts/build-wasm.mjs",
   "scripts/files.mjs",
 ];
-/** What others import. One that is missing or old is made again. */
+/** The files that others import. If one is missing or out of date, all are built. */
 const OUTPUTS = ["palloc.wasm", "palloc.own.wasm", "palloc.shared.wasm"].concat(
   ["palloc.wasm", "palloc.pair", "palloc.debug"].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
 );
-/** asconfig.json's. */
+/** The targets of asconfig.json. */
 const TARGETS = ["plain", "own", "shared", "debug-own", "debug-shared"];
 
-/** Runs the compiler on every target. Returns its output files by full path, or throws with its report. */
+/** Runs the compiler on every target. Returns the output files by full path. Throws the compiler's report. */
 async function compile() {
-  // Imported only here: loading the compiler takes longer than all else when there is nothing to build.
+  // Imported only here: loading the compiler takes longer than everything else if there is nothing to build.
   const { default: asc } = await import("assemblyscript/asc");
   const outputs = new Map();
   for (const target of TARGETS) {
@@ -43,9 +43,9 @@ async function compile() {
 }
 
 /**
- * Bytes as a string of ASCII. Minifiers turn escapes back into characters, which a page without a charset reads
- * wrongly. Each byte is a character, as gzip finds the repetitions in bytes that keep their borders, which base64
- * hides: 2,000 bytes less to ship. Exclusive-or with 52 makes most codes small; each ~ adds 126 to the next one.
+ * Returns bytes as a string of ASCII. Other characters would need escapes. Minifiers turn escapes back into characters,
+ * which a page without a charset misreads. Each byte is one character. In base64, gzip would not find the repeated
+ * bytes, and 2,000 more would be shipped. Exclusive-or with 52 makes most codes small. A ~ adds 126 to the next code.
  */
 function textOf(bytes) {
   const codes = Array.from(bytes, (byte) => byte ^ 52);
@@ -63,7 +63,7 @@ function writeModule(name, parts) {
   writeWhole(file.replace(/js$/, "d.ts"), header + types.join(""));
 }
 
-/** Splits two modules into what they begin with, what they have of their own, and what they end with. */
+/** Splits two modules into the start that they share, the part in which they differ, and the end that they share. */
 function splitPair(own, shared) {
   const least = Math.min(own.length, shared.length);
   let before = 0;
@@ -92,7 +92,7 @@ export async function buildWasm() {
     "palloc.debug.js",
     splitPair(bytes("palloc.debug.own.wasm"), bytes("palloc.debug.shared.wasm")),
   );
-  // An input that was saved while the compiler ran is newer than this, and will be compiled next time.
+  // An input that was saved while the compiler ran is newer than this time, so the next build compiles it.
   for (const path of paths) utimesSync(join(root, path), started, started);
 }
 

@@ -1,5 +1,5 @@
-// Builds dist/, all that the package consists of, out of src/, assembly/ and the bundled trace. What is up to date is
-// left as it is.
+// Builds dist/, all files of the package, from src/, assembly/ and the bundled trace. Does nothing if dist/ is up to
+// date.
 //
 //   node scripts/build.mjs
 import { spawnSync } from "node:child_process";
@@ -22,16 +22,16 @@ const INPUTS = [
 ];
 const BENCH = ["main.c", "heap.h", "kernels.h"];
 const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
-/** Lists the files of the last build that came to its end, with their sizes. */
+/** Lists the files of the last complete build, with their sizes. */
 const STAMP = "build/dist.json";
-/** The library's entries by their files in dist/, with what each is made of. */
+/** The library's entries: their files in dist/, and the source that each is built from. */
 const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", errors: "base/errors.ts" };
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
-/** Those that have declarations of their own, and those that the command may import. */
+/** The entries that have declarations of their own. They are also those that the command may import. */
 const DECLARED = ["index", "ts", "trace"];
-/** The modules, compiled. */
+/** The compiled modules. */
 const WASM = ["palloc.wasm", "palloc.shared.wasm"];
-/** The entries on WebAssembly, as Cloudflare Workers need them, and the modules that each gets from there. */
+/** The entries that exist for Cloudflare Workers too, and the compiled modules that each imports there. */
 const WORKERD_ENTRIES = {
   index: ["palloc.wasm"],
   shared: WASM,
@@ -50,11 +50,12 @@ const OPTIONS = {
   logLevel: "warning",
 };
 
-/** ES modules: what entries have in common exists once. */
+/** ES modules: code that entries share exists once. */
 const MODULES = { format: "esm", ending: ".js", options: { splitting: true, sourcemap: "linked" } };
 /**
- * CommonJS: each entry is whole. Calls from file to file would go through getters, which takes half as long again. It
- * has no source maps, as it reads like the sources. The platform makes esbuild list the exports as Node can find them.
+ * CommonJS: each entry is one file. Calls from file to file would go through getters, and take half as long again.
+ * There are no source maps, since the code reads like the sources. With this platform, esbuild lists the exports in a
+ * way that Node can find.
  */
 const COMMON_JS = {
   format: "cjs",
@@ -63,8 +64,8 @@ const COMMON_JS = {
 };
 
 /**
- * Some entries of the library, with or without shared heaps. With minifySyntax constants stand where they are used,
- * which later bundlers can't bring about.
+ * Bundles some entries of the library, with or without shared heaps. minifySyntax puts constants where they are used.
+ * The bundlers of users cannot do that.
  */
 function bundleLibrary(entries, shared, { format, ending, options }) {
   return build({
@@ -91,8 +92,8 @@ const oneErrorClass = (ending) => ({
 });
 
 /**
- * An entry for workerd, which compiles no bytes at run time and gives an import of a .wasm file as a compiled module.
- * With modules given, init() is done before it returns.
+ * Returns an entry for workerd, which does not compile bytes at run time, but compiles an imported .wasm file. init()
+ * with modules is done when it returns, so the entry need not wait for it.
  */
 function workerdEntry(entry, modules) {
   const names = modules.map((_, i) => `module${i}`);
@@ -105,10 +106,10 @@ function workerdEntry(entry, modules) {
   ].join("\n");
 }
 
-/** A declaration file's text for the .d.cts of the same name. */
+/** Returns the text of a .d.cts, from that of the .d.ts. */
 const forCommonJs = (text) => text.replace(/((?:from|import\()\s*"\.[^"]*)\.js"/g, '$1.cjs"');
 
-/** What an import of a .wasm file is depends on who resolves it. The type fits those who give what init() takes. */
+/** An import of a .wasm file gives different things in different tools. The type is for tools that give a module. */
 const WASM_TYPES = `import type { WasmModule } from "./base/platform.js";
 
 /**
@@ -120,8 +121,8 @@ export default module;
 `;
 
 /**
- * The command, with what it needs from npm bundled in. The library's entries stay imports of the files beside it: the
- * command then runs the very code that users import, with the same PageAllocError, and the package holds it once.
+ * Bundles the command with the npm packages that it uses. The library's entries stay imports of the files beside it. So
+ * the command runs the code that users import, with the same PageAllocError, and the package has that code once.
  */
 function bundleCommand() {
   return build({
@@ -142,7 +143,7 @@ function bundleCommand() {
   });
 }
 
-/** The scripts of the page of `palloc bench --page`, which use the library as the command does. */
+/** Bundles the scripts of the page of `palloc bench --page`. They import the library's entries as the command does. */
 function bundlePage() {
   return build({
     ...OPTIONS,
@@ -159,7 +160,7 @@ function bundlePage() {
   });
 }
 
-/** Makes the command's imports of the library external, and refuses those that go round its public entries. */
+/** Makes the command's imports of the library external. Refuses imports of anything but its entries. */
 const publicEntriesOnly = {
   name: "public-entries-only",
   setup({ onResolve }) {
@@ -178,9 +179,9 @@ const publicEntriesOnly = {
 };
 
 /**
- * Compiles declarations, and gives those that the entries reach: path under dist → text. The compiler leaves imports
- * in declarations with their .ts endings, which package users' compilers refuse. Each is there for ES modules and for
- * CommonJS: compilers do not let a file of one kind require one of the other.
+ * Compiles declarations. Returns those that the entries reach, as a map from the path in dist/ to the text. The
+ * compiler leaves the .ts endings of imports, which the compilers of users refuse, so they become .js. Each declaration
+ * exists for ES modules and for CommonJS, because compilers do not let a file of one kind require one of the other.
  */
 function declarations() {
   const types = join(root, "build/types");
@@ -208,7 +209,7 @@ function declarations() {
   return reached;
 }
 
-/** Writes the files of the package, and removes from dist/ what is not among them. */
+/** Writes the files of the package, and removes all others from dist/. */
 async function buildDist() {
   const started = new Date();
   const [command, page, ...bundles] = await Promise.all([
@@ -243,11 +244,11 @@ async function buildDist() {
   removeOthers(dist(""), all);
   const sizes = [...all].map(([path, content]) => [relative(root, path), Buffer.byteLength(content)]);
   writeWhole(join(root, STAMP), JSON.stringify(Object.fromEntries(sizes), null, 1));
-  // An input that was saved meanwhile is newer than this, and will be built next time.
+  // An input that was saved meanwhile is newer than this time, so the next run builds it.
   utimesSync(join(root, STAMP), started, started);
 }
 
-/** Whether dist/ is what the last build made of these inputs. */
+/** Returns whether dist/ is up to date and complete. */
 function isBuilt() {
   if (!upToDate(STAMP, [...INPUTS, TRACE])) return false;
   const sizes = JSON.parse(readFileSync(join(root, STAMP), "utf8"));

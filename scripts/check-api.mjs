@@ -1,6 +1,6 @@
-// Checks that the public types are those of the committed reports in etc/, so that no change of them goes unseen.
+// Checks that the public types are those of the committed reports in etc/, so that no change goes unnoticed.
 //
-//   node scripts/check-api.mjs [--write]    with --write, makes the reports say what the types are
+//   node scripts/check-api.mjs [--write]    with --write, updates the reports
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -8,7 +8,7 @@ import extractor from "@microsoft/api-extractor";
 import { root } from "./files.mjs";
 
 const { Extractor, ExtractorConfig } = extractor;
-/** Reports by their declarations. `palloc/shared` has those of `palloc`, `palloc/ts/shared` those of `palloc/ts`. */
+/** The reports by entry. `palloc/shared` has the types of `palloc`, and `palloc/ts/shared` those of `palloc/ts`. */
 const REPORTS = { index: "palloc", ts: "palloc-ts", trace: "palloc-trace" };
 
 const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
@@ -16,7 +16,7 @@ const temporary = join(root, "build/api");
 mkdirSync(temporary, { recursive: true });
 mkdirSync(join(root, "etc"), { recursive: true });
 
-/** Compares or writes one report. Returns whether it says what the types are. */
+/** Compares or writes one report. Returns whether it matches the types. */
 function check(entry, name) {
   const declarations = `dist/${entry}.d.ts`;
   const config = ExtractorConfig.prepare({
@@ -26,7 +26,7 @@ function check(entry, name) {
       compiler: {
         overrideTsconfig: { extends: join(root, "tsconfig.json"), files: [declarations], include: [] },
       },
-      // The public classes extend classes that no entry exports by themselves.
+      // The public classes extend classes that no entry exports.
       apiReport: {
         enabled: true,
         includeForgottenExports: true,

@@ -1,5 +1,5 @@
-// Checks what `npm pack` would publish: that it is what users need and nothing else, that publint finds no fault with
-// it, and that are-the-types-wrong resolves its types every way.
+// Checks what `npm pack` would publish. It must have all that users need and nothing else. publint must find no fault
+// with it. are-the-types-wrong must find its types in every way of resolving modules.
 //
 //   node scripts/check-package.mjs
 import { execFileSync, spawnSync } from "node:child_process";
@@ -30,7 +30,7 @@ const paths = files.map((file) => file.path);
 for (const file of files) console.log(`${String(file.size).padStart(7)} ${file.path}`);
 console.log(`${size} bytes packed, ${unpackedSize} unpacked`);
 
-/** All files of dist/ that package.json names, at any depth. */
+/** Returns the files of dist/ that a value of package.json names, at any depth. */
 const namedIn = (value) =>
   typeof value === "string"
     ? [value].filter((text) => /^(\.\/)?dist\//.test(text)).map((text) => text.replace(/^\.\//, ""))
@@ -46,7 +46,7 @@ const strays = paths.filter((path) => !ALLOWED.some((pattern) => pattern.test(pa
 if (missing.length) console.error(`Not in the package: ${missing.join(", ")}`);
 if (strays.length) console.error(`In the package, and of no use to its users: ${strays.join(", ")}`);
 
-/** Runs a command installed in the project, showing what it prints. Whether it found nothing wrong. */
+/** Runs a command of the project's packages, and shows its output. Returns whether it found no fault. */
 function passes(command, ...args) {
   const file = join(root, "node_modules/.bin", command);
   return spawnSync(file, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }).status === 0;

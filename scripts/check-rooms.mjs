@@ -1,5 +1,5 @@
-// Checks which room imports which, by the rules of .dependency-cruiser.cjs. A cruise that sees nothing finds no fault:
-// so every source must have been seen, with each import that its text has.
+// Checks which room imports which, by the rules of .dependency-cruiser.cjs. dependency-cruiser finds no fault in files
+// that it does not see. So this also checks that it has seen every source, and each import in its text.
 //
 //   node scripts/check-rooms.mjs
 import { readdirSync, readFileSync } from "node:fs";
@@ -9,18 +9,18 @@ import rules from "../.dependency-cruiser.cjs";
 import { root } from "./files.mjs";
 
 const FOLDERS = ["src", "assembly"];
-/** The rooms, and what else may lie in src/. */
+/** The paths of the rooms, of the entries and of assembly/. */
 const IN_A_ROOM = /^src\/(cli|trace|lab|api|heap|store|engine|base)\/|^src\/[\w-]+\.ts$|^assembly\//;
 const IMPORT = /^(?:import|export) (?:(?:type )?(?:\{[^}]*\}|\* as \w+|\*|\w+) from )?"([^"]+)";$/gm;
 
-/** All sources, by their paths from the top. */
+/** The paths of all sources, from the top folder. */
 const sources = FOLDERS.flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true })
     .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
     .filter((path) => path.endsWith(".ts")),
 );
 
-/** What is wrong with what was seen: a line for each source. */
+/** Returns a line for each source or import that was not seen. */
 function unseen(modules) {
   const seen = new Map(modules.map(({ source, dependencies }) => [source, dependencies]));
   return sources.flatMap((path) => {

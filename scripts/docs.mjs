@@ -1,8 +1,8 @@
-// Writes what the docs take from the program: the picture of a replay, the figures of the README, and the tables of the
-// benchmark. Needs the built package.
+// Writes the parts of the docs that come from a run: the picture of a replay, the figures of the README, and the tables
+// of the benchmark. Needs the built package.
 //
 //   node scripts/docs.mjs            writes them
-//   node scripts/docs.mjs --check    says which are out of date, and fails if any is
+//   node scripts/docs.mjs --check    lists those that are out of date, and fails if any is
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,7 +17,7 @@ const SAMPLES = 300;
 const bytes = (path) => readFileSync(join(root, path));
 const text = (path) => (existsSync(join(root, path)) ? bytes(path).toString() : "");
 
-/** The text of a Markdown file with another part between the comments `<!-- name -->` and `<!-- end of name -->`. */
+/** Returns a Markdown file's text, with `part` between the comments `<!-- name -->` and `<!-- end of name -->`. */
 function withPart(path, name, part) {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
   const [before, rest, ...more] = text(path).split(begin);

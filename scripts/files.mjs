@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * The latest modification time, in ms, under the given files and folders; removing a file counts, by its folder's time.
+ * Returns the latest modification time of the files and folders in `paths`, and of all below them, in ms. A removed
+ * file counts too, because its folder's time changes.
  */
 function newest(paths) {
   let latest = 0;
@@ -20,13 +21,13 @@ function newest(paths) {
   return latest;
 }
 
-/** Whether `output` exists and is no older than any of `inputs`; paths are relative to the project. */
+/** Returns whether `output` exists and is no older than any of `inputs`. Paths are relative to the project. */
 export function upToDate(output, inputs) {
   const stat = statSync(join(root, output), { throwIfNoEntry: false });
   return stat !== undefined && stat.mtimeMs >= newest(inputs.map((path) => join(root, path)));
 }
 
-/** Writes a file in one step, so that a process that reads it meanwhile sees the old content or the new. */
+/** Writes a file in one step. A process that reads it meanwhile sees all of the old content or all of the new. */
 export function writeWhole(path, content, mode = 0o644) {
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
@@ -39,7 +40,7 @@ export function writeWhole(path, content, mode = 0o644) {
   }
 }
 
-/** Removes what is in `folder`, however deep, and not in `keep`, a set of full paths. */
+/** Removes all files in `folder`, at any depth, that are not in `keep`, which has full paths. */
 export function removeOthers(folder, keep) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -49,6 +50,6 @@ export function removeOthers(folder, keep) {
   if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true });
 }
 
-/** A parsed package.json: the project's, or that of `folder` in it. */
+/** Returns a parsed package.json: the project's, or that of a folder in it. */
 export const readPackage = (folder = ".") =>
   JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));

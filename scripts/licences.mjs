@@ -1,11 +1,11 @@
-// The licences of the npm packages whose code a bundle contains; each asks that its text go along with copies.
+// The licences of the npm packages whose code a bundle contains. Each must be shipped with copies of the code.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readPackage, root } from "./files.mjs";
 
 const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)\//;
 
-/** The text of the licence that comes with an installed package. */
+/** Returns the text of an installed package's licence. */
 function licenceOf(name) {
   const folder = join(root, "node_modules", name);
   const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
@@ -13,7 +13,7 @@ function licenceOf(name) {
   return readFileSync(join(folder, file), "utf8").trim();
 }
 
-/** One text with the licences of all packages that esbuild's metafiles list. */
+/** Returns one text with the licences of all packages that esbuild's metafiles list. */
 export function licences(...metafiles) {
   const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
   const names = new Set(inputs.map((path) => PACKAGE.exec(path)?.[1]));

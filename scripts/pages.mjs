@@ -1,11 +1,11 @@
-// The project's own web pages: serving them, and running one in headless Chromium for what it has to say.
+// Serves the project's own web pages, and runs them in headless Chromium.
 import { chromium } from "playwright";
 import { createServer } from "vite";
 import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
 /**
- * Serves the project, cross-origin isolated unless told not to. `packages` are those from npm that its pages import.
+ * Serves the project, by default cross-origin isolated. `packages` are the npm packages that the pages import.
  */
 export async function servePages(packages = [], { isolated = true } = {}) {
   const server = await createServer({
@@ -38,8 +38,8 @@ export async function inPage(url, use) {
 }
 
 /**
- * Runs a page that ends by setting data-done, as JSON, or data-failed on its #status. Returns what is done, or throws
- * what has failed.
+ * Runs a page until it sets data-done or data-failed on its #status. Returns data-done, parsed as JSON, or throws
+ * data-failed.
  */
 export const runPage = (url, timeoutMs) =>
   inPage(url, async (page) => {

@@ -1,5 +1,5 @@
-// Makes a release of what is committed: sets the version, dates the unreleased section of the CHANGELOG, commits and
-// tags. Pushing and publishing are left to you. With --dry-run it does the same in a clone, and shows the commit.
+// Releases what is committed: sets the version, dates the unreleased section of the CHANGELOG, commits and tags.
+// Pushing and publishing are up to you. With --dry-run it does the same in a clone, and shows the commit.
 //
 //   node scripts/release.mjs patch|minor|major|VERSION [--dry-run]
 import { execFileSync } from "node:child_process";
@@ -24,9 +24,9 @@ function release(folder, version) {
   }
   const before = run("git", "rev-parse", "HEAD");
   try {
-    // Refuses a version that is none, or the present one.
+    // npm refuses a version that is invalid or the current one.
     const tag = run("npm", "version", version, "--no-git-tag-version");
-    if (run("git", "tag", "--list", tag)) throw new Error(`The tag ${tag} is there already.`);
+    if (run("git", "tag", "--list", tag)) throw new Error(`The tag ${tag} exists already.`);
     const date = new Date().toISOString().slice(0, 10);
     writeFileSync(path, changelog.replace(UNRELEASED, `${UNRELEASED}\n## [${tag.slice(1)}] - ${date}\n`));
     run("git", "commit", "--quiet", "--all", "--message", `Release ${tag.slice(1)}`);
@@ -38,7 +38,7 @@ function release(folder, version) {
   }
 }
 
-/** Releases in a clone, and shows what the release changes. */
+/** Releases in a clone, and shows the commit. */
 function rehearse(version) {
   const folder = mkdtempSync(join(tmpdir(), "palloc-release-"));
   try {
@@ -50,7 +50,7 @@ function rehearse(version) {
   }
 }
 
-/** The arguments; undefined if they are wrong. */
+/** Returns the arguments; undefined if they are wrong. */
 function readArguments() {
   try {
     const { values, positionals } = parseArgs({
@@ -76,7 +76,7 @@ try {
     console.log(`Committed and tagged ${tag}. Now: git push --follow-tags && npm publish`);
   }
 } catch (error) {
-  // A command that ran and failed has printed why.
+  // A command that failed has printed why itself.
   if (typeof error.status !== "number") console.error(error.message);
   process.exitCode = 1;
 }

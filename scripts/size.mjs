@@ -1,4 +1,4 @@
-// Checks the size budget on dist/: what a user's bundler would ship of each entry, minified and gzipped.
+// Checks the size of each entry in dist/, as a user's bundler would ship it: minified and gzipped.
 //
 //   node scripts/size.mjs
 import { statSync } from "node:fs";
@@ -9,7 +9,7 @@ import { root } from "./files.mjs";
 
 const KIB = 1024;
 
-/** Bytes of all that an entry exports, bundled, minified and gzipped. */
+/** Returns the bytes of an entry with all its exports: bundled, minified and gzipped. */
 async function shipped(entry) {
   const { outputFiles } = await build({
     entryPoints: [join(root, entry)],
@@ -22,7 +22,7 @@ async function shipped(entry) {
   return gzipSync(outputFiles[0].contents, { level: 9 }).length;
 }
 
-/** Each with the most that it may have, and the budget that it has to come down to. */
+/** What is checked: its name, its bytes, the most that it may have, and the budget that it must come down to. */
 const rows = [
   ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 16 * KIB, 16 * KIB],
   ["palloc", await shipped("dist/index.js"), 22_600, 16 * KIB],

@@ -1,5 +1,5 @@
-// The tests, in one or more runs of vitest. Says first what it will run and how long that takes. The last line is
-// 'N passed, N failed', over all runs.
+// Runs the tests, in one or more runs of vitest. Prints first what it will run and how long that takes. The last line
+// is 'N passed, N failed', which counts all runs.
 //
 //   node scripts/test.mjs [--coverage] [--no-browser]       test/ without test/long/: Node on the sources, then
 //                                                           Chromium on the built package
@@ -26,7 +26,7 @@ const { values: options, positionals: names } = parseArgs({
   },
 });
 
-/** The runs that were asked for, with their seconds on two cores. */
+/** Returns the runs that were asked for, with their seconds on two cores. */
 function plannedRuns() {
   if (names.length) {
     const files = names.flatMap((name) => [`test/long/${name}`, `test/long/plain/${name}`]);
@@ -51,7 +51,7 @@ function plannedRuns() {
   ];
 }
 
-/** Why nothing can run in a browser, if so. */
+/** Returns why nothing can run in a browser; undefined if it can. */
 function withoutBrowser() {
   if (options["no-browser"]) return "Not run in a browser, as asked.";
   if (findChromium()) return undefined;
@@ -69,7 +69,7 @@ const reports = mkdtempSync(join(tmpdir(), "palloc-test-"));
 const total = { passed: 0, failed: 0 };
 const notes = [];
 
-/** Runs vitest once and adds its counts to the total. A run that ends badly counts as a failure at least. */
+/** Runs vitest once, and adds its counts to the total. A run that ends badly counts as at least one failure. */
 function run({ name, args }) {
   const report = join(reports, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
@@ -88,7 +88,7 @@ function run({ name, args }) {
       }
     }
   } catch (error) {
-    console.error(`The run ${name} left no report: ${error.message}`);
+    console.error(`The run '${name}' left no report: ${error.message}`);
   }
   if (status !== 0 || counts.passed === 0) counts.failed ||= 1;
   total.passed += counts.passed;

@@ -1,4 +1,4 @@
-// What the cases need of a browser: where the server of serve.mjs has built files and traces, and other workers.
+// What the cases need from a browser: other workers, and the built files and traces that serve.mjs serves.
 import { askWith } from "../requests.mjs";
 
 async function load(path) {
@@ -7,7 +7,7 @@ async function load(path) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** The environment in a browser. It can't ask for the memory of the process. */
+/** The environment in a browser. It has no `residentBytes`, as a page cannot see the memory of its process. */
 export const environment = {
   importBuilt: (file) => import(/* @vite-ignore */ `/dist/${file}`),
   importInside: (file) => import(/* @vite-ignore */ `/build/bench/${file}`),

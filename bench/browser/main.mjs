@@ -17,7 +17,7 @@ function fail(error) {
   status.dataset.failed = error.stack;
 }
 
-/** Runs the cases that match, showing each row as it comes. */
+/** Runs the cases that match, and shows each row as soon as it is done. */
 async function run(only, quick) {
   const pattern = new RegExp(only);
   const cases = (await allCases(environment)).filter(({ id }) => pattern.test(id));

@@ -15,7 +15,7 @@ export function columnOf(name, worker, fail) {
   return { worker, ...workerColumn(name, ask) };
 }
 
-/** A table row; what is in brackets recedes. */
+/** Returns a table row. The part of a cell in brackets is paler. */
 function tableRow(texts, tag) {
   const row = document.createElement("tr");
   for (const text of texts) {

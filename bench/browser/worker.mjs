@@ -1,4 +1,4 @@
-// A column of the scoreboard in a web worker, which is called by the column's name.
+// A column of the scoreboard in a web worker. The worker's name is the column's.
 import { columnIn } from "../column.mjs";
 import { answerWith } from "../requests.mjs";
 import { environment } from "./environment.mjs";

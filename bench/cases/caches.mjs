@@ -1,4 +1,4 @@
-// Many page caches at once: what they cost calls that have nothing to do with them.
+// Many page caches at once: how much they slow down calls that do not use them.
 import { middle } from "../middle.mjs";
 
 const CHUNK_BYTES = 2 ** 22;
@@ -8,7 +8,7 @@ const EVENTS = 200_000;
 const PAIRS = 100_000;
 const ROUNDS = 5;
 
-/** Time of alloc + free pairs beside so many page caches, in ms. */
+/** Returns the time of alloc + free pairs in a heap that has `caches` page caches, in ms. */
 function pairsBeside(PageAlloc, caches) {
   const heap = new PageAlloc();
   heap.grow(0, (CACHES / 8 + 64) * CHUNK_BYTES);
@@ -24,7 +24,7 @@ function pairsBeside(PageAlloc, caches) {
   return elapsed;
 }
 
-/** A trace of one-page allocations and frees by Ps in turn. */
+/** Returns a trace in which the Ps allocate and free single pages, one P after the other. */
 function traceOf(procs) {
   const trace = {
     length: EVENTS,
@@ -45,14 +45,14 @@ function traceOf(procs) {
   return trace;
 }
 
-/** The middle of some ratios of one time to another, taken in turn. */
+/** Returns the median of some ratios of one time to another, which are measured by turns. */
 function ratio(measure, baseline) {
   measure();
   baseline();
   return middle(Array.from({ length: ROUNDS }, () => measure() / baseline()));
 }
 
-/** The cases on many page caches. */
+/** Returns the cases on many page caches. */
 export function cacheCases(replay) {
   const few = traceOf(1);
   const many = traceOf(PROCS);

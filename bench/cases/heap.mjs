@@ -1,5 +1,5 @@
-// Calls on whole heaps: in a fragmented one of 4 GiB, page by page, and with costs that could grow with the heap's
-// size.
+// Calls on whole heaps: on a fragmented heap of 4 GiB, page by page, and on heaps of many sizes, to see which costs
+// grow with the size.
 import { randomBelow, shuffled } from "../random.mjs";
 
 const PAGE = 8192;
@@ -8,25 +8,25 @@ const CHUNK_BYTES = CHUNK_PAGES * PAGE;
 const CHUNKS = 1024;
 const ALL = ["BigInt", "ts", "wasm"];
 
-/** Heap sizes in chunks, 256 MiB to 1 TiB, that tell whether a cost grows with the heap. */
+/** Heap sizes in chunks, 256 MiB to 1 TiB. They show whether a cost grows with the heap. */
 const SIZES = [64, 256, 1024, 4096, 16384, 65536, 262144];
 
 const sizeName = (chunks) => `${chunks.toLocaleString("en")} chunks`;
 
-/** Which blocks of n pages are free at the start, and which are freed one after another. */
+/** Returns which blocks of n pages are free at the start, and which are to be freed, one after another. */
 function fragments(n) {
   const blocks = (CHUNKS * CHUNK_PAGES) / n;
   const order = shuffled(blocks, n);
   const free = order.subarray(0, blocks / 4);
   const live = order.subarray(blocks / 4);
-  // The free blocks move upward as they are taken from below: a run ends before that matters.
+  // Allocs take the lowest blocks, so the free ones move upward. A run ends before that matters.
   const most = Math.min(4096, free.length / 4);
   const below = randomBelow(n + 1);
   const victims = Uint32Array.from({ length: most }, () => below(live.length));
   return { free, live, victims, most };
 }
 
-/** alloc(n), then free of a random block, in a heap full of n-page blocks but for a random quarter. */
+/** alloc(n), then free of a random block. The heap is full of n-page blocks; a random quarter of them is free. */
 function allocFreeRandom(n) {
   const { free, live, victims, most } = fragments(n);
   return {
@@ -67,11 +67,11 @@ function allocFreeRandom(n) {
   };
 }
 
-/** Numbers of an operation and of its result in a batch. */
+/** How many numbers an operation of a batch takes, and how many its result. */
 const OP_NUMBERS = 4;
 const RESULT_NUMBERS = 2;
 
-/** The operations of allocFreeRandom as a batch: blocks that it has allocated itself are freed by their number. */
+/** Returns the operations of allocFreeRandom as a batch. To free a block of its own, it names the alloc's number. */
 function randomBatch(Op, n) {
   const { live, victims, most } = fragments(n);
   const allocatedBy = new Map();
@@ -87,7 +87,7 @@ function randomBatch(Op, n) {
   return ops;
 }
 
-/** The same as allocFreeRandom, all of it in one call. */
+/** The same as allocFreeRandom, in one call. */
 const allocFreeBatch = (n) => ({
   name: "alloc + free of a random block, in a batch",
   input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
@@ -126,7 +126,7 @@ export const pairsOn = (heap, n) => (operations) => {
   return sum;
 };
 
-/** alloc(n), then free of the same block: what the lowest free place costs. */
+/** alloc(n), then free of the same block: the cost of the lowest free place. */
 function allocFreeSame(n) {
   const { free } = fragments(n);
   return {
@@ -140,7 +140,7 @@ function allocFreeSame(n) {
   };
 }
 
-/** A heap full of n-page blocks but for those that are free. */
+/** Returns a heap full of n-page blocks, except for those in `free`. */
 function fragmented(PageAlloc, n, free) {
   const heap = new PageAlloc();
   heap.grow(0, CHUNKS * CHUNK_BYTES);
@@ -149,7 +149,7 @@ function fragmented(PageAlloc, n, free) {
   return heap;
 }
 
-/** scavengeOne after a reset, with all candidates in the lowest chunk: the whole heap lies between. */
+/** scavengeOne after a reset. It starts at the top, and all candidates are in the lowest chunk. */
 const scavengeLowest = (chunks) => ({
   name: "scavengeOne, candidates in the lowest chunk only",
   input: sizeName(chunks),
@@ -176,7 +176,7 @@ const scavengeLowest = (chunks) => ({
   native: { args: ["scavengeOne", chunks] },
 });
 
-/** alloc(2) and free, with room in the highest chunk only and a single free page in the lowest. */
+/** alloc(2) and free. There is room only in the highest chunk, and one free page in the lowest. */
 const allocHighest = (chunks) => ({
   name: "alloc + free, room in the highest chunk only",
   input: sizeName(chunks),
@@ -192,7 +192,7 @@ const allocHighest = (chunks) => ({
   native: { args: ["alloc", chunks] },
 });
 
-/** A new heap that grows to its size at once. */
+/** A new heap that grows to its size in one call. */
 const growAtOnce = (chunks) => ({
   name: "grow at once",
   input: sizeName(chunks),
@@ -309,7 +309,7 @@ const snapshots = {
   },
 };
 
-/** The cases on whole heaps. */
+/** Returns the cases on whole heaps. */
 export const heapCases = () =>
   [
     ...[1, 2, 16, 64, 512].map(allocFreeRandom),
@@ -322,7 +322,7 @@ export const heapCases = () =>
     snapshots,
   ].map((each) => ({ ...each, group: "heap calls" }));
 
-/** The cases whose cost is looked at over the size of the heap. */
+/** Returns the cases whose cost could grow with the size of the heap. */
 export const sizeCases = () =>
   [scavengeLowest, allocHighest, growAtOnce].flatMap((kind) =>
     SIZES.map((chunks) => ({ ...kind(chunks), group: "cost over size" })),

@@ -1,9 +1,9 @@
 // All cases of the benchmark. A case is
-//   group, name, input   what it is, for the table; together its id
-//   columns              those that it can be run on, besides native C
-//   create(column)       gives what measure.mjs times; or value(column, settings), which gives or
-//                        promises a number of `unit`, ns by default
-//   native               what the C program is asked for: arguments, and a function that gives its input
+//   group, name, input   say what it is, in the table; together they are its id
+//   columns              the columns that have it, besides native C
+//   create(column)       returns the task that measure.mjs times. Some cases have value(column, settings) instead. It
+//                        returns a number in `unit`, by default ns, or a promise of one
+//   native               what to ask of the C program: its arguments, and a function that returns its input
 import { kernelInputs } from "../inputs.mjs";
 import { cacheCases } from "./caches.mjs";
 import { heapCases, sizeCases } from "./heap.mjs";
@@ -13,9 +13,9 @@ import { replayCases, TRACES } from "./replay.mjs";
 import { workerCases } from "./workers.mjs";
 
 /**
- * The cases, in the order of the table. `environment` says what differs between Node and browsers: among other things
- * `loadTrace(file)`, the bytes of a trace, `residentBytes()`, if there is such a thing, and `startActor()`, which
- * starts actor.mjs in a worker, as `{ ask, end }`.
+ * Returns the cases, in the order of the table. `environment` has what differs between Node and browsers. For example,
+ * `loadTrace(file)` gives the bytes of a trace, and `startActor()` starts actor.mjs in a worker, as `{ ask, end }`.
+ * Only Node has `residentBytes()`.
  */
 export async function allCases(environment) {
   const { readPageTrace, replay } = await environment.importBuilt("trace.js");

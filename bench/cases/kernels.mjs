@@ -1,10 +1,10 @@
-// The kernels, each on every named input: one call from JavaScript a chunk, and the loop inside the engine.
-// Every kernel has a loop of its own: in one for all, no engine could make the call direct.
+// The kernels, each on every named input: with a call from JavaScript per chunk, with one call for many chunks, and in
+// a loop inside the engine. Every kernel has a loop of its own. No engine could call kernels directly in a shared loop.
 
-/** A chunk of an input: the words of its alloc bitmap, then those of its scavenged one. */
+/** Words of a chunk in an input: first those of its alloc bitmap, then those of its scavenged bitmap. */
 const WORDS_PER_CHUNK = 16;
 
-/** The chunks of an input, as PallocData of a column. */
+/** Returns the chunks of an input as the column's PallocData. */
 function chunksOf({ PallocData }, words) {
   return Array.from({ length: words.length / WORDS_PER_CHUNK }, (_, chunk) => {
     const data = new PallocData();
@@ -21,7 +21,7 @@ function sumOf(numbers) {
   return sum;
 }
 
-/** Scans all chunks of an input, as often as it takes for that many operations. */
+/** Returns a function that scans all chunks of an input, again and again, until it has done `operations`. */
 function scans({ PallocChunks }, words, scan, parameters) {
   const chunks = new PallocChunks(words.length / WORDS_PER_CHUNK);
   chunks.words.set(words);
@@ -150,7 +150,7 @@ const KERNELS = [
   },
 ];
 
-/** The cases, given the chunks of each input by its name. */
+/** Returns the cases. `inputs` has the chunks of each input by its name. */
 export function kernelCases(inputs) {
   const cases = [];
   for (const { name, kernel = name, parameter, values = [undefined], loop, scan } of KERNELS) {

@@ -3,7 +3,7 @@
 const HEAPS = 10_000;
 const CHUNK_BYTES = 2 ** 22;
 
-/** Makes heaps of one chunk, all there at once, and disposes them. */
+/** Makes many heaps of one chunk, and disposes them only when all are there. */
 function round(PageAlloc) {
   const heaps = Array.from({ length: HEAPS }, () => {
     const heap = new PageAlloc();
@@ -17,7 +17,8 @@ function round(PageAlloc) {
 const about = { group: "many heaps", input: `${HEAPS.toLocaleString("en")} of one chunk` };
 
 /**
- * The cases on many heaps. `residentBytes` gives the memory of the process after a collection, where it can be asked.
+ * Returns the cases on many heaps. `residentBytes` gives the memory of the process after a garbage collection. It is
+ * undefined in browsers.
  */
 export function manyCases({ residentBytes }) {
   const cases = [

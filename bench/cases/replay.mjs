@@ -3,7 +3,7 @@
 /** The traces, by file name. */
 export const TRACES = ["go-compile-runtime.pt.gz", "gofmt-std.pt.gz"];
 
-/** The cases, given the traces by file name and the replay of `palloc/trace`. */
+/** Returns the cases. `traces` has the traces by file name, and `replay` is that of `palloc/trace`. */
 export const replayCases = (traces, replay) =>
   Object.entries(traces).flatMap(([file, trace]) => {
     const about = {

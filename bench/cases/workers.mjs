@@ -1,4 +1,4 @@
-// Heaps that workers share: what sharing costs a single one, and how two get along.
+// Heaps that workers share: what sharing costs one worker, and how much two workers slow each other down.
 import { middle } from "../middle.mjs";
 import { pairsOn } from "./heap.mjs";
 
@@ -6,27 +6,27 @@ const PAGE = 8192;
 const CHUNK_PAGES = 512;
 const CHUNK_BYTES = CHUNK_PAGES * PAGE;
 const ENTRIES = { ts: "ts-shared.js", wasm: "shared.js" };
-/** How many pages at the start of each chunk are in use, so that no free run goes on from one to the next. */
+/** How many pages at the start of each chunk are in use. They keep free runs from spanning two chunks. */
 const USED_PAGES = 64;
-/** Chunks of a heap of 64 GiB, which is scavenged. */
+/** Chunks of the heap that is scavenged: 64 GiB. */
 const SCAVENGED_CHUNKS = 16384;
-/** Chunks of a heap whose pages suffice for all looks at a case that only takes them. */
+/** Chunks of a heap that is large enough for all looks at a case that never frees. */
 const TAKEN_CHUNKS = 262144;
-/** How long workers warm up, for the compilers' sake, and are looked at, in ms. */
+/** How long workers warm up, so that their code gets compiled, and how long a look takes, in ms. */
 const WARMUP_MS = 200;
 const WINDOW_MS = 30;
 /** How long the hook sleeps, in ms. */
 const HOOK_MS = 100;
-/** Where two heaps take turns: how many pairs of calls a turn has, and how many turns each look. */
+/** When two heaps take turns: how many pairs of calls a turn has, and how many turns a look has. */
 const TURN = 4096;
 const TURNS = 40;
 
 const about = { group: "workers", columns: Object.keys(ENTRIES) };
 
-/** How often a case is looked at: once in a quick run. */
+/** Returns how many looks a case gets: one in a quick run. */
 const looksOf = ({ rounds }) => (rounds > 1 ? 15 : 1);
 
-/** A shared heap of that many chunks, the first pages of each in use. */
+/** Returns a shared heap of so many chunks, with the first pages of each in use. */
 function heapOf(PageAlloc, chunks) {
   const heap = new PageAlloc({ shared: true, physHugePageSize: 0 });
   heap.grow(0, chunks * CHUNK_BYTES);
@@ -34,7 +34,7 @@ function heapOf(PageAlloc, chunks) {
   return heap;
 }
 
-/** Makes all that is free in such a heap unscavenged. */
+/** Makes all free pages of such a heap unscavenged. */
 function touch(heap, chunks) {
   for (let chunk = 0; chunk < chunks; chunk++) {
     const base = chunk * CHUNK_BYTES + USED_PAGES * PAGE;
@@ -44,7 +44,7 @@ function touch(heap, chunks) {
   heap.resetScavengeAddr();
 }
 
-/** Pairs of calls on a heap that is plain or shared. */
+/** Returns a function that makes pairs of calls on a heap, plain or shared. */
 function pairs(PageAlloc, shared) {
   const heap = new PageAlloc({ shared });
   heap.grow(0, 1024 * CHUNK_BYTES);
@@ -52,7 +52,7 @@ function pairs(PageAlloc, shared) {
   return pairsOn(heap, 1);
 }
 
-/** A row: pairs of calls on a heap that nobody else uses. */
+/** Returns a row: pairs of calls on a heap that no other worker uses. */
 const alone = (shared) => ({
   ...about,
   name: `alloc + free, ${shared ? "a shared heap" : "a plain heap"}`,
@@ -61,14 +61,14 @@ const alone = (shared) => ({
 });
 
 /**
- * What sharing adds to one call, in ns. The two heaps take turns, so that the machine's moods do not count; each pair
- * is two calls.
+ * Returns what sharing adds to one call, in ns. The two heaps take turns, so that a slower moment of the machine hits
+ * both. Each pair is two calls.
  */
 const sharing = {
   ...about,
   name: "what sharing adds to a call",
   input: "npages 1",
-  // A difference: no time that two runs could be compared by.
+  // It is a difference, which --compare must not take for a time.
   unit: "ns more",
   value({ sharing }, settings) {
     const [plain, shared] = [false, true].map((isShared) => pairs(sharing.PageAlloc, isShared));
@@ -78,7 +78,7 @@ const sharing = {
       return performance.now() - start;
     };
     const more = () => took(shared) - took(plain);
-    // For the compilers' sake.
+    // So that the code gets compiled.
     for (let turn = 0; turn < 10 * TURNS; turn++) more();
     const turns = Array.from({ length: looksOf(settings) * TURNS }, more);
     return (middle(turns) / TURN / 2) * 1e6;
@@ -86,9 +86,9 @@ const sharing = {
 };
 
 /**
- * A row of what two workers do, as a ratio: the middle of what `look(ask, heap)` gives. `ask(actor, task, ms)` lets
- * actor 0 or 1 do a task, and gives what that gives. Before the first look each does the task that `warmUp` names for
- * it.
+ * Returns a row about two workers. Its value is a ratio, the median of what `look(ask, heap)` gives.
+ * `ask(actor, task, ms)` has actor 0 or 1 do a task, and gives the task's result. `warmUp` names the task that each
+ * actor does before the first look.
  */
 function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
   return {
@@ -115,8 +115,8 @@ function ratio({ name, input, chunks, warmUp, look }, { startActor }) {
 }
 
 /**
- * The rate of two actors at once to that of one, the mean of what each does alone: 2 where neither costs the other
- * anything.
+ * Returns the rate of two actors together, divided by the mean rate of each alone. It is 2 if neither slows down the
+ * other.
  */
 const together = (name, input, chunks, task) => ({
   name,
@@ -165,7 +165,7 @@ const RATIOS = [
   },
 ];
 
-/** The cases on shared heaps. */
+/** Returns the cases on shared heaps. */
 export function workerCases(environment) {
   return [alone(false), alone(true), sharing, ...RATIOS.map((each) => ratio(each, environment))];
 }

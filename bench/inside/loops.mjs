@@ -1,8 +1,8 @@
-// The loops inside an engine as the cases take them: by the kernel's name, a function that is given the chunks of an
-// input and a parameter, and gives a function of the number of operations.
+// The loops inside an engine, in the form that the cases need. For each kernel, by its name, there is a function. It
+// takes the chunks of an input and a parameter, and returns a function that runs a number of operations.
 
 const MEMORY_PAGE = 65536;
-/** Where the chunks are put: above all that a module may keep for itself. */
+/** Where the chunks lie: above all memory that a module may use itself. */
 const CHUNKS = MEMORY_PAGE;
 const MEMORY_PAGES = 4;
 const CHUNK_BYTES = 128;
@@ -18,7 +18,8 @@ const KERNELS = [
 ];
 
 /**
- * `loopOf(name)` is the engine's loop, given the first chunk's address, their count, the operations and a parameter.
+ * `loopOf(name)` is the engine's loop. It takes the address of the first chunk, the number of chunks, the number of
+ * operations, and a parameter.
  */
 function inside(buffer, crossing, loopOf) {
   const loops = {};
@@ -40,18 +41,18 @@ function inside(buffer, crossing, loopOf) {
   return loops;
 }
 
-/** Loops inside the WebAssembly engine, from the bytes of assembly/loops.ts compiled. */
+/** Returns the loops inside the WebAssembly engine. `bytes` is assembly/loops.ts, compiled. */
 export async function insideWasm(bytes) {
   const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES });
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
   const { crossing, ...loops } = instance.exports;
-  // What a loop returns is a sum of 32 bits, signed by JavaScript; only `find`, whose -1 says "none", means it so.
+  // A loop returns a sum of 32 bits, which JavaScript reads as signed. Only `find`, whose -1 means "none", wants that.
   return inside(memory.buffer, crossing, (name) =>
     name === "find" ? loops.find : (...parameters) => loops[name](...parameters) >>> 0,
   );
 }
 
-/** Loops inside the twin, from twin.ts bundled. */
+/** Returns the loops inside the twin. The argument is twin.ts, bundled. */
 export function insideTwin(twin) {
   const memory = twin.fixedMemory(MEMORY_PAGES * MEMORY_PAGE);
   return inside(memory.u8.buffer, twin.crossing, (name) => {

@@ -1,5 +1,5 @@
-// Loops over the kernels of the twin, as assembly/loops.ts has them for the WebAssembly engine: without the checks of
-// the public calls.
+// Loops over the kernels of the twin, without the checks of the public calls. assembly/loops.ts has the same for the
+// WebAssembly engine.
 
 import * as layout from "../../src/engine/layout.ts";
 import { Memory } from "../../src/engine/memory.ts";
@@ -7,7 +7,7 @@ import * as bits from "../../src/engine/ts/bits.ts";
 import * as candidate from "../../src/engine/ts/candidate.ts";
 import * as summary from "../../src/engine/ts/summary.ts";
 
-/** Memory of `nbytes` that stays as large as it is. */
+/** Returns memory of `nbytes` that cannot grow. */
 export const fixedMemory = (nbytes: number) => new Memory({ buffer: new ArrayBuffer(nbytes), grow() {} });
 
 /** A call that does nothing, for comparison. */

@@ -1,5 +1,5 @@
-// The heap in plain C: chunks from address 0 on, five levels of packed summaries, and the scavenger that walks chunk by
-// chunk. All state is in one block, so that a heap is copied by copying it. Addresses are counted in pages.
+// The heap in plain C: chunks from address 0 on, five levels of packed summaries, and a scavenger that walks chunk by
+// chunk. All state is in one block, so that one memcpy copies a heap. Addresses are in pages.
 #ifndef HEAP_H
 #define HEAP_H
 
@@ -32,10 +32,10 @@ static inline Sum unpack(uint64_t sum) {
   return (Sum){(uint32_t)sum & mask, (uint32_t)(sum >> 21) & mask, (uint32_t)(sum >> 42) & mask};
 }
 
-// Pages that an entry of a level covers; level 0 is the top.
+// Returns how many pages an entry of a level covers. Level 0 is the top.
 static inline uint32_t pages_at(uint32_t level) { return CHUNK_PAGES << 3 * (LEVELS - 1 - level); }
 
-// The summary of eight, each of `pages` pages, side by side.
+// Returns the summary of eight neighbours that cover `pages` pages each.
 static inline uint64_t merge(const uint64_t *sums, uint32_t pages) {
   Sum all = unpack(sums[0]);
   for (uint32_t i = 1; i < FANOUT; i++) {
@@ -48,7 +48,7 @@ static inline uint64_t merge(const uint64_t *sums, uint32_t pages) {
   return pack(all);
 }
 
-// Recomputes the summaries of chunks [from, to), and those above as far as they change.
+// Recomputes the summaries of chunks [from, to), and those above until nothing changes.
 static void update(Heap *heap, uint32_t from, uint32_t to) {
   for (uint32_t chunk = from; chunk < to; chunk++) {
     heap->sums[LEVELS - 1][chunk] = pack(summarize(heap->chunks[chunk].alloc));
@@ -66,7 +66,7 @@ static void update(Heap *heap, uint32_t from, uint32_t to) {
   }
 }
 
-// A heap of nchunks chunks, all free and scavenged.
+// Returns a heap of nchunks chunks, all free and scavenged.
 static Heap heap_new(uint32_t nchunks) {
   Heap heap = {.nchunks = nchunks, .search = 0, .scav = -1};
   heap.nbytes = nchunks * sizeof(Chunk);
@@ -114,7 +114,7 @@ static void heap_free(Heap *heap, int64_t page, uint32_t npages) {
   update(heap, (uint32_t)(page / CHUNK_PAGES), (uint32_t)((page + npages - 1) / CHUNK_PAGES) + 1);
 }
 
-// Looks in the summaries from the top level down; *first is lowered to the first free page as far as that is seen.
+// Looks for room in the summaries, from the top level down. Narrows *first down towards the first free page.
 static int64_t heap_find(const Heap *heap, uint32_t npages, int64_t *first) {
   int64_t free_from = 0, free_to = INT64_MAX;
   uint32_t from = 0, to = heap->entries[0];
@@ -165,7 +165,7 @@ static int64_t heap_alloc(Heap *heap, uint32_t npages) {
 
 static void heap_reset_scavenge(Heap *heap) { heap->scav = (int64_t)heap->nchunks * CHUNK_PAGES - 1; }
 
-// Takes the highest candidate of a chunk from page `index` down. Returns how many pages that are.
+// Scavenges the highest candidate of a chunk, from page `index` down. Returns its pages.
 static uint32_t scavenge_chunk(Heap *heap, int64_t chunk, uint32_t index, uint32_t max) {
   Run run = find_scavenge_candidate(&heap->chunks[chunk], index, 1, max, 0);
   if (!run.npages) return 0;
@@ -174,7 +174,7 @@ static uint32_t scavenge_chunk(Heap *heap, int64_t chunk, uint32_t index, uint32
   return run.npages;
 }
 
-// One run of at most max pages, from heap->scav down. Returns how many pages it has; 0 when nothing is left.
+// Scavenges one run of at most max pages, from heap->scav down. Returns its pages; 0 when nothing is left.
 static uint32_t heap_scavenge_one(Heap *heap, uint32_t max) {
   if (heap->scav < 0) return 0;
   int64_t top = heap->scav / CHUNK_PAGES;

@@ -1,5 +1,5 @@
-// The kernels in plain C: the algorithms that palloc began with, corrected where palloc is. One chunk is two bitmaps of
-// 512 pages, eight 64-bit words each.
+// The kernels in plain C: the algorithms of the Go runtime of 2019, with palloc's corrections. A chunk is two bitmaps
+// of 512 pages, eight 64-bit words each.
 #ifndef KERNELS_H
 #define KERNELS_H
 
@@ -14,7 +14,7 @@ typedef struct {
   uint64_t scavenged[WORDS];
 } Chunk;
 
-// A packed summary: start, max and end in 21 bits each; the top bit says that all of 2^21 pages are free.
+// A packed summary: start, max and end in 21 bits each. The top bit means that all 2^21 pages are free.
 #define SUM_MOST (1u << 21)
 #define SUM_ALL (1ull << 63)
 
@@ -25,7 +25,7 @@ typedef struct {
 static inline uint32_t leading_zeros(uint64_t x) { return x ? (uint32_t)__builtin_clzll(x) : 64; }
 static inline uint32_t trailing_zeros(uint64_t x) { return x ? (uint32_t)__builtin_ctzll(x) : 64; }
 
-// n ones from bit i on; i + n at most 64.
+// Returns n ones from bit i on. i + n is at most 64.
 static inline uint64_t ones(uint32_t i, uint32_t n) { return (~0ull >> (64 - n)) << i; }
 
 static inline void set_range(uint64_t *bits, uint32_t i, uint32_t n) {
@@ -59,10 +59,10 @@ static inline void chunk_alloc(Chunk *chunk, uint32_t i, uint32_t n) {
   clear_range(chunk->scavenged, i, n);
 }
 
-// With c all ones but for the top bit of each group, a group's top bit stays 0 only where all of the group is.
+// c is all ones, except for the top bit of each group. So a group's top bit stays 0 only if all of the group is 0.
 static inline uint64_t empty_tops(uint64_t x, uint64_t c) { return ~(((x & c) + c) | x | c); }
 
-// x with every m-aligned group of m bits that has a 1 made all ones; m a power of two, 1 to 64.
+// Returns x with all bits set in each aligned group of m bits that has a 1. m is a power of two, 1 to 64.
 static inline uint64_t fill_aligned(uint64_t x, uint32_t m) {
   switch (m) {
     case 1: return x;
@@ -76,7 +76,7 @@ static inline uint64_t fill_aligned(uint64_t x, uint32_t m) {
   return ~((x - (x >> (m - 1))) | x);
 }
 
-// A word with 0 for each page that is in a candidate.
+// Returns a word that has a 0 for each page of a candidate.
 static inline uint64_t filled(const Chunk *chunk, uint32_t word, uint32_t min) {
   return fill_aligned(chunk->alloc[word] | chunk->scavenged[word], min);
 }
@@ -120,7 +120,7 @@ static inline Run find_scavenge_candidate(const Chunk *chunk, uint32_t search, u
   return (Run){start, end - start};
 }
 
-// By byte: free pages at its start and end, and the longest run within.
+// For each value of a byte: the free pages at its start and end, and the longest run inside.
 static uint8_t byte_start[256], byte_end[256], byte_max[256];
 
 static void make_byte_tables(void) {
@@ -155,7 +155,7 @@ static inline Sum summarize(const uint64_t *bits) {
   return (Sum){start, run > max ? run : max, run};
 }
 
-// Where n ones in a row start in x; 64 if nowhere.
+// Returns where n ones in a row start in x; 64 if nowhere.
 static inline uint32_t find_bit_range(uint64_t x, uint32_t n) {
   uint32_t at = 0;
   while (x) {
@@ -170,7 +170,8 @@ static inline uint32_t find_bit_range(uint64_t x, uint32_t n) {
   return 64;
 }
 
-// The first run of npages free pages from the word of `search` on; -1 if there is none. *first: the first free page.
+// Returns the first run of npages free pages, from the word of `search` on; -1 if there is none. *first is the first
+// free page.
 static inline int32_t find(const uint64_t *bits, uint32_t npages, uint32_t search, int32_t *first) {
   uint32_t run = 0;
   *first = -1;

@@ -4,19 +4,20 @@
 //   bench BUDGET_MS LEAST_SAMPLES random|same CHECK               < 32-bit words: see read_fragments
 //   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow CHUNKS
 //
-// "check" in what it prints is the sum of what CHECK operations gave; every column of the benchmark has the same.
+// "check" in the output is the sum of the results of CHECK operations. It is the same in every column.
 #include <stdio.h>
 #include <time.h>
 
 #include "heap.h"
 
-// Keeps the compiler from moving work across, or out of, a loop.
+// Keeps the compiler from moving work out of a loop, or across it.
 #define BARRIER() __asm__ volatile("" ::: "memory")
 
 static const double RUN_NS = 1e6;
 static const size_t MOST_SAMPLES = 2000;
 
-// A case: prepare (untimed) before each run; run gives the sum of its results; a run has at most `most` operations.
+// A case. `prepare` is called before each run, and not timed. `run` returns the sum of the results. A run has at most
+// `most` operations.
 typedef struct {
   void (*prepare)(void);
   double (*run)(uint32_t operations);
@@ -45,7 +46,7 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// Of values in ascending order.
+// The values must be in ascending order.
 static double quantile(const double *values, size_t n, double part) { return values[(size_t)(part * (double)(n - 1))]; }
 
 static void measure(const Case *c, double budget_ns, size_t least) {
@@ -68,7 +69,7 @@ static void measure(const Case *c, double budget_ns, size_t least) {
          took[0], quantile(took, samples, 0.5), quantile(took, samples, 0.99), check);
 }
 
-// All of standard input. *nbytes: how much it is.
+// Returns all of standard input. *nbytes is its length.
 static void *read_input(size_t *nbytes) {
   size_t room = 1 << 16, used = 0, got;
   char *data = malloc(room);
@@ -85,7 +86,7 @@ static void *read_input(size_t *nbytes) {
 static Chunk *chunks;
 static uint32_t nchunks, parameter;
 
-// Runs `body` for one chunk after another, with `c` being the chunk.
+// Runs `body` for one chunk after another. `c` is the chunk.
 #define KERNEL(name, body)                             \
   static double kernel_##name(uint32_t operations) {   \
     uint64_t sum = 0;                                  \
@@ -136,7 +137,8 @@ static void fill(Heap *of, uint32_t from, uint32_t to) {
   for (uint32_t chunk = from; chunk < to; chunk++) heap_alloc_range(of, (int64_t)chunk * CHUNK_PAGES, CHUNK_PAGES);
 }
 
-// Input: chunks, npages, number of free blocks, of live ones, of victims; then these. A block is npages pages.
+// The input starts with five counts: chunks, pages per block (npages), free blocks, live blocks and victims. The free
+// blocks, the live blocks and the victims follow.
 static void read_fragments(void) {
   size_t nbytes;
   uint32_t *input = read_input(&nbytes);

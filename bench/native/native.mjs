@@ -1,7 +1,7 @@
-// The column of native C: compiles a program where there is a compiler, and asks it for a case.
+// The column of native C. Compiles a program, if there is a compiler, and runs it once per case.
 import { execFileSync, spawnSync } from "node:child_process";
 
-/** The compiler that CC names, or else the first that answers, as { command, version }. */
+/** Returns the compiler that CC names, or else the first that can be run, as { command, version }. */
 function findCompiler() {
   const { CC } = process.env;
   for (const command of CC ? [CC] : ["cc", "gcc", "clang"]) {
@@ -11,15 +11,15 @@ function findCompiler() {
   return undefined;
 }
 
-/** Why nativeColumn gives none. */
+/** Returns why nativeColumn returns no column. */
 export function whyNoColumn() {
   const what = process.env.CC ? "the compiler cannot be run" : "no C compiler found";
   return `${what}, so there is no native column`;
 }
 
 /**
- * The column; undefined where there is no compiler. `version` is the compiler's. Compiles the program `source`, a path,
- * to the path `binary`, unless `isFresh` says that this has been done.
+ * Returns the column, with the compiler's `version`; undefined if there is no compiler. Compiles the file `source` to
+ * the file `binary`, unless `isFresh` says that this has been done.
  */
 export function nativeColumn(source, binary, isFresh = false) {
   const compiler = findCompiler();

@@ -1,15 +1,15 @@
-// Compares a run with an earlier one. The peers' code stays as it is, so what they gained or lost between the runs is
-// the machine, and taken off; what then got worse by more than the noise is marked. What is compared is the least of
-// each cell: other work on the machine can only add to it.
+// Compares a run with an earlier one. The code of the peers stays the same. So if their times changed, the machine got
+// faster or slower, and all other times are corrected for that. Cells that still changed by more than the noise are
+// listed. Compares the least time of each cell, since other work on the machine can only add to a time.
 import { middle } from "../middle.mjs";
 
 const PEERS = ["BigInt", "native C"];
-/** Two runs of the same code differ by this much even where each is steady in itself. */
+/** Two runs of the same code may differ by this much, even if the rounds of each agree. */
 const ALWAYS_NOISE = 0.15;
-/** A cell is thought to be off by less than this many times the difference between its own rounds. */
+/** A cell's noise is taken to be this many times the difference between its rounds. */
 const DRIFTS = 2;
 
-/** All cells that both runs have, as { id, column, before, after }. */
+/** Returns all cells that both runs have, as { id, column, before, after }. */
 function pairs(earlier, later) {
   const before = new Map(earlier.rows.map((row) => [row.id, row]));
   return later.rows.flatMap(({ id, unit, cells }) =>
@@ -22,9 +22,9 @@ function pairs(earlier, later) {
 }
 
 /**
- * Compares two runs as `--json` writes them. Returns `machine`, how many times slower the machine was in the later run;
- * and `changes`, the cells that changed by more than the noise, worst first: `{ id, column, ratio, noise }`, ratio
- * above 1 being worse.
+ * Compares two runs, as `--json` writes them. Returns `machine`, how many times as long the machine took in the later
+ * run, and `changes`, the cells that changed by more than the noise, worst first: `{ id, column, ratio, noise }`. A
+ * ratio above 1 is worse.
  */
 export function compare(earlier, later) {
   const all = pairs(earlier, later);
@@ -42,7 +42,7 @@ export function compare(earlier, later) {
   return { machine, compared: all.length, changes: changes.sort((a, b) => b.ratio - a.ratio) };
 }
 
-/** The comparison as lines of text. */
+/** Returns the comparison as lines of text. */
 export function compareText({ machine, compared, changes }) {
   const line = ({ id, column, ratio, noise }) => {
     const verdict = ratio > 1 ? "WORSE " : "better";
@@ -50,8 +50,8 @@ export function compareText({ machine, compared, changes }) {
   };
   const worse = changes.filter(({ ratio }) => ratio > 1).length;
   return [
-    `Compared ${compared} cells; by the peers, the machine took ${machine.toFixed(2)}× as long as in the earlier run.`,
-    `${worse} got worse by more than the noise, ${changes.length - worse} better.`,
+    `Compared ${compared} cells. Judged by the peers, the machine took ${machine.toFixed(2)}× as long as before.`,
+    `${worse} got worse by more than the noise, and ${changes.length - worse} got better.`,
     ...changes.map(line),
   ].join("\n");
 }

@@ -1,11 +1,11 @@
-// The results of a run as JSON, a row a line, so that two runs can be told apart in a diff.
+// The results of a run as JSON, one row per line, so that a diff of two runs can be read.
 
-/** Digits that say something: cells differ by some percent from run to run. */
+/** More digits would mean nothing: cells differ by some percent from run to run. */
 const DIGITS = 4;
 
 const rounded = (x) => Number(x.toPrecision(DIGITS));
 
-/** What `compare` needs of a row, and its median and p99: times in ns, but for rows with another unit. */
+/** Returns a row's line: what `compare` needs, and median and p99. Times are in ns; other rows name their unit. */
 function line({ id, unit, cells }) {
   const short = Object.entries(cells).map(([column, { min, median, p99, drift }]) => [
     column,

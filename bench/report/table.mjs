@@ -7,13 +7,13 @@ const UNITS = [
   ["s", 1e9],
 ];
 
-/** The unit that suits a time in ns: [name, ns]. */
+/** Returns the unit that suits a time in ns, as [name, ns]. */
 const unitFor = (ns) => UNITS.findLast(([, size]) => ns >= size) ?? UNITS[0];
 
-/** Three digits that mean something. */
+/** Formats a number with about three significant digits. */
 const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(x >= 1 ? 3 : 2));
 
-/** The median of a cell: in events a second where that is asked for, else in the unit that suits it. */
+/** Returns the median of a cell: as a rate if the row asks for that, else in the unit that suits it. */
 export function medianText(cell, { unit, rate }) {
   if (!cell) return "–";
   if (unit === "bytes") return `${(cell.median / 2 ** 20).toFixed(1)} MiB`;
@@ -23,7 +23,7 @@ export function medianText(cell, { unit, rate }) {
   return `${digits(cell.median / size)} ${name}`;
 }
 
-/** A cell: the median, and from the least to p99. */
+/** Returns a cell's text: the median, and the range from the least to p99. */
 export function cellText(cell, row) {
   const median = medianText(cell, row);
   if (!cell || row.unit !== "ns") return median;
@@ -33,8 +33,8 @@ export function cellText(cell, row) {
 }
 
 /**
- * The rows by group: [group, rows of text], the first two of each row being the name and the input, and the rest what
- * `cellText` makes of the cells.
+ * Returns the rows by group, as [group, rows of text]. A row of text has the name, the input, and then the text of each
+ * cell.
  */
 export function tables(rows, columns) {
   const groups = new Map();

@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import { tables } from "./table.mjs";
 
-/** Prints the rows, a table a group; in colours only where a terminal shows them. */
+/** Prints the rows, one table per group. Uses colours only on a terminal. */
 export function printTables(rows, columns, print = console.log) {
   for (const [group, lines] of tables(rows, columns)) {
     const colours =

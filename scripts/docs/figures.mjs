@@ -1,24 +1,24 @@
-// The figures of the README and the tables of docs/benchmarks.md, from a replay and the benchmark's stored results.
+// The figures of the README and the tables of docs/benchmarks.md, from a replay and the recorded benchmark.
 import { medianText } from "../../bench/report/table.mjs";
 
 const count = (n) => n.toLocaleString("en");
 
-/** A row of a Markdown table. */
+/** Returns a row of a Markdown table. */
 const row = (cells) => `| ${cells.join(" | ")} |`;
 
-/** The row of the scoreboard with that id. */
+/** Returns the row of the scoreboard with that id. */
 function rowOf({ rows }, id) {
   const found = rows.find((each) => each.id === id);
   if (!found) throw new Error(`The scoreboard has no row ${id}`);
   return found;
 }
 
-/** What the benchmark was run on. */
+/** Returns what the benchmark ran on. */
 export function machine({ header }) {
   return `Machine: ${header.machine}. Node ${header.node.slice(1)}. C compiler: ${header.cc}.`;
 }
 
-/** The figures of the README, each with the command that shows it. */
+/** Returns the figures of the README, each with the command that shows it. */
 export function headlines(report, scoreboard) {
   const replayed = rowOf(scoreboard, "replay, per event | replay, all of the call | go-compile-runtime");
   const pair = rowOf(
@@ -52,7 +52,7 @@ export function headlines(report, scoreboard) {
   ].join("\n");
 }
 
-/** All rows of the scoreboard as Markdown, a table a group. */
+/** Returns all rows of the scoreboard as Markdown, one table per group. */
 export function benchmarkTables({ rows, columns }) {
   const groups = new Map();
   for (const each of rows) {

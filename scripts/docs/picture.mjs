@@ -1,5 +1,5 @@
-// Draws a replay: what was in use, free and released over time. The picture has a background, so that it can be read on
-// pages of any colour.
+// Draws a replay: the memory in use, free and released over time. The picture has a background of its own, so that it
+// can be read on a page of any colour.
 
 const WIDTH = 760;
 const HEIGHT = 300;
@@ -10,7 +10,7 @@ const TOP = 44;
 const BOTTOM = 268;
 const MIB = 2 ** 20;
 const Y_STEP_MIB = 50;
-/** The areas from top to bottom, each with its meaning. The first lies behind the others. */
+/** The areas from top to bottom, and what they mean. The first lies behind the others. */
 const LEGEND = [
   ["released", "released to the system"],
   ["free", "free, and still retained"],
@@ -38,7 +38,7 @@ text { font: 13px system-ui, sans-serif; fill: #59636e }
 
 const label = (x, y, text, rest = "") => `<text x="${x}" y="${y}"${rest}>${text}</text>`;
 
-/** The picture of a report of `replay`, as an SVG. */
+/** Returns the picture of a `replay` report, as an SVG. */
 export function drawReplay({ events, series, peakInUseBytes }) {
   const { time, inUse, retained, sys } = series;
   const seconds = (time.at(-1) - time[0]) / 1e9;

@@ -11,7 +11,7 @@ const BROWSERS = {
 };
 const started = new Map();
 
-/** Thrown where an environment lacks something that npm does not have. */
+/** Thrown if an environment needs something that is not installed and that npm does not have. */
 export class NotHere extends Error {}
 
 /** Throws NotHere unless the browser is installed. */
@@ -31,7 +31,7 @@ function start(name) {
   return started.get(name);
 }
 
-/** Opens a page in which the program runs, and checks what that writes to the console. */
+/** Opens a page in which the program runs, and checks what the program writes to the console. */
 export async function checkPage(name, url, options) {
   const browser = await start(name);
   const page = await browser.newPage();

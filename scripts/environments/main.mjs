@@ -1,18 +1,18 @@
-// Tries the packed package wherever people use it: installs it beside each tool in a folder of its own, runs one small
-// program there, and compares what that says. Fails if any environment does, or if docs/environments.md does not say
-// what has been found.
+// Tries the packed package wherever people use it. For each environment it installs the package in a folder of its own,
+// runs a small program there, and compares the output. Fails if an environment fails, or if docs/environments.md is out
+// of date.
 //
 //   node scripts/environments/main.mjs [--only NAME] [--write]
 //
-//   --only NAME   only environments with NAME in their name and version; leaves the document alone
+//   --only NAME   tries only environments whose name and version contain NAME; leaves the document alone
 //   --write       writes docs/environments.md
 //
 // To add an environment, add a file to tried/ that exports a list of them, and put it into list.mjs. Each has
 //
 //   name      for the table
 //   versions  for the table
-//   note      for the table: what does not work, and what to do (optional)
-//   run       tries it, in a Project: installs, then checks all that must work, by a name for the table
+//   note      for the table: what does not work, and what to do about it (optional)
+//   run       tries it in a Project: installs it, then checks what must work, each under a name for the table
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ import { environments } from "./list.mjs";
 import { Project } from "./project.mjs";
 import { documentOf } from "./table.mjs";
 
-/** Environments at a time. They wait for the network and for browsers too, so one more than the usual two cores. */
+/** Environments at a time: one more than the usual two cores, because they also wait for the network and browsers. */
 const AT_A_TIME = 3;
 const DOCUMENT = join(root, "docs/environments.md");
 
@@ -41,7 +41,7 @@ const folder = mkdtempSync(join(tmpdir(), "palloc-environments-"));
 const works = new Map();
 let failed = 0;
 
-/** Tries one environment, and says how that went. */
+/** Tries one environment, and prints the outcome. */
 async function tryEnvironment(environment, i, tarball) {
   const title = titleOf(environment);
   const started = Date.now();

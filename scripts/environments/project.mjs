@@ -10,8 +10,8 @@ const TIMEOUT_MS = 240_000;
 const OUTPUT_MAX = 2 ** 26;
 
 /**
- * What keeps tools from asking the network or the user. Vite, which runs in this process, sets NODE_ENV, which Next
- * cannot bear.
+ * Variables that keep tools from using the network and from asking the user. NODE_ENV is left out: Vite sets it in this
+ * process, and Next does not work with Vite's value.
  */
 const QUIET = {
   NODE_ENV: undefined,
@@ -28,7 +28,7 @@ export class Project {
     this.works = [];
   }
 
-  /** Installs the packed package, and more from npm. */
+  /** Installs the packed package, and other packages from npm. */
   async install(...packages) {
     if (!existsSync(join(this.folder, "package.json")))
       await this.write({ "package.json": '{"private":true}' });
@@ -52,7 +52,7 @@ export class Project {
     }
   }
 
-  /** Runs a command, those of installed packages first. Returns what it printed, or throws that. */
+  /** Runs a command, preferably of an installed package. Returns its output. Throws its output if it fails. */
   async run(command, ...args) {
     const path = [join(this.folder, "node_modules/.bin"), process.env.PATH].join(delimiter);
     try {
@@ -68,7 +68,7 @@ export class Project {
     }
   }
 
-  /** Does something that must work. The table lists it by its name. */
+  /** Tries something that must work. The table lists it under `name`. */
   async check(name, work) {
     try {
       await work();

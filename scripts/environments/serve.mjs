@@ -1,4 +1,4 @@
-// Serves a folder to browsers. Not with a library: those set the headers whose lack is tried here.
+// Serves a folder to browsers. It uses no library, because libraries set headers that must be missing here.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -11,7 +11,7 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** Serves a folder, without any charset, until `close()`. `url` is its address, without a slash. */
+/** Serves a folder without naming a charset, until `close()`. `url` is its address, without a slash at the end. */
 export async function serve(folder, headers = {}) {
   const server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, "http://localhost");

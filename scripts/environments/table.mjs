@@ -26,7 +26,7 @@ const AFTERWORDS = [
 
 const row = (cells) => `| ${cells.join(" | ")} |\n`;
 
-/** The document's text. `works` has what works, by environment. */
+/** Returns the document's text. `works` has what works, by environment. */
 export function documentOf(environments, works) {
   const rows = environments.map((environment) => {
     const { name, versions, note = "" } = environment;

@@ -1,4 +1,4 @@
-// The small program that every environment runs, as source text: as an ES module or CommonJS, around any entries.
+// The small program that every environment runs, as source text: an ES module or CommonJS, for any entries.
 
 /** The entries with heaps. The program uses `palloc/trace` beside each. */
 const ENTRIES = ["palloc", "palloc/ts", "palloc/shared", "palloc/ts/shared"];
@@ -7,7 +7,7 @@ const TRACE = "palloc/trace";
 const MARK = "palloc tried out: ";
 const PLAIN = { a: 0, b: 819200, released: 819200, inUse: 32768, error: "ERR_NOT_ALLOCATED" };
 
-/** Runs in the environments, so it must not use anything outside itself. */
+/** Runs in the environments, as text. So it must not use anything outside itself. */
 async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
   const codeOf = (error) => (error instanceof PageAllocError ? error.code : String(error));
   const heap = new PageAlloc();
@@ -39,8 +39,8 @@ async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
 }
 
 /**
- * The program's source. It ends with `tail`, which may use `tryAll()`, a function that promises what the program has to
- * say on one line, and never rejects. Without `withTrace` it leaves out `palloc/trace`.
+ * Returns the program's source. It ends with `tail`, which may call `tryAll()`. That returns a promise of the line that
+ * the program must print, and never rejects. Without `withTrace` the program leaves out `palloc/trace`.
  */
 export function program({
   entries = ENTRIES,
@@ -73,7 +73,7 @@ ${tail}
 `;
 }
 
-/** The line that the program must say. `shared` is whether the environment shares memory. */
+/** Returns the line that the program must print. `shared` is whether the environment can share memory. */
 export function expected({ entries = ENTRIES, withTrace = true, shared = true } = {}) {
   const results = entries.map((name) => [
     name,
@@ -86,13 +86,13 @@ export function expected({ entries = ENTRIES, withTrace = true, shared = true } 
   return MARK + JSON.stringify(Object.fromEntries(results));
 }
 
-/** Throws unless some output has the line that the program must say. */
+/** Throws unless the output has the line that the program must print. */
 export function checkOutput(output, options) {
   const line = output.split("\n").find((text) => text.includes(MARK));
   const want = expected(options);
   if (line?.trim() !== want)
-    throw new Error(`The program should have said\n${want}\nand said\n${line ?? output}`);
+    throw new Error(`The program should have printed\n${want}\nbut printed\n${line ?? output}`);
 }
 
-/** Whether a line is the program's. */
+/** Returns whether a line is the program's. */
 export const isReport = (line) => line.startsWith(MARK);

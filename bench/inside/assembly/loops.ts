@@ -1,6 +1,6 @@
-// Loops over the kernels of the WebAssembly engine, compiled together with them: what a kernel takes where no call
-// crosses from JavaScript. twin.ts has the same for the twin. Each runs a kernel `times` times, on one after another
-// of the `count` chunks that start at `chunks`, and returns the sum of the results.
+// Loops over the kernels of the WebAssembly engine, compiled together with them. They show what a kernel takes when no
+// call crosses from JavaScript. twin.ts has the same for the twin. Each runs a kernel `times` times, on the `count`
+// chunks at `chunks` in turn, and returns the sum of the results.
 
 import * as bits from "../../../assembly/bits";
 import * as candidate from "../../../assembly/candidate";

@@ -1,4 +1,4 @@
-// One chunk: two bitmaps of 512 pages, eight words each, and what is asked of them.
+// One chunk: two bitmaps of 512 pages, eight words each, and their kernels.
 import { fillAligned, leadingZeros, not, ONES, ones, onesCount, trailingZeros } from "./words.mjs";
 
 export const CHUNK_PAGES = 512;
@@ -40,7 +40,7 @@ class PageBits {
   }
 }
 
-/** Where n ones in a row start in x; 64 if nowhere. */
+/** Returns where n ones in a row start in x; 64 if nowhere. */
 function findBitRange64(x, n) {
   let at = 0;
   for (let rest = x; rest !== 0n; ) {
@@ -55,7 +55,7 @@ function findBitRange64(x, n) {
   return 64;
 }
 
-/** The longest run of ones in x. */
+/** Returns the length of the longest run of ones in x. */
 function longestRun(x) {
   let longest = 0;
   for (let rest = x; rest !== 0n; ) {
@@ -83,7 +83,7 @@ export class PallocData {
     this.alloc.clearRange(i, n);
   }
 
-  /** The first run of npages free pages from searchIdx's word on, and the first free page seen. */
+  /** Returns the first run of npages free pages, from the word of searchIdx on, and the first free page seen. */
   find(npages, searchIdx) {
     let first = -1;
     let run = 0;
@@ -119,7 +119,7 @@ export class PallocData {
     return { start: start < 0 ? CHUNK_PAGES : start, max: Math.max(max, run), end: run };
   }
 
-  /** A word with 0 for each page that is in a candidate. */
+  /** Returns a word that has a 0 for each page of a candidate. */
   #filled(word, min) {
     return fillAligned(this.alloc.words[word] | this.scavenged.words[word], min);
   }

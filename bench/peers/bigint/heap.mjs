@@ -1,12 +1,12 @@
-// The heap: chunks and five levels of packed summaries, searched from the top; and the scavenger that walks chunk by
-// chunk. Chunks lie in one array from the lowest that was grown, so address space far apart costs memory.
+// The heap: chunks, five levels of packed summaries that are searched from the top, and a scavenger that walks chunk by
+// chunk. One array has all chunks from the lowest that was grown, so heaps with large gaps take much memory.
 import { CHUNK_PAGES, PallocData } from "./data.mjs";
 
 const LEVELS = 5;
 const LEVEL_SHIFT = 3;
 const FANOUT = 1 << LEVEL_SHIFT;
 const WORDS = CHUNK_PAGES / 64;
-/** A count of this many pages does not fit its 21 bits; as all of the top level's pages, it is said by one more bit. */
+/** A count that does not fit into 21 bits. It occurs only if all pages are free, and has a bit of its own. */
 const MOST = 2 ** 21;
 const FIELD = BigInt(MOST - 1);
 const ALL = 1n << 63n;
@@ -17,10 +17,10 @@ const startOf = (sum) => (sum === ALL ? MOST : Number(sum & FIELD));
 const maxOf = (sum) => (sum === ALL ? MOST : Number((sum >> 21n) & FIELD));
 const endOf = (sum) => (sum === ALL ? MOST : Number((sum >> 42n) & FIELD));
 
-/** Pages that an entry of a level covers; level 0 is the top. */
+/** Returns how many pages an entry of a level covers. Level 0 is the top. */
 const pagesAt = (level) => CHUNK_PAGES << (LEVEL_SHIFT * (LEVELS - 1 - level));
 
-/** The summary of `sums`, each of `pages` pages, side by side. */
+/** Returns the summary of neighbours: `sums` has theirs, and each covers `pages` pages. */
 function merge(sums, pages) {
   let start = startOf(sums[0]);
   let max = maxOf(sums[0]);
@@ -39,7 +39,7 @@ export class PageAlloc {
   engine = "BigInt";
   /** Relative to #first: [alloc, scavenged] of each chunk, 16 words. */
   #bits = new BigUint64Array(0);
-  /** Whether a chunk was grown. Between those that were there may be holes. */
+  /** Whether a chunk was grown. There may be holes between those that were. */
   #mapped = new Uint8Array(0);
   #summaries = Array.from({ length: LEVELS }, () => new BigUint64Array(0));
   #first = 0;
@@ -125,7 +125,7 @@ export class PageAlloc {
     this.#scavAddr = this.#count > 0 ? (this.#first + this.#count) * this.chunkBytes - 1 : -1;
   }
 
-  /** All there is, to restore from. */
+  /** Returns the whole state, for restore. */
   snapshot() {
     const { pageSize, minPages, hugePages } = this;
     const options = { pageSize, physPageSize: minPages * pageSize, physHugePageSize: hugePages * pageSize };
@@ -140,7 +140,7 @@ export class PageAlloc {
     return heap;
   }
 
-  /** Nothing to give back: what a heap holds is collected with it. */
+  /** Does nothing: the heap's memory is garbage-collected. */
   [Symbol.dispose]() {}
 
   #pageOf(address) {
@@ -169,7 +169,7 @@ export class PageAlloc {
     }
   }
 
-  /** Makes the arrays reach over chunks [start, end). */
+  /** Extends the arrays to chunks [start, end). */
   #cover(start, end) {
     const first = this.#count > 0 ? Math.min(start, this.#first) : start;
     const count = Math.max(end, this.#first + this.#count) - first;
@@ -193,7 +193,7 @@ export class PageAlloc {
     this.#count = count;
   }
 
-  /** Sets pages' alloc bits. Returns how many of their bytes were scavenged. */
+  /** Sets the alloc bits of some pages. Returns how many of their bytes were scavenged. */
   #take(page, npages) {
     let scavenged = 0;
     this.#eachPart(page, npages, (data, i, n) => {
@@ -204,7 +204,7 @@ export class PageAlloc {
     return scavenged * this.pageSize;
   }
 
-  /** Recomputes the summaries of chunks [from, to), and those above as far as they change. */
+  /** Recomputes the summaries of chunks [from, to), and those above until nothing changes. */
   #update(from, to) {
     const leaves = this.#summaries[LEVELS - 1];
     for (let chunk = from; chunk < to; chunk++) {
@@ -226,7 +226,7 @@ export class PageAlloc {
     }
   }
 
-  /** Looks in the chunk at searchAddr. */
+  /** Looks for room in the chunk at searchAddr. */
   #findNear(npages) {
     if (this.#searchAddr === Infinity) return undefined;
     const searchPage = this.#pageOf(this.#searchAddr);
@@ -238,7 +238,7 @@ export class PageAlloc {
     return { page: chunk * CHUNK_PAGES + at, firstFree: chunk * CHUNK_PAGES + searchIdx };
   }
 
-  /** Looks in the summaries, from the top level down, and narrows the place of the first free page on the way. */
+  /** Looks for room in the summaries, from the top level down. Narrows down where the first free page is. */
   #find(npages) {
     let free = { from: 0, to: Infinity };
     let parent = -1;
@@ -262,7 +262,7 @@ export class PageAlloc {
     return this.#findIn(parent, npages, free.from);
   }
 
-  /** Looks in a chunk whose summary says that there is room. */
+  /** Looks for room in a chunk whose summary says that there is some. */
   #findIn(chunk, npages, firstFree) {
     const { index, searchIdx } = this.#data(chunk).find(npages, 0);
     const base = chunk * CHUNK_PAGES;
@@ -273,7 +273,7 @@ export class PageAlloc {
     return maxOf(this.#summaries[LEVELS - 1][chunk] ?? 0n) >= this.minPages;
   }
 
-  /** Takes the highest candidate of a chunk from page `index` down. Returns how many bytes that are. */
+  /** Scavenges the highest candidate of a chunk, from page `index` down. Returns its bytes. */
   #scavengeChunk(chunk, index, max) {
     const data = this.#data(chunk);
     const { start, npages } = data.findScavengeCandidate(index, this.minPages, max, this.hugePages);

@@ -1,4 +1,4 @@
-// Bundlers with their defaults. What they make runs in Node, and in pages that name no charset.
+// Bundlers with their defaults. Their bundles must run in Node, and in pages that name no charset.
 import { ISOLATION_HEADERS } from "../../chromium.mjs";
 import { checkPage, needs } from "../browsers.mjs";
 import { serve } from "../serve.mjs";
@@ -7,7 +7,7 @@ import { checkOutput, program } from "../try-out.mjs";
 const CLASSIC = "<!doctype html><script src=bundle.js></script>";
 const MODULE = '<!doctype html><script type="module" src=bundle.js></script>';
 
-/** Checks a bundle in out/ in a page without a charset. */
+/** Checks the bundle in out/, in a page that names no charset. */
 async function checkBundle(project, html) {
   await project.write({ "out/index.html": html });
   const { url, close } = await serve(`${project.folder}/out`, ISOLATION_HEADERS);

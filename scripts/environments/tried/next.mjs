@@ -23,7 +23,7 @@ export default { headers: () => [{ source: "/:path*", headers }] };
 `,
 };
 
-/** Starts the built site. Returns its address, and what ends it. */
+/** Starts the built site. Returns its address, and a function that ends it. */
 async function start(project) {
   const next = join(project.folder, "node_modules/next/dist/bin/next");
   const server = spawn(process.execPath, [next, "start", "--port", "0"], { cwd: project.folder });

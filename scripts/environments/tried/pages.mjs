@@ -1,4 +1,4 @@
-// Pages without a bundler, whose policies and headers differ, and the workers that only browsers have.
+// Pages with different policies and headers, one without a bundler, and the kinds of worker that only browsers have.
 import { join } from "node:path";
 import { build } from "esbuild";
 import { ISOLATION_HEADERS } from "../../chromium.mjs";
@@ -21,7 +21,7 @@ const SERVICE_WORKER = "onmessage = ({ source }) => tryAll().then((line) => sour
 
 const page = (script) => `<!doctype html>${script}`;
 
-/** Sources of the scripts; they are bundled, for workers have no import maps and policies forbid those of pages. */
+/** The scripts, to be bundled: workers have no import maps, and the policies forbid those of pages. */
 const SCRIPTS = {
   "all.js": program(),
   "twin.js": program(TWIN_ONLY),
@@ -48,7 +48,7 @@ await navigator.serviceWorker.register("service-worker.js");
 
 const policy = (sources) => ({ ...ISOLATION_HEADERS, "Content-Security-Policy": `script-src ${sources}` });
 
-/** What is tried in a browser: what it is, its page, its headers, and how the program runs. */
+/** What is tried in a browser: its name, its page, its headers, and how the program runs. */
 const tried = (serviceWorkersShare) => [
   ["an import map, no bundler", "map.html", ISOLATION_HEADERS],
   ["not isolated, without shared heaps", "map.html", {}, { shared: false }],

@@ -1,5 +1,5 @@
-// Releases of TypeScript: strict, with the declarations themselves checked, and with and without the types of the DOM
-// and of Node.
+// Releases of TypeScript, with `strict`. The declarations are checked too, with and without the types of the DOM and of
+// Node.
 
 /** A program that uses all entries, and types of each kind. It is checked, never run. */
 const source = (hasDom) => `
