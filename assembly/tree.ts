@@ -269,7 +269,7 @@ function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
   const free = load<u32>(list);
   const node = heap + (free ? free : load<u32>(heap, layout.HEADER_USED));
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
-  // A free node keeps its link: if this call is undone, the restored head of the list leads to it again.
+  // A free node keeps its link. So if this call is undone, the restored head of the list leads to it again.
   if (free) store<u32>(list, load<u32>(node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT)));
   else memory.fill(node, 0, bytes);
   store<u32>(node, parent, layout.NODE_PARENT);

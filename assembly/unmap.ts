@@ -108,24 +108,19 @@ function unmapIn(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32):
 // @ts-ignore: decorator
 @inline
 function prune(heap: usize): void {
-  // If a worker died while it took out a node, that node comes first.
-  const saved = load<u32>(heap, layout.JOURNAL_OP) & layout.JOURNAL_FIELDS;
-  let node: usize = saved ? heap + load<u32>(heap, layout.JOURNAL_REF) : 0;
+  // A worker may have died while it took out a node. That one comes first.
+  if (load<u32>(heap, layout.JOURNAL_OP) & layout.JOURNAL_FIELDS) takeOut(heap);
   let chunk = load<u32>(heap, layout.JOURNAL_CHUNK);
   const pages = <i64>load<u32>(heap, layout.JOURNAL_INDEX) + load<u32>(heap, layout.JOURNAL_NPAGES);
   const end = chunk + <u32>((pages + (layout.CHUNK_PAGES - 1)) >> layout.CHUNK_SHIFT);
-  for (;;) {
-    while (node) {
-      store<u32>(heap, <u32>(node - heap), layout.JOURNAL_REF);
-      saveFields(heap, layout.JOURNAL_PRUNE);
-      const above = takeOut(heap, node);
-      store<u32>(heap, layout.JOURNAL_PRUNE, layout.JOURNAL_OP);
-      node = above && isEmpty(above) ? above : 0;
+  while (chunk < end) {
+    const node = nodeAt(heap, chunk);
+    if (node && isEmpty(node)) {
+      describe(heap, node);
+      takeOut(heap);
+    } else {
+      chunk = (chunk | (layout.FANOUT - 1)) + 1;
     }
-    if (chunk >= end) break;
-    const lowest = nodeAt(heap, chunk);
-    if (lowest && isEmpty(lowest)) node = lowest;
-    chunk = (chunk | (layout.FANOUT - 1)) + 1;
   }
   close(heap);
 }
@@ -135,29 +130,40 @@ function prune(heap: usize): void {
 @inline
 function isEmpty(node: usize): bool {
   const shape = load<u32>(node, layout.NODE_SHAPE);
-  let below = shape & ((1 << layout.FANOUT) - 1);
+  let below = shape & ((1 << layout.LEVEL_SHIFT) - 1);
   if (shape >> layout.LEVEL_SHIFT) {
-    for (let slot: usize = 0; slot < 4 * layout.FANOUT; slot += 4) below |= load<u32>(node + slot, layout.NODE_CHILDREN);
+    for (let part = node; part < node + 4 * layout.FANOUT; part += 4) below |= load<u32>(part, layout.NODE_CHILDREN);
   }
   return !below;
 }
 
-/** Takes a node out of the tree and puts it first in the list of free ones. Returns the node above; 0 for the root. */
+/** Writes down a node that is to be taken out: its level, and the word that refers to it. */
 // @ts-ignore: decorator
 @inline
-function takeOut(heap: usize, node: usize): usize {
-  const ref = <u32>(node - heap);
+function describe(heap: usize, node: usize): void {
   const above = load<u32>(node, layout.NODE_PARENT);
   const level = load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT;
+  const slot = (load<u32>(node, layout.NODE_FIRST) >> (layout.FANOUT_SHIFT * (level + 1))) & (layout.FANOUT - 1);
+  store<u32>(heap, <u32>(node - heap), layout.JOURNAL_REF);
+  store<u32>(heap, above ? above + layout.NODE_CHILDREN + (slot << 2) : layout.HEADER_ROOT, layout.JOURNAL_PREV);
+  store<u32>(heap, level, layout.JOURNAL_KIND);
+}
+
+/** Takes the node that the journal describes out of the tree, and puts it first in the list of free ones. */
+// @ts-ignore: decorator
+@inline
+function takeOut(heap: usize): void {
+  saveFields(heap, layout.JOURNAL_PRUNE);
+  const ref = load<u32>(heap, layout.JOURNAL_REF);
+  const level = load<u32>(heap, layout.JOURNAL_KIND);
+  const node = heap + ref;
   const list = heap + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES);
   store<u32>(node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT), load<u32>(list));
   store<u32>(list, ref);
-  if (above) {
-    const slot = (load<u32>(node, layout.NODE_FIRST) >> (layout.FANOUT_SHIFT * (level + 1))) & (layout.FANOUT - 1);
-    store<u32>(heap + above + (slot << 2), 0, layout.NODE_CHILDREN);
-  } else {
-    store<u32>(heap, 0, layout.HEADER_ROOT);
-  }
+  store<u32>(heap + load<u32>(heap, layout.JOURNAL_PREV), 0);
+  store<u32>(node, 0, layout.NODE_PARENT);
+  store<u32>(node, 0, layout.NODE_FIRST);
+  store<u32>(node, 0, layout.NODE_SHAPE);
   const blocks = level ? 0 : load<u32>(node, layout.LEAF_BLOCKS);
   if (blocks) {
     // The caches that are still in its lists have no pages left.
@@ -168,7 +174,7 @@ function takeOut(heap: usize, node: usize): usize {
       store<u32>(link, 0);
     }
   }
-  return above ? heap + above : 0;
+  store<u32>(heap, layout.JOURNAL_PRUNE, layout.JOURNAL_OP);
 }
 
 /** Returns the lowest node over a chunk, which is the leaf unless it has been taken out; 0 in an empty tree. */

@@ -55,15 +55,15 @@ export function runBatch(
     for (let i = 0; i < made.length; i++) if (!given[i]) caches[i] = made[i];
     return made.map((cache) => PageCache.refOf(cache, core));
   });
-  const { used } = core.sys;
+  const { used, unused } = core.sys;
   // Copies the operations if they can change on the way: by a hook, by results in the same buffer, by other threads.
-  const isOwn = !used && asked.buffer !== room.buffer && asked.buffer instanceof ArrayBuffer;
+  const isOwn = !used && !unused && asked.buffer !== room.buffer && asked.buffer instanceof ArrayBuffer;
   const todo = isOwn ? asked : asked.slice();
   const found = room.subarray(0, least);
   const { Batch } = core.engine;
   const batch = Batch && count && !used ? new Batch(core, todo, found, refs) : null;
   for (let i = 0; i < count; i++) {
-    if (batch) i = batch.run(i, count);
+    if (batch) i = batch.run(i, unused ? firstRelease(todo, i, count) : count);
     if (i === count) return;
     try {
       step(heap, todo, found, i, made, grow);
@@ -75,6 +75,12 @@ export function runBatch(
     }
     batch?.note(i);
   }
+}
+
+/** Returns the first operation from `i` on that may run `sys.unused`; `count` if there is none. */
+function firstRelease(ops: Float64Array, i: number, count: number): number {
+  while (i < count && ops[i * layout.OP_NUMBERS] !== layout.OP_SCAVENGE_RANGE) i++;
+  return i;
 }
 
 /** Copies the list of caches, each read once. Throws TypeError for a cache of another heap. */

@@ -22,7 +22,8 @@ import {
   readRanges,
 } from "../heap/ranges.ts";
 import { recover } from "../heap/recover.ts";
-import { scavengeOne, scavengeOneAsync, scavengePages } from "../heap/scavenger.ts";
+import { releaseRange } from "../heap/release-range.ts";
+import { scavengeOne, scavengeOneAsync } from "../heap/scavenger.ts";
 import { scavengedRuns, unmap } from "../heap/unmap.ts";
 import type { Instance } from "../store/regions.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
@@ -430,14 +431,15 @@ export class PageAlloc {
   }
 
   /**
-   * Marks the free pages among npages pages, starting at base, as scavenged, wherever scavAddr is. Skips holes and
-   * pages in use. Runs no hook: it replays what a system has released already. Returns the bytes released. Throws
-   * PageAllocError ERR_MISALIGNED.
+   * Releases the free pages among npages pages, starting at base, wherever scavAddr is and whatever physPageSize is.
+   * Skips holes and pages in use. `sys.unused` runs for each run of unscavenged pages within a chunk, and may decline.
+   * Returns the bytes released. Throws PageAllocError ERR_MISALIGNED, or what `sys.unused` throws; what was released
+   * before stays released.
    */
   scavengeRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    return core.locked(() => scavengePages(core, place, npages)) * core.pageSize;
+    return releaseRange(core, place, npages) * core.pageSize;
   }
 
   /**
@@ -627,7 +629,7 @@ export class PageAlloc {
       },
       () => {
         core.sys.used?.(base, npages * core.pageSize);
-        return hold.ending(layout.HOLD_USED);
+        return () => hold.end(layout.HOLD_USED);
       },
     );
     this.#lastAllocScavenged = scavenged * core.pageSize;

@@ -136,7 +136,7 @@ export class PageCache {
       },
       () => {
         core.sys.used?.(base, npages * core.pageSize);
-        return hold.ending(layout.HOLD_USED);
+        return () => hold.end(layout.HOLD_USED);
       },
     );
     this.#lastAllocScavenged = scavenged * core.pageSize;

@@ -62,20 +62,19 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 // Nodes of the radix tree. The parts of a leaf are chunks, and their summaries are packed. In a higher node the counts
 // do not fit in 10 bits, so the summaries of its parts are three columns.
 //
-//   0       4       8             12           16                            48      52      56     60  64             1088
-//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
-//   │parent │first  │level, mapped│ candidates │ packed summary × 8          │blocks │partial│ next │ - │PallocData × 8│
-//   │       │       │             │            ├─────────┬────────┬────────┬─┴───────┼───────┼──────┴───┴──────────────┘
-//   │       │       │             │            │ start×8 │ max×8  │ end×8  │ child×8 │ next  │ -  │
-//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴─────────┴───────┴────┘
-//                                              16        48       80       112       144     148  192
+//   0       4       8             12           16                           48      52      56     60  64             1088
+//   ┌───────┬───────┬─────────────┬────────────┬────────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
+//   │parent │first  │level, mapped│ candidates │ packed summary × 8         │blocks │partial│ next │ - │PallocData × 8│
+//   │       │       │             │            ├─────────┬────────┬────────┬┴───────┼───────┼──────┴───┴──────────────┘
+//   │       │       │             │            │ start×8 │ max×8  │ end×8  │child×8 │ next  │ -  │
+//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴────────┴───────┴────┘
+//                                              16        48       80       112      144     148  192
 //
 // Pieces are whole cache lines, so each starts at the start of a line. The fields of a leaf fill one line: a call
 // touches that line and the lines of the bitmaps that it works on.
 //
-// A node that loses its last mapped page is taken out of the tree. It is then *free*, and waits in a list until the tree
-// grows. Parent, first and level of a free node stay as they were, and so does the index of a leaf's page caches. All
-// other fields but `next` are 0.
+// A node that loses its last mapped page is taken out of the tree. It is then *free*, and waits in a list until the
+// tree grows. All fields of a free node are 0 but `next`, and the index of page caches that a leaf keeps.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -279,7 +278,7 @@ export const HEADER_OWNERS = 176;
 /** Goes up when the lock is released while others wait. Threads that may not block wait for this word to change. */
 export const HEADER_FREED = 180;
 /**
- * Goes up with each change of pages that no total counts: a page is mapped or unmapped, or a hook's hold begins or ends.
+ * Goes up with each change of pages that no total counts: pages are mapped or unmapped, a hook's hold begins or ends.
  */
 export const HEADER_CHANGES = 184;
 /** Checksum of a snapshot; 0 in a heap. */
@@ -453,8 +452,8 @@ export const OP_NUMBERS = 4;
 /** Numbers of a result. */
 export const RESULT_NUMBERS = 2;
 /**
- * Allocates; `where` is the number of the page cache to ask first, or -1. `offset` is the alignment in pages, or 0; with
- * one above 1, `where` is -1. The value is the base address.
+ * Allocates; `where` is the number of the page cache to ask first, or -1. `offset` is the alignment in pages, or 0. If
+ * it is above 1, `where` is -1. The value is the base address.
  */
 export const OP_ALLOC = 0;
 /** Takes exactly the pages from address `where` on. The value is that address. */

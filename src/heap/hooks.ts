@@ -15,6 +15,8 @@ export class Hold implements Pending {
   work: () => void = () => {};
   next: Pending | undefined;
   readonly #core: Core;
+  /** Whether this object has ended the hold. False if it was recovered while the hook ran; undefined before. */
+  #ended: boolean | undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -45,9 +47,9 @@ export class Hold implements Pending {
     }
   }
 
-  /** Returns a function that ends the hold with one of the HOLD_ outcomes. Its caller must hold the lock. */
-  ending(outcome: number): () => void {
-    return () => void this.#core.endHold(this.ref, outcome);
+  /** Ends the hold with one of the HOLD_ outcomes, unless it has ended. Caller must hold the lock. */
+  end(outcome: number): void {
+    if (this.#ended === undefined) this.#ended = this.#core.endHold(this.ref, outcome);
   }
 
   /**
@@ -56,10 +58,9 @@ export class Hold implements Pending {
    */
   undoing({ chunk, index }: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;
-    let held = true;
     return () => {
-      if (held && !core.endHold(this.ref, outcome)) runs.length = 0;
-      held = false;
+      this.end(outcome);
+      if (!this.#ended) runs.length = 0;
       for (; runs.length; runs.pop()) {
         const [first, count] = runs[runs.length - 1];
         const start = placeOf(chunk * layout.CHUNK_PAGES + index + first);

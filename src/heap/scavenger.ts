@@ -6,12 +6,8 @@
 import { isInteger } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
 import { firstOf, secondOf } from "../engine/packed.ts";
-import { type Place, placeOf } from "../engine/pages.ts";
 import type { Core } from "./core.ts";
 import type { Pending } from "./lock.ts";
-
-/** Most pages of one engine call, which counts in 32 bits. Only a heap that is mostly holes spans more. */
-const MOST_AT_ONCE = 2 ** 31;
 
 /**
  * Releases one run of at most maxPages pages (0 to 512; 512 for no limit), or more to keep a huge page whole. Returns
@@ -67,25 +63,6 @@ export async function scavengeOneAsync(core: Core, maxPages: number): Promise<nu
       lock.pending = pass;
     }
   }
-}
-
-/** Marks the free and unscavenged pages of a range as scavenged. Returns how many. Caller must hold the lock. */
-export function scavengePages(core: Core, { chunk, index }: Place, npages: number): number {
-  const first = chunk * layout.CHUNK_PAGES + index;
-  const end = Math.min(first + npages, core.getF64(layout.HEADER_TOP));
-  let released = 0;
-  for (let page = first; page < end; page += MOST_AT_ONCE) {
-    const at = placeOf(page);
-    const n = Math.min(end - page, MOST_AT_ONCE);
-    released += core.engine.scavengeRange(
-      core.at,
-      at.chunk,
-      at.index,
-      n,
-      core.getF64(layout.HEADER_SCAV_END),
-    );
-  }
-  return released;
 }
 
 /** Begins a pass, step by step. Returns the pages released, or the pass. Caller must hold the lock. */

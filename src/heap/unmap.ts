@@ -31,7 +31,7 @@ export function unmap(core: Core, place: Place, npages: number): number {
         unscavenged += count;
       }
       return () => {
-        hold.work();
+        hold.end(layout.HOLD_PASSED);
         unmapFree(core, place, npages);
       };
     },

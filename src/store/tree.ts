@@ -13,7 +13,7 @@ export const freeLists = [
     bytes: layout.LEAF_BYTES,
     /** The bytes [from, to) that are 0 in a free node. */
     zeros: [
-      [layout.NODE_SHAPE, layout.LEAF_BLOCKS],
+      [layout.NODE_PARENT, layout.LEAF_BLOCKS],
       [layout.LEAF_PARTIAL, layout.LEAF_NEXT],
       [layout.LEAF_DATA, layout.LEAF_BYTES],
     ],
@@ -23,7 +23,7 @@ export const freeLists = [
     head: layout.HEADER_FREE_NODES,
     next: layout.NODE_NEXT,
     bytes: layout.NODE_BYTES,
-    zeros: [[layout.NODE_CANDIDATES, layout.NODE_NEXT]],
+    zeros: [[layout.NODE_PARENT, layout.NODE_NEXT]],
   },
 ];
 

@@ -183,6 +183,62 @@ const grows: Record<string, Kind> = {
   }),
 };
 
+/** Takes chunks out of the heap, from the first to the last. */
+function unmap(heap: PageAlloc, first: number, last = first): number {
+  return heap.unmap(first * CHUNK, (last - first + 1) * CHUNK);
+}
+
+const unmaps: Record<string, Kind> = {
+  "unmap of some pages of a chunk": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    other.scavengeRange(CHUNK + 50 * PAGE, 30);
+    return () => worker.unmap(CHUNK + 40 * PAGE, 100 * PAGE);
+  }),
+  "unmap of the last pages of a chunk that has holes": sections(1, ({ worker, other }) => {
+    touch(other, 1, 2);
+    other.unmap(2 * CHUNK + 9 * PAGE, CHUNK - 9 * PAGE);
+    return () => worker.unmap(2 * CHUNK - 5 * PAGE, 14 * PAGE);
+  }),
+  "unmap of leaves, the first and the last in part": sections(1, ({ worker, other }) => {
+    touch(other, 5, 34);
+    other.alloc(PAGES);
+    return () => worker.unmap(6 * CHUNK + 3 * PAGE, 27 * CHUNK);
+  }),
+  "unmap of a subtree": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    touch(other, 100_000, 100_001);
+    return () => unmap(worker, 100_000, 100_001);
+  }),
+  "unmap of all pages": sections(1, ({ worker, other }) => {
+    touch(other, 60, 70);
+    return () => unmap(worker, 60, 70);
+  }),
+  "unmap of a leaf with used up page caches": sections(1, ({ worker, other }) => {
+    grow(other, 1);
+    touch(other, 70);
+    const caches = [other.allocToCache(), worker.allocToCache()];
+    for (const cache of caches) cache.alloc(64);
+    other.free(CHUNK, 128);
+    return () => unmap(worker, 1);
+  }),
+  "unmap in a heap with a long past": sections(1, ({ worker, other }) => {
+    touch(other, 1, 20);
+    age(other);
+    return () => unmap(worker, 7, 16);
+  }),
+  "grow that uses free nodes": sections(1, ({ worker, other }) => {
+    touch(other, 1);
+    touch(other, 5000, 5030);
+    unmap(other, 5000, 5030);
+    return () => grow(worker, 200, 300);
+  }),
+  "grow after all was unmapped": sections(1, ({ worker, other }) => {
+    touch(other, 60, 70);
+    unmap(other, 60, 70);
+    return () => grow(worker, 3000, 3001);
+  }),
+};
+
 const scavenges: Record<string, Kind> = {
   resetScavengeAddr: sections(1, ({ worker, other }) => {
     grow(other, 1);
@@ -342,6 +398,25 @@ const hooks: Record<string, Kind> = {
     };
     return unused(world);
   }),
+  "scavengeRange with sys.unused that declines once": sections(4, ({ worker, other, sys }) => {
+    let calls = 0;
+    sys.unused = () => calls++ > 0;
+    touch(other, 7, 8);
+    return () => worker.scavengeRange(7 * CHUNK + 9 * PAGE, PAGES);
+  }),
+  "scavengeRange with sys.unused that throws": sections(2, ({ worker, other, sys }) => {
+    sys.unused = () => {
+      throw WHIM;
+    };
+    touch(other, 7);
+    return () => worker.scavengeRange(7 * CHUNK + 9 * PAGE, 5);
+  }),
+  "unmap with sys.unused": sections(2, ({ worker, other, sys }) => {
+    sys.unused = () => false;
+    touch(other, 7, 8);
+    other.scavengeRange(8 * CHUNK - 9 * PAGE, 30);
+    return () => worker.unmap(7 * CHUNK + 9 * PAGE, PAGES * PAGE);
+  }),
   "PageCache.flush from within sys.unused": sections(3, (world) => {
     const cache = mixedCache(world);
     touch(world.other, 2);
@@ -355,6 +430,7 @@ export const kindsOfCalls: [name: string, kind: Kind][] = Object.entries({
   ...allocs,
   ...aged,
   ...grows,
+  ...unmaps,
   ...scavenges,
   ...caches,
   ...hooks,

@@ -115,62 +115,58 @@ export function commitUnmap(memory: Memory, heap: number): void {
 
   // Takes the nodes over the range that have no mapped page below them out of the tree.
   const end = first + ((from + npages + layout.CHUNK_PAGES - 1) >>> layout.CHUNK_SHIFT);
-  // If a worker died while it took out a node, that node comes first.
-  let ref =
-    op & layout.JOURNAL_PRUNE && op & layout.JOURNAL_FIELDS ? i32[header + layout.JOURNAL_REF / 4] : 0;
-  chunk = first;
-  for (;;) {
-    while (ref) {
-      const node = (heap + ref) >>> 2;
-      i32[header + layout.JOURNAL_REF / 4] = ref;
-      if (isShared) {
-        for (let word = header + layout.FIELDS / 4; word < header + layout.FIELDS_END / 4; word++)
-          i32[word + layout.UNDO / 4] = i32[word];
-        i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_PRUNE | layout.JOURNAL_FIELDS;
+  // A worker may have died while it took out a node. That one comes first, as the journal describes it.
+  let found = op & layout.JOURNAL_PRUNE && op & layout.JOURNAL_FIELDS;
+  for (chunk = first; found || chunk < end; found = 0) {
+    if (!found) {
+      let ref = 0;
+      let level = 0;
+      // The word that refers to the node.
+      let link = layout.HEADER_ROOT;
+      for (let below = i32[(heap + link) >>> 2]; below; ) {
+        ref = below;
+        level = i32[(heap + ref + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT;
+        if (!level) break;
+        const slot = (chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
+        below = i32[((heap + ref + layout.NODE_CHILDREN) >>> 2) + slot];
+        if (below) link = ref + layout.NODE_CHILDREN + 4 * slot;
       }
-      const above = i32[node + layout.NODE_PARENT / 4];
-      const level = i32[node + layout.NODE_SHAPE / 4] >>> layout.LEVEL_SHIFT;
-      const list = header + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES) / 4;
-      i32[node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT) / 4] = i32[list];
-      i32[list] = ref;
-      const children = (heap + above + layout.NODE_CHILDREN) >>> 2;
-      const slot =
-        (i32[node + layout.NODE_FIRST / 4] >>> (layout.FANOUT_SHIFT * (level + 1))) & (layout.FANOUT - 1);
-      if (above) i32[children + slot] = 0;
-      else i32[header + layout.HEADER_ROOT / 4] = 0;
-      const blocks = level ? 0 : i32[node + layout.LEAF_BLOCKS / 4];
-      // The caches that are still in the lists of the leaf have no pages left.
-      for (let link = blocks; link < (blocks && blocks + layout.BLOCKS_BYTES); link += 4) {
-        for (
-          let cache = i32[(heap + link) >>> 2];
-          cache;
-          cache = i32[(heap + cache + layout.RECORD_BESIDE) >>> 2]
-        )
-          i32[(heap + cache + layout.RECORD_SLOT) >>> 2] = 0;
-        i32[(heap + link) >>> 2] = 0;
-      }
-      i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_PRUNE;
-      ref = above;
-      for (let child = children; above && child < children + layout.FANOUT; child++) if (i32[child]) ref = 0;
-    }
-    if (chunk >= end) break;
-    // The lowest node over the chunk is its leaf, unless that has been taken out.
-    let below = i32[header + layout.HEADER_ROOT / 4];
-    let level = below ? i32[(heap + below + layout.NODE_SHAPE) >>> 2] >>> layout.LEVEL_SHIFT : 0;
-    for (; below; level--) {
-      ref = below;
-      if (!level) break;
-      const slot = (chunk >>> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
-      below = i32[((heap + ref + layout.NODE_CHILDREN) >>> 2) + slot];
-    }
-    if (ref) {
       const node = (heap + ref) >>> 2;
-      let filled = i32[node + layout.NODE_SHAPE / 4] & (2 ** layout.FANOUT - 1);
+      let filled = level ? 0 : i32[node + layout.NODE_SHAPE / 4];
       for (let slot = 0; level && slot < layout.FANOUT; slot++)
         filled |= i32[node + layout.NODE_CHILDREN / 4 + slot];
-      if (filled) ref = 0;
+      if (!ref || filled) {
+        chunk = (chunk | (layout.FANOUT - 1)) + 1;
+        continue;
+      }
+      i32[header + layout.JOURNAL_REF / 4] = ref;
+      i32[header + layout.JOURNAL_PREV / 4] = link;
+      i32[header + layout.JOURNAL_KIND / 4] = level;
     }
-    chunk = (chunk | (layout.FANOUT - 1)) + 1;
+    if (isShared) {
+      for (let word = header + layout.FIELDS / 4; word < header + layout.FIELDS_END / 4; word++)
+        i32[word + layout.UNDO / 4] = i32[word];
+      i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_PRUNE | layout.JOURNAL_FIELDS;
+    }
+    const ref = i32[header + layout.JOURNAL_REF / 4];
+    const level = i32[header + layout.JOURNAL_KIND / 4];
+    const node = (heap + ref) >>> 2;
+    const list = header + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES) / 4;
+    i32[node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT) / 4] = i32[list];
+    i32[list] = ref;
+    i32[(heap + i32[header + layout.JOURNAL_PREV / 4]) >>> 2] = 0;
+    i32[node + layout.NODE_PARENT / 4] = 0;
+    i32[node + layout.NODE_FIRST / 4] = 0;
+    i32[node + layout.NODE_SHAPE / 4] = 0;
+    const blocks = level ? 0 : i32[node + layout.LEAF_BLOCKS / 4];
+    // The caches that are still in the lists of the leaf have no pages left.
+    for (let link = blocks; link < (blocks && blocks + layout.BLOCKS_BYTES); link += 4) {
+      let cache = i32[(heap + link) >>> 2];
+      for (; cache; cache = i32[(heap + cache + layout.RECORD_BESIDE) >>> 2])
+        i32[(heap + cache + layout.RECORD_SLOT) >>> 2] = 0;
+      i32[(heap + link) >>> 2] = 0;
+    }
+    i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_PRUNE;
   }
   i32[header + layout.JOURNAL_OP / 4] = 0;
 }
