@@ -41,6 +41,9 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
     const cache = heap.allocToCache();
     const calls: Record<string, () => unknown> = {
       grow: () => heap.grow(5 * CHUNK, CHUNK),
+      unmap: () => heap.unmap(CHUNK + 200 * heap.pageSize, heap.pageSize),
+      longestFree: () => heap.longestFree(),
+      freeRuns: () => heap.freeRuns().next(),
       alloc: () => heap.alloc(1),
       allocRange: () => heap.allocRange(CHUNK + 100 * heap.pageSize, 1),
       free: () => heap.free(CHUNK, 1),

@@ -69,6 +69,60 @@ describe.each<[string, Palloc]>([
   });
 });
 
+describe.each<[string, Palloc]>([
+  ["wasm", wasm],
+  ["ts", ts],
+])("the walk, while pages are unmapped (%s)", (_, { PageAlloc }) => {
+  /** Chunks in leaves of their own, some of which can be unmapped. */
+  const chunks = [0, 40, 80, 200, 600, 1000];
+  const free = [80, 200, 1000];
+  const unmappable = () => {
+    const heap = heapOf(...chunks);
+    for (const chunk of free) heap.free(chunk * CHUNK, PAGES);
+    for (const chunk of free) heap.allocRange(chunk * CHUNK, PAGES);
+    for (const chunk of free) heap.free(chunk * CHUNK, PAGES);
+    heap.scavengeRange(80 * CHUNK, PAGES * 1000);
+    heap.resetScavengeAddr();
+    return heap;
+  };
+  const change = (heap: PageAlloc) => {
+    for (const chunk of free) heap.unmap(chunk * CHUNK, CHUNK);
+    heap.grow(5000 * CHUNK, 20 * CHUNK);
+    heap.grow(45 * CHUNK, 20 * CHUNK);
+  };
+
+  it("returns a chunk or -1 after any store of an unmap and a grow", () => {
+    const heap = unmappable();
+    const { engine, at } = PageAlloc.attach(heap.handle)[CORE];
+    const walks = new Set<number>();
+    const after = () => {
+      for (const from of [0, 40, 79, 80, 199, 200, 1000, 1007]) walks.add(engine.walk(at, from));
+    };
+    const other = attachWatched(heap.handle);
+    watch({ after }, () => change(other));
+    heap.check();
+    expect([...walks].filter((chunk) => chunk !== -1 && chunk !== 40)).toEqual(
+      [...walks].filter((chunk) => free.includes(chunk)),
+    );
+  });
+
+  it("finds what is left, whatever it has read", () => {
+    const heap = unmappable();
+    const other = PageAlloc.attach(heap.handle);
+    const core = other[CORE];
+    const pass = walking(other);
+    const { walk } = core.engine;
+    // What a walk may return that was in a node when that was taken out and put elsewhere.
+    let walks = 0;
+    const stale = { ...core.engine, walk: (at: number, chunk: number) => (walks++ ? walk(at, chunk) : 0) };
+    Object.defineProperty(core, "engine", { value: stale });
+    pass.step();
+    change(heap);
+    expect(finish(pass)).toBe(CANDIDATE_PAGES);
+    expect(walks).toBe(2);
+  });
+});
+
 describe("the walk (ts)", () => {
   it("skips no node, even in memory that its thread has not seen yet", () => {
     const heap = heapOf(0, 40, 4000);

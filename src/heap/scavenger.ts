@@ -91,6 +91,10 @@ export class Pass implements Pending {
   /** The chunk to look in. Only its pages below #ceiling count. */
   #chunk: number;
   #ceiling: number;
+  /** The chunk that the last walk began below. */
+  #from = 0;
+  /** HEADER_CHANGES before that walk; -1 if the next look follows none. */
+  #changes = -1;
   // The run that the last look found.
   #index = 0;
   #npages = 0;
@@ -150,10 +154,18 @@ export class Pass implements Pending {
     return undefined;
   }
 
-  /** Takes the lock and looks in the next chunk, or further down in this one. */
+  /** Takes the lock and looks in the chunk that was found, or further down in the same one. */
   #lookAgain(): Outcome {
-    if (PALLOC_SHARED) this.#core.lock.giveWay();
-    return this.#core.locked(() => this.look());
+    const core = this.#core;
+    if (PALLOC_SHARED) core.lock.giveWay();
+    return core.locked(() => {
+      // If pages have been unmapped, the walk may have read nodes that were elsewhere by then, and passed candidates.
+      if (this.#changes >= 0 && this.#changes !== core.get(layout.HEADER_CHANGES)) {
+        this.#chunk = this.#from;
+        if (!this.#descend()) return this.#bottom();
+      }
+      return this.look();
+    });
   }
 
   /** Walks down to the next chunk that may have a candidate. Takes no lock. */
@@ -165,19 +177,22 @@ export class Pass implements Pending {
 
   /** The walk has reached the bottom. Walks once more with the lock held, as the first may have read stale data. */
   #endWalk(): Outcome {
-    const core = this.#core;
     this.#step = this.#lookAgain;
     this.waits = true;
-    return core.locked(() => {
-      if (this.#descend()) return undefined;
-      core.setF64(layout.HEADER_SCAV_END, this.#lowered(0));
-      return 0;
-    });
+    return this.#core.locked(() => (this.#descend() ? undefined : this.#bottom()));
+  }
+
+  /** Nothing is left. Caller must hold the lock. */
+  #bottom(): Outcome {
+    this.#core.setF64(layout.HEADER_SCAV_END, this.#lowered(0));
+    return 0;
   }
 
   /** Goes down to the next chunk that may have a candidate. Returns false if it sees none. */
   #descend(): boolean {
     const core = this.#core;
+    this.#from = this.#chunk;
+    this.#changes = core.get(layout.HEADER_CHANGES);
     const start = core.get(layout.HEADER_START);
     const below = this.#chunk - 1;
     const chunk = below < start ? -1 : core.engine.walk(core.at, below);
@@ -208,6 +223,7 @@ export class Pass implements Pending {
     if (this.#thrown) throw this.#thrown.error;
     if (!this.#declined) return this.#npages;
     this.#ceiling = this.#index;
+    this.#changes = -1;
     this.waits = this.#ceiling > 0;
     this.#step = this.waits ? this.#lookAgain : this.#walk;
     return undefined;
@@ -220,7 +236,7 @@ export class Pass implements Pending {
     const passed = this.#declined && current ? layout.HOLD_DECLINED : layout.HOLD_PASSED;
     core.endHold(this.held, this.#declined === false ? layout.HOLD_RELEASED : passed);
     if (this.#declined === undefined && current && core.getF64(layout.HEADER_SCAV_END) === this.#after)
-      core.setF64(layout.HEADER_SCAV_END, this.#before);
+      core.setF64(layout.HEADER_SCAV_END, Math.min(this.#before, core.getF64(layout.HEADER_TOP)));
   }
 
   /** Returns HEADER_SCAV_END lowered to a page, or unchanged if scavAddr was reset since the pass began. */

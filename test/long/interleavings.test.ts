@@ -40,6 +40,12 @@ const heapOf =
     return heap;
   };
 
+/** Heaps with chunks that can be unmapped whole. */
+const roomyHeaps: Record<string, Make> = {
+  "free chunks": heapOf({ 0: PIECE, 1: [], 2: [] }),
+  "a free chunk below": heapOf({ 0: [], 1: PIECE, 2: PIECE }),
+};
+
 const heaps: Record<string, Make> = {
   "three chunks": heapOf({ 0: PIECE, 1: PIECE, 2: PIECE }),
   "a hole": heapOf({ 0: PIECE, 2: PIECE }),
@@ -88,6 +94,18 @@ const grow =
       heap.grow(chunk * CHUNK, CHUNK);
   };
 
+/** Takes a chunk out of the heap, unless a page of it is in use or not mapped. */
+const unmap =
+  (chunk: number): Call =>
+  (heap) => {
+    try {
+      heap.unmap(chunk * CHUNK, CHUNK);
+    } catch (error) {
+      const { code } = error as wasm.PageAllocError;
+      if (code !== "ERR_NOT_FREE" && code !== "ERR_NOT_MAPPED") throw error;
+    }
+  };
+
 const allocToCache: Call = (heap, ledger, kept) => {
   kept.cache = heap.allocToCache();
   eachCached(kept.cache, (page) => ledger.take(page, 1));
@@ -119,7 +137,7 @@ const casts: [orders: number, ...cast: Role[]][] = [
   [2597, scavenger(), caller("grow, alloc", grow(1), alloc(PAGES + 3)), resets],
   [2783, scavenger(), caller("use a cache, reset, flush", allocToCache, cacheAlloc, reset, flush)],
   [9850, scavenger(), scavenger(ALL, 64)],
-  [1814, scavenger(), scavenger(1, PAGES, "accepts")],
+  [1803, scavenger(), scavenger(1, PAGES, "accepts")],
   [1237, scavenger(1), scavenger(2, 16), resets],
   [996, scavenger(1, 64), scavenger(1), caller("free, reset", free(2, 200, 5), reset)],
   [376, scavenger(1, 64), scavenger(1), caller("free", free(0, 300, 5))],
@@ -132,14 +150,23 @@ const casts: [orders: number, ...cast: Role[]][] = [
   [1403, scavenger(1, 64, "declines"), caller("alloc", alloc(20)), resets],
   [545, scavenger(2, 64, "throws"), caller("free, reset, free", free(2, 200, 5), reset, free(0, 300, 5))],
   [1856, scavenger(1, PAGES, "accepts"), scavenger(1), resets],
-  [3777, scavenger(1), scavenger(1, PAGES, "declines once")],
+  [3459, scavenger(1), scavenger(1, PAGES, "declines once")],
   [4006, scavenger(1, PAGES, "accepts"), scavenger(1, 16, "throws"), resets],
   [1614, scavenger(1, PAGES, "throws"), scavenger(1), caller("free", free(2, 200, 5))],
 ];
 
-const rows = casts.map(
-  ([orders, ...cast]) => [cast.map(({ name }) => name).join(" | "), orders, cast] as const,
-);
+/** The same on the heaps with free chunks. */
+const unmappers: typeof casts = [
+  [4573, scavenger(), caller("unmap, grow, alloc", unmap(2), grow(2), alloc(PAGES + 200)), resets],
+  [6403, scavenger(ALL, 200), caller("unmap, unmap, grow", unmap(1), unmap(2), grow(1)), resets],
+  [60, scavenger(1), caller("unmap, alloc", unmap(0), alloc(9)), caller("unmap, grow", unmap(2), grow(2))],
+  [796, scavenger(2, 300, "accepts"), caller("unmap, grow", unmap(2), grow(2)), resets],
+  [2382, scavenger(2, PAGES, "declines once"), caller("unmap, unmap", unmap(2), unmap(1)), resets],
+  [113, scavenger(1, PAGES, "throws"), scavenger(1), caller("unmap", unmap(1))],
+];
+
+const named = (casts: [orders: number, ...cast: Role[]][]) =>
+  casts.map(([orders, ...cast]) => [cast.map(({ name }) => name).join(" | "), orders, cast] as const);
 
 /** The engines of the heap and, in turn, of the actors. */
 const engines: [name: string, engines: Palloc[]][] = [
@@ -148,14 +175,23 @@ const engines: [name: string, engines: Palloc[]][] = [
 ];
 
 describe.each(engines)("every order of steps (%s)", (_, engines) => {
-  it.each(rows)("keeps the heap sound: %s", (_, orders, cast) => {
-    let explored = 0;
-    for (const make of Object.values(heaps)) {
-      explored += new Stage(make, cast, engines).explore(({ candidates }) => {
-        if (releasesAll(cast) && candidates) throw new Error("the scavengers together leave candidates");
-      });
-    }
-    expect(explored).toBe(orders);
+  const explore = (heaps: Record<string, Make>, cast: Role[]) =>
+    Object.values(heaps).reduce((explored, make) => {
+      const stage = new Stage(make, cast, engines);
+      return (
+        explored +
+        stage.explore(({ candidates }) => {
+          if (releasesAll(cast) && candidates) throw new Error("the scavengers together leave candidates");
+        })
+      );
+    }, 0);
+
+  it.each(named(casts))("keeps the heap sound: %s", (_, orders, cast) => {
+    expect(explore(heaps, cast)).toBe(orders);
+  });
+
+  it.each(named(unmappers))("keeps the heap sound while others unmap: %s", (_, orders, cast) => {
+    expect(explore(roomyHeaps, cast)).toBe(orders);
   });
 });
 

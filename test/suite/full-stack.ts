@@ -88,6 +88,18 @@ const ACTS: Record<string, Act> = {
       world.next += nbytes + CHUNK * 9;
     };
   },
+  unmap: ({ heap }, random) => {
+    const { base, nbytes } = random.pick([...heap.freeRuns(), { base: 0, nbytes: PAGE }]);
+    const skipped = random.below(nbytes / PAGE);
+    return () => void heap.unmap(base + skipped * PAGE, random.between(1, nbytes / PAGE - skipped) * PAGE);
+  },
+  allocAligned: ({ heap, live }, random) => {
+    const entry = reserve(live, random.pick([1, 3, 70]));
+    const align = random.pick([2, 64, 1024]);
+    return () => {
+      entry[0] = heap.alloc(entry[1], { align });
+    };
+  },
   scavengeOne: ({ heap }, random) => {
     const nbytes = random.below(900) * PAGE;
     return () => void heap.scavengeOne(nbytes);

@@ -76,6 +76,9 @@ export class Chaos {
       allocRange: () => this.#takeRange(npages),
       free: () => this.#free(),
       grow: () => this.#grow(),
+      unmap: () => this.#unmap(),
+      scavengeRange: () =>
+        heap.scavengeRange(FIRST * heap.chunkBytes + random.below(PAGES) * heap.pageSize, npages),
       scavenge: () => heap.scavenge(nbytes),
       scavengeOne: () => heap.scavengeOne(nbytes),
       resetScavengeAddr: () => heap.resetScavengeAddr(),
@@ -84,7 +87,16 @@ export class Chaos {
       flush: () => this.#caches.splice(random.below(this.#caches.length), 1)[0]?.flush(),
       snapshot: () => heap.snapshot().length,
     };
-    const weights = { allocRange: 2, free: 12, grow: 1, scavenge: 3, scavengeOne: 5, resetScavengeAddr: 4 };
+    const weights = {
+      allocRange: 2,
+      free: 12,
+      grow: 3,
+      unmap: 1,
+      scavengeRange: 2,
+      scavenge: 3,
+      scavengeOne: 5,
+      resetScavengeAddr: 4,
+    };
     const others = { alloc: 10, allocToCache: 2, cacheAlloc: 6, flush: 2, snapshot: 1 };
     const name = random.weighted<keyof typeof calls>({ ...weights, ...others });
     try {
@@ -121,6 +133,13 @@ export class Chaos {
     const { heap } = this;
     const { end } = heap.bounds();
     if (end < FIRST + MAX_CHUNKS) heap.grow(end * heap.chunkBytes, heap.chunkBytes);
+  }
+
+  /** Takes free pages out of the heap. If one of them is taken while the hook runs on others, they all stay. */
+  #unmap(): number {
+    const { heap } = this;
+    const { base, nbytes } = this.#random.pick([...heap.freeRuns(), { base: 0, nbytes: 0 }]);
+    return nbytes ? heap.unmap(base, Math.ceil(nbytes / heap.pageSize / 3) * heap.pageSize) : -1;
   }
 
   #allocToCache(): number {

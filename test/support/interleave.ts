@@ -58,7 +58,7 @@ export class Ledger {
   /** What each page is, as the bitmaps have it. */
   readonly #states = new Uint8Array(CHUNKS * PAGES);
   /** The bitmaps when they were looked at last, 32 words a chunk. */
-  readonly #words = new Int32Array(CHUNKS * 32);
+  readonly #words = new Int32Array(CHUNKS * 32).fill(-1);
   /** Whose each page is: 0 nobody's, USER, or HOOK and up. */
   readonly #owners = new Uint8Array(CHUNKS * PAGES);
   /** Whether a page was a candidate at the last reset and has not changed since. */
@@ -181,9 +181,10 @@ export class Ledger {
     this.scavEnd = core.getF64(HEADER_SCAV_END);
     for (let chunk = 0; chunk < CHUNKS; chunk++) {
       const data = core.dataOf(chunk) >>> 2;
-      if (!data) continue;
       for (let word = 0; word < 16; word++) {
-        this.#readWord(chunk * 32 + word, i32[data + word], i32[data + word + 16], changed);
+        const alloc = data ? i32[data + word] : -1;
+        const scavenged = data ? i32[data + word + 16] : -1;
+        this.#readWord(chunk * 32 + word, alloc, scavenged, changed);
       }
     }
   }
@@ -196,13 +197,13 @@ export class Ledger {
   ): void {
     const words = this.#words;
     const first = (at >>> 5) * PAGES + (at & 15) * 32;
-    const isSame = words[at] === alloc && words[at + 16] === scavenged && this.#states[first] !== HOLE;
-    if (isSame) return;
+    if (words[at] === alloc && words[at + 16] === scavenged) return;
     words[at] = alloc;
     words[at + 16] = scavenged;
     for (let i = 0; i < 32; i++) {
       const was = this.#states[first + i];
-      const state = (alloc >>> i) & 1 ? IN_USE : (scavenged >>> i) & 1 ? SCAVENGED : UNSCAVENGED;
+      const isScavenged = (scavenged >>> i) & 1;
+      const state = (alloc >>> i) & 1 ? (isScavenged ? HOLE : IN_USE) : isScavenged ? SCAVENGED : UNSCAVENGED;
       this.#states[first + i] = state;
       if (state !== was) changed(first + i, was);
     }
