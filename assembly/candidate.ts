@@ -21,9 +21,10 @@ function occupiedPair(x: v128, low: v128): v128 {
 
 /**
  * Reports whether any min-aligned group of min pages of the chunk is free and unscavenged. min is a power of two, 1 to
- * 64.
+ * 512.
  */
 export function hasScavengeCandidate(data: usize, min: u32): bool {
+  if (min > 64) return findScavengeCandidate(data, layout.CHUNK_PAGES, min, min, 0) != 0;
   const low = i64x2.splat(lowBits(min));
   const all = v128.and(
     v128.and(occupiedPair(keptPair(data, 0), low), occupiedPair(keptPair(data, 16), low)),
@@ -36,11 +37,12 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
  * Finds the highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in
  * bits 16-31; 0 if there is none. It has at least min pages and is aligned to min. If the run is longer than max pages,
  * only its top max pages count (rounded up to a multiple of min; 0 means min). They are extended downward if the cut
- * would break a huge page. min is a power of two, 1 to 64; hugePages is a power of two or 0.
+ * would break a huge page. min is a power of two, 1 to 512; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   assertRange(0, ceiling);
   assertRange(0, min);
+  if (min > 64) return findInWords(data, ceiling, min, max, hugePages);
   const low = lowBits(min);
   const top: u64 = min - 1;
   let word = data + (((ceiling - 1) >> 6) << 3);
@@ -70,6 +72,22 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
     }
   }
   return cut(end, run, min, max, hugePages);
+}
+
+/** Does the same for groups of whole words. A group that reaches above the ceiling does not count. */
+function findInWords(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
+  let end = ceiling & -min;
+  while (end && !isFree(data, end - min, end)) end -= min;
+  if (!end) return 0;
+  let start = end - min;
+  while (start && isFree(data, start - min, start)) start -= min;
+  return cut(end, end - start, min, max, hugePages);
+}
+
+/** Reports whether the pages [start, end), which are whole words, are all free and unscavenged. */
+function isFree(data: usize, start: u32, end: u32): bool {
+  for (let word = data + (start >> 3); word < data + (end >> 3); word += 8) if (kept(word)) return false;
+  return true;
 }
 
 /** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */

@@ -6,6 +6,7 @@ import { bitsOfWord, hexOfWord, wordOfBits } from "./support/bitmaps.ts";
 import { loadLines } from "./support/fixtures.ts";
 import { GO_BASE, PAGE } from "./support/go-heap.ts";
 import { Model } from "./support/model.ts";
+import { modelFacts } from "./support/model-facts.ts";
 import { type Bits, findScavengeCandidate, hasScavengeCandidate } from "./support/naive.ts";
 import { same } from "./support/same.ts";
 
@@ -39,4 +40,8 @@ it("the naive candidates are Go's", async () => {
     if (want.npages > 0) same(got.start, want.start, () => `line ${line} start`);
   }
   expect(candidates.length).toBeGreaterThan(0);
+});
+
+it("the facts of the model are those in the fixtures", async () => {
+  expect(await loadLines("golden/model.ndjson.gz")).toEqual(JSON.parse(JSON.stringify(modelFacts())));
 });

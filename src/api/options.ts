@@ -9,18 +9,21 @@ import type { Geometry } from "../store/header.ts";
 
 /** Options of a new heap. */
 export interface PageAllocOptions {
-  /** Bytes per page; a power of two, 1 or more. Default 8192. */
+  /**
+   * Bytes per page; a power of two, 1 to 2**39. Default 8192. Addresses end at 2**48, or after 2**39 pages if that is
+   * less: at 2**43 for pages of 16 bytes.
+   */
   pageSize?: number;
   /**
-   * Bytes per page of the system below, which takes memory back in such units; a power of two, at most 64 pages.
-   * Default 4096, or 64 pages if that is less.
+   * Bytes per page of the system below, which takes memory back in such units; a power of two, at most 512 pages (one
+   * chunk). Default 4096, or 512 pages if that is less. For larger units see `scavengeRange`.
    */
   physPageSize?: number;
   /** Bytes per huge page of that system, a power of two, or 0 for none. Default 2 MiB. */
   physHugePageSize?: number;
   /**
-   * Addresses are below 2**heapAddrBits: 32 to 48, with room for 1 to 2**30 chunks. Default 48, or less if pages are
-   * smaller than 512 bytes.
+   * Addresses are below 2**heapAddrBits: 32 to 48, with room for 1 to 2**30 chunks. Default and most: 48, or 39 +
+   * log2(pageSize) if that is less.
    */
   heapAddrBits?: number;
   /**
@@ -61,9 +64,10 @@ export function readGeometry(options: PageAllocOptions): Geometry {
   powerOfTwo("options.pageSize", pageSize, 1, 2 ** 39);
   const pageShift = Math.log2(pageSize);
   const most = mostAddrBits(pageShift);
-  const { heapAddrBits = most, physPageSize = Math.min(4096, 64 * pageSize) } = options;
-  integer("options.heapAddrBits", heapAddrBits, leastAddrBits(pageShift), most);
-  powerOfTwo("options.physPageSize", physPageSize, 1, 64 * pageSize);
+  const { heapAddrBits = most, physPageSize = Math.min(4096, layout.CHUNK_PAGES * pageSize) } = options;
+  const name = `options.heapAddrBits for pages of ${pageSize} bytes`;
+  integer(name, heapAddrBits, leastAddrBits(pageShift), most);
+  powerOfTwo("options.physPageSize", physPageSize, 1, layout.CHUNK_PAGES * pageSize);
   if (physHugePageSize !== 0) powerOfTwo("options.physHugePageSize", physHugePageSize, 1, 2 ** 48);
   const whole = physHugePageSize > pageSize && physHugePageSize > physPageSize;
   return {

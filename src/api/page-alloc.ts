@@ -219,8 +219,8 @@ export class PageAlloc {
    * Allocates the lowest npages (1 or more) free pages in a row. Returns their base address, or -1 when there is no
    * such run. Throws what `sys.used` throws.
    *
-   * With `align`, looks through the runs of at least npages pages, from the lowest up, for one with an aligned start. In
-   * the worst case it looks at every chunk with such a run and finds nothing, which takes about 20 ns a chunk.
+   * With `align`, looks through the runs of at least npages pages, from the lowest up, for one with an aligned start.
+   * In the worst case it looks at every chunk with such a run and finds nothing. That takes about 20 ns a chunk.
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
@@ -244,7 +244,7 @@ export class PageAlloc {
     }
   }
 
-  /** Pages of the longest free run: the most that `alloc` has room for. Takes as long in a heap of 1 TiB as in a small one. */
+  /** Pages of the longest free run: the most that `alloc` has room for. Takes as long in any heap. */
   longestFree(): number {
     return this[CORE].locked(longestFree);
   }
@@ -379,10 +379,10 @@ export class PageAlloc {
   }
 
   /**
-   * The free runs, lowest first, over chunk borders: their address and length in bytes, and how many of these bytes are
-   * scavenged. Takes time for each run, not for each page; to count scavenged bytes it also looks at each free chunk
-   * that has something to scavenge or, if physPageSize is above the page size, at each free chunk. Throws PageAllocError
-   * ERR_CHANGED when a page of the heap changes on the way.
+   * The free runs, lowest first, over chunk borders: address and length in bytes, and how many of these bytes are
+   * scavenged. Takes time for each run, not for each page. To count scavenged bytes it also looks at each free chunk
+   * that has something to scavenge or, if physPageSize is above the page size, at each free chunk. Throws
+   * PageAllocError ERR_CHANGED when a page of the heap changes on the way.
    */
   freeRuns(): IterableIterator<FreeRun> {
     this[CORE].mustBeThere();

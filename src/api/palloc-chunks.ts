@@ -82,7 +82,7 @@ export class PallocChunks {
     let given = [0, 0, 0, 0];
     if (kernel === "hasScavengeCandidate") {
       number = layout.SCAN_HAS_CANDIDATE;
-      given = [powerOfTwo("min", args[0], 1, 64), 0, 0, 0];
+      given = [powerOfTwo("min", args[0], 1, layout.CHUNK_PAGES), 0, 0, 0];
     } else if (kernel === "findScavengeCandidate") {
       number = layout.SCAN_FIND_CANDIDATE;
       const [searchIdx, min, max, pagesPerHugePage = 0] = args;

@@ -125,18 +125,18 @@ export class PallocData {
   }
 
   /**
-   * Reports whether a min-aligned group of min pages (a power of two, 1 to 64) is free and unscavenged. Throws
+   * Reports whether a min-aligned group of min pages (a power of two, 1 to 512) is free and unscavenged. Throws
    * TypeError or RangeError.
    */
   hasScavengeCandidate(min: number): boolean {
-    powerOfTwo("min", min, 1, 64);
+    powerOfTwo("min", min, 1, layout.CHUNK_PAGES);
     return Boolean(this.#data.engine.hasScavengeCandidate(this.#data.address(), min));
   }
 
   /**
    * Finds the highest run of free and unscavenged pages, from the 64-bit word of page searchIdx (0 to 511) downward.
-   * npages is 0 if there is none. Throws TypeError or RangeError.
-   * @param min the run has at least min pages and is aligned to min; a power of two, 1 to 64
+   * Pages above that word are not looked at. npages is 0 if there is none. Throws TypeError or RangeError.
+   * @param min the run has at least min pages and is aligned to min; a power of two, 1 to 512
    * @param max the run is cut from below to max pages, rounded up to a multiple of min; 0 = min, Infinity = uncut
    * @param pagesPerHugePage the cut run grows to keep a huge page of so many pages whole; a power of two, or 0 for none
    */
@@ -169,7 +169,7 @@ export function checkFind(npages: number, searchIdx: number): void {
 /** Checks the arguments of `findScavengeCandidate`. */
 export function checkCandidate(searchIdx: number, min: number, max: number, pagesPerHugePage: number): void {
   integer("searchIdx", searchIdx, 0, layout.CHUNK_PAGES - 1);
-  powerOfTwo("min", min, 1, 64);
+  powerOfTwo("min", min, 1, layout.CHUNK_PAGES);
   countOrInfinity("max", max);
   if (pagesPerHugePage !== 0) powerOfTwo("pagesPerHugePage", pagesPerHugePage, 1, 2 ** 48);
 }

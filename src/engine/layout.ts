@@ -62,13 +62,13 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 // Nodes of the radix tree. The parts of a leaf are chunks, and their summaries are packed. In a higher node the counts
 // do not fit in 10 bits, so the summaries of its parts are three columns.
 //
-//   0       4       8             12           16                           48      52      56     60  64             1088
-//   ┌───────┬───────┬─────────────┬────────────┬────────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
-//   │parent │first  │level, mapped│ candidates │ packed summary × 8         │blocks │partial│ next │ - │PallocData × 8│
-//   │       │       │             │            ├─────────┬────────┬────────┬┴───────┼───────┼──────┴───┴──────────────┘
-//   │       │       │             │            │ start×8 │ max×8  │ end×8  │child×8 │ next  │ -  │
-//   └───────┴───────┴─────────────┴────────────┴─────────┴────────┴────────┴────────┴───────┴────┘
-//                                              16        48       80       112      144     148  192
+//   0       4       8             12           16                         48      52      56     60 64             1088
+//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
+//   │parent │first  │level, mapped│ candidates │ packed summary × 8      │blocks │partial│ next │ - │PallocData × 8│
+//   │       │       │             │            ├────────┬────────┬───────┴┬──────┴───────┼──────┼───┴┬─────────────┘
+//   │       │       │             │            │start×8 │ max×8  │ end×8  │child×8       │ next │ -  │
+//   └───────┴───────┴─────────────┴────────────┴────────┴────────┴────────┴──────────────┴──────┴────┘
+//                                              16       48       80       112            144    148  192
 //
 // Pieces are whole cache lines, so each starts at the start of a line. The fields of a leaf fill one line: a call
 // touches that line and the lines of the bitmaps that it works on.

@@ -45,7 +45,7 @@ export function check(state: State): void {
   field(layout.HEADER_VERSION, layout.VERSION);
   const pageShift = field(layout.HEADER_PAGE_SHIFT, 0, 39);
   const addrBits = field(layout.HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
-  const minPages = field(layout.HEADER_MIN_PAGES, 1, 64);
+  const minPages = field(layout.HEADER_MIN_PAGES, 1, layout.CHUNK_PAGES);
   const hugePages = field(layout.HEADER_HUGE_PAGES, 0, 2 * layout.CHUNK_PAGES);
   // Powers of two are their own lowest bit.
   field(layout.HEADER_MIN_PAGES, minPages & -minPages);

@@ -8,7 +8,7 @@ export interface Geometry {
   pageShift: number;
   /** Addresses are below 2 to this power. */
   addrBits: number;
-  /** Fewest pages that are released together; a power of two, 1 to 64. */
+  /** Fewest pages that are released together; a power of two, 1 to 512. */
   minPages: number;
   /** Pages per huge page, a power of two; 0 for no huge pages to keep whole. */
   hugePages: number;

@@ -64,6 +64,8 @@ const allowing = (argument: Argument, ...values: unknown[]): Argument => ({
 const heapArguments: Argument[] = [
   count("grow", "base", ({ heap }, v) => heap.grow(v, CHUNK), 0, SPACE - 1),
   count("grow", "nbytes", ({ heap }, v) => heap.grow(9 * CHUNK, v), 1, SPACE - 9 * CHUNK),
+  count("unmap", "base", ({ heap }, v) => heap.unmap(v, CHUNK), 0, SPACE - 1),
+  count("unmap", "nbytes", ({ heap }, v) => heap.unmap(9 * CHUNK, v), 1, SPACE - 9 * CHUNK),
   count("alloc", "npages", ({ heap }, v) => heap.alloc(v), 1, SPACE_PAGES),
   optional(power("alloc", "align", ({ heap }, v) => heap.alloc(1, { align: v }), 1, 2 ** 20)),
   {
@@ -111,7 +113,7 @@ const chunkArguments: Argument[] = [
   count("freeRange", "n", ({ data }, v) => data.freeRange(100, v), 1, PAGES - 100),
   count("find", "npages", ({ data }, v) => data.find(v, 0), 1, PAGES),
   count("find", "searchIdx", ({ data }, v) => data.find(1, v), 0, PAGES - 1),
-  power("hasScavengeCandidate", "min", ({ data }, v) => data.hasScavengeCandidate(v), 1, 64),
+  power("hasScavengeCandidate", "min", ({ data }, v) => data.hasScavengeCandidate(v), 1, PAGES),
   count(
     "findScavengeCandidate",
     "searchIdx",
@@ -119,7 +121,7 @@ const chunkArguments: Argument[] = [
     0,
     PAGES - 1,
   ),
-  power("findScavengeCandidate", "min", ({ data }, v) => data.findScavengeCandidate(1, v, 1), 1, 64),
+  power("findScavengeCandidate", "min", ({ data }, v) => data.findScavengeCandidate(1, v, 1), 1, PAGES),
   allowing(
     count("findScavengeCandidate", "max", ({ data }, v) => data.findScavengeCandidate(1, 1, v), 0, Infinity),
     Infinity,
@@ -152,7 +154,7 @@ const otherArguments = ({ PageAlloc, PageCache, fillAligned }: Palloc): Argument
   const words = [-1n, 2n ** 64n, -(2n ** 63n)];
   return [
     optional(power("new PageAlloc", "pageSize", option("pageSize"), 1, 2 ** 39)),
-    optional(power("new PageAlloc", "physPageSize", option("physPageSize"), 1, 64 * 8192)),
+    optional(power("new PageAlloc", "physPageSize", option("physPageSize"), 1, PAGES * 8192)),
     optional(allowing(power("new PageAlloc", "physHugePageSize", option("physHugePageSize"), 1, 2 ** 48), 0)),
     optional(count("new PageAlloc", "heapAddrBits", option("heapAddrBits"), 32, 48)),
     optional(count("new PageAlloc", "metadataLimit", option("metadataLimit"), 2 ** 16, 2 ** 30)),

@@ -3,6 +3,7 @@ import { beforeAll, describe, it } from "vitest";
 import { hexOf, hexOfWord, setHex } from "../support/bitmaps.ts";
 import { loadLines } from "../support/fixtures.ts";
 import { addressOf, bytesOf, GO_BASE, type GoRanges, goRanges, PAGE } from "../support/go-heap.ts";
+import type { ModelHeap, ModelOp } from "../support/model-facts.ts";
 import { same } from "../support/same.ts";
 import type { PageAlloc, Subject } from "../support/subject.ts";
 
@@ -43,8 +44,10 @@ export function goldenSuite({ palloc }: Subject): void {
     let words: FillAligned[];
     let candidates: GoldenCandidate[];
     let heaps: GoldenHeap[];
+    let modelHeaps: ModelHeap[];
     beforeAll(async () => {
       words = await loadLines("golden/fill-aligned.ndjson.gz");
+      modelHeaps = await loadLines("golden/model.ndjson.gz");
       candidates = await loadLines("golden/scavenge-candidate.ndjson.gz");
       heaps = await loadLines("golden/page-alloc.ndjson.gz");
     });
@@ -68,6 +71,15 @@ export function goldenSuite({ palloc }: Subject): void {
       }
     });
 
+    it("heaps: the model's results of calls that Go does not have", () => {
+      for (const [line, { physPageSize, ops, ...state }] of modelHeaps.entries()) {
+        const heap = PageAlloc.from(goState(state), { physPageSize, physHugePageSize: 0 });
+        for (const [k, op] of ops.entries()) makeModelCall(heap, op, () => `line ${line} op ${k} ${op}`);
+        heap.check();
+      }
+      same(modelHeaps.length, 60, "heaps");
+    });
+
     it("heaps: results and bitmaps after each call", () => {
       for (const [line, want] of heaps.entries()) {
         const { physPageSize, physHugePageSize } = want;
@@ -85,10 +97,39 @@ export function goldenSuite({ palloc }: Subject): void {
 }
 
 /** The heap that the calls are made on, for `from`. */
-export const goState = ({ alloc, scavenged }: GoldenHeap) => ({
+export const goState = ({ alloc, scavenged }: Pick<GoldenHeap, "alloc" | "scavenged">) => ({
   alloc: goRanges(alloc),
   scavenged: goRanges(scavenged),
 });
+
+/** Makes a call that Go does not have, and compares its result with the model's. */
+function makeModelCall(heap: PageAlloc, op: ModelOp, what: () => string): void {
+  const page = (address: number) => (address - addressOf(0)) / PAGE;
+  switch (op[0]) {
+    case "alloc":
+      same(heap.alloc(op[1], { align: op[2] }), addressOf(op[3]), what);
+      break;
+    case "free":
+      heap.free(addressOf(op[1]), op[2]);
+      break;
+    case "unmap":
+      same(heap.unmap(addressOf(op[1]), op[2] * PAGE), op[3] * PAGE, what);
+      break;
+    case "scavenge":
+      same(heap.scavenge(op[1] * PAGE), op[2] * PAGE, what);
+      break;
+    case "longestFree":
+      same(heap.longestFree(), op[1], what);
+      break;
+    case "freeRuns":
+      same(
+        [...heap.freeRuns()].map((run) => [page(run.base), run.nbytes / PAGE, run.scavenged / PAGE]),
+        op[1],
+        what,
+      );
+      break;
+  }
+}
 
 type Calls = Pick<PageAlloc, "alloc" | "free" | "scavenge" | "resetScavengeAddr" | "scavAddr">;
 

@@ -3,13 +3,15 @@ import { describe, expect, it } from "vitest";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import { refused } from "../support/refusals.ts";
-import type { Subject } from "../support/subject.ts";
+import type { PageAlloc, Subject } from "../support/subject.ts";
 
 export function heapSuite(subject: Subject): void {
   describe("heap", () => {
     newTests(subject);
     allocTests(subject);
     alignTests(subject);
+    freeRunTests(subject);
+    sizeTests(subject);
     searchTests(subject);
     growTests(subject);
     scavengeTests(subject);
@@ -205,6 +207,163 @@ function alignTests({ palloc }: Subject): void {
     );
     run(0, 1);
     run(0, 0);
+  });
+}
+
+function freeRunTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+  const heapOf = () =>
+    PageAlloc.from({
+      alloc: { 0: [[3, 500]], 1: [[5, 1]], 2: [], 900: [[0, 512]], 901: [[32, 32]] },
+      scavenged: { 1: [[0, 3]], 2: [[100, 30]] },
+    });
+
+  it("freeRuns lists the free runs over chunk borders, lowest first", () => {
+    const runs = [...heapOf().freeRuns()];
+    expect(runs.map(({ base, nbytes, scavenged }) => [base / PAGE, nbytes / PAGE, scavenged / PAGE])).toEqual(
+      [
+        [0, 3, 0],
+        [503, 9 + 5, 3],
+        [PAGES + 6, 506 + 512, 30],
+        [901 * PAGES, 32, 0],
+        [901 * PAGES + 64, 448, 0],
+      ],
+    );
+  });
+
+  it("longestFree is what alloc has room for", () => {
+    const heap = heapOf();
+    for (let longest = 506 + 512; longest; longest = heap.longestFree()) {
+      expect(heap.longestFree()).toBe(longest);
+      expect(heap.alloc(longest + 1)).toBe(-1);
+      expect(heap.alloc(longest)).toBeGreaterThanOrEqual(0);
+    }
+    expect(heap.alloc(1)).toBe(-1);
+  });
+
+  it("freeRuns and longestFree see runs over whole subtrees", () => {
+    const heap = new PageAlloc();
+    heap.grow(3 * CHUNK, 5000 * CHUNK);
+    heap.allocRange(9 * CHUNK, 1);
+    heap.allocRange(4999 * CHUNK, 1);
+    const [first, second, third, ...others] = heap.freeRuns();
+    expect([first, second, third]).toEqual([
+      { base: 3 * CHUNK, nbytes: 6 * CHUNK, scavenged: 6 * CHUNK },
+      { base: 9 * CHUNK + PAGE, nbytes: 4990 * CHUNK - PAGE, scavenged: 4990 * CHUNK - PAGE },
+      { base: 4999 * CHUNK + PAGE, nbytes: 4 * CHUNK - PAGE, scavenged: 4 * CHUNK - PAGE },
+    ]);
+    expect(others).toEqual([]);
+    expect(heap.longestFree()).toBe(4990 * PAGES - 1);
+  });
+
+  it("freeRuns of an empty heap and of a full one has none", () => {
+    const heap = new PageAlloc();
+    expect([[...heap.freeRuns()], heap.longestFree()]).toEqual([[], 0]);
+    heap.grow(0, CHUNK);
+    heap.alloc(PAGES);
+    expect([[...heap.freeRuns()], heap.longestFree()]).toEqual([[], 0]);
+  });
+
+  const changes: [name: string, change: (heap: PageAlloc) => unknown][] = [
+    ["alloc", (heap) => heap.alloc(1)],
+    ["allocRange", (heap) => heap.allocRange(2 * CHUNK, 1)],
+    ["free", (heap) => heap.free(3 * PAGE, 1)],
+    ["grow", (heap) => heap.grow(5 * CHUNK, PAGE)],
+    ["unmap", (heap) => heap.unmap(2 * CHUNK, PAGE)],
+    ["unmap and grow of the same page", (heap) => heap.grow(2 * CHUNK, heap.unmap(2 * CHUNK, PAGE))],
+    ["scavenge", (heap) => heap.scavenge(PAGE)],
+    ["scavengeRange", (heap) => heap.scavengeRange(2 * CHUNK, 1)],
+    ["allocToCache", (heap) => heap.allocToCache()],
+  ];
+  it.each(changes)("freeRuns throws ERR_CHANGED after %s", (_, change) => {
+    const heap = heapOf();
+    const runs = heap.freeRuns();
+    runs.next();
+    change(heap);
+    refused(() => runs.next(), { error: "ERR_CHANGED", names: ["begin again"] }, "next");
+    expect(runs.next()).toEqual({ done: true, value: undefined });
+    heap.check();
+  });
+
+  it("freeRuns goes on after calls that change no page", () => {
+    const heap = heapOf();
+    const want = [...heap.freeRuns()];
+    const cache = new palloc.PageCache(heap, { base: 0, cache: 0b1000n, scav: 0n });
+    const got = [];
+    for (const run of heap.freeRuns()) {
+      got.push(run);
+      heap.alloc(5000);
+      heap.stats();
+      heap.resetScavengeAddr();
+      heap.snapshot();
+      cache.alloc(1);
+      expect([...heap.freeRuns()]).toEqual(want);
+      expect(() => heap.free(0, 1)).toThrow();
+    }
+    expect(got).toEqual(want);
+  });
+
+  it("freeRuns of a disposed heap throws at once", () => {
+    const heap = heapOf();
+    const runs = heap.freeRuns();
+    heap.dispose();
+    refused(() => heap.freeRuns(), { error: "ERR_DISPOSED", names: [] }, "freeRuns");
+    refused(() => runs.next(), { error: "ERR_DISPOSED", names: [] }, "next");
+  });
+}
+
+function sizeTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+
+  it("physical pages may be a whole chunk", () => {
+    const heap = touchedHeap(palloc, [1, 2, 3], { physPageSize: CHUNK, physHugePageSize: 0 });
+    heap.allocRange(2 * CHUNK + 100 * PAGE, 1);
+    expect(heap.scavengeOne(1)).toBe(CHUNK);
+    expect(heap.scavAddr).toBe(3 * CHUNK - 1);
+    expect(heap.scavenge()).toBe(CHUNK);
+    expect(heap.ranges().scavenged).toEqual({ 1: [[0, PAGES]], 2: [], 3: [[0, PAGES]] });
+    heap.free(2 * CHUNK + 100 * PAGE, 1);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge(1)).toBe(CHUNK);
+    heap.check();
+  });
+
+  it.each([16, 32, 256])(
+    "pages of %i bytes on physical pages of 4096, as an allocator's units are",
+    (pageSize) => {
+      const heap = new PageAlloc({ pageSize });
+      const group = 4096 / pageSize;
+      heap.grow(0, 2 ** 20);
+      const npages = 2 ** 20 / pageSize;
+      expect(heap.alloc(npages)).toBe(0);
+      heap.free(0, npages);
+      heap.allocRange((3 * group + 1) * pageSize, 1);
+      expect(heap.scavenge()).toBe(2 ** 20 - 4096);
+      heap.check();
+      expect(heap.stats().released).toBe(2 ** 20 - 4096);
+    },
+  );
+
+  it("addresses of small pages end below 2**48, and the error says where", () => {
+    for (const [pageSize, bits] of [
+      [16, 43],
+      [1, 39],
+      [256, 47],
+      [512, 48],
+    ]) {
+      const heap = new PageAlloc({ pageSize });
+      heap.grow(2 ** bits - heap.chunkBytes, heap.chunkBytes);
+      expect(heap.alloc(1)).toBe(2 ** bits - heap.chunkBytes);
+      heap.check();
+      refused(
+        () => heap.grow(2 ** bits, pageSize),
+        { error: RangeError, names: [`to ${2 ** bits - 1}`] },
+        "grow",
+      );
+      const names = [`heapAddrBits for pages of ${pageSize} bytes must be an integer from 32 to ${bits}`];
+      const heapAddrBits = bits + 1;
+      refused(() => new PageAlloc({ pageSize, heapAddrBits }), { error: RangeError, names }, "heapAddrBits");
+    }
   });
 }
 
@@ -418,12 +577,8 @@ function releaseTests({ palloc }: Subject): void {
   });
 
   it("scavengeRange scavenges free pages, wherever scavAddr is", () => {
-    let told = 0;
     const alloc = { 1: [[0, 10] as const], 2: [], 4: [] };
-    const heap = PageAlloc.from(
-      { alloc, scavenged: { 1: [[20, 5]] } },
-      { sys: { unused: () => void told++ } },
-    );
+    const heap = PageAlloc.from({ alloc, scavenged: { 1: [[20, 5]] } });
     const { scavAddr } = heap;
     expect(heap.scavengeRange(CHUNK + 5 * PAGE, 25)).toBe(15 * PAGE);
     expect(heap.scavengeRange(CHUNK + 5 * PAGE, 25)).toBe(0);
@@ -431,7 +586,7 @@ function releaseTests({ palloc }: Subject): void {
     expect(heap.scavengeRange(0, 512)).toBe(0);
     expect(heap.scavengeRange(50 * CHUNK, 512)).toBe(0);
     expect(heap.ranges().scavenged).toEqual({ 1: [[10, 20]], 2: [[500, 12]], 4: [[0, 476]] });
-    expect([heap.scavAddr, told]).toEqual([scavAddr, 0]);
+    expect(heap.scavAddr).toBe(scavAddr);
     heap.check();
   });
 

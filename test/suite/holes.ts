@@ -1,7 +1,9 @@
 // Address ranges begin and end at any page. What is left of a chunk is a hole: neither free nor in use, nor to be
 // scavenged.
 import { describe, expect, it } from "vitest";
-import { CHUNK, PAGE } from "../support/heaps.ts";
+import { CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
+import { PAGES } from "../support/naive.ts";
+import { refused } from "../support/refusals.ts";
 import type { Subject } from "../support/subject.ts";
 
 /** Ranges with holes before, between and after them, in chunks of which others are whole. */
@@ -14,6 +16,7 @@ const RANGES: [base: number, limit: number][] = [
 
 export function holesSuite(subject: Subject): void {
   describe("holes", () => holeTests(subject));
+  describe("unmap", () => unmapTests(subject));
 }
 
 function holeTests({ palloc }: Subject): void {
@@ -129,5 +132,131 @@ function holeTests({ palloc }: Subject): void {
     expect(() => PageAlloc.from({ alloc: {}, mapped: [[PAGE, 2 * PAGE - 1]] })).toThrow(/must be a multiple/);
     expect(() => PageAlloc.from({ alloc: {}, mapped: [[PAGE, PAGE]] })).toThrow(RangeError);
     expect(() => PageAlloc.from({ alloc: {}, mapped: [...RANGES, RANGES[0]] })).toThrow(RangeError);
+  });
+}
+
+function unmapTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+  const scattered = [0, 1, 2, 9, 64, 700, 40_000];
+  /** Chunks that are free and unscavenged, in several leaves. */
+  const heapOf = (options?: ConstructorParameters<typeof PageAlloc>[0]) =>
+    touchedHeap(palloc, scattered, options);
+
+  it("makes holes, which are as if they had never been grown over", () => {
+    const heap = heapOf();
+    heap.scavengeRange(CHUNK + 10 * PAGE, 5);
+    expect(heap.unmap(CHUNK + 3 * PAGE, 20 * PAGE)).toBe(15 * PAGE);
+    expect(heap.unmap(9 * CHUNK, CHUNK)).toBe(CHUNK);
+    heap.check();
+    const mapped = [
+      [0, CHUNK + 3 * PAGE],
+      [CHUNK + 23 * PAGE, 3 * CHUNK],
+      ...[64, 700, 40_000].map((chunk) => [chunk * CHUNK, (chunk + 1) * CHUNK]),
+    ];
+    expect(heap.mappedRanges()).toEqual(mapped);
+    expect(heap.stats()).toMatchObject({ sys: (7 * PAGES - 20 - PAGES) * PAGE, released: 0, inUse: 0 });
+    expect(() => heap.chunk(9)).toThrow(expect.objectContaining({ code: "ERR_NOT_MAPPED" }));
+    expect(heap.alloc(PAGES + 4)).toBe(CHUNK + 23 * PAGE);
+    expect(heap.alloc(PAGES + 4)).toBe(-1);
+    heap.grow(9 * CHUNK, CHUNK);
+    heap.grow(CHUNK + 3 * PAGE, 20 * PAGE);
+    heap.check();
+    expect(heap.stats()).toMatchObject({ sys: 7 * CHUNK, released: (20 + PAGES) * PAGE });
+    expect(heap.alloc(PAGES + 23)).toBe(0);
+  });
+
+  it("takes pages over chunk borders, and moves bounds, scavAddr and searchAddr", () => {
+    const heap = heapOf();
+    expect(heap.unmap(40_000 * CHUNK + 7 * PAGE, CHUNK - 7 * PAGE)).toBe(CHUNK - 7 * PAGE);
+    expect(heap.bounds()).toEqual({ start: 0, end: 40_001 });
+    expect(heap.scavAddr).toBe(40_000 * CHUNK + 7 * PAGE - 1);
+    heap.unmap(40_000 * CHUNK, 7 * PAGE);
+    expect([heap.bounds(), heap.scavAddr]).toEqual([{ start: 0, end: 701 }, 701 * CHUNK - 1]);
+    heap.unmap(0, CHUNK + 9 * PAGE);
+    expect([heap.bounds(), heap.searchAddr]).toEqual([{ start: 1, end: 701 }, CHUNK + 9 * PAGE]);
+    heap.allocRange(CHUNK + 9 * PAGE, 2 * PAGES - 9);
+    heap.unmap(9 * CHUNK, CHUNK);
+    heap.unmap(64 * CHUNK, CHUNK);
+    heap.check();
+    expect([heap.searchAddr, heap.longestFree()]).toEqual([700 * CHUNK, PAGES]);
+    heap.unmap(700 * CHUNK, CHUNK);
+    heap.check();
+    expect([heap.searchAddr, heap.longestFree(), heap.alloc(1)]).toEqual([SPACE, 0, -1]);
+    expect(heap.scavenge()).toBe(0);
+  });
+
+  it("takes all pages, and the heap is as empty as a new one", () => {
+    const heap = heapOf();
+    for (const chunk of scattered) heap.unmap(chunk * CHUNK, CHUNK);
+    heap.check();
+    expect([heap.bounds(), heap.mappedRanges(), heap.scavAddr]).toEqual([{ start: 0, end: 0 }, [], -1]);
+    expect([heap.searchAddr, heap.alloc(1), heap.scavenge(), heap.longestFree()]).toEqual([SPACE, -1, 0, 0]);
+    expect([...heap.freeRuns()]).toEqual([]);
+    expect(heap.alloc(1, { align: 2 })).toBe(-1);
+    const copy = PageAlloc.restore(heap.snapshot());
+    for (const each of [heap, copy]) {
+      each.grow(123_456 * CHUNK, 3 * CHUNK);
+      each.check();
+      expect(each.alloc(3 * PAGES)).toBe(123_456 * CHUNK);
+      expect(each.scavAddr).toBe(123_459 * CHUNK - 1);
+    }
+  });
+
+  it("refuses pages that are not mapped or not free, and changes nothing", () => {
+    const heap = heapOf();
+    heap.alloc(3);
+    const cache = heap.allocToCache();
+    const before = heap.snapshot();
+    const calls: [base: number, nbytes: number, code: string, names: string][] = [
+      [2 * CHUNK, 2 * CHUNK, "ERR_NOT_MAPPED", `the page at ${3 * CHUNK} is not mapped`],
+      [5 * CHUNK, PAGE, "ERR_NOT_MAPPED", `the page at ${5 * CHUNK} is not mapped`],
+      [SPACE - PAGE, PAGE, "ERR_NOT_MAPPED", `the page at ${SPACE - PAGE} is not mapped`],
+      [0, SPACE, "ERR_NOT_FREE", "the page at 0 is in use"],
+      [2 * PAGE, 9 * PAGE, "ERR_NOT_FREE", `the page at ${2 * PAGE} is in use`],
+      [63 * PAGE, 9 * PAGE, "ERR_NOT_FREE", `the page at ${63 * PAGE} is in use`],
+      [1, PAGE, "ERR_MISALIGNED", "base must be a multiple of 8192"],
+      [CHUNK, PAGE + 1, "ERR_MISALIGNED", "nbytes must be a multiple of 8192"],
+    ];
+    for (const [base, nbytes, error, name] of calls)
+      refused(() => heap.unmap(base, nbytes), { error, names: [name] }, `${base}, ${nbytes}`);
+    expect(heap.snapshot()).toEqual(before);
+    cache.flush();
+    expect(heap.unmap(3 * PAGE, CHUNK)).toBe(CHUNK);
+    refused(() => heap.unmap(3 * PAGE, PAGE), { error: "ERR_NOT_MAPPED", names: [] }, "twice");
+    heap.check();
+  });
+
+  it("bookkeeping is reused: a window that slides over the address space takes no more", () => {
+    const heap = grownHeap(palloc, []);
+    const window = 20;
+    heap.grow(0, window * CHUNK);
+    let metadata = 0;
+    for (let chunk = window; chunk < 4000; chunk += 7) {
+      heap.grow(chunk * CHUNK, 7 * CHUNK);
+      heap.unmap((chunk - window) * CHUNK, 7 * CHUNK);
+      if (chunk < 1500) metadata = heap.stats().metadata;
+    }
+    heap.check();
+    expect(heap.stats().metadata).toBe(metadata);
+    expect(heap.bounds().end - heap.bounds().start).toBe(window);
+  });
+
+  it("leaves used up page caches as they are", () => {
+    const heap = heapOf();
+    const caches = [heap.allocToCache(), heap.allocToCache()];
+    expect(caches.map((cache) => cache.alloc(64))).toEqual([0, 64 * PAGE]);
+    heap.free(0, 128);
+    heap.unmap(0, 3 * CHUNK);
+    heap.check();
+    heap.grow(50_000 * CHUNK, CHUNK);
+    heap.unmap(9 * CHUNK, CHUNK);
+    heap.grow(60_000 * CHUNK, 20 * CHUNK);
+    heap.check();
+    expect(caches[0].refill()).toBe(true);
+    expect(caches[0].base).toBe(64 * CHUNK);
+    caches[1].flush();
+    caches[0].flush();
+    heap.check();
+    expect(PageAlloc.restore(heap.snapshot()).ranges()).toEqual(heap.ranges());
   });
 }

@@ -13,6 +13,7 @@ const ELSEWHERE: Pages = [CHUNK + 40 * PAGE, 8 * PAGE];
 export function hooksSuite(subject: Subject): void {
   describe("sys hooks", () => {
     unusedTests(subject);
+    rangeTests(subject);
     holdTests(subject);
     declineTests(subject);
     passTests(subject);
@@ -97,6 +98,151 @@ function unusedTests({ palloc }: Subject): void {
     heap.scavenge();
     heap.alloc(1);
     expect([recorder.released, sys.count]).toEqual([CHUNK, 1]);
+  });
+}
+
+function rangeTests({ palloc }: Subject): void {
+  const { PageAlloc } = palloc;
+  const thrown = new Error("out of order");
+
+  it("unused is called for what scavengeRange releases, lowest first, and may decline", () => {
+    const told: Pages[] = [];
+    let answer: boolean | undefined;
+    const unused = (...pages: Pages) => {
+      told.push(pages);
+      expect(countsOf(heap, pages)).toEqual({ inUse: pages[1] / PAGE, scavenged: 0 });
+      expectSound(heap);
+      return answer;
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    const { scavAddr } = heap;
+    answer = false;
+    expect(heap.scavengeRange(CHUNK, 2 * PAGES)).toBe(0);
+    const runs: Pages[] = [
+      [CHUNK + 74 * PAGE, 6 * PAGE],
+      [CHUNK + 83 * PAGE, 45 * PAGE],
+      [CHUNK + 168 * PAGE, 32 * PAGE],
+      [CHUNK + 300 * PAGE, 212 * PAGE],
+    ];
+    expect(told.splice(0)).toEqual(runs);
+    answer = undefined;
+    expect(heap.scavengeRange(CHUNK + 76 * PAGE, 20)).toBe(17 * PAGE);
+    expect(told.splice(0)).toEqual([
+      [CHUNK + 76 * PAGE, 4 * PAGE],
+      [CHUNK + 83 * PAGE, 13 * PAGE],
+    ]);
+    expect(heap.scavengeRange(0, 4 * PAGES)).toBe((6 + 45 + 32 + 212 - 17 + PAGES) * PAGE);
+    expect(heap.scavengeRange(0, 4 * PAGES)).toBe(0);
+    expect(heap.scavAddr).toBe(scavAddr);
+    expectSound(heap);
+  });
+
+  it("unused is called for the scavengeRange operations of a batch", () => {
+    const told: Pages[] = [];
+    const heap = mixedHeap(palloc, { sys: { unused: (...pages) => void told.push(pages) } });
+    const { Op } = palloc;
+    const ops = [
+      Op.alloc,
+      6,
+      -1,
+      0,
+      Op.scavengeRange,
+      20,
+      CHUNK + 76 * PAGE,
+      0,
+      Op.free,
+      6,
+      CHUNK + 64 * PAGE,
+      0,
+    ];
+    const results = new Float64Array(6);
+    heap.run(Float64Array.from(ops), results);
+    expect([...results]).toEqual([CHUNK + 64 * PAGE, 6 * PAGE, 17 * PAGE, 0, CHUNK + 64 * PAGE, 0]);
+    expect(told).toEqual([
+      [CHUNK + 76 * PAGE, 4 * PAGE],
+      [CHUNK + 83 * PAGE, 13 * PAGE],
+    ]);
+    expectSound(heap);
+  });
+
+  it("an error of unused reaches the caller of scavengeRange, and what was released stays released", () => {
+    let calls = 0;
+    const unused = () => {
+      if (++calls === 2) throw thrown;
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    const { released } = heap.stats();
+    expect(() => heap.scavengeRange(CHUNK, PAGES)).toThrow(thrown);
+    expect(heap.stats().released - released).toBe(6 * PAGE);
+    expect(countsOf(heap, [CHUNK + 83 * PAGE, 45 * PAGE])).toEqual({ inUse: 0, scavenged: 0 });
+    expectSound(heap);
+  });
+
+  it("unused is called for what unmap finds unscavenged, over chunk borders, whatever it returns", () => {
+    const told: Pages[] = [];
+    const unused = (...pages: Pages) => {
+      told.push(pages);
+      expect(heap.stats().inUse).toBe((100 + PAGES) * PAGE);
+      expect(() => heap.allocRange(2 * CHUNK, 1)).toThrow(expect.objectContaining({ code: "ERR_NOT_FREE" }));
+      expectSound(heap);
+      return false;
+    };
+    const alloc = { 1: [[0, 100] as const], 2: [], 3: [] };
+    const heap = PageAlloc.from({ alloc, scavenged: { 2: [[0, 9]] } }, { sys: { unused } });
+    const peaks = heap.stats();
+    expect(heap.unmap(CHUNK + 400 * PAGE, CHUNK)).toBe((PAGES - 9) * PAGE);
+    expect(told).toEqual([
+      [CHUNK + 400 * PAGE, 112 * PAGE],
+      [2 * CHUNK + 9 * PAGE, 391 * PAGE],
+    ]);
+    const { peakInUse, peakRetained, scavenges } = heap.stats();
+    expect([peakInUse, peakRetained, scavenges]).toEqual([peaks.peakInUse, peaks.peakRetained, 0]);
+    expect(heap.mappedRanges()).toEqual([
+      [CHUNK, CHUNK + 400 * PAGE],
+      [2 * CHUNK + 400 * PAGE, 4 * CHUNK],
+    ]);
+    expectSound(heap);
+  });
+
+  it("unused is not called if all that unmap takes was released", () => {
+    const unused = () => {
+      throw thrown;
+    };
+    const heap = grownHeap(palloc, [1], { sys: { unused } });
+    expect(heap.unmap(CHUNK, 9 * PAGE)).toBe(0);
+    expectSound(heap);
+  });
+
+  it("an error of unused reaches the caller of unmap: the pages stay, and what was released stays released", () => {
+    let calls = 0;
+    const unused = () => {
+      if (++calls === 2) throw thrown;
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    const { mapped, scavenged } = heap.ranges();
+    expect(() => heap.unmap(CHUNK + 64 * PAGE, 136 * PAGE)).toThrow(thrown);
+    const released = [...scavenged[1], [74, 6]].sort((a, b) => a[0] - b[0]);
+    expect(heap.ranges().mapped).toEqual(mapped);
+    expect(heap.ranges().scavenged[1]).toEqual([
+      [64, 19],
+      [128, 40],
+    ]);
+    expect(released).toHaveLength(4);
+    expect(heap.stats().inUse).toBe(164 * PAGE);
+    expectSound(heap);
+    calls = 2;
+    expect(heap.unmap(CHUNK + 64 * PAGE, 136 * PAGE)).toBe((136 - 19 - 40) * PAGE);
+    expectSound(heap);
+  });
+
+  it("unmap from within unused, of pages that are held, is refused", () => {
+    const unused = (base: number) => {
+      expect(() => heap.unmap(base, PAGE)).toThrow(expect.objectContaining({ code: "ERR_NOT_FREE" }));
+      heap.unmap(3 * CHUNK + PAGE, PAGE);
+    };
+    const heap = mixedHeap(palloc, { sys: { unused } });
+    heap.scavengeRange(3 * CHUNK, 1);
+    expectSound(heap);
   });
 }
 

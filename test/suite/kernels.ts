@@ -10,6 +10,8 @@ import type { Subject } from "../support/subject.ts";
 
 const { PAGES } = naive;
 const GROUPS = [1, 2, 4, 8, 16, 32, 64];
+/** Pages of a group that is scavenged together. */
+const MINS = [...GROUPS, 128, 256, PAGES];
 
 /** Alternating runs from page 0 on: short ones, long ones, and ones that end where words and groups do. */
 const bitmap = fc
@@ -33,6 +35,7 @@ const bitmap = fc
     return Array.from({ length: PAGES }, (_, i) => bits[i] ?? !last);
   });
 const group = fc.constantFrom(...GROUPS);
+const min = fc.constantFrom(...MINS);
 const page = fc.integer({ min: 0, max: PAGES - 1 });
 /** Pages [first, first + count) of a chunk. */
 const range = page.chain((first) => fc.tuple(fc.constant(first), fc.integer({ min: 1, max: PAGES - first })));
@@ -207,7 +210,7 @@ function candidateTests({ palloc }: Subject): void {
 
   it("hasScavengeCandidate", () => {
     holds(
-      fc.property(bitmap, bitmap, group, (alloc, scavenged, min) => {
+      fc.property(bitmap, bitmap, min, (alloc, scavenged, min) => {
         const data = pallocData(palloc, alloc, scavenged);
         same(data.hasScavengeCandidate(min), naive.hasScavengeCandidate(alloc, scavenged, min), "has");
       }),
@@ -216,25 +219,17 @@ function candidateTests({ palloc }: Subject): void {
 
   it("findScavengeCandidate", () => {
     holds(
-      fc.property(
-        bitmap,
-        bitmap,
-        page,
-        group,
-        max,
-        hugePage,
-        (alloc, scavenged, searchIdx, min, max, huge) => {
-          const got = pallocData(palloc, alloc, scavenged).findScavengeCandidate(searchIdx, min, max, huge);
-          const want = naive.findScavengeCandidate(alloc, scavenged, searchIdx, min, max, huge);
-          same(got.npages, want.npages, "npages");
-          if (want.npages > 0) same(got.start, want.start, "start");
-        },
-      ),
+      fc.property(bitmap, bitmap, page, min, max, hugePage, (alloc, scavenged, searchIdx, min, max, huge) => {
+        const got = pallocData(palloc, alloc, scavenged).findScavengeCandidate(searchIdx, min, max, huge);
+        const want = naive.findScavengeCandidate(alloc, scavenged, searchIdx, min, max, huge);
+        same(got.npages, want.npages, "npages");
+        if (want.npages > 0) same(got.start, want.start, "start");
+      }),
       3000,
     );
   });
 
-  it.each(GROUPS)("findScavengeCandidate, min %i: candidates at every alignment", (min) => {
+  it.each(MINS)("findScavengeCandidate, min %i: candidates at every alignment", (min) => {
     for (let first = 0; first <= PAGES - min; first++) {
       const alloc = naive.noBits().map((_, i) => i < first || i >= first + min);
       const data = pallocData(palloc, alloc);
@@ -281,7 +276,7 @@ function chunksTests(subject: Subject): void {
     const chunks = filled(subject, length, length);
     const views = Array.from({ length }, (_, i) => chunks.at(i));
     const expected = (numbers: (data: (typeof views)[0]) => number[]) => views.flatMap(numbers);
-    for (const min of GROUPS) {
+    for (const min of MINS) {
       same(
         [...chunks.scan("hasScavengeCandidate", min)],
         expected((data) => [Number(data.hasScavengeCandidate(min))]),

@@ -118,8 +118,10 @@ export class Chaos {
     const index = FIRST + this.#random.below(MAX_CHUNKS);
     const first = this.#random.below(PAGES);
     const count = Math.min(npages, PAGES - first);
-    if (index >= heap.bounds().end || heap.chunk(index).alloc.popcntRange(first, count) > 0) return -1;
     const base = index * heap.chunkBytes + first * heap.pageSize;
+    const limit = base + count * heap.pageSize;
+    const runs = [...heap.freeRuns()];
+    if (!runs.some((run) => run.base <= base && limit <= run.base + run.nbytes)) return -1;
     heap.allocRange(base, count);
     return this.#take(base, count);
   }

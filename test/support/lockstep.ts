@@ -465,8 +465,8 @@ export class Lockstep {
 }
 
 function randomOptions(random: Random): ModelOptions {
-  const pageSize = random.pick([8192, 8192, 4096, 16384, 65536]);
-  const physPageSize = pageSize * random.pick([0.5, 1, 1, 2, 4, 8, 16, 32, 64]);
+  const pageSize = random.pick([8192, 8192, 4096, 16384, 65536, 512]);
+  const physPageSize = pageSize * random.pick([0.5, 1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
   const physHugePageSize = random.pick([
     0,
     2 ** 21,

@@ -62,7 +62,7 @@ export function findScavengeCandidate(
   max: number,
   pagesPerHugePage: number,
 ): Run {
-  let top = alignDown(searchIdx, WORD) + WORD - min;
+  let top = alignDown(alignDown(searchIdx, WORD) + WORD, min) - min;
   while (top >= 0 && !isCandidate(alloc, scavenged, top, min)) top -= min;
   if (top < 0) return { start: 0, npages: 0 };
 

@@ -15,27 +15,17 @@ function kept(i32: Int32Array, word: number): number {
 
 /**
  * Reports whether any min-aligned group of min pages of the chunk is free and unscavenged. min is a power of two, 1 to
- * 64.
+ * 512.
  */
 export function hasScavengeCandidate(memory: Memory, data: number, min: number): boolean {
   return findScavengeCandidate(memory, data, layout.CHUNK_PAGES, min, min, 0) !== 0;
 }
 
 /**
- * Returns a word of `kept` with its groups filled. The pages in `above` count as occupied. `low` is -1 for groups of
- * 64, which are two words.
- */
-function filledAt(i32: Int32Array, word: number, above: number, low: number, top: number): number {
-  const x = kept(i32, word) | above;
-  if (low !== -1) return fillGroups(x, low, top);
-  return x | kept(i32, word ^ 1) ? -1 : 0;
-}
-
-/**
  * Finds the highest candidate below page `ceiling` (1 to 512). Returns its first page in bits 0-15 and its length in
  * bits 16-31; 0 if there is none. It has at least min pages and is aligned to min. If the run is longer than max pages,
  * only its top max pages count (rounded up to a multiple of min; 0 means min). They are extended downward if the cut
- * would break a huge page. min is a power of two, 1 to 64; hugePages is a power of two or 0.
+ * would break a huge page. min is a power of two, 1 to 512; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(
   { i32 }: Memory,
@@ -49,20 +39,17 @@ export function findScavengeCandidate(
     assertRange(0, ceiling);
     assertRange(0, min);
   }
-  // A group that reaches above the ceiling does not count. If groups are two words, the mask below covers only one of
-  // them, so the ceiling is rounded down.
-  if (min === 64) ceiling &= -64;
-  if (!ceiling) return 0;
-  const low = min === 64 ? -1 : lowBits(min);
+  if (min > 32) return findInWords(i32, data, ceiling, min, max, hugePages);
+  const low = lowBits(min);
   const top = min - 1;
   const first = data >>> 2;
   let word = first + ((ceiling - 1) >>> 5);
   // Pages from the ceiling up count as occupied. The shift is modulo 32, so it leaves the low `ceiling` % 32 ones, or
   // all.
-  let filled = filledAt(i32, word, ~(-1 >>> -ceiling), low, top);
+  let filled = fillGroups(kept(i32, word) | ~(-1 >>> -ceiling), low, top);
   while (!~filled) {
     if (word === first) return 0;
-    filled = filledAt(i32, --word, 0, low, top);
+    filled = fillGroups(kept(i32, --word), low, top);
   }
 
   // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
@@ -75,12 +62,37 @@ export function findScavengeCandidate(
   } else {
     run = 32 - above;
     while (word !== first) {
-      filled = filledAt(i32, --word, 0, low, top);
+      filled = fillGroups(kept(i32, --word), low, top);
       run += Math.clz32(filled);
       if (filled) break;
     }
   }
   return cut(end, run, min, max, hugePages);
+}
+
+/** Does the same for groups of whole words. A group that reaches above the ceiling does not count. */
+function findInWords(
+  i32: Int32Array,
+  data: number,
+  ceiling: number,
+  min: number,
+  max: number,
+  hugePages: number,
+): number {
+  let end = ceiling & -min;
+  while (end && !isFree(i32, data, end - min, end)) end -= min;
+  if (!end) return 0;
+  let start = end - min;
+  while (start && isFree(i32, data, start - min, start)) start -= min;
+  return cut(end, end - start, min, max, hugePages);
+}
+
+/** Reports whether the pages [start, end), which are whole words, are all free and unscavenged. */
+function isFree(i32: Int32Array, data: number, start: number, end: number): boolean {
+  const first = data >>> 2;
+  for (let word = first + (start >>> 5); word < first + (end >>> 5); word++)
+    if (kept(i32, word)) return false;
+  return true;
 }
 
 /** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */
@@ -104,7 +116,7 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
 // fillAligned tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
 // word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two. Adding 0111…1 to the
 // low bits of a group carries into its top bit exactly when one of them is set. All functions but fillAligned itself
-// work on 32-bit words, so a group of 64 is two words that are tested together.
+// work on 32-bit words.
 
 const LOW_BITS = [0, 0x55555555, 0x77777777, 0x7f7f7f7f, 0x7fff7fff, 0x7fffffff];
 

@@ -333,9 +333,9 @@ export function growLeaf(memory: Memory, heap: number, chunk: number): number {
 // nodes per level, whatever the size of the heap. A set bit may be wrong, a clear one is right: bits are set when pages
 // are freed, and cleared when a look under the lock finds nothing.
 //
-// The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or in another place
-// or level of the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller
-// must not trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
+// The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or elsewhere in
+// the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller must not
+// trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
 // before the caller may conclude that nothing is left, it must walk again with the lock held.
 
 /** Reports whether a chunk of the leaf may have a candidate. */
