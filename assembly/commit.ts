@@ -37,21 +37,29 @@ export function commitRange(
     else saveFields(heap, op);
   }
   if (op & layout.JOURNAL_CLAIM) {
-    countTaken(heap, npages, scavenged, (op & layout.JOURNAL_COUNTED) != 0);
+    countTaken(heap, npages, scavenged);
+    // Pages that are only held for `sys.unused` do not raise the peaks.
     if (op & layout.JOURNAL_COUNTED) {
+      raisePeaks(heap, scavenged);
       store<u32>(heap, scavenged, layout.HEADER_LAST_SCAVENGED);
       total(heap, 1, layout.HEADER_ALLOCS);
+    } else {
+      count(heap, 1, layout.HEADER_CHANGES);
     }
   } else if (op & layout.JOURNAL_UNCLAIM) {
     count(heap, -npages, layout.HEADER_IN_USE);
     if (op & layout.JOURNAL_COUNTED) total(heap, 1, layout.HEADER_FREES);
+    else count(heap, 1, layout.HEADER_CHANGES);
     lowerSearch(heap, chunk, index);
   }
   if (scavenged) {
-    if (runs) countReleased(heap, scavenged, runs);
-    else if (op & layout.JOURNAL_SCAVENGE) count(heap, scavenged, layout.HEADER_RELEASED);
+    if (runs) {
+      countReleased(heap, scavenged, runs);
+    } else if (op & layout.JOURNAL_SCAVENGE) {
+      count(heap, scavenged, layout.HEADER_RELEASED);
+      count(heap, 1, layout.HEADER_CHANGES);
+    }
   }
-  if (!runs && !(op & layout.JOURNAL_COUNTED)) count(heap, 1, layout.HEADER_CHANGES);
   if (scavenged || op & layout.JOURNAL_UNCLAIM) changeChunks(heap, leaf, op, chunk, index, npages, scavenged != 0);
   if (op & layout.JOURNAL_MOVE) store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
   if (op & (layout.JOURNAL_NEW | layout.JOURNAL_DROP)) {
@@ -95,7 +103,9 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
   const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
   if (op & layout.JOURNAL_COUNTED) {
-    countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav), true);
+    const scavenged = <u32>popcnt(scav);
+    countTaken(heap, <u32>popcnt(cache), scavenged);
+    raisePeaks(heap, scavenged);
     total(heap, 1, layout.HEADER_ALLOCS);
     const word = dataOf(leaf, chunk) + (index >> 3);
     store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) & ~cache, layout.DATA_SCAVENGED);
@@ -234,21 +244,23 @@ function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }
 
-/**
- * Counts pages that come into use. `scavenged` of them had been released. Pages that are only held for `sys.unused` do
- * not raise the peaks.
- */
+/** Counts pages that come into use. `scavenged` of them had been released. */
 // @ts-ignore: decorator
 @inline
-function countTaken(heap: usize, npages: u32, scavenged: u32, peaks: bool): void {
-  const inUse = load<u32>(heap, layout.HEADER_IN_USE) + npages;
-  store<u32>(heap, inUse, layout.HEADER_IN_USE);
-  if (peaks && inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
+function countTaken(heap: usize, npages: u32, scavenged: u32): void {
+  count(heap, npages, layout.HEADER_IN_USE);
+  if (scavenged) count(heap, -scavenged, layout.HEADER_RELEASED);
+}
+
+/** Raises the peaks after pages have come into use, some of them scavenged. */
+// @ts-ignore: decorator
+@inline
+function raisePeaks(heap: usize, scavenged: u32): void {
+  const inUse = load<u32>(heap, layout.HEADER_IN_USE);
+  if (inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
   if (scavenged) {
-    const released = load<u32>(heap, layout.HEADER_RELEASED) - scavenged;
-    store<u32>(heap, released, layout.HEADER_RELEASED);
-    const retained = load<u32>(heap, layout.HEADER_PAGES) - released;
-    if (peaks && retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
+    const retained = load<u32>(heap, layout.HEADER_PAGES) - load<u32>(heap, layout.HEADER_RELEASED);
+    if (retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
       store<u32>(heap, retained, layout.HEADER_PEAK_RETAINED);
     }
   }

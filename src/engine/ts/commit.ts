@@ -58,10 +58,13 @@ export function commitRange(
     if (peaks) {
       i32[header + layout.HEADER_LAST_SCAVENGED / 4] = scavenged;
       f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
+    } else {
+      i32[header + layout.HEADER_CHANGES / 4]++;
     }
   } else if (op & layout.JOURNAL_UNCLAIM) {
     i32[header + layout.HEADER_IN_USE / 4] -= npages;
     if (op & layout.JOURNAL_COUNTED) f64[(heap + layout.HEADER_FREES) >>> 3]++;
+    else i32[header + layout.HEADER_CHANGES / 4]++;
     const chunk = i32[header + layout.HEADER_SEARCH_CHUNK / 4];
     if (first < chunk || (first === chunk && from < i32[header + layout.HEADER_SEARCH_INDEX / 4])) {
       i32[header + layout.HEADER_SEARCH_CHUNK / 4] = first;
@@ -74,9 +77,8 @@ export function commitRange(
     if (runs) {
       f64[(heap + layout.HEADER_SCAVENGES) >>> 3] += runs;
       f64[(heap + layout.HEADER_SCAVENGED_TOTAL) >>> 3] += scavenged;
-    }
+    } else if (set) i32[header + layout.HEADER_CHANGES / 4]++;
   }
-  if (!runs && !(op & layout.JOURNAL_COUNTED)) i32[header + layout.HEADER_CHANGES / 4]++;
   if (scavenged || op & layout.JOURNAL_UNCLAIM) {
     let leaf = firstLeaf;
     let chunk = first;
