@@ -192,6 +192,58 @@ const allocHighest = (chunks) => ({
   native: { args: ["alloc", chunks] },
 });
 
+/** A heap whose odd pages are free. Above them is a chunk that is free. */
+function combed(PageAlloc, chunks) {
+  const heap = new PageAlloc();
+  heap.grow(0, (chunks + 1) * CHUNK_BYTES);
+  heap.allocRange(0, chunks * CHUNK_PAGES);
+  for (let page = 1; page < chunks * CHUNK_PAGES; page += 2) heap.free(page * PAGE, 1);
+  return heap;
+}
+
+/** alloc(n) and free of the same block, over and over, at a multiple of align pages. */
+const alignedPairsOn = (heap, n, options) => (operations) => {
+  let sum = 0;
+  for (let i = 0; i < operations; i++) {
+    const base = heap.alloc(n, options);
+    heap.free(base, n);
+    sum += base / PAGE;
+  }
+  return sum;
+};
+
+/** A heap of blocks of 8 pages, of which a quarter are free, at random. */
+function blocks(PageAlloc, chunks) {
+  const heap = new PageAlloc();
+  heap.grow(0, chunks * CHUNK_BYTES);
+  heap.allocRange(0, chunks * CHUNK_PAGES);
+  const below = randomBelow(8);
+  const count = Math.min(chunks, 4096) * (CHUNK_PAGES / 8);
+  for (let block = 0; block < count; block++) if (below(4) === 0) heap.free(block * 8 * PAGE, 8);
+  return heap;
+}
+
+/** alloc(4) and free in that heap, aligned or not. */
+const allocAligned = (align) => (chunks) => ({
+  name: `alloc + free, align ${align}`,
+  input: `${sizeName(chunks)}, a quarter free, npages 4`,
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const heap = blocks(PageAlloc, chunks);
+    // Takes the lowest block, so that what is free does not begin with the chunk.
+    heap.alloc(1);
+    return { run: align > 1 ? alignedPairsOn(heap, 4, { align }) : pairsOn(heap, 4) };
+  },
+});
+
+/** alloc(1) at an even page, when all free pages but those of the highest chunk are odd: the worst that can happen. */
+const allocAlignedWorst = (chunks) => ({
+  name: "alloc + free, align 2, free pages odd up to the last chunk",
+  input: sizeName(chunks),
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => ({ run: alignedPairsOn(combed(PageAlloc, chunks), 1, { align: 2 }) }),
+});
+
 /** A new heap that grows to its size in one call. */
 const growAtOnce = (chunks) => ({
   name: "grow at once",
@@ -324,6 +376,8 @@ export const heapCases = () =>
 
 /** Returns the cases whose cost could grow with the size of the heap. */
 export const sizeCases = () =>
-  [scavengeLowest, allocHighest, growAtOnce].flatMap((kind) =>
-    SIZES.map((chunks) => ({ ...kind(chunks), group: "cost over size" })),
-  );
+  [
+    ...[scavengeLowest, allocHighest, growAtOnce].flatMap((kind) => SIZES.map(kind)),
+    ...[1, 4, 64].map(allocAligned).flatMap((kind) => [64, 262144].map(kind)),
+    ...[64, 16384].map(allocAlignedWorst),
+  ].map((each) => ({ ...each, group: "cost over size" }));

@@ -220,7 +220,7 @@ export class PageAlloc {
    * such run. Throws what `sys.used` throws.
    *
    * With `align`, looks through the runs of at least npages pages, from the lowest up, for one with an aligned start.
-   * In the worst case it looks at every chunk with such a run and finds nothing. That takes about 20 ns a chunk.
+   * In the worst case it looks at every chunk with such a run and finds nothing. That takes about 60 ns a chunk.
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
