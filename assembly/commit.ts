@@ -4,7 +4,7 @@
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
-import { clearCandidate, dataOf, mappedLeafAt, markCandidate } from "./tree";
+import { dataOf, mappedLeafAt, markCandidate } from "./tree";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -83,7 +83,17 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
     saveFields(heap, op);
   }
   store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
-  if (op & layout.JOURNAL_CLEAR) clearCandidate(heap, leaf, chunk);
+  if (op & layout.JOURNAL_CLEAR) {
+    let node = leaf;
+    for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
+      const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
+      store<u32>(node, marks, layout.NODE_CANDIDATES);
+      const parent = load<u32>(node, layout.NODE_PARENT);
+      // A node that has another candidate keeps its bit in the parent.
+      if (marks || !parent) break;
+      node = heap + parent;
+    }
+  }
   close(heap);
 }
 

@@ -282,6 +282,12 @@ export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f6
   return -1;
 }
 
+/** Marks free pages as in use, to be unmapped. Leaves JOURNAL_UNMAP in the journal. */
+export function markUnmapped(heap: usize, chunk: u32, index: u32, npages: u32): void {
+  write(heap, layout.JOURNAL_CLAIM | layout.JOURNAL_UNMAP, chunk, index, npages);
+  markRange(heap, leafOf(heap, chunk), chunk, index, npages, true);
+}
+
 /** Maps the pages of a range, which must all be holes. They become free and scavenged. */
 export function map(heap: usize, first: u32, from: u32, npages: u32): void {
   saveAll(heap, 0);

@@ -13,6 +13,7 @@ export {
   findCandidate,
   map,
   mappedPage,
+  markUnmapped,
   passOver,
   release,
   reset,
@@ -25,4 +26,3 @@ export { run } from "./run";
 export { scan } from "./scan";
 export { summarize } from "./summary";
 export { mappedLeafOf, walk } from "./tree";
-export { unmap } from "./unmap";

@@ -6,7 +6,6 @@ import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit";
 import { close } from "./journal";
 import { commitReturn, linkRecord, unlinkRecord } from "./record";
 import { mappedLeafOf } from "./tree";
-import { commitUnmap } from "./unmap";
 
 /**
  * Redoes the commit in the journal. A `reset`, or a `passOver` that clears no bit, leaves no bits there: restoring the
@@ -21,8 +20,7 @@ export function redo(heap: usize): void {
   const scavEnd = load<f64>(heap, layout.JOURNAL_SCAV_END);
   const leaf = mappedLeafOf(heap, chunk);
   // NEW and DROP are tested last, because they also go with other bits.
-  if (op & (layout.JOURNAL_UNMAP | layout.JOURNAL_PRUNE)) commitUnmap(heap);
-  else if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
+  if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = load<u32>(heap, layout.JOURNAL_NPAGES);
     const scavenged = load<u32>(heap, layout.JOURNAL_SCAVENGED);
     commitRange(heap, leaf, op, chunk, index, npages, scavenged, load<u32>(heap, layout.JOURNAL_RUNS), scavEnd);

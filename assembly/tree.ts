@@ -348,21 +348,6 @@ export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
   }
 }
 
-/** Clears the candidate bit of a chunk of the leaf, and those above that have no other reason to be set. */
-// @ts-ignore: decorator
-@inline
-export function clearCandidate(heap: usize, leaf: usize, chunk: u32): void {
-  let node = leaf;
-  for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
-    const marks = load<u32>(node, layout.NODE_CANDIDATES) & ~(1 << ((chunk >> shift) & (layout.FANOUT - 1)));
-    store<u32>(node, marks, layout.NODE_CANDIDATES);
-    const parent = load<u32>(node, layout.NODE_PARENT);
-    // A node that has another candidate keeps its bit in the parent.
-    if (marks || !parent) break;
-    node = heap + parent;
-  }
-}
-
 /** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked(leaf: usize, chunk: u32): bool {
   return ((load<u32>(leaf, layout.NODE_CANDIDATES) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;

@@ -24,7 +24,7 @@ const RANGES: Record<string, [index: number, npages: number, most: number]> = {
   map: [2, 3, 2 ** 31],
   mappedPage: [2, 3, 2 ** 31],
   scavengeRange: [2, 3, 2 ** 31],
-  unmap: [2, 3, 2 ** 31],
+  markUnmapped: [2, 3, 2 ** 31],
   hold: [4, 5, 2 ** 31],
   cacheAlloc: [-1, 2, 64],
 };

@@ -58,10 +58,10 @@ export interface Kernels {
   /** Maps the pages of a range, which must all be holes. The region must have room for the new nodes. */
   map(heap: number, chunk: number, index: number, npages: number): void;
   /**
-   * Unmaps the pages of a range, which must all be mapped and free. `start` and `top` are what HEADER_START and
-   * HEADER_TOP become. Returns how many of the pages were unscavenged.
+   * Marks the pages of a range as in use, as holes are to the summaries. All must be mapped and free. Leaves
+   * JOURNAL_UNMAP in the journal, for `commitUnmap` in store/unmapping.ts.
    */
-  unmap(heap: number, chunk: number, index: number, npages: number, start: number, top: number): number;
+  markUnmapped(heap: number, chunk: number, index: number, npages: number): void;
   /** Returns the address of the leaf that covers a chunk; 0 for a hole. */
   mappedLeafOf(heap: number, chunk: number): number;
 
@@ -120,7 +120,7 @@ export interface Kernels {
   /** Frees the pages that a cache still owns, and drops its record. Returns one of the RANGE_ answers. */
   flush(heap: number, ref: number): number;
 
-  /** Redoes the commit in the journal. The saved fields must have been restored. */
+  /** Redoes the commit in the journal, unless pages are being unmapped. The saved fields must have been restored. */
   redo(heap: number): void;
 }
 

@@ -2,7 +2,8 @@
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
-import { mappedRuns, nearestChunk } from "../store/tree.ts";
+import { eachPart, mappedRuns, nearestChunk } from "../store/tree.ts";
+import { commitUnmap } from "../store/unmapping.ts";
 import type { Core } from "./core.ts";
 import { Hold } from "./hooks.ts";
 
@@ -54,7 +55,16 @@ function unmapFree(core: Core, { chunk, index }: Place, npages: number): number 
     const left = [last, chunk, nearestChunk(core, chunk - 1, true)];
     top = left.flatMap((each) => pagesLeft(core, each, first, end).slice(-1))[0] ?? 0;
   }
-  return core.engine.unmap(core.at, chunk, index, npages, start, top);
+  let scavenged = 0;
+  eachPart(core, first, end, (data, i, n) => {
+    scavenged += core.engine.popcntRange(data + layout.DATA_SCAVENGED, i, n);
+  });
+  core.set(layout.JOURNAL_SCAVENGED, scavenged);
+  core.set(layout.JOURNAL_START, start);
+  core.setF64(layout.JOURNAL_TOP, top);
+  core.engine.markUnmapped(core.at, chunk, index, npages);
+  commitUnmap(core);
+  return npages - scavenged;
 }
 
 /** Returns the ends of the runs of mapped pages that a chunk has outside [first, end), ascending. -1 is no chunk. */

@@ -8,6 +8,7 @@ import * as layout from "../engine/layout.ts";
 import type { State } from "./state.ts";
 import { sumUp } from "./sums.ts";
 import { eachPart, freeLists, mappedRuns, refsIn } from "./tree.ts";
+import { commitUnmap } from "./unmapping.ts";
 
 /** The call had begun to commit or was adding chunks: the saved fields must be restored. */
 const SAVED = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
@@ -37,7 +38,9 @@ export function mend(state: State): void {
     rebuild(state, first, op & layout.JOURNAL_MAP ? end : first, free);
   }
   if (op & layout.JOURNAL_MAP) state.set(layout.JOURNAL_OP, 0);
-  else if (PALLOC_SHARED && op & (SAVED | layout.JOURNAL_PRUNE)) engine.redo(at);
+  else if (PALLOC_SHARED && op & SAVED && op & layout.JOURNAL_UNMAP) commitUnmap(state);
+  else if (PALLOC_SHARED && op & layout.JOURNAL_PRUNE) commitUnmap(state);
+  else if (PALLOC_SHARED && op & SAVED) engine.redo(at);
   else state.set(layout.JOURNAL_OP, op & layout.JOURNAL_NEW || (op === layout.JOURNAL_DROP ? op : 0));
   const rest = state.get(layout.JOURNAL_OP);
   if (!rest) return;

@@ -14,6 +14,7 @@ import {
   inspect,
   map,
   mappedPage,
+  markUnmapped,
   passOver,
   release,
   reset,
@@ -25,7 +26,6 @@ import { redo } from "./redo.ts";
 import { scan } from "./scan.ts";
 import { summarize } from "./summary.ts";
 import { mappedLeafOf, walk } from "./tree.ts";
-import { unmap } from "./unmap.ts";
 
 /** The calls of the engine. Each takes the memory that it works on before its own arguments. */
 const calls = {
@@ -43,7 +43,7 @@ const calls = {
   inspect,
   map,
   mappedPage,
-  unmap,
+  markUnmapped,
   mappedLeafOf,
   scavengeTop,
   findCandidate,

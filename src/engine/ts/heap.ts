@@ -347,6 +347,18 @@ export function mappedPage(
   return -1;
 }
 
+/** Marks free pages as in use, to be unmapped. Leaves JOURNAL_UNMAP in the journal. */
+export function markUnmapped(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  index: number,
+  npages: number,
+): void {
+  write(memory, heap, layout.JOURNAL_CLAIM | layout.JOURNAL_UNMAP, chunk, index, npages);
+  markRange(memory, heap, leafOf(memory, heap, chunk), chunk, index, npages, true);
+}
+
 /** Maps the pages of a range, which must all be holes. They become free and scavenged. */
 export function map(memory: Memory, heap: number, first: number, from: number, npages: number): void {
   const { i32, f64 } = memory;

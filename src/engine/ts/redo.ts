@@ -7,7 +7,6 @@ import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit.t
 import { close } from "./journal.ts";
 import { commitReturn, linkRecord, unlinkRecord } from "./record.ts";
 import { mappedLeafOf } from "./tree.ts";
-import { commitUnmap } from "./unmap.ts";
 
 /**
  * Redoes the commit in the journal. A `reset`, or a `passOver` that clears no bit, leaves no bits there: restoring the
@@ -24,8 +23,7 @@ export function redo(memory: Memory, heap: number): void {
   const scavEnd = f64[(heap + layout.JOURNAL_SCAV_END) >>> 3];
   const leaf = mappedLeafOf(memory, heap, chunk);
   // NEW and DROP are tested last, because they also go with other bits.
-  if (op & (layout.JOURNAL_UNMAP | layout.JOURNAL_PRUNE)) commitUnmap(memory, heap);
-  else if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
+  if (op & (layout.JOURNAL_CLAIM | layout.JOURNAL_UNCLAIM | layout.JOURNAL_SCAVENGE)) {
     const npages = i32[(heap + layout.JOURNAL_NPAGES) >>> 2] >>> 0;
     const scavenged = i32[(heap + layout.JOURNAL_SCAVENGED) >>> 2];
     const runs = i32[(heap + layout.JOURNAL_RUNS) >>> 2];

@@ -1,47 +1,17 @@
 // Unmapping. Pages become holes. Nodes that are left without a mapped page are taken out of the tree, and are free for
-// the next `map`.
+// the next `map`. No engine has a text of its own for this: calls are rare.
 
-import * as layout from "../layout.ts";
-import type { Memory } from "../memory.ts";
-import { assertHeld } from "./assertions.ts";
-import { saveFields, write } from "./journal.ts";
-import { markRange } from "./mark.ts";
-import { countScavenged, mappedLeafOf } from "./tree.ts";
+import * as layout from "../engine/layout.ts";
+import type { State } from "./state.ts";
 
 /**
- * Unmaps the pages of a range, which must all be mapped and free. `start` and `top` are what HEADER_START and
- * HEADER_TOP become. Returns how many of the pages were unscavenged.
+ * Commits the unmapping of the range in the journal, whose pages are marked as in use: first of the pages, then of the
+ * nodes, one by one. A redo goes on with the part that the worker died in. Once this has begun to change the heap it
+ * calls no function, as any commit. Caller must hold the lock.
  */
-export function unmap(
-  memory: Memory,
-  heap: number,
-  chunk: number,
-  index: number,
-  npages: number,
-  start: number,
-  top: number,
-): number {
-  const { i32, f64 } = memory;
-  const leaf = mappedLeafOf(memory, heap, chunk);
-  const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
-  // `commitUnmap` reads all of this from the journal, so that `redo` can call it too.
-  i32[(heap + layout.JOURNAL_SCAVENGED) >>> 2] = scavenged;
-  i32[(heap + layout.JOURNAL_START) >>> 2] = start;
-  f64[(heap + layout.JOURNAL_TOP) >>> 3] = top;
-  write(memory, heap, layout.JOURNAL_CLAIM | layout.JOURNAL_UNMAP, chunk, index, npages);
-  // To the summaries, a hole is a page in use.
-  markRange(memory, heap, leaf, chunk, index, npages, true);
-  commitUnmap(memory, heap);
-  return npages - scavenged;
-}
-
-/**
- * Commits the unmapping of the range in the journal: first of the pages, then of the nodes, one by one. A redo goes on
- * with the part that the worker died in.
- */
-export function commitUnmap(memory: Memory, heap: number): void {
-  if (PALLOC_DEBUG) assertHeld(memory, heap);
-  const { i32, f64 } = memory;
+export function commitUnmap(state: State): void {
+  const heap = state.at;
+  const { i32, f64 } = state.engine.memory;
   const header = heap >>> 2;
   const isShared = PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4];
   const op = i32[header + layout.JOURNAL_OP / 4];
@@ -50,7 +20,11 @@ export function commitUnmap(memory: Memory, heap: number): void {
   const npages = i32[header + layout.JOURNAL_NPAGES / 4] >>> 0;
   let chunk = first;
   if (op & layout.JOURNAL_UNMAP) {
-    if (isShared) saveFields(memory, heap, layout.JOURNAL_CLAIM | layout.JOURNAL_UNMAP);
+    if (isShared) {
+      for (let word = header + layout.FIELDS / 4; word < header + layout.FIELDS_END / 4; word++)
+        i32[word + layout.UNDO / 4] = i32[word];
+      i32[header + layout.JOURNAL_OP / 4] = op | layout.JOURNAL_FIELDS;
+    }
     const top = f64[(heap + layout.JOURNAL_TOP) >>> 3];
     i32[header + layout.HEADER_PAGES / 4] -= npages;
     i32[header + layout.HEADER_RELEASED / 4] -= i32[header + layout.JOURNAL_SCAVENGED / 4];
