@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { KIND_CACHE } from "../src/engine/layout.ts";
 import { CORE } from "../src/heap/core.ts";
 import { CHUNK, grownHeap, PAGE, touchedHeap, visible } from "./support/heaps.ts";
+import { PAGES } from "./support/naive.ts";
 import type { PageAlloc, Palloc, PallocData } from "./support/subject.ts";
 
 const full = expect.objectContaining({ code: "ERR_METADATA_FULL", message: expect.stringMatching(/memory/) });
@@ -95,6 +96,26 @@ describe.each<[string, Palloc]>([
     });
   });
 
+  it("a heap grows elsewhere once chunks were unmapped, with the nodes that these had", () => {
+    const heap = grownHeap(palloc, [1, 100, 101, 500]);
+    run(() => {
+      // Takes what room its region has left.
+      for (let chunk = 110; chunk < 127; chunk += 8) {
+        try {
+          heap.grow(chunk * CHUNK, CHUNK);
+        } catch (error) {
+          expect(error).toEqual(full);
+        }
+      }
+      expect(() => heap.grow(200 * CHUNK, CHUNK)).toThrow(full);
+      for (const [base, limit] of heap.mappedRanges())
+        if (base >= 100 * CHUNK && limit <= 127 * CHUNK) heap.unmap(base, limit - base);
+      heap.grow(200 * CHUNK, 3 * CHUNK);
+      heap.check();
+      expect(heap.alloc(3 * PAGES)).toBe(200 * CHUNK);
+    });
+  });
+
   it("a heap that fails to be created frees its memory", () => {
     const other = grownHeap(palloc, [1]);
     run(() => {
@@ -120,10 +141,13 @@ describe.each<[string, Palloc]>([
     const sys = { unused: vi.fn(), used: vi.fn() };
     const heap = touchedHeap(palloc, CHUNKS, { sys });
     heap.scavengeRange(200 * CHUNK, 100);
+    sys.unused.mockClear();
     run(() => {
       fillRecords(heap);
       const before = visible(heap);
       expect(() => heap.scavenge()).toThrow(full);
+      expect(() => heap.scavengeRange(200 * CHUNK, 200)).toThrow(full);
+      expect(() => heap.unmap(200 * CHUNK, CHUNK)).toThrow(full);
       expect(() => heap.allocRange(200 * CHUNK, 10)).toThrow(full);
       expect(visible(heap)).toEqual(before);
       heap.check();

@@ -123,8 +123,10 @@ export class Core extends State {
 
   /** Makes room for the nodes that the tree needs for nchunks more chunks, from `chunk` on. */
   makeRoomToGrow(chunk: number, nchunks: number): void {
-    const other = this.get(layout.HEADER_CHUNKS) ? this.get(layout.HEADER_START) : chunk;
-    const { leaves, nodes } = nodesToGrow(chunk, nchunks, other);
+    const root = this.get(layout.HEADER_ROOT);
+    const other = root ? this.get(layout.HEADER_START) : chunk;
+    const top = root ? this.get(root + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT : -1;
+    const { leaves, nodes } = nodesToGrow(chunk, nchunks, other, top);
     const [freeLeaves, freeNodes] = freeLists;
     this.makeRoom(
       bytesOfNodes({

@@ -39,22 +39,26 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
 
 /**
  * Returns the most nodes that the tree grows by when nchunks chunks, from `chunk` on, are added to a heap. `other` is
- * any chunk that the heap has already; pass `chunk` if it has none.
+ * any chunk that the heap has already, and `top` the level of its root. An empty heap has `chunk` and -1.
  */
 export function nodesToGrow(
   chunk: number,
   nchunks: number,
   other: number,
+  top: number,
 ): { leaves: number; nodes: number } {
   const last = chunk + nchunks - 1;
   const grown = { leaves: 0, nodes: 0 };
   for (let level = 0; ; level++) {
     const shift = layout.FANOUT_SHIFT * (level + 1);
+    const isCommon = !(((chunk ^ other) | (last ^ other)) >>> shift);
+    // The node over all of these chunks is there already.
+    if (isCommon && level <= top) return grown;
     const count = (last >>> shift) - (chunk >>> shift) + 1;
-    // Above the leaves, each level may need one more node to link the old root to the new one.
-    if (level) grown.nodes += count + 1;
+    // Above the old root, each level may need one more node to link it to the new one.
+    if (level) grown.nodes += count + (level > top ? 1 : 0);
     else grown.leaves = count;
-    if (!(((chunk ^ other) | (last ^ other)) >>> shift)) return grown;
+    if (isCommon) return grown;
   }
 }
 

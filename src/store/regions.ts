@@ -23,7 +23,7 @@ const GROUND = GRAIN;
 const STEP = CHUNK_BYTES / MEMORY_PAGE;
 /** Address of the first region. Below it is room for the state of a ground that covers all of memory. */
 const FIRST =
-  GRAIN * grains(GROUND + layout.HEADER_BYTES + bytesOfNodes(nodesToGrow(0, MEMORY_PAGES_MAX / STEP, 0)));
+  GRAIN * grains(GROUND + layout.HEADER_BYTES + bytesOfNodes(nodesToGrow(0, MEMORY_PAGES_MAX / STEP, 0, -1)));
 
 /** Memory pages of 64 KiB that an engine starts with. */
 const FIRST_PAGES = Math.ceil(FIRST / MEMORY_PAGE / STEP) * STEP;
