@@ -38,9 +38,7 @@ export function commitRange(
   }
   if (op & layout.JOURNAL_CLAIM) {
     countTaken(heap, npages, scavenged);
-    // Pages that are only held for `sys.unused` do not raise the peaks.
     if (op & layout.JOURNAL_COUNTED) {
-      raisePeaks(heap, scavenged);
       store<u32>(heap, scavenged, layout.HEADER_LAST_SCAVENGED);
       total(heap, 1, layout.HEADER_ALLOCS);
     } else {
@@ -113,9 +111,7 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
   const ref = load<u32>(heap, layout.JOURNAL_REF);
   const record = heap + ref;
   if (op & layout.JOURNAL_COUNTED) {
-    const scavenged = <u32>popcnt(scav);
-    countTaken(heap, <u32>popcnt(cache), scavenged);
-    raisePeaks(heap, scavenged);
+    countTaken(heap, <u32>popcnt(cache), <u32>popcnt(scav));
     total(heap, 1, layout.HEADER_ALLOCS);
     const word = dataOf(leaf, chunk) + (index >> 3);
     store<u64>(word, load<u64>(word, layout.DATA_SCAVENGED) & ~cache, layout.DATA_SCAVENGED);
@@ -258,18 +254,13 @@ function total(heap: usize, amount: f64, counter: usize): void {
 // @ts-ignore: decorator
 @inline
 function countTaken(heap: usize, npages: u32, scavenged: u32): void {
-  count(heap, npages, layout.HEADER_IN_USE);
-  if (scavenged) count(heap, -scavenged, layout.HEADER_RELEASED);
-}
-
-/** Raises the peaks after pages have come into use, some of them scavenged. */
-// @ts-ignore: decorator
-@inline
-function raisePeaks(heap: usize, scavenged: u32): void {
-  const inUse = load<u32>(heap, layout.HEADER_IN_USE);
+  const inUse = load<u32>(heap, layout.HEADER_IN_USE) + npages;
+  store<u32>(heap, inUse, layout.HEADER_IN_USE);
   if (inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);
   if (scavenged) {
-    const retained = load<u32>(heap, layout.HEADER_PAGES) - load<u32>(heap, layout.HEADER_RELEASED);
+    const released = load<u32>(heap, layout.HEADER_RELEASED) - scavenged;
+    store<u32>(heap, released, layout.HEADER_RELEASED);
+    const retained = load<u32>(heap, layout.HEADER_PAGES) - released;
     if (retained > load<u32>(heap, layout.HEADER_PEAK_RETAINED)) {
       store<u32>(heap, retained, layout.HEADER_PEAK_RETAINED);
     }

@@ -23,12 +23,16 @@ const set = ({ words }: State, offset: number, value: number) => {
 };
 const add = (state: State, offset: number, value: number) => set(state, offset, get(state, offset) + value);
 
-/** Chunks 8 and 100, with pages in use, scavenged and neither, two caches, and a record that is free again. */
+/**
+ * Chunks 8 and 100, with pages in use, scavenged and neither, two caches, a record that is free again, and free nodes.
+ */
 function busyState({ PageAlloc }: Palloc): State {
   const heap = PageAlloc.from({ alloc: { 8: [[100, 20]], 100: [[0, 3]] }, scavenged: { 8: [[200, 50]] } });
   const caches = [heap.allocToCache(), heap.allocToCache(), heap.allocToCache()];
   caches[1].flush();
   heap.scavenge(5 * PAGE);
+  heap.grow(300 * heap.chunkBytes, heap.chunkBytes);
+  heap.unmap(300 * heap.chunkBytes, heap.chunkBytes);
   const words = new Int32Array(heap.snapshot().buffer);
   const root = words[layout.HEADER_ROOT >>> 2];
   let leaf = root;
@@ -96,6 +100,24 @@ const forgeries: [what: string, forge: (state: State) => void][] = [
   ["a cache not aligned to a block", (s) => set(s, s.record + layout.RECORD_INDEX, 3)],
   ["a cache of a hole", (s) => set(s, s.record + layout.RECORD_CHUNK, 9)],
   ["a cache of free pages", (s) => set(s, s.record + layout.RECORD_INDEX, 448)],
+  ["a lost free leaf", (s) => set(s, layout.HEADER_FREE_LEAVES, 0)],
+  ["a lost free node", (s) => set(s, layout.HEADER_FREE_NODES, 0)],
+  ["a free leaf that is in the tree", (s) => set(s, layout.HEADER_FREE_LEAVES, s.leaf)],
+  ["a free node that is in the tree", (s) => set(s, layout.HEADER_FREE_NODES, s.root)],
+  [
+    "a free leaf that is a free node",
+    (s) => set(s, layout.HEADER_FREE_LEAVES, get(s, layout.HEADER_FREE_NODES)),
+  ],
+  [
+    "a cyclic list of free leaves",
+    (s) => set(s, get(s, layout.HEADER_FREE_LEAVES) + layout.LEAF_NEXT, get(s, layout.HEADER_FREE_LEAVES)),
+  ],
+  ["a free leaf with pages", (s) => set(s, get(s, layout.HEADER_FREE_LEAVES) + DATA, 1)],
+  ["a free leaf with a summary", (s) => set(s, get(s, layout.HEADER_FREE_LEAVES) + layout.LEAF_SUMS, 1)],
+  [
+    "a free node with a child",
+    (s) => set(s, get(s, layout.HEADER_FREE_NODES) + layout.NODE_CHILDREN, s.leaf),
+  ],
   ["a lost record", (s) => set(s, layout.HEADER_DEAD_RECORDS, 0)],
 ];
 

@@ -4,7 +4,7 @@ import { isInteger } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import { firstOf } from "../engine/packed.ts";
-import { leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
+import { capHugePages, leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
 import { eachPart, freeLists, mappedRuns } from "../store/tree.ts";
@@ -46,7 +46,7 @@ export function check(state: State): void {
   const pageShift = field(layout.HEADER_PAGE_SHIFT, 0, 39);
   const addrBits = field(layout.HEADER_ADDR_BITS, leastAddrBits(pageShift), mostAddrBits(pageShift));
   const minPages = field(layout.HEADER_MIN_PAGES, 1, layout.CHUNK_PAGES);
-  const hugePages = field(layout.HEADER_HUGE_PAGES, 0, 2 * layout.CHUNK_PAGES);
+  const hugePages = field(layout.HEADER_HUGE_PAGES, 0, capHugePages(2 ** (48 - pageShift)));
   // Powers of two are their own lowest bit.
   field(layout.HEADER_MIN_PAGES, minPages & -minPages);
   field(layout.HEADER_HUGE_PAGES, hugePages & -hugePages);
@@ -122,8 +122,6 @@ export function check(state: State): void {
 
   // Live records and the pages that they own.
   const owned: Array<[first: number, end: number, ref: number]> = [];
-  /** Pages that `sys.unused` runs on. */
-  let releasing = 0;
   /** Block numbers of the page caches that must be in an index, by ref. */
   const blocks = new Map<number, number>();
   const records = (list: number, isCache: boolean) => {
@@ -148,12 +146,10 @@ export function check(state: State): void {
         field(layout.RECORD_NPAGES, runs.length ? layout.CACHE_PAGES : 0, layout.CACHE_PAGES);
         if (runs.length || get(ref + layout.RECORD_SLOT)) blocks.set(ref, base / layout.CACHE_PAGES);
       } else {
-        const kind = field(layout.RECORD_KIND, layout.KIND_RELEASING, layout.KIND_REUSING);
+        field(layout.RECORD_KIND, layout.KIND_RELEASING, layout.KIND_REUSING);
         field(layout.RECORD_TAKEN, 0);
         field(layout.RECORD_SLOT, 0);
-        const npages = field(layout.RECORD_NPAGES, 1, Infinity);
-        if (kind === layout.KIND_RELEASING) releasing += npages;
-        runs = [[0, npages]];
+        runs = [[0, field(layout.RECORD_NPAGES, 1, Infinity)]];
       }
       for (const [from, count] of runs) {
         const first = base + from;
@@ -212,10 +208,10 @@ export function check(state: State): void {
   field(layout.HEADER_TOP, top, top, state.getF64(layout.HEADER_TOP));
   field(layout.HEADER_IN_USE, inUse);
   field(layout.HEADER_RELEASED, released);
-  // Pages that `sys.unused` runs on do not raise the peaks. What has been unmapped since may have.
+  // Pages that have been unmapped since count in the peaks.
   const mostPages = layout.MAX_CHUNKS * layout.CHUNK_PAGES;
-  field(layout.HEADER_PEAK_IN_USE, inUse - releasing, mostPages);
-  field(layout.HEADER_PEAK_RETAINED, pages - released - releasing, mostPages);
+  field(layout.HEADER_PEAK_IN_USE, inUse, mostPages);
+  field(layout.HEADER_PEAK_RETAINED, pages - released, mostPages);
   field(layout.HEADER_SCAV_STRICT, 0, 1);
   field(layout.HEADER_SCAV_RESET, 0, 1);
   field(layout.HEADER_SCAV_END, 0, end * layout.CHUNK_PAGES, state.getF64(layout.HEADER_SCAV_END));

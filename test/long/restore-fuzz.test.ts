@@ -126,8 +126,11 @@ function mustBePossible({ PageAlloc }: Palloc, snapshot: Uint8Array, stats: Stat
   for (const at of [layout.HEADER_MAGIC, layout.HEADER_VERSION]) {
     same(words[at >>> 2], empty[at >>> 2], `byte ${at}`);
   }
-  const { sys, inUse, retained, peakInUse, peakRetained } = stats;
-  const peaksFit = inUse <= peakInUse && peakInUse <= sys && retained <= peakRetained && peakRetained <= sys;
+  const { inUse, retained, peakInUse, peakRetained } = stats;
+  // More than the heap has now, if pages have been unmapped.
+  const most = layout.MAX_CHUNKS * layout.CHUNK_PAGES * pageSize;
+  const peaksFit =
+    inUse <= peakInUse && peakInUse <= most && retained <= peakRetained && peakRetained <= most;
   const countsFit = Object.values(stats).every((count) => count >= 0);
   if (!peaksFit || !countsFit) throw new Error(`no heap has counted ${JSON.stringify(stats)}`);
 }
@@ -150,6 +153,7 @@ const REFUSALS: Record<string, readonly string[]> = {
   grow: ["ERR_OVERLAP"],
   allocRange: ["ERR_NOT_MAPPED", "ERR_NOT_FREE"],
   free: ["ERR_NOT_MAPPED", "ERR_NOT_ALLOCATED"],
+  unmap: ["ERR_NOT_MAPPED", "ERR_NOT_FREE"],
 };
 
 /** Makes random calls on a heap of which nothing is known. */
@@ -175,6 +179,7 @@ class Caller {
     const nbytes = this.#random.pick([0, npages * heap.pageSize, Infinity]);
     const calls = {
       grow: () => this.#grow(),
+      unmap: () => this.#unmap(npages),
       alloc: () => this.#alloc(npages),
       allocRange: () => heap.allocRange(this.#base(), npages),
       free: () => this.#free(npages),
@@ -186,7 +191,7 @@ class Caller {
       flush: () => this.#cache()?.flush(),
       look: () => [heap.stats(), heap.ranges(), heap.snapshot(), heap.scavAddr, heap.searchAddr],
     };
-    const often = { grow: 2, alloc: 6, allocRange: 2, free: 6, scavenge: 3, resetScavengeAddr: 2 };
+    const often = { grow: 3, unmap: 1, alloc: 6, allocRange: 2, free: 6, scavenge: 3, resetScavengeAddr: 2 };
     const seldom = { scavengeRange: 1, allocToCache: 2, cacheAlloc: 2, flush: 1, look: 1 };
     const name = this.#random.weighted<keyof typeof calls>({ ...often, ...seldom });
     try {
@@ -200,6 +205,15 @@ class Caller {
   #alloc(npages: number): void {
     const base = this.#heap.alloc(npages);
     if (base !== -1) this.#live.push([base, npages]);
+  }
+
+  /** A free run, or pages of any kind. */
+  #unmap(npages: number): void {
+    const runs = [...this.#heap.freeRuns()];
+    const run = this.#random.oneIn(3) ? undefined : this.#random.pick(runs);
+    const base = run?.base ?? this.#base();
+    const limit = this.#chunks * this.#heap.chunkBytes;
+    this.#heap.unmap(base, Math.min(run?.nbytes ?? npages * this.#heap.pageSize, limit - base));
   }
 
   #free(npages: number): void {
@@ -266,7 +280,13 @@ interface Parts {
   refs: number[];
 }
 
-const HEADER_REFS = [layout.HEADER_ROOT, layout.HEADER_RECORDS, layout.HEADER_DEAD_RECORDS];
+const HEADER_REFS = [
+  layout.HEADER_ROOT,
+  layout.HEADER_RECORDS,
+  layout.HEADER_DEAD_RECORDS,
+  layout.HEADER_FREE_LEAVES,
+  layout.HEADER_FREE_NODES,
+];
 const wordsOf = (snapshot: Uint8Array) => new Int32Array(snapshot.buffer);
 const offsets = (at: number, bytes: number) => Array.from({ length: bytes / 4 }, (_, i) => at + 4 * i);
 const HEADER_FIELDS = offsets(0, layout.HEADER_BYTES);
@@ -277,6 +297,8 @@ function partsOf(snapshot: Uint8Array): Parts {
   addNodes(parts, words, words[layout.HEADER_ROOT >>> 2]);
   addRecords(parts, words, words[layout.HEADER_RECORDS >>> 2]);
   addRecords(parts, words, words[layout.HEADER_DEAD_RECORDS >>> 2]);
+  addFree(parts, words, layout.HEADER_FREE_LEAVES, layout.LEAF_NEXT, layout.LEAF_BYTES);
+  addFree(parts, words, layout.HEADER_FREE_NODES, layout.NODE_NEXT, layout.NODE_BYTES);
   return parts;
 }
 
@@ -288,6 +310,14 @@ function addNodes(parts: Parts, words: Int32Array, at: number): void {
   parts.fields.push(...offsets(at, isLeaf ? layout.LEAF_DATA : layout.NODE_BYTES));
   parts.refs.push(at + layout.NODE_PARENT, ...children);
   for (const child of children) addNodes(parts, words, words[child >>> 2]);
+}
+
+function addFree(parts: Parts, words: Int32Array, head: number, next: number, bytes: number): void {
+  for (let at = words[head >>> 2]; at; at = words[(at + next) >>> 2]) {
+    parts.pieces.push({ at, bytes });
+    parts.fields.push(...offsets(at, Math.min(bytes, layout.NODE_BYTES)));
+    parts.refs.push(at + next);
+  }
 }
 
 function addRecords(parts: Parts, words: Int32Array, first: number): void {

@@ -189,14 +189,12 @@ function rangeTests({ palloc }: Subject): void {
     };
     const alloc = { 1: [[0, 100] as const], 2: [], 3: [] };
     const heap = PageAlloc.from({ alloc, scavenged: { 2: [[0, 9]] } }, { sys: { unused } });
-    const peaks = heap.stats();
     expect(heap.unmap(CHUNK + 400 * PAGE, CHUNK)).toBe((PAGES - 9) * PAGE);
     expect(told).toEqual([
       [CHUNK + 400 * PAGE, 112 * PAGE],
       [2 * CHUNK + 9 * PAGE, 391 * PAGE],
     ]);
-    const { peakInUse, peakRetained, scavenges } = heap.stats();
-    expect([peakInUse, peakRetained, scavenges]).toEqual([peaks.peakInUse, peaks.peakRetained, 0]);
+    expect(heap.stats().scavenges).toBe(0);
     expect(heap.mappedRanges()).toEqual([
       [CHUNK, CHUNK + 400 * PAGE],
       [2 * CHUNK + 400 * PAGE, 4 * CHUNK],

@@ -42,20 +42,18 @@ export function commitRange(
     else saveFields(memory, heap, op);
   }
   if (op & layout.JOURNAL_CLAIM) {
-    // Pages that are only held for `sys.unused` do not raise the peaks.
-    const peaks = op & layout.JOURNAL_COUNTED;
     const inUse = i32[header + layout.HEADER_IN_USE / 4] + npages;
     i32[header + layout.HEADER_IN_USE / 4] = inUse;
-    if (peaks && inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
+    if (inUse > i32[header + layout.HEADER_PEAK_IN_USE / 4])
       i32[header + layout.HEADER_PEAK_IN_USE / 4] = inUse;
     if (scavenged) {
       const released = i32[header + layout.HEADER_RELEASED / 4] - scavenged;
       const retained = i32[header + layout.HEADER_PAGES / 4] - released;
       i32[header + layout.HEADER_RELEASED / 4] = released;
-      if (peaks && retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
+      if (retained > i32[header + layout.HEADER_PEAK_RETAINED / 4])
         i32[header + layout.HEADER_PEAK_RETAINED / 4] = retained;
     }
-    if (peaks) {
+    if (op & layout.JOURNAL_COUNTED) {
       i32[header + layout.HEADER_LAST_SCAVENGED / 4] = scavenged;
       f64[(heap + layout.HEADER_ALLOCS) >>> 3]++;
     } else {
