@@ -62,19 +62,21 @@ export const SUM_FREE = CHUNK_PAGES | (CHUNK_PAGES << SUM_BITS) | (CHUNK_PAGES <
 // Nodes of the radix tree. The parts of a leaf are chunks, and their summaries are packed. In a higher node the counts
 // do not fit in 10 bits, so the summaries of its parts are three columns.
 //
-//   0       4       8             12           16                         48      52      56     60 64             1088
-//   ┌───────┬───────┬─────────────┬────────────┬─────────────────────────┬───────┬───────┬──────┬───┬──────────────┐
-//   │parent │first  │level, mapped│ candidates │ packed summary × 8      │blocks │partial│ next │ - │PallocData × 8│
-//   │       │       │             │            ├────────┬────────┬───────┴┬──────┴───────┼──────┼───┴┬─────────────┘
-//   │       │       │             │            │start×8 │ max×8  │ end×8  │child×8       │ next │ -  │
-//   └───────┴───────┴─────────────┴────────────┴────────┴────────┴────────┴──────────────┴──────┴────┘
-//                                              16       48       80       112            144    148  192
+//            0        4       8        12           16        48       52        56     60  64               1088
+//            ┌────────┬───────┬────────┬────────────┬─────────┬────────┬─────────┬──────┬───┬────────────────┐
+//   leaf     │ parent │ first │ mapped │ candidates │ sum × 8 │ blocks │ partial │ next │ - │ PallocData × 8 │
+//            └────────┴───────┴────────┴────────────┴─────────┴────────┴─────────┴──────┴───┴────────────────┘
+//            0        4       8        12           16          48        80        112         144    148  192
+//            ┌────────┬───────┬────────┬────────────┬───────────┬─────────┬─────────┬───────────┬──────┬────┐
+//   level 1+ │ parent │ first │ level  │ candidates │ start × 8 │ max × 8 │ end × 8 │ child × 8 │ next │ -  │
+//            └────────┴───────┴────────┴────────────┴───────────┴─────────┴─────────┴───────────┴──────┴────┘
 //
 // Pieces are whole cache lines, so each starts at the start of a line. The fields of a leaf fill one line: a call
 // touches that line and the lines of the bitmaps that it works on.
 //
 // A node that loses its last mapped page is taken out of the tree. It is then *free*, and waits in a list until the
-// tree grows. All fields of a free node are 0 but `next`, and the index of page caches that a leaf keeps.
+// tree grows. In a free node all fields are 0 but `next` and, in a leaf, `blocks`: the leaf keeps its index of page
+// caches.
 
 /** Ref of the node above; 0 in the root. */
 export const NODE_PARENT = 0;
@@ -177,10 +179,10 @@ export const CACHE_PAGES = 64;
 // Header. The *counts* are the fields that alloc and free change; searchAddr is one of them. Numbers of pages are u32.
 // Running totals are f64.
 //
-//   0                8      16       64       116           128      176         192       256          416  448
-//   ┌────────────────┬──────┬────────┬────────┬─────────────┬────────┬───────────┬─────────┬────────────┬────┐
-//   │ magic, version │ lock │ counts │ fields │ shared, room│ fields │ owners …  │ journal │saved fields│ …  │
-//   └────────────────┴──────┴────────┴────────┴─────────────┴────────┴───────────┴─────────┴────────────┴────┘
+//   0                8      16       64       116           128      176         192       256          416       448
+//   ┌────────────────┬──────┬────────┬────────┬─────────────┬────────┬───────────┬─────────┬────────────┬─────────┐
+//   │ magic, version │ lock │ counts │ fields │ shared, room│ fields │ owners …  │ journal │saved fields│ journal │
+//   └────────────────┴──────┴────────┴────────┴─────────────┴────────┴───────────┴─────────┴────────────┴─────────┘
 //
 // A call changes the heap in two steps, and the journal says which step it is in. First the call *marks*: it sets or
 // clears alloc bits and updates the summaries. The journal is enough to undo that. Then the call *commits*: it changes
@@ -306,10 +308,11 @@ export const JOURNAL_NPAGES = 204;
 export const JOURNAL_CACHE = 208;
 /** u64, which of those pages are scavenged. */
 export const JOURNAL_SCAV = 216;
-/** Ref of the record that is being made, filled or dropped. */
+/** Ref of the record that is being made, filled or dropped, or of the node that is being taken out of the tree. */
 export const JOURNAL_REF = 224;
 /** Refs of the neighbours of a record that is being dropped; 0 for none. */
 export const JOURNAL_NEXT = 228;
+/** Also the ref of the word that leads to the node that is being taken out of the tree. */
 export const JOURNAL_PREV = 232;
 /**
  * When a record is made: the dead record that will be the first, or UNMADE if the new record reuses none. When a record
@@ -318,7 +321,7 @@ export const JOURNAL_PREV = 232;
 export const JOURNAL_DEAD = 236;
 /** Not a ref. Signed, because the twin reads i32. */
 export const UNMADE = -1;
-/** Kind and owner of a record that is being made. */
+/** Kind and owner of a record that is being made. The kind is also the level of a node that is being taken out. */
 export const JOURNAL_KIND = 240;
 export const JOURNAL_OWNER = 244;
 /** Ref of the cache that gets back the pages of a hold. */
@@ -344,7 +347,7 @@ export const JOURNAL_FIELDS = 4;
 
 /**
  * Pages are being mapped. An interrupted map is always undone, however far it got, so it saves the fields in any heap.
- * Its new nodes lie above the saved HEADER_USED.
+ * Its new nodes lie above the saved HEADER_USED, or are in the saved lists of free nodes.
  */
 export const JOURNAL_MAP = 8;
 /** The range comes into use. */
@@ -377,7 +380,7 @@ export const JOURNAL_MOVE = 65536;
 export const JOURNAL_BROKEN = 131072;
 /** The range, which has come into use, is unmapped. */
 export const JOURNAL_UNMAP = 262144;
-/** Nodes that no longer have a mapped page below them are taken out of the tree. */
+/** The range is unmapped. The nodes that no longer have a mapped page below them are taken out of the tree. */
 export const JOURNAL_PRUNE = 524288;
 
 /** Where the header's fields begin. The counts come first. */
