@@ -1,5 +1,5 @@
-// Free runs: lists them from the lowest up, and tells the longest. Summaries skip what is all in use or all free, so a
-// step costs as much in a heap of 1 TiB as in a small one.
+// Free runs: all of them, lowest first, and the longest. Summaries tell which parts of the tree are all in use or all
+// free, so a step costs as much in a heap of 1 TiB as in a small one.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
@@ -8,7 +8,7 @@ import type { State } from "../store/state.ts";
 import { type PallocSum, unpack } from "../store/sums.ts";
 import type { Core } from "./core.ts";
 
-/** A free run, over chunk borders. */
+/** A run of free pages, as long as it can be. It may span chunks. */
 export interface FreeRun {
   /** Address of its first page. */
   base: number;
@@ -18,18 +18,21 @@ export interface FreeRun {
   scavenged: number;
 }
 
-/** The totals of changes. If all are the same, so are the pages. */
+/** The totals of changes. While these and HEADER_CHANGES stay the same, so do the pages. */
 const TOTALS = [layout.HEADER_ALLOCS, layout.HEADER_FREES, layout.HEADER_SCAVENGES];
 
-/** Lists the free runs. Throws PageAllocError ERR_CHANGED when pages of the heap have changed since the first run. */
+/**
+ * Lists the free runs, lowest first. Takes the lock for each run. Throws PageAllocError ERR_CHANGED when pages of the
+ * heap have changed since the first run.
+ */
 export function* freeRuns(core: Core): IterableIterator<FreeRun> {
-  const count = () => [...TOTALS.map((total) => core.getF64(total)), core.get(layout.HEADER_CHANGES)];
+  const countChanges = () => [...TOTALS.map((total) => core.getF64(total)), core.get(layout.HEADER_CHANGES)];
   let before: number[] | undefined;
   for (let page = 0; ; ) {
     const run = core.locked(() => {
-      const now = count();
+      const now = countChanges();
       before ??= now;
-      if (now.some((total, i) => total !== before?.[i])) {
+      if (now.some((count, i) => count !== before?.[i])) {
         const message = "the heap has changed since freeRuns() began; begin again";
         throw new PageAllocError("ERR_CHANGED", message);
       }
@@ -43,12 +46,13 @@ export function* freeRuns(core: Core): IterableIterator<FreeRun> {
   }
 }
 
-/** Returns the pages of the longest free run. Caller must hold the lock. */
+/** Returns the length of the longest free run, in pages; 0 if nothing is free. Caller must hold the lock. */
 export function longestFree(state: State): number {
   const root = state.get(layout.HEADER_ROOT);
   if (!root) return 0;
   const level = state.get(root + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT;
   let longest = 0;
+  // Free pages just before the part.
   let run = 0;
   for (let slot = 0; slot < layout.FANOUT; slot++) {
     const { start, max, end } = sumOf(state, root, level, slot);
@@ -58,7 +62,10 @@ export function longestFree(state: State): number {
   return longest;
 }
 
-/** Returns the first free run that starts at page `from` or above. Caller must hold the lock. */
+/**
+ * Returns the first free run that starts at page `from` or above; undefined if there is none. No free run may reach
+ * across `from`. Caller must hold the lock.
+ */
 function freeRunFrom(
   core: Core,
   from: number,
@@ -67,6 +74,7 @@ function freeRunFrom(
   const top = core.getF64(layout.HEADER_TOP);
   // If a page can be released by itself, a part without a candidate bit has no unscavenged free page.
   const exact = core.get(layout.HEADER_MIN_PAGES) === 1;
+  // The run so far. It ends before `page`.
   let npages = 0;
   let scavenged = 0;
   let page = Math.max(from, core.get(layout.HEADER_START) * layout.CHUNK_PAGES);
@@ -78,13 +86,14 @@ function freeRunFrom(
       const slot = part % layout.FANOUT;
       const end = (part + 1) * span;
       const { start, max } = sumOf(core, ref, level, slot);
-      const isQuiet = exact && !((core.get(ref + layout.NODE_CANDIDATES) >>> slot) & 1);
+      const isScavenged = exact && !((core.get(ref + layout.NODE_CANDIDATES) >>> slot) & 1);
       if (!max) {
         if (npages) return { first: page - npages, npages, scavenged };
         page = end;
         break;
       }
-      if (start === span && isQuiet) {
+      // All of the part is free and scavenged, however large it is.
+      if (start === span && isScavenged) {
         npages += end - page;
         scavenged += end - page;
         page = end;
@@ -98,6 +107,7 @@ function freeRunFrom(
       const data = core.at + ref + layout.LEAF_DATA + slot * layout.DATA_BYTES;
       const words = data >>> 2;
       let index = page % layout.CHUNK_PAGES;
+      // A run that has begun below reaches up to this page. Else the next one begins at the next free page.
       if (!npages) index = nextPage((word) => ~i32[words + word], index);
       const limit = nextPage((word) => i32[words + word], index);
       if (limit > index) {
@@ -112,7 +122,7 @@ function freeRunFrom(
   return npages ? { first: page - npages, npages, scavenged } : undefined;
 }
 
-/** Returns the pages of a part of a node. */
+/** Returns how many pages a part of a node of this level covers. */
 function spanOf(level: number): number {
   return layout.CHUNK_PAGES * layout.FANOUT ** level;
 }

@@ -1,6 +1,6 @@
-// Holds: pages are in use, and in a record, while a hook runs on them, so that nobody can allocate or free them. The
-// hook runs without the lock. What it decides is done when it has returned. If it throws, or the call is interrupted,
-// the hold is undone.
+// Holds. While a hook runs on pages, they are in use and in a record. So nobody can allocate or free them. The hook
+// runs without the lock. What it decides is done when it has returned. If it throws, or the call is interrupted, the
+// hold is undone.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
@@ -23,8 +23,9 @@ export class Hold implements Pending {
   }
 
   /**
-   * Takes pages with `take`, which sets `ref` if a hook is to run on them. Then runs `hook`, which returns what to do
-   * with the lock held. If `hook` throws, undoes the hold and throws its error.
+   * Runs `take` with the lock held. It takes pages and, if a hook is to run on them, sets `ref` and `work`. Then runs
+   * `hook` without the lock, and what it returns with the lock held. If `hook` throws, undoes the hold and throws its
+   * error.
    */
   during(take: () => void, hook: () => () => void): void {
     const core = this.#core;
@@ -53,8 +54,9 @@ export class Hold implements Pending {
   }
 
   /**
-   * Returns a function that frees the pages, with those of `runs` scavenged, as if they had never been taken. If a call
-   * of it is interrupted, the next call continues.
+   * Returns a function that frees the pages, with those of `runs` scavenged, as if they had never been taken. `runs`
+   * counts from the first page. The function takes out the runs that are done, so that after an interrupted call the
+   * next one continues. Its caller must hold the lock.
    */
   undoing({ chunk, index }: Place, outcome: number, runs: PageRange[]): () => void {
     const core = this.#core;

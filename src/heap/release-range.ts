@@ -6,12 +6,12 @@ import { nearestChunk } from "../store/tree.ts";
 import type { Core } from "./core.ts";
 import { Hold } from "./hooks.ts";
 
-/** Most pages of one engine call, which counts in 32 bits. Only a heap that is mostly holes spans more. */
+/** Most pages of one engine call, which counts in 32 bits. A range of more pages is mostly holes. */
 const MOST_AT_ONCE = 2 ** 31;
 
 /**
- * Releases the free and unscavenged pages of a range. Returns how many. Throws what `sys.unused` throws; what was
- * released before stays released.
+ * Releases the free and unscavenged pages of a range. Returns how many it has released. Throws what `sys.unused`
+ * throws; what was released before stays released.
  */
 export function releaseRange(core: Core, { chunk, index }: Place, npages: number): number {
   const first = chunk * layout.CHUNK_PAGES + index;
@@ -25,7 +25,7 @@ export function releaseRange(core: Core, { chunk, index }: Place, npages: number
   return released;
 }
 
-/** Does the same without a hook. Caller must hold the lock. */
+/** Does the same for pages [first, first + npages) without a hook. Caller must hold the lock. */
 function releaseAll(core: Core, first: number, npages: number): number {
   const end = Math.min(first + npages, core.getF64(layout.HEADER_TOP));
   let released = 0;
@@ -39,8 +39,8 @@ function releaseAll(core: Core, first: number, npages: number): number {
 }
 
 /**
- * Calls `sys.unused` for the first run of pages in [page, end), and releases it unless the hook declines. Returns where
- * to go on, and how many pages it released.
+ * Calls `sys.unused` for the first run to release in [page, end), and releases it unless the hook declines. Returns the
+ * page to go on from, and how many pages it has released.
  */
 function releaseRun(core: Core, page: number, end: number): PageRange {
   const hold = new Hold(core);
@@ -63,7 +63,10 @@ function releaseRun(core: Core, page: number, end: number): PageRange {
   return [first + count, released];
 }
 
-/** Returns the first run of free and unscavenged pages of one chunk in [page, end). Caller must hold the lock. */
+/**
+ * Returns the first run of free and unscavenged pages in [page, end), up to the end of its chunk. It is [end, 0] if
+ * there is none. Caller must hold the lock.
+ */
 function runFrom(core: Core, page: number, end: number): PageRange {
   const { i32 } = core.engine.memory;
   while (page < end) {

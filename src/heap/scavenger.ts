@@ -159,7 +159,8 @@ export class Pass implements Pending {
     const core = this.#core;
     if (PALLOC_SHARED) core.lock.giveWay();
     return core.locked(() => {
-      // If pages have been unmapped, the walk may have read nodes that were elsewhere by then, and passed candidates.
+      // If pages have been unmapped since, the walk may have read nodes that were elsewhere by then, and so have passed
+      // over candidates.
       if (this.#changes >= 0 && this.#changes !== core.get(layout.HEADER_CHANGES)) {
         this.#chunk = this.#from;
         if (!this.#descend()) return this.#bottom();

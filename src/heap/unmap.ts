@@ -1,4 +1,4 @@
-// Unmaps pages: takes free pages out of the heap for good, and tells `sys.unused` of those that were not released.
+// Unmaps pages: takes free pages out of the heap, and calls `sys.unused` for those that are unscavenged.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf, runsOf } from "../engine/pages.ts";
@@ -7,10 +7,14 @@ import { commitUnmap } from "../store/unmapping.ts";
 import type { Core } from "./core.ts";
 import { Hold } from "./hooks.ts";
 
-/** Unmaps npages pages. Returns how many were unscavenged. Throws PageAllocError, or what `sys.unused` throws. */
+/**
+ * Unmaps npages pages. Returns how many were unscavenged. Throws PageAllocError, or what `sys.unused` throws; what was
+ * released before stays released.
+ */
 export function unmap(core: Core, place: Place, npages: number): number {
   const { chunk, index } = place;
   const hold = new Hold(core);
+  /** The runs that are scavenged if the call is undone. Grows with each call of the hook that returns. */
   const scavenged: PageRange[] = [];
   let unscavenged = 0;
   hold.during(
@@ -47,10 +51,12 @@ function unmapFree(core: Core, { chunk, index }: Place, npages: number): number 
   const last = Math.floor((end - 1) / layout.CHUNK_PAGES);
   let start = core.get(layout.HEADER_START);
   let top = core.getF64(layout.HEADER_TOP);
+  // The heap then begins with the lowest chunk that keeps a page: the range's first, its last, or the next one above.
   if (start === chunk) {
     const left = [chunk, last, nearestChunk(core, last + 1, false)];
     start = left.find((each) => pagesLeft(core, each, first, end).length) ?? 0;
   }
+  // It ends with the highest page that is kept, in one of the range's two chunks or in the next one below.
   if (top === end) {
     const left = [last, chunk, nearestChunk(core, chunk - 1, true)];
     top = left.flatMap((each) => pagesLeft(core, each, first, end).slice(-1))[0] ?? 0;
@@ -67,7 +73,10 @@ function unmapFree(core: Core, { chunk, index }: Place, npages: number): number 
   return npages - scavenged;
 }
 
-/** Returns the ends of the runs of mapped pages that a chunk has outside [first, end), ascending. -1 is no chunk. */
+/**
+ * Returns where the runs of mapped pages end that a chunk has outside [first, end), as page numbers, ascending. `chunk`
+ * is -1 for none.
+ */
 function pagesLeft(core: Core, chunk: number, first: number, end: number): number[] {
   if (chunk < 0) return [];
   const base = chunk * layout.CHUNK_PAGES;
@@ -78,7 +87,7 @@ function pagesLeft(core: Core, chunk: number, first: number, end: number): numbe
   });
 }
 
-/** Returns the runs of pages [0, npages) between ascending runs, as [first, count]. */
+/** Returns the gaps between ascending runs of the pages [0, npages), as [first, count]. */
 function gapsIn(runs: readonly PageRange[], npages: number): PageRange[] {
   let end = 0;
   return [...runs, [npages, 0] as const].flatMap(([first, count]) => {

@@ -77,7 +77,7 @@ function unmark(state: State, op: number, first: number, end: number): void {
   });
 }
 
-/** Empties the free nodes, some of which the undone call had begun to use. Returns their refs. */
+/** Sets the fields of the free nodes to 0 again: the undone call had begun to use some. Returns the refs of all. */
 function emptyFree(state: State): Set<number> {
   const { engine, at } = state;
   const free = new Set<number>();

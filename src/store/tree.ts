@@ -1,4 +1,4 @@
-// Visits the chunks of a heap, from JavaScript, by following the tree.
+// Visits the chunks of a heap and its free nodes, from JavaScript.
 
 import * as layout from "../engine/layout.ts";
 import { type PageRange, placeOf, runsOf } from "../engine/pages.ts";
@@ -27,7 +27,7 @@ export const freeLists = [
   },
 ];
 
-/** Returns the refs of the first nodes in a list of free ones, at most `most`. Caller must hold the lock. */
+/** Returns the refs of the nodes in a list of free ones, of the first `most` at most. Caller must hold the lock. */
 export function refsIn(state: State, list: (typeof freeLists)[number], most = Infinity): number[] {
   const refs: number[] = [];
   for (let ref = state.get(list.head); ref && refs.length < most; ref = state.get(ref + list.next))
