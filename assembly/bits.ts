@@ -121,8 +121,8 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
  */
 export function findAligned(bits: usize, npages: u32, align: u32): u32 {
   assertRange(0, npages);
-  // Where a run may start within a word whose own index is a multiple of align. The top bits of the groups, as lowBits
-  // leaves them, move round to the lowest.
+  // The aligned pages of a word that is itself aligned. lowBits leaves out the top bit of each group. Rotated by one,
+  // these are the lowest bits.
   const starts = rotl(~lowBits(min(align, 64)), 1);
   let run: u32 = 0;
   for (let i: u32 = 0; i < <u32>layout.CHUNK_PAGES; i += 64) {

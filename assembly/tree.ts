@@ -186,9 +186,9 @@ export function descend(heap: usize, npages: u32): i64 {
  * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
  * page as a page number, or -1. Raises searchAddr as `descend` does.
  *
- * A run that is long enough need not have an aligned start with enough pages behind it. So the search looks into one
- * part after the other that has such a run, and turns back where it finds none. A part of at most align pages has only
- * one place for an aligned start: its first page. That one shows in the summary.
+ * A run that is long enough need not have an aligned start with enough pages behind it. So the search goes down into
+ * each part with such a run, and comes back up if none of them will do. A part of at most align pages has one place for
+ * an aligned start: its first page. The summary shows whether that one will do.
  */
 export function descendAligned(heap: usize, npages: u32, align: u32): i64 {
   let node = heap + load<u32>(heap, layout.HEADER_ROOT);
@@ -263,7 +263,7 @@ export function raiseSearch(heap: usize, page: i64): void {
   store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
 }
 
-/** Returns a free node, or a new one at the end of the region, which must have room for it. */
+/** Takes a node from the list of free ones, or appends one to the region, which must have room for it. */
 function newNode(heap: usize, parent: u32, first: u32, level: u32): usize {
   const list = heap + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES);
   const free = load<u32>(list);
@@ -330,8 +330,8 @@ export function growLeaf(heap: usize, chunk: u32): usize {
 //
 // The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or elsewhere in
 // the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller must not
-// trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
-// before the caller may conclude that nothing is left, it must walk again with the lock held.
+// trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So before the
+// caller may conclude that nothing is left, it must walk again with the lock held.
 
 /** Sets the candidate bit of a chunk of the leaf, and those of the nodes above. */
 // @ts-ignore: decorator

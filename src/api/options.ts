@@ -44,11 +44,11 @@ export interface PageAllocOptions {
 
 /** Options of an alloc. */
 export interface AllocOptions {
-  /** The base is a multiple of so many pages; a power of two, 1 to 2**20. Default 1. */
+  /** The base is a multiple of this many pages; a power of two, 1 to 2**20. Default 1. */
   align?: number;
 }
 
-/** Reads the alignment of an alloc, in pages. Throws TypeError or RangeError. */
+/** Returns the alignment of an alloc, in pages. Throws TypeError or RangeError. */
 export function readAlign(options: AllocOptions | undefined): number {
   const { align = 1 } = readOptions("options", options, ["align"]);
   return powerOfTwo("options.align", align, 1, layout.MAX_ALIGN);

@@ -205,9 +205,9 @@ export class PageAlloc {
   /**
    * Unmaps exactly [base, base + nbytes): the pages, which must all be free, become holes. A later `grow` may map them
    * again, and reuses the bookkeeping of chunks that have no page left. Returns how many of the bytes were unscavenged.
-   * If there is a `sys.unused`, it runs for those, whatever it returns. While it runs, the pages are in use. Throws
-   * PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_FREE, or what `sys.unused` throws; what was released before
-   * stays released.
+   * If there is a `sys.unused`, it runs for those, and cannot decline. While it runs, all of the pages are in use.
+   * Throws PageAllocError ERR_MISALIGNED, ERR_NOT_MAPPED, ERR_NOT_FREE, or what `sys.unused` throws; what was released
+   * before stays released.
    */
   unmap(base: number, nbytes: number): number {
     const core = this[CORE];
@@ -244,7 +244,7 @@ export class PageAlloc {
     }
   }
 
-  /** Pages of the longest free run: the most that `alloc` has room for. Takes as long in any heap. */
+  /** Pages of the longest free run: the most that `alloc` has room for. Takes the same time in a heap of any size. */
   longestFree(): number {
     return this[CORE].locked(longestFree);
   }
@@ -379,10 +379,10 @@ export class PageAlloc {
   }
 
   /**
-   * The free runs, lowest first, over chunk borders: address and length in bytes, and how many of these bytes are
-   * scavenged. Takes time for each run, not for each page. To count scavenged bytes it also looks at each free chunk
-   * that has something to scavenge or, if physPageSize is above the page size, at each free chunk. Throws
-   * PageAllocError ERR_CHANGED when a page of the heap changes on the way.
+   * The free runs, lowest first: address and length in bytes, and how many of these bytes are scavenged. A run may span
+   * chunks. Takes time for each run, not for each page. To count scavenged bytes it also looks at each free chunk that
+   * has something to scavenge or, if physPageSize is above the page size, at each free chunk. Throws PageAllocError
+   * ERR_CHANGED when a page of the heap changes on the way.
    */
   freeRuns(): IterableIterator<FreeRun> {
     this[CORE].mustBeThere();
@@ -580,7 +580,7 @@ export class PageAlloc {
     throw new PageAllocError("ERR_NOT_SHARED", "the heap is not shared; make it with { shared: true }");
   }
 
-  /** Checks an address range in bytes. Returns its pages. */
+  /** Checks a range of addresses, given in bytes. Returns its pages. Throws what `grow` and `unmap` do. */
   #span(base: number, nbytes: number): { place: Place; npages: number } {
     const core = this[CORE];
     integer("base", base, 0, core.limit - 1);

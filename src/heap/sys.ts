@@ -9,7 +9,8 @@ export interface Sys {
   /**
    * Release these pages: their contents are no longer needed. The heap shows them as in use until the hook returns.
    * Return false to decline: the pages stay unscavenged, and the scavenger skips them until the next reset. A hook that
-   * throws declines too, and `scavenge` throws the exception.
+   * throws declines too, and the call that ran it throws the exception. `unmap` takes the pages away whatever is
+   * returned.
    * @param base address of the first page, in bytes
    * @param nbytes length of the run, in bytes
    */

@@ -38,8 +38,9 @@ export function writeState(i32: Int32Array, at: number, state: Int32Array | Geom
 }
 
 /**
- * Returns the most nodes that the tree grows by when nchunks chunks, from `chunk` on, are added to a heap. `other` is
- * any chunk that the heap has already, and `top` the level of its root. An empty heap has `chunk` and -1.
+ * Returns how many leaves and higher nodes the tree grows by at most when nchunks chunks, from `chunk` on, are added to
+ * a heap. `other` is any chunk that the heap has already, and `top` is the level of its root. Pass `chunk` and -1
+ * if the heap is empty.
  */
 export function nodesToGrow(
   chunk: number,
@@ -62,7 +63,7 @@ export function nodesToGrow(
   }
 }
 
-/** Returns the bytes of so many leaves and nodes. */
+/** Returns the bytes of this many leaves and higher nodes. */
 export function bytesOfNodes({ leaves, nodes }: { leaves: number; nodes: number }): number {
   return leaves * layout.LEAF_BYTES + nodes * layout.NODE_BYTES;
 }

@@ -136,8 +136,8 @@ export function find({ i32 }: Memory, bits: number, npages: number, searchIdx: n
  */
 export function findAligned({ i32 }: Memory, bits: number, npages: number, align: number): number {
   if (PALLOC_DEBUG) assertRange(0, npages);
-  // Where a run may start within a word whose own index is a multiple of align. The top bits of the groups, as lowBits
-  // leaves them, move round to the lowest.
+  // The aligned pages of a word that is itself aligned. lowBits leaves out the top bit of each group. Rotated by one,
+  // these are the lowest bits.
   const tops = ~lowBits(Math.min(align, 32));
   const starts = (tops << 1) | (tops >>> 31);
   let run = 0;

@@ -187,9 +187,9 @@ export function descend(memory: Memory, heap: number, npages: number): number {
  * Finds the lowest run of npages free pages that starts at a multiple of align pages, a power of two. Returns its first
  * page as a page number, or -1. Raises searchAddr as `descend` does.
  *
- * A run that is long enough need not have an aligned start with enough pages behind it. So the search looks into one
- * part after the other that has such a run, and turns back where it finds none. A part of at most align pages has only
- * one place for an aligned start: its first page. That one shows in the summary.
+ * A run that is long enough need not have an aligned start with enough pages behind it. So the search goes down into
+ * each part with such a run, and comes back up if none of them will do. A part of at most align pages has one place for
+ * an aligned start: its first page. The summary shows whether that one will do.
  */
 export function descendAligned(memory: Memory, heap: number, npages: number, align: number): number {
   const { i32 } = memory;
@@ -267,13 +267,13 @@ export function raiseSearch({ i32 }: Memory, heap: number, page: number): void {
   i32[searchIndex] = index;
 }
 
-/** Returns a free node, or a new one at the end of the region, which must have room for it. */
+/** Takes a node from the list of free ones, or appends one to the region, which must have room for it. */
 function newNode({ i32 }: Memory, heap: number, parent: number, first: number, level: number): number {
   const list = (heap + (level ? layout.HEADER_FREE_NODES : layout.HEADER_FREE_LEAVES)) >>> 2;
   const free = i32[list];
   const node = heap + (free || i32[(heap + layout.HEADER_USED) >>> 2]);
   const bytes = level ? layout.NODE_BYTES : layout.LEAF_BYTES;
-  // A free node keeps its link: if this call is undone, the restored head of the list leads to it again.
+  // A free node keeps its link. So if this call is undone, the restored head of the list leads to it again.
   if (free) i32[list] = i32[(node + (level ? layout.NODE_NEXT : layout.LEAF_NEXT)) >>> 2];
   else i32.fill(0, node >>> 2, (node + bytes) >>> 2);
   i32[(node + layout.NODE_PARENT) >>> 2] = parent;
@@ -335,8 +335,8 @@ export function growLeaf(memory: Memory, heap: number, chunk: number): number {
 //
 // The walk takes no lock. So a node that it reads may be in the middle of a change, out of the tree, or elsewhere in
 // the tree by now. Then the walk may return any chunk, or miss one with pages freed meanwhile: the caller must not
-// trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So
-// before the caller may conclude that nothing is left, it must walk again with the lock held.
+// trust what it returns. If it reads something impossible, it gives up as if it had reached the bottom. So before the
+// caller may conclude that nothing is left, it must walk again with the lock held.
 
 /** Reports whether a chunk of the leaf may have a candidate. */
 export function isMarked({ i32 }: Memory, leaf: number, chunk: number): boolean {
