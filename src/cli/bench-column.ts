@@ -15,7 +15,7 @@ interface Request {
   settings: Parameters<typeof measure>[1];
 }
 
-/** Returns what takes the messages to the worker of the column `name`. `post` sends the answers. */
+/** Returns the function that takes the messages to the worker of the column `name`. `post` sends the answers. */
 export function columnIn(name: string, post: (message: unknown) => void) {
   const column = ENTRIES[name]();
   const cases = new Map(shortCases().map((each) => [each.id, each]));

@@ -1,4 +1,4 @@
-// A column of `palloc bench --page` in a web worker, which is called by the column's name.
+// A column of `palloc bench --page` in a web worker. The worker's name is the column's.
 
 import { columnIn } from "./bench-column.ts";
 

@@ -1,4 +1,4 @@
-// The page of `palloc bench --page`: times the kernels in web workers, and shows them. `?quick` is --quick.
+// The page of `palloc bench --page`: times the kernels in web workers, and shows the times. `?quick` is --quick.
 
 import { columnOf, showTables } from "../../bench/browser/page.mjs";
 import { resultsText } from "../../bench/report/results.mjs";
@@ -32,7 +32,7 @@ async function run(): Promise<void> {
   });
   const header = {
     date: new Date().toISOString(),
-    // A browser says no more than this about its machine.
+    // A page cannot learn more about its machine.
     machine: `${navigator.hardwareConcurrency} cores`,
     palloc: PALLOC_VERSION,
     runtime: navigator.userAgent,

@@ -14,7 +14,10 @@ const HEADERS = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** Serves the page, and the modules beside it in `folder`, until the process ends. Returns the page's URL. */
+/**
+ * Serves the page, and the modules beside it in `folder`, until the process ends. Port 0 is any free one. Returns the
+ * page's URL. Throws when the port is taken.
+ */
 export async function serveBench(folder: URL, port: number, quick = false): Promise<URL> {
   const server = createServer(async ({ url = "" }, response) => {
     const [name, type] = /^[\w-]+\.(html|js)$/.exec(nameIn(url)) ?? [];
@@ -29,7 +32,7 @@ export async function serveBench(folder: URL, port: number, quick = false): Prom
   return url;
 }
 
-/** Returns the name of the file that a request asks for. */
+/** Returns the name of the file that a request asks for. `path` is the request's URL, which has no host. */
 function nameIn(path: string): string {
   return path.replace(/^\//, "").replace(/\?.*/, "") || PAGE;
 }

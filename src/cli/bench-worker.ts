@@ -1,4 +1,4 @@
-// A column of `palloc bench` in a worker of Node, which gets the column's name.
+// A column of `palloc bench` in a worker of Node. The worker's data is the column's name.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { columnIn } from "./bench-column.ts";

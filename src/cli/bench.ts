@@ -25,11 +25,11 @@ export interface BenchRequest {
   readonly json?: boolean;
   /** Measures each cell only long enough to see that it works. */
   readonly quick?: boolean;
-  /** The port of a page to run in instead; 0 is any free one. */
+  /** The port to serve a page on, instead of running here; 0 is any free one. */
   readonly page?: number;
 }
 
-/** What a benchmark needs of the package. */
+/** What a benchmark needs from the package. */
 export interface BenchFiles {
   /** The folder of the page and of the library's entries. */
   readonly benchFolder: URL;
@@ -102,8 +102,8 @@ function text(header: object, columns: string[], rows: Rows): string {
 }
 
 /**
- * Compiles the C program and tries it. Returns its column, undefined if that fails, and what to say of the compiler.
- * `close` removes the program. A signal that ends the process does so too.
+ * Compiles the C program and tries it. Returns its column, undefined if that fails, and what to say about the compiler.
+ * `close` removes the program, and so does a signal that ends the process.
  */
 async function openNative(program: URL) {
   let folder: string | undefined;
