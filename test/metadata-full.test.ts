@@ -96,10 +96,10 @@ describe.each<[string, Palloc]>([
     });
   });
 
-  it("a heap grows elsewhere once chunks were unmapped, with the nodes that these had", () => {
+  it("a heap grows elsewhere with the nodes of chunks that were unmapped", () => {
     const heap = grownHeap(palloc, [1, 100, 101, 500]);
     run(() => {
-      // Takes what room its region has left.
+      // Uses up the room that is left in the region.
       for (let chunk = 110; chunk < 127; chunk += 8) {
         try {
           heap.grow(chunk * CHUNK, CHUNK);

@@ -106,13 +106,13 @@ describe.each<[string, Palloc]>([
     );
   });
 
-  it("finds what is left, whatever it has read", () => {
+  it("the look after it finds what is left, even if the walk has read a node that is elsewhere by now", () => {
     const heap = unmappable();
     const other = PageAlloc.attach(heap.handle);
     const core = other[CORE];
     const pass = walking(other);
     const { walk } = core.engine;
-    // What a walk may return that was in a node when that was taken out and put elsewhere.
+    // The first walk returns 0, as it may if the node that it reads is taken out and put elsewhere meanwhile.
     let walks = 0;
     const stale = { ...core.engine, walk: (at: number, chunk: number) => (walks++ ? walk(at, chunk) : 0) };
     Object.defineProperty(core, "engine", { value: stale });

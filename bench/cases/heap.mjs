@@ -192,7 +192,7 @@ const allocHighest = (chunks) => ({
   native: { args: ["alloc", chunks] },
 });
 
-/** A heap whose odd pages are free. Above them is a chunk that is free. */
+/** Returns a heap of which every odd page is free. Above these pages is one chunk that is all free. */
 function combed(PageAlloc, chunks) {
   const heap = new PageAlloc();
   heap.grow(0, (chunks + 1) * CHUNK_BYTES);
@@ -212,7 +212,7 @@ const alignedPairsOn = (heap, n, options) => (operations) => {
   return sum;
 };
 
-/** A heap of blocks of 8 pages, of which a quarter are free, at random. */
+/** Returns a heap of 8-page blocks, a random quarter of which is free in its lowest 4096 chunks. */
 function blocks(PageAlloc, chunks) {
   const heap = new PageAlloc();
   heap.grow(0, chunks * CHUNK_BYTES);
@@ -230,13 +230,13 @@ const allocAligned = (align) => (chunks) => ({
   columns: ["ts", "wasm"],
   create: ({ PageAlloc }) => {
     const heap = blocks(PageAlloc, chunks);
-    // Takes the lowest block, so that what is free does not begin with the chunk.
+    // Takes the lowest free page, so that the first free run does not start at an aligned page.
     heap.alloc(1);
     return { run: align > 1 ? alignedPairsOn(heap, 4, { align }) : pairsOn(heap, 4) };
   },
 });
 
-/** alloc(1) at an even page, when all free pages but those of the highest chunk are odd: the worst that can happen. */
+/** alloc(1) at an even page. The free pages are odd, except for those of the highest chunk: the worst case. */
 const allocAlignedWorst = (chunks) => ({
   name: "alloc + free, align 2, free pages odd up to the last chunk",
   input: sizeName(chunks),

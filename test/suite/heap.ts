@@ -188,7 +188,7 @@ function alignTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("a batch refuses an align that is none, and one beside a page cache", () => {
+  it("a batch refuses a wrong align, and an align above 1 with a page cache", () => {
     const heap = grownHeap(palloc, [0]);
     const run = (where: number, align: number) =>
       heap.run(Float64Array.of(Op.alloc, 1, where, align), new Float64Array(2), { caches: [undefined] });
@@ -256,7 +256,7 @@ function freeRunTests({ palloc }: Subject): void {
     expect(heap.longestFree()).toBe(4990 * PAGES - 1);
   });
 
-  it("freeRuns of an empty heap and of a full one has none", () => {
+  it("freeRuns of an empty heap and of a full one lists none", () => {
     const heap = new PageAlloc();
     expect([[...heap.freeRuns()], heap.longestFree()]).toEqual([[], 0]);
     heap.grow(0, CHUNK);
@@ -329,7 +329,7 @@ function sizeTests({ palloc }: Subject): void {
   });
 
   it.each([16, 32, 256])(
-    "pages of %i bytes on physical pages of 4096, as an allocator's units are",
+    "pages of %i bytes on physical pages of 4096: only whole physical pages are released",
     (pageSize) => {
       const heap = new PageAlloc({ pageSize });
       const group = 4096 / pageSize;

@@ -142,7 +142,7 @@ function unmapTests({ palloc }: Subject): void {
   const heapOf = (options?: ConstructorParameters<typeof PageAlloc>[0]) =>
     touchedHeap(palloc, scattered, options);
 
-  it("makes holes, which are as if they had never been grown over", () => {
+  it("makes holes, as if these pages had never been mapped", () => {
     const heap = heapOf();
     heap.scavengeRange(CHUNK + 10 * PAGE, 5);
     expect(heap.unmap(CHUNK + 3 * PAGE, 20 * PAGE)).toBe(15 * PAGE);
@@ -226,7 +226,7 @@ function unmapTests({ palloc }: Subject): void {
     heap.check();
   });
 
-  it("bookkeeping is reused: a window that slides over the address space takes no more", () => {
+  it("bookkeeping is reused: it does not grow while a heap moves through its address space", () => {
     const heap = grownHeap(palloc, []);
     const window = 20;
     heap.grow(0, window * CHUNK);
@@ -241,7 +241,7 @@ function unmapTests({ palloc }: Subject): void {
     expect(heap.bounds().end - heap.bounds().start).toBe(window);
   });
 
-  it("leaves used up page caches as they are", () => {
+  it("page caches that are used up can be refilled or flushed after their pages are unmapped", () => {
     const heap = heapOf();
     const caches = [heap.allocToCache(), heap.allocToCache()];
     expect(caches.map((cache) => cache.alloc(64))).toEqual([0, 64 * PAGE]);

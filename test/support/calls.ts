@@ -183,7 +183,7 @@ const grows: Record<string, Kind> = {
   }),
 };
 
-/** Takes chunks out of the heap, from the first to the last. */
+/** Unmaps the chunks from `first` to `last`. */
 function unmap(heap: PageAlloc, first: number, last = first): number {
   return heap.unmap(first * CHUNK, (last - first + 1) * CHUNK);
 }

@@ -137,7 +137,7 @@ export class Chaos {
     if (end < FIRST + MAX_CHUNKS) heap.grow(end * heap.chunkBytes, heap.chunkBytes);
   }
 
-  /** Takes free pages out of the heap. If one of them is taken while the hook runs on others, they all stay. */
+  /** Unmaps the lower third of a free run. Returns how many bytes were unscavenged; -1 if it picks no run. */
   #unmap(): number {
     const { heap } = this;
     const { base, nbytes } = this.#random.pick([...heap.freeRuns(), { base: 0, nbytes: 0 }]);

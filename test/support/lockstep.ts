@@ -108,7 +108,7 @@ export class Lockstep {
     if (!refused) this.#model.grow(base, nbytes);
   }
 
-  /** Pages of a free run, all or some, or pages of which some are not free. */
+  /** Unmaps all or some pages of a free run, or tries to unmap pages of which some may not be free. */
   unmap(): void {
     const model = this.#model;
     const random = this.#random;

@@ -5,7 +5,7 @@ import { Model } from "./model.ts";
 import { PAGES } from "./naive.ts";
 import { Random } from "./random.ts";
 
-/** A call and what it gave. Pages, not bytes. */
+/** A call and its result. All numbers are in pages. */
 export type ModelOp =
   | ["alloc", npages: number, align: number, page: number | null]
   | ["free", page: number, npages: number]
@@ -27,7 +27,7 @@ const CALLS = 50;
 const MOST_RUNS = 40;
 const FIRST = GO_BASE * PAGES;
 
-/** The facts of all heaps. */
+/** Returns the facts of all heaps. */
 export function modelFacts(): ModelHeap[] {
   return Array.from({ length: HEAPS }, (_, seed) => factsOf(new Random(seed + 1)));
 }
@@ -48,7 +48,7 @@ function factsOf(random: Random): ModelHeap {
   return { physPageSize, alloc, scavenged, ops };
 }
 
-/** Runs of pages of one chunk, some of them side by side. */
+/** Returns runs of pages of one chunk, some of them side by side. */
 function ranges(random: Random): [first: number, count: number][] {
   const runs: [number, number][] = [];
   const most = random.pick([40, 100, 300]);
