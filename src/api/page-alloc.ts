@@ -448,7 +448,7 @@ export class PageAlloc {
    *
    * | code | npages | where | offset | value | scavenged |
    * |---|---|---|---|---|---|
-   * | Op.alloc | 1 or more | number of the page cache to ask first, or -1 | - | base, or -1 | bytes |
+   * | Op.alloc | 1 or more | number of the page cache to ask first, or -1 | 0 or 1 | base, or -1 | bytes |
    * | Op.alloc, aligned | 1 or more | -1 | `align` in pages | base, or -1 | bytes |
    * | Op.allocRange | 1 or more | base | - | base | bytes |
    * | Op.free | 1 or more | base | - | base | 0 |

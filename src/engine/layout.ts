@@ -468,5 +468,5 @@ export const OP_FREE = 2;
  * is the address of the first page.
  */
 export const OP_FREE_RESULT = 3;
-/** Marks the free pages from address `where` on as scavenged. The value is the number of bytes released. */
+/** Releases the free pages of the range from address `where` on. The value is the number of bytes released. */
 export const OP_SCAVENGE_RANGE = 4;
