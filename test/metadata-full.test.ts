@@ -116,6 +116,23 @@ describe.each<[string, Palloc]>([
     });
   });
 
+  it("a shared heap at its limit grows again over what was unmapped", () => {
+    const heap = new PageAlloc({ shared: true, metadataLimit: 2 ** 16 });
+    const grown: number[] = [];
+    expect(() => {
+      for (let chunk = 0; ; chunk += 64) {
+        heap.grow(chunk * CHUNK, CHUNK);
+        grown.push(chunk);
+      }
+    }).toThrow(full);
+    for (const chunk of grown) {
+      heap.unmap(chunk * CHUNK, CHUNK);
+      heap.grow(chunk * CHUNK, CHUNK);
+    }
+    heap.check();
+    expect(heap.stats().sys).toBe(grown.length * CHUNK);
+  });
+
   it("a heap that fails to be created frees its memory", () => {
     const other = grownHeap(palloc, [1]);
     run(() => {

@@ -62,8 +62,10 @@ export function runBatch(
   const found = room.subarray(0, least);
   const { Batch } = core.engine;
   const batch = Batch && count && !used ? new Batch(core, todo, found, refs) : null;
+  let stop = unused ? -1 : count;
   for (let i = 0; i < count; i++) {
-    if (batch) i = batch.run(i, unused ? firstRelease(todo, i, count) : count);
+    if (batch && stop < i) stop = firstRelease(todo, i, count);
+    if (batch) i = batch.run(i, stop);
     if (i === count) return;
     try {
       step(heap, todo, found, i, made, grow);

@@ -220,7 +220,7 @@ export class PageAlloc {
    * such run. Throws what `sys.used` throws.
    *
    * With `align`, looks through the runs of at least npages pages, from the lowest up, for one with an aligned start.
-   * In the worst case it looks at every chunk with such a run and finds nothing. That takes about 60 ns a chunk.
+   * In the worst case it looks at every chunk with such a run and finds nothing. That takes 50 to 100 ns a chunk.
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
@@ -364,18 +364,20 @@ export class PageAlloc {
 
   /**
    * A live view of one mapped chunk. A page that is a hole has both of its bits set. Writing bits bypasses the
-   * summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED.
+   * summaries: for tests and kernels only. Throws PageAllocError ERR_NOT_MAPPED, and so does the view once all pages of
+   * the chunk have been unmapped.
    */
   chunk(index: number): PallocData {
     const core = this[CORE];
     integer("index", index, 0, core.limit / core.chunkBytes - 1);
-    const data = core.locked(() => core.dataOf(index));
-    if (!data) {
+    const address = () => {
+      const data = core.dataOf(index);
+      if (data) return data;
       throw new PageAllocError("ERR_NOT_MAPPED", `chunk ${index} is not mapped; call grow() first`);
-    }
-    const offset = data - core.at;
+    };
+    core.locked(address);
     const { PallocData } = this.constructor as typeof PageAlloc;
-    return new PallocData(new ChunkData(core.engine, () => core.at + offset));
+    return new PallocData(new ChunkData(core.engine, address));
   }
 
   /**

@@ -127,13 +127,31 @@ export class Core extends State {
     const other = root ? this.get(layout.HEADER_START) : chunk;
     const top = root ? this.get(root + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT : -1;
     const { leaves, nodes } = nodesToGrow(chunk, nchunks, other, top);
+    const there = this.#nodesOver(chunk, other);
     const [freeLeaves, freeNodes] = freeLists;
     this.makeRoom(
       bytesOfNodes({
-        leaves: leaves - refsIn(this, freeLeaves, leaves).length,
-        nodes: nodes - refsIn(this, freeNodes, nodes).length,
+        leaves: leaves - there.leaves - refsIn(this, freeLeaves, leaves).length,
+        nodes: nodes - there.nodes - refsIn(this, freeNodes, nodes).length,
       }),
     );
+  }
+
+  /** Counts the nodes over a chunk that are not over the chunk `other` too. */
+  #nodesOver(chunk: number, other: number): { leaves: number; nodes: number } {
+    const there = { leaves: 0, nodes: 0 };
+    let ref = this.get(layout.HEADER_ROOT);
+    let level = ref ? this.get(ref + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT : 0;
+    if (!ref || (chunk ^ other) >>> (layout.FANOUT_SHIFT * (level + 1))) return there;
+    for (; level; level--) {
+      const slot = (chunk >>> (layout.FANOUT_SHIFT * level)) % layout.FANOUT;
+      ref = this.get(ref + layout.NODE_CHILDREN + 4 * slot);
+      if (!ref) break;
+      if (!((chunk ^ other) >>> (layout.FANOUT_SHIFT * level))) continue;
+      if (level > 1) there.nodes++;
+      else there.leaves++;
+    }
+    return there;
   }
 
   /** Makes room for that many records. */

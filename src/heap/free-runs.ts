@@ -1,5 +1,6 @@
 // Free runs: all of them, lowest first, and the longest. Summaries tell which parts of the tree are all in use or all
-// free, so a step costs as much in a heap of 1 TiB as in a small one.
+// free, so a step costs as much in a heap of 1 TiB as in a small one. Only counting scavenged pages takes time for each
+// chunk of a run, unless the run has nothing to scavenge.
 
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";

@@ -15,12 +15,12 @@ export function unmap(core: Core, place: Place, npages: number): number {
   const { chunk, index } = place;
   const hold = new Hold(core);
   /** The runs that are scavenged if the call is undone. Grows with each call of the hook that returns. */
-  const scavenged: PageRange[] = [];
+  let scavenged: PageRange[] = [];
   let unscavenged = 0;
   hold.during(
     () => {
-      if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
-      if (core.sys.unused) scavenged.push(...scavengedRuns(core, place, npages));
+      mustBeFree(core, place, npages);
+      if (core.sys.unused) scavenged = scavengedRuns(core, place, npages);
       if (core.sys.unused && gapsIn(scavenged, npages).length) {
         hold.work = hold.undoing(place, layout.HOLD_PASSED, scavenged);
         hold.ref = core.hold(layout.KIND_RELEASING, place, npages, core.getF64(layout.HEADER_SCAV_END));
@@ -37,11 +37,19 @@ export function unmap(core: Core, place: Place, npages: number): number {
       }
       return () => {
         hold.end(layout.HOLD_PASSED);
+        // If this object was recovered while the hook ran, others may have the pages.
+        mustBeFree(core, place, npages);
         unmapFree(core, place, npages);
       };
     },
   );
   return unscavenged;
+}
+
+/** Throws PageAllocError unless all pages are mapped and free. Caller must hold the lock. */
+function mustBeFree(core: Core, place: Place, npages: number): void {
+  const { chunk, index } = place;
+  if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
 }
 
 /** Unmaps npages free pages. Returns how many were unscavenged. Caller must hold the lock. */
@@ -106,7 +114,9 @@ export function scavengedRuns(core: Core, { chunk, index }: Place, npages: numbe
     const n = Math.min(npages - done, layout.CHUNK_PAGES - at.index);
     const bits = core.dataOf(at.chunk) + layout.DATA_SCAVENGED;
     const scavenged = engine.popcntRange(bits, at.index, n);
-    if (scavenged === n) runs.push([done, n]);
+    const last = runs.at(-1);
+    if (scavenged === n && last && last[0] + last[1] === done) runs[runs.length - 1] = [last[0], last[1] + n];
+    else if (scavenged === n) runs.push([done, n]);
     else if (scavenged) runs.push(...runsOf((i) => engine.popcntRange(bits, at.index + i, 1) > 0, n, done));
     done += n;
   }
