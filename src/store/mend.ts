@@ -38,8 +38,8 @@ export function mend(state: State): void {
     rebuild(state, first, op & layout.JOURNAL_MAP ? end : first, free);
   }
   if (op & layout.JOURNAL_MAP) state.set(layout.JOURNAL_OP, 0);
-  else if (PALLOC_SHARED && op & SAVED && op & layout.JOURNAL_UNMAP) commitUnmap(state);
-  else if (PALLOC_SHARED && op & layout.JOURNAL_PRUNE) commitUnmap(state);
+  else if (PALLOC_SHARED && (op & layout.JOURNAL_PRUNE || (op & SAVED && op & layout.JOURNAL_UNMAP)))
+    commitUnmap(state);
   else if (PALLOC_SHARED && op & SAVED) engine.redo(at);
   else state.set(layout.JOURNAL_OP, op & layout.JOURNAL_NEW || (op === layout.JOURNAL_DROP ? op : 0));
   const rest = state.get(layout.JOURNAL_OP);
