@@ -126,13 +126,15 @@ export class Core extends State {
     const root = this.get(layout.HEADER_ROOT);
     const other = root ? this.get(layout.HEADER_START) : chunk;
     const top = root ? this.get(root + layout.NODE_SHAPE) >>> layout.LEVEL_SHIFT : -1;
-    const { leaves, nodes } = nodesToGrow(chunk, nchunks, other, top);
+    const most = nodesToGrow(chunk, nchunks, other, top);
     const there = this.#nodesOver(chunk, other);
+    const leaves = most.leaves - there.leaves;
+    const nodes = most.nodes - there.nodes;
     const [freeLeaves, freeNodes] = freeLists;
     this.makeRoom(
       bytesOfNodes({
-        leaves: leaves - there.leaves - refsIn(this, freeLeaves, leaves).length,
-        nodes: nodes - there.nodes - refsIn(this, freeNodes, nodes).length,
+        leaves: leaves - refsIn(this, freeLeaves, leaves).length,
+        nodes: nodes - refsIn(this, freeNodes, nodes).length,
       }),
     );
   }

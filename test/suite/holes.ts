@@ -251,6 +251,19 @@ function unmapTests({ palloc }: Subject): void {
     heap.check();
   });
 
+  it("a grow finds room for nodes, however many leaves are free", () => {
+    const heap = grownHeap(palloc, []);
+    heap.grow(0, 1024 * CHUNK);
+    // One leaf in eight stays, so that the nodes above do.
+    for (let chunk = 0; chunk < 1024; chunk += 64) heap.unmap((chunk + 8) * CHUNK, 56 * CHUNK);
+    for (let border = 2048; border < 4096; border += 64) {
+      heap.grow((border - 2) * CHUNK, CHUNK);
+      // Over two leaves: the lower is there, and the upper one needs a node above it.
+      heap.grow((border - 1) * CHUNK, 2 * CHUNK);
+      heap.check();
+    }
+  });
+
   it("a view of a chunk throws once the chunk is unmapped, wherever its node is by then", () => {
     const heap = heapOf();
     const view = heap.chunk(9);
