@@ -1,28 +1,18 @@
 // The suite over both engines in headless Chromium, against the built package; and tests that open pages of their own,
 // from Node, as vitest's own page is always isolated.
-import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./scripts/chromium.mjs";
+import { built } from "./vitest.config.ts";
 
 const executablePath = findChromium();
 if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
-
-const built = (file: string) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
 
 export default defineConfig({
   test: {
     projects: [
       {
-        resolve: {
-          alias: [
-            { find: /^palloc$/, replacement: built("index.js") },
-            { find: /^palloc\/ts$/, replacement: built("ts.js") },
-            { find: /^palloc\/shared$/, replacement: built("shared.js") },
-            { find: /^palloc\/ts\/shared$/, replacement: built("ts-shared.js") },
-            { find: /^palloc\/trace$/, replacement: built("trace.js") },
-          ],
-        },
+        ...built,
         server: { headers: ISOLATION_HEADERS },
         // Known from the start: a dependency that is found in mid-run reloads the page under the tests.
         optimizeDeps: { include: ["fast-check"] },

@@ -1,5 +1,5 @@
-// The suite over both engines, from the sources, in Node: with shared heaps and, in test/plain/, without. And the code
-// blocks of the docs, on the built package.
+// The suite over both engines, from the sources, in Node: with shared heaps and, in test/plain/, without. And, on the
+// built package, the code blocks of the docs and the tests that the sources cannot stand for.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -17,6 +17,21 @@ export const sources = (shared: boolean, debug = false) => ({
   },
 });
 
+const dist = (file: string) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
+
+/** The built package by the names of the entries. */
+export const built = {
+  resolve: {
+    alias: [
+      { find: /^palloc$/, replacement: dist("index.js") },
+      { find: /^palloc\/ts$/, replacement: dist("ts.js") },
+      { find: /^palloc\/shared$/, replacement: dist("shared.js") },
+      { find: /^palloc\/ts\/shared$/, replacement: dist("ts-shared.js") },
+      { find: /^palloc\/trace$/, replacement: dist("trace.js") },
+    ],
+  },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -32,7 +47,15 @@ export default defineConfig({
         ...sources(false),
         test: {
           name: "plain",
-          include: ["test/plain/*.test.ts", "test/long/plain/*.test.ts"],
+          include: ["test/plain/*.test.ts"],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        ...built,
+        test: {
+          name: "built",
+          include: ["test/long/built/*.test.ts"],
           testTimeout: 120_000,
         },
       },
