@@ -25,10 +25,16 @@ const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
 /** Lists the files of the last complete build, with their sizes. */
 const STAMP = "build/dist.json";
 /** The library's entries: their files in dist/, and the source that each is built from. */
-const PLAIN_ENTRIES = { index: "index.ts", ts: "ts.ts", trace: "trace.ts", errors: "base/errors.ts" };
+const PLAIN_ENTRIES = {
+  index: "index.ts",
+  ts: "ts.ts",
+  arena: "arena.ts",
+  trace: "trace.ts",
+  errors: "base/errors.ts",
+};
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
 /** The entries that have declarations of their own. They are also those that the command may import. */
-const DECLARED = ["index", "ts", "trace"];
+const DECLARED = ["index", "ts", "arena", "trace"];
 /** The compiled modules. */
 const WASM = ["palloc.wasm", "palloc.shared.wasm"];
 /** The entries that exist for Cloudflare Workers too, and the compiled modules that each imports there. */

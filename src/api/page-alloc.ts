@@ -10,7 +10,7 @@ import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
 import { check } from "../heap/check.ts";
 import { CORE, Core, coreOf, sharedCoreOf } from "../heap/core.ts";
 import { type FreeRun, freeRuns, longestFree } from "../heap/free-runs.ts";
-import { Hold } from "../heap/hooks.ts";
+import { grow } from "../heap/grow.ts";
 import { INSPECT, pictureOf } from "../heap/picture.ts";
 import {
   type ChunkRanges,
@@ -24,7 +24,8 @@ import {
 import { recover } from "../heap/recover.ts";
 import { releaseRange } from "../heap/release-range.ts";
 import { scavengeOne, scavengeOneAsync } from "../heap/scavenger.ts";
-import { scavengedRuns, unmap } from "../heap/unmap.ts";
+import { lowest, type Taken, take } from "../heap/take.ts";
+import { unmap } from "../heap/unmap.ts";
 import type { Instance } from "../store/regions.ts";
 import type { PageAllocHandle, SharedMemories } from "../store/shared-memories.ts";
 import { seal, unseal } from "../store/snapshot.ts";
@@ -182,24 +183,7 @@ export class PageAlloc {
   grow(base: number, nbytes: number): void {
     const core = this[CORE];
     const { place, npages } = this.#span(base, nbytes);
-    const { chunk, index } = place;
-    const last = Math.ceil((base + nbytes) / core.chunkBytes) - 1;
-    core.locked(() => {
-      const nmapped = core.get(layout.HEADER_CHUNKS);
-      const shared = Number(core.dataOf(chunk) > 0) + Number(last > chunk && core.dataOf(last) > 0);
-      if (nmapped + last - chunk + 1 - shared > layout.MAX_CHUNKS) {
-        const more = last - chunk + 1 - shared;
-        const message = `a heap can have ${layout.MAX_CHUNKS} chunks; it has ${nmapped}, and ${more} more do not fit`;
-        throw new PageAllocError("ERR_METADATA_FULL", message);
-      }
-      const mapped = core.engine.mappedPage(core.at, chunk, index, npages);
-      if (mapped >= 0) {
-        const message = `the page at ${mapped * core.pageSize} is mapped already; see mappedRanges()`;
-        throw new PageAllocError("ERR_OVERLAP", message);
-      }
-      core.makeRoomToGrow(chunk, last - chunk + 1);
-      core.engine.map(core.at, chunk, index, npages);
-    });
+    core.locked(() => grow(core, place, npages));
   }
 
   /**
@@ -226,7 +210,7 @@ export class PageAlloc {
     const core = this[CORE];
     const n = core.count(npages);
     const align = options === undefined ? 1 : readAlign(options);
-    if (core.sys.used) return this.#allocUsed(n, align);
+    if (core.sys.used) return this.#took(take(core, n, lowest(core, n, align)));
     core.lock.acquire();
     try {
       const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
@@ -256,7 +240,7 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    this.#take(core.count(npages), () => place);
+    this.#took(take(core, core.count(npages), () => place));
     return this.#lastAllocScavenged;
   }
 
@@ -592,49 +576,9 @@ export class PageAlloc {
     return { place: placeOf(base / core.pageSize), npages: nbytes / core.pageSize };
   }
 
-  /** `alloc` for a heap with a `sys.used`. */
-  #allocUsed(npages: number, align: number): number {
-    const core = this[CORE];
-    return this.#take(npages, () => {
-      const page = core.engine.findFreePage(core.at, npages, align);
-      return page < 0 ? undefined : placeOf(page);
-    });
-  }
-
-  /**
-   * Takes the pages that `choose` returns, if any, and calls `sys.used` if some of them are scavenged. Returns their
-   * address in bytes, or -1.
-   */
-  #take(npages: number, choose: () => Place | undefined): number {
-    const core = this[CORE];
-    const hold = new Hold(core);
-    let scavenged = 0;
-    let base = -1;
-    hold.during(
-      () => {
-        const place = choose();
-        if (!place) return;
-        const { chunk, index } = place;
-        if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
-        const runs = core.sys.used ? scavengedRuns(core, place, npages) : [];
-        const address = core.address(place);
-        if (runs.length) {
-          scavenged = runs.reduce((sum, [, count]) => sum + count, 0);
-          hold.work = hold.undoing(place, layout.HOLD_UNDONE, runs);
-          hold.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
-        } else {
-          const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
-          core.engine.allocRange(core.at, chunk, index, npages);
-          scavenged = core.engine.memory.i32[last];
-        }
-        base = address;
-      },
-      () => {
-        core.sys.used?.(base, npages * core.pageSize);
-        return () => hold.end(layout.HOLD_USED);
-      },
-    );
-    this.#lastAllocScavenged = scavenged * core.pageSize;
+  /** Takes note of what an allocation has given. Returns its address in bytes, or -1. */
+  #took({ base, scavenged }: Taken): number {
+    this.#lastAllocScavenged = scavenged * this[CORE].pageSize;
     return base;
   }
 

@@ -176,12 +176,58 @@ export const KIND_REUSING = 3;
 /** Pages that one page cache covers, and bits of a word. */
 export const CACHE_PAGES = 64;
 
+// Table of sizes: the blocks of an arena, on a heap whose pages are the arena's units. The engines do not read it.
+//
+//   0      4        8           16      20     24   28      32       36      40    44    48     52   56   64
+//   ┌──────┬────────┬───────────┬───────┬──────┬────┬───────┬────────┬───────┬─────┬─────┬──────┬─────┬───┬────────┬
+//   │blocks│capacity│ requested │ units │ next │ op │ first │ npages │ block │ was │slack│ now  │slack│ - │starts …│
+//   └──────┴────────┴───────────┴───────┴──────┴────┴───────┴────────┴───────┴─────┴─────┴──────┴─────┴───┴────────┴
+//                                              └───────────── the change under way ───────────────────┘
+//
+// Three columns follow, with an entry for each unit: two bitmaps, in which 1 means that a block starts or ends there,
+// and the *slack*: how many bytes of the block that starts there were not asked for. Slack is less than a unit, so it
+// has 1, 2 or 4 bytes. Pages that are in use without a block are none of the arena's.
+//
+// A change of a block changes pages too, so it is written down first. If it is interrupted, `settle` in store/sizes.ts
+// looks whether the pages have changed, and undoes or completes it.
+
+/** How many blocks are live. */
+export const SIZES_BLOCKS = 0;
+/** How many units the table has entries for; a multiple of CHUNK_PAGES. */
+export const SIZES_CAPACITY = 4;
+/** f64, the bytes that were asked for, of all blocks. */
+export const SIZES_REQUESTED = 8;
+/** How many units the arena hands out, from page 0 on. */
+export const SIZES_UNITS = 16;
+/** Ref of the table that this one has replaced; 0 if there is none. */
+export const SIZES_NEXT = 20;
+/** The change under way: one of the SIZES_ ops below, or 0. */
+export const SIZES_OP = 24;
+/** The pages that change. */
+export const SIZES_FIRST = 28;
+export const SIZES_NPAGES = 32;
+/** First page of the block. */
+export const SIZES_BLOCK = 36;
+/** Units of the block and its slack, as they were. No units: it did not exist. */
+export const SIZES_WAS = 40;
+export const SIZES_WAS_SLACK = 44;
+/** The same, as they will be. */
+export const SIZES_NOW = 48;
+export const SIZES_SLACK = 52;
+/** Where the columns begin. */
+export const SIZES_STARTS = LINE_BYTES;
+
+/** The pages come into use. */
+export const SIZES_TAKE = 1;
+/** The pages become free. */
+export const SIZES_FREE = 2;
+
 // Header. The *counts* are the fields that alloc and free change; searchAddr is one of them. Numbers of pages are u32.
 // Running totals are f64.
 //
 //   0                8      16       64       116           128      176         192       256          416       448
 //   ┌────────────────┬──────┬────────┬────────┬─────────────┬────────┬───────────┬─────────┬────────────┬─────────┐
-//   │ magic, version │ lock │ counts │ fields │ shared, room│ fields │ owners …  │ journal │saved fields│ journal │
+//   │ magic, version │ lock │ counts │ fields │ shared …    │ fields │ owners …  │ journal │saved fields│ journal │
 //   └────────────────┴──────┴────────┴────────┴─────────────┴────────┴───────────┴─────────┴────────────┴─────────┘
 //
 // A call changes the heap in two steps, and the journal says which step it is in. First the call *marks*: it sets or
@@ -197,7 +243,7 @@ export const CACHE_PAGES = 64;
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
 /** Number of this layout; changes with every change to it. */
-export const VERSION = 6;
+export const VERSION = 7;
 
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
@@ -259,6 +305,8 @@ export const HEADER_HUGE_PAGES = 112;
 export const HEADER_SHARED = 116;
 /** Bytes reserved for the region. */
 export const HEADER_ROOM = 120;
+/** Ref of the table of sizes; 0 in a heap without an arena. */
+export const HEADER_SIZES = 124;
 /** f64, page number: the scavenger looks at pages below it. scavAddr is its address minus 1, so -1 at the bottom. */
 export const HEADER_SCAV_END = 128;
 /** f64 */
@@ -380,6 +428,8 @@ export const JOURNAL_MOVE = 65536;
 export const JOURNAL_BROKEN = 131072;
 /** The range, which has come into use, is unmapped. */
 export const JOURNAL_UNMAP = 262144;
+/** The pages of an arena's block have changed, and the table of sizes is to follow. */
+export const JOURNAL_SIZES = 1048576;
 /** The range is unmapped. The nodes that no longer have a mapped page below them are taken out of the tree. */
 export const JOURNAL_PRUNE = 524288;
 

@@ -5,6 +5,7 @@ import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import { firstOf } from "../engine/packed.ts";
 import { capHugePages, leastAddrBits, mostAddrBits, type PageRange, runsOf } from "../engine/pages.ts";
+import { blockFrom, tableBytes } from "../store/sizes.ts";
 import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
 import { eachPart, freeLists, mappedRuns } from "../store/tree.ts";
@@ -191,6 +192,8 @@ export function check(state: State): void {
   }
   must(!blocks.size, "a page cache is not in the index of its leaf");
 
+  checkSizes(state, must, goTo, field);
+
   // The header, against the totals of the pieces. The pieces follow the header without gaps.
   name = "header";
   piece = 0;
@@ -228,4 +231,49 @@ export function check(state: State): void {
   // searchAddr is the first free page, or a page of the heap below it.
   const most = search === firstFree ? search : Math.min(firstFree, top) - 1;
   field(layout.HEADER_SEARCH_CHUNK, 0, most, search);
+}
+
+/** Checks the tables of sizes, and the blocks in the newest. While a change is under way, its block may be half done. */
+function checkSizes(
+  state: State,
+  must: (holds: unknown, what: string) => void,
+  goTo: (kind: string, ref: number, bytes: number) => void,
+  field: (offset: number, min: number, max?: number, value?: number) => number,
+): void {
+  const { engine } = state;
+  const newest = state.get(layout.HEADER_SIZES);
+  for (let table = newest; table; table = state.get(table + layout.SIZES_NEXT)) {
+    const capacity = state.get(table + layout.SIZES_CAPACITY);
+    goTo("table of sizes", table, tableBytes(state, capacity));
+    field(layout.SIZES_CAPACITY, capacity - (capacity % layout.CHUNK_PAGES));
+    field(layout.SIZES_UNITS, 0, capacity);
+  }
+  if (!newest || state.get(newest + layout.SIZES_OP)) return;
+  const pageSize = 2 ** state.get(layout.HEADER_PAGE_SHIFT);
+  let blocks = 0;
+  let requested = 0;
+  let next = 0;
+  for (let block = blockFrom(state, 0); block; block = blockFrom(state, next)) {
+    const { page, npages, slack } = block;
+    next = page + npages;
+    must(next <= state.get(newest + layout.SIZES_CAPACITY), `the block at page ${page} has no end`);
+    must(slack < pageSize, `the block at page ${page} has more slack than a unit`);
+    eachPart(state, page, next, (data, index, n) => {
+      must(data && engine.popcntRange(data, index, n) === n, `a page of the block at page ${page} is free`);
+    });
+    blocks++;
+    requested += npages * pageSize - slack;
+  }
+  // With as many starts and ends as blocks, none lies within a block or between two.
+  const bits = state.at + newest + layout.SIZES_STARTS;
+  const maps = state.get(newest + layout.SIZES_CAPACITY) / layout.CHUNK_PAGES;
+  const ones = [0, maps].map((first) => {
+    let count = 0;
+    for (let i = first; i < first + maps; i++)
+      count += engine.popcntRange(bits + i * layout.BITMAP_BYTES, 0, layout.CHUNK_PAGES);
+    return count;
+  });
+  must(ones[0] === blocks && ones[1] === blocks, "blocks overlap, or one has no start");
+  field(layout.SIZES_BLOCKS, blocks);
+  field(layout.SIZES_REQUESTED, requested, requested, state.getF64(newest + layout.SIZES_REQUESTED));
 }

@@ -11,14 +11,18 @@ import { bytesOf, bytesOfNodes, type Geometry, nodesToGrow, writeState } from ".
 import { broken, mend } from "../store/mend.ts";
 import { type Instance, memoryFull, type Regions } from "../store/regions.ts";
 import type { PageAllocHandle, SharedHome } from "../store/shared-memories.ts";
+import { settle } from "../store/sizes.ts";
 import { State } from "../store/state.ts";
 import { freeLists, refsIn } from "../store/tree.ts";
 import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
 import type { Sys } from "./sys.ts";
 
-/** The property that holds a PageAlloc's core, for the other classes of the package. */
-export const CORE = Symbol("core");
+/**
+ * The property that holds a PageAlloc's core, for the other classes of the package. Entries are bundled apart, so it is
+ * the same symbol in all of them.
+ */
+export const CORE = Symbol.for("palloc.core");
 
 /** A PageAlloc, as the other classes see it. */
 export interface HeapObject {
@@ -89,12 +93,14 @@ export class Core extends State {
   }
 
   /**
-   * Mends the heap after an interrupted call, then does the work that waits for the lock. Caller must hold the lock.
+   * Mends the heap after an interrupted call, does the work that waits for the lock, and settles an arena's block.
+   * Caller must hold the lock.
    */
   catchUp(): void {
     const { lock } = this;
     if (this.get(layout.JOURNAL_OP)) this.#mend();
     for (; lock.pending; lock.pending = lock.pending.next) lock.pending.work();
+    settle(this);
   }
 
   /** Mends the heap and checks the result. If it fails the check, this and every later call throws ERR_CORRUPT. */

@@ -2,6 +2,7 @@
 
 import * as layout from "../engine/layout.ts";
 import { mend } from "../store/mend.ts";
+import { settle } from "../store/sizes.ts";
 import type { Core } from "./core.ts";
 
 /** Finishes or undoes the last call of `owner`. Frees its page caches, the pages that its hooks held, and its lock. */
@@ -10,6 +11,7 @@ export function recover(core: Core, owner: number): void {
   try {
     if (core.get(layout.JOURNAL_OP)) mend(core);
     core.dropRecords(owner);
+    settle(core);
   } finally {
     core.lock.release();
   }

@@ -8,7 +8,7 @@ import * as layout from "../engine/layout.ts";
 /** Turns a copy of a region into a snapshot, in place. */
 export function seal(words: Int32Array): void {
   words.fill(0, layout.HEADER_LOCK >>> 2, layout.FIELDS >>> 2);
-  words.fill(0, layout.HEADER_SHARED >>> 2, layout.HEADER_SCAV_END >>> 2);
+  words.fill(0, layout.HEADER_SHARED >>> 2, layout.HEADER_SIZES >>> 2);
   words.fill(0, layout.FIELDS_END >>> 2, layout.HEADER_BYTES >>> 2);
   words[layout.HEADER_CHECKSUM >>> 2] = 0;
   words[layout.HEADER_CHECKSUM >>> 2] = checksum(words);
