@@ -12,6 +12,7 @@ export const sources = (shared: boolean, debug = false) => ({
     alias: [
       { find: shared ? /^palloc\/shared$/ : /^palloc$/, replacement: source("index.ts") },
       { find: shared ? /^palloc\/ts\/shared$/ : /^palloc\/ts$/, replacement: source("ts.ts") },
+      { find: /^palloc\/arena$/, replacement: source("arena.ts") },
       { find: /^palloc\/trace$/, replacement: source("trace.ts") },
     ],
   },
@@ -27,6 +28,7 @@ export const built = {
       { find: /^palloc\/ts$/, replacement: dist("ts.js") },
       { find: /^palloc\/shared$/, replacement: dist("shared.js") },
       { find: /^palloc\/ts\/shared$/, replacement: dist("ts-shared.js") },
+      { find: /^palloc\/arena$/, replacement: dist("arena.js") },
       { find: /^palloc\/trace$/, replacement: dist("trace.js") },
     ],
   },

@@ -8,7 +8,7 @@ import { readPackage, root } from "./files.mjs";
 
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
-  /^dist\/(index|ts|shared|ts-shared|trace|errors)\.(js|js\.map|cjs)$/,
+  /^dist\/(index|ts|shared|ts-shared|arena|trace|errors)\.(js|js\.map|cjs)$/,
   /^dist\/(index|shared)\.workerd\.js$/,
   /^dist\/cli\.js$/,
   /^dist\/bench-page\.html$/,

@@ -10,7 +10,7 @@ import { root } from "./files.mjs";
 
 const FOLDERS = ["src", "assembly"];
 /** The paths of the rooms, of the entries and of assembly/. */
-const IN_A_ROOM = /^src\/(cli|trace|lab|api|heap|store|engine|base)\/|^src\/[\w-]+\.ts$|^assembly\//;
+const IN_A_ROOM = /^src\/(cli|trace|arena|lab|api|heap|store|engine|base)\/|^src\/[\w-]+\.ts$|^assembly\//;
 const IMPORT = /^(?:import|export) (?:(?:type )?(?:\{[^}]*\}|\* as \w+|\*|\w+) from )?"([^"]+)";$/gm;
 
 /** The paths of all sources, from the top folder. */

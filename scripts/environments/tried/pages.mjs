@@ -12,6 +12,7 @@ const IMPORTS = {
   "palloc/ts": `${DIST}/ts.js`,
   "palloc/shared": `${DIST}/shared.js`,
   "palloc/ts/shared": `${DIST}/ts-shared.js`,
+  "palloc/arena": `${DIST}/arena.js`,
   "palloc/trace": `${DIST}/trace.js`,
 };
 const TWIN_ONLY = { entries: ["palloc/ts", "palloc/ts/shared"] };
