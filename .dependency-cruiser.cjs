@@ -2,7 +2,16 @@
 // type imports count. `scripts/check-rooms.mjs` runs this, and fails if it has seen no sources.
 
 /** The rooms of src/, from the top down. Rooms on one line must not import each other. */
-const ROOMS = [["cli"], ["entries"], ["trace", "arena", "lab"], ["api"], ["heap"], ["store"], ["engine"], ["base"]];
+const ROOMS = [
+  ["cli"],
+  ["entries"],
+  ["trace", "arena", "lab"],
+  ["api"],
+  ["heap"],
+  ["store"],
+  ["engine"],
+  ["base"],
+];
 
 /** The modules of the command that are started, not imported. */
 const PROGRAMS = "^src/cli/(main|bench-worker|bench-page|bench-page-worker)\\.ts$";

@@ -39,7 +39,14 @@ const { output } = await cruise(
   FOLDERS,
   { ...rules.options, ruleSet: rules, validate: true },
   // The command imports the library as users do, by its name.
-  { alias: { palloc$: entry("index"), "palloc/ts": entry("ts"), "palloc/trace": entry("trace") } },
+  {
+    alias: {
+      palloc$: entry("index"),
+      "palloc/ts": entry("ts"),
+      "palloc/arena": entry("arena"),
+      "palloc/trace": entry("trace"),
+    },
+  },
 );
 const lost = unseen(output.modules);
 const faults = [

@@ -233,7 +233,10 @@ export function check(state: State): void {
   field(layout.HEADER_SEARCH_CHUNK, 0, most, search);
 }
 
-/** Checks the tables of sizes, and the blocks in the newest. While a change is under way, its block may be half done. */
+/** Each table of sizes is at least twice as large as the one that it replaces. */
+const MOST_TABLES = 32;
+
+/** Checks the tables of sizes, and the blocks of the newest, unless a change of one is under way. */
 function checkSizes(
   state: State,
   must: (holds: unknown, what: string) => void,
@@ -241,8 +244,13 @@ function checkSizes(
   field: (offset: number, min: number, max?: number, value?: number) => number,
 ): void {
   const { engine } = state;
+  const tables: number[] = [];
   const newest = state.get(layout.HEADER_SIZES);
   for (let table = newest; table; table = state.get(table + layout.SIZES_NEXT)) {
+    must(tables.unshift(table) <= MOST_TABLES, "it has too many tables of sizes");
+  }
+  // The newest comes last, and stays the piece under check.
+  for (const table of tables) {
     const capacity = state.get(table + layout.SIZES_CAPACITY);
     goTo("table of sizes", table, tableBytes(state, capacity));
     field(layout.SIZES_CAPACITY, capacity - (capacity % layout.CHUNK_PAGES));

@@ -1,5 +1,6 @@
 // All suites that run on one engine.
 import type { Subject } from "../support/subject.ts";
+import { arenaSuite } from "./arena.ts";
 import { badInputSuite } from "./bad-input.ts";
 import { cachesSuite } from "./caches.ts";
 import { correctionsSuite } from "./corrections.ts";
@@ -30,6 +31,7 @@ export function everySuite(subject: Subject): void {
   memorySuite(subject);
   pictureSuite(subject);
   badInputSuite(subject);
+  arenaSuite(subject);
   traceSuite(subject);
   replaySuite(subject);
 }

@@ -2,11 +2,13 @@
 // two of them as another thread might, or end the object there as a terminated worker ends: with the lock held, if it
 // was.
 
+import { Arena } from "palloc/arena";
 import * as ts from "palloc/ts/shared";
 import type { Engine } from "../../src/engine/contract.ts";
 import { type Backing, Memory, type SharedMemory } from "../../src/engine/memory.ts";
 import { twinOver } from "../../src/engine/ts/engine.ts";
 import { CORE } from "../../src/heap/core.ts";
+import type { Lock } from "../../src/heap/lock.ts";
 import { SharedMemories } from "../../src/store/shared-memories.ts";
 import type { PageAlloc, Palloc } from "./subject.ts";
 
@@ -36,7 +38,21 @@ export function watch<T>(by: Watcher, work: () => T): T {
 
 /** Attaches a heap object that can be watched. */
 export function attachWatched(handle: PageAlloc["handle"], options?: Options): PageAlloc {
-  const heap = WatchedAlloc.attach(handle, options);
+  return tell(WatchedAlloc.attach(handle, options));
+}
+
+/** Attaches an arena that can be watched. */
+export function attachWatchedArena(
+  handle: Arena["handle"],
+  options?: Parameters<typeof Arena.attach>[2],
+): Arena {
+  const arena = Arena.attach(WatchedAlloc, handle, options);
+  tell(arena.heap);
+  return arena;
+}
+
+/** Has a heap object tell of the uses of its lock. */
+function tell<T extends { readonly [CORE]: { readonly lock: Lock } }>(heap: T): T {
   const { lock } = heap[CORE];
   const { acquire, finish, release } = lock;
   lock.acquire = () => told("acquire", () => acquire.call(lock));
