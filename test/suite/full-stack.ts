@@ -1,5 +1,6 @@
 // A call may find the stack nearly full, and overflow it anywhere within. Then it throws, and has changed nothing; the
 // heap is sound, and no page is lost. A free may have been done.
+import { Arena } from "palloc/arena";
 import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE, visible } from "../support/heaps.ts";
 import { Random } from "../support/random.ts";
@@ -170,6 +171,37 @@ function hooks(random: Random) {
   return { unused: () => random.oneIn(3) !== true, used: () => {} };
 }
 
+/** Makes a call on an arena, whose blocks have these offsets, and says what it may have done when it throws. */
+function arenaCall(
+  arena: Arena,
+  offsets: readonly number[],
+  random: Random,
+): { run: () => void; may: { allocate?: true; free?: true } } {
+  const offset = offsets.length ? random.pick(offsets) : -1;
+  const nbytes = random.between(1, 5000);
+  const align = { align: 2 ** random.between(8, 12) };
+  switch (offset < 0 ? 0 : random.below(4)) {
+    case 0:
+      return { run: () => void arena.alloc(nbytes), may: {} };
+    case 1:
+      return { run: () => void arena.alloc(nbytes, align), may: {} };
+    case 2:
+      return { run: () => arena.free(offset), may: { free: true } };
+    default:
+      return { run: () => void arena.realloc(offset, nbytes), may: { allocate: true, free: true } };
+  }
+}
+
+/** Each block of an arena, and that its pages and counts are those of its blocks. */
+function blocksOf(arena: Arena): { offset: number; nbytes: number }[] {
+  arena.heap.check();
+  const blocks = [...arena.blocks()];
+  const bytes = blocks.reduce((sum, { offset }) => sum + arena.usableSize(offset), 0);
+  const { inUse, blocks: count } = arena.stats();
+  if (inUse !== bytes || count !== blocks.length) throw new Error(`${inUse - bytes} bytes are lost`);
+  return blocks;
+}
+
 /** The suite over the heaps of an entry, shared ones among them if it has any. */
 export function fullStackSuite(label: string, { PageAlloc }: Palloc, shared: boolean): void {
   const kinds: [name: string, shared: boolean, hooked: boolean][] = [
@@ -211,6 +243,41 @@ export function fullStackSuite(label: string, { PageAlloc }: Palloc, shared: boo
       expect(throws).toBe(THROWS);
       heap.check();
       expect(heap.stats().inUse).toBe(pagesOf(world) * PAGE);
+    });
+
+    it.each(kinds)("happens completely or not at all in an arena on %s", (_, shared, hooked) => {
+      const random = new Random(9);
+      const arena = new Arena(PageAlloc, 2 ** 20, { shared, sys: hooked ? hooks(random) : undefined });
+      let full = depth();
+      let throws = 0;
+      const damage: string[] = [];
+      for (let turn = 0; throws < THROWS && turn < 200_000 && damage.length < 5; turn++) {
+        if (turn % 20 === 0) full = depth();
+        const before = blocksOf(arena);
+        const offsets = before.map(({ offset }) => offset);
+        const call = arenaCall(arena, offsets, random);
+        if (turn % 50 === 0) arena.heap.resetScavengeAddr();
+        if (turn % 50 === 0) arena.heap.scavenge(2 ** 18);
+        try {
+          atDepth(Math.max(0, full - random.below(random.pick([9, 20, 40, 90]))), call.run);
+        } catch (error) {
+          if (!(error as Error).message.includes("call stack")) throw error;
+          throws++;
+          try {
+            const after = blocksOf(arena);
+            const isNew = after.filter(({ offset }) => !offsets.includes(offset));
+            const isGone = before.length + isNew.length - after.length;
+            // A realloc that moves allocates first, so that its new block may be there beside the old one.
+            const allowed = [call.may.allocate ? 1 : 0, call.may.free ? 1 : 0];
+            if (isNew.length > allowed[0] || isGone > allowed[1])
+              damage.push(`${call.run}: ${isNew.length}, ${isGone}`);
+          } catch (fault) {
+            damage.push(`${call.run}: ${fault}`);
+          }
+        }
+      }
+      expect(damage).toEqual([]);
+      expect(throws).toBe(THROWS);
     });
   });
 }
