@@ -10,8 +10,11 @@ import type { State } from "../store/state.ts";
 import { sumUp } from "../store/sums.ts";
 import { eachPart, freeLists, mappedRuns } from "../store/tree.ts";
 
-/** Throws PageAllocError ERR_CORRUPT, naming the damaged part, if an invariant fails. Caller must hold the lock. */
-export function check(state: State): void {
+/**
+ * Throws PageAllocError ERR_CORRUPT, naming the damaged part, if an invariant fails. With `mending`, a change of an
+ * arena's block may still have to be settled. Caller must hold the lock.
+ */
+export function check(state: State, mending = false): void {
   const { at: heap, engine } = state;
   const get = (offset: number) => state.get(offset);
 
@@ -192,7 +195,7 @@ export function check(state: State): void {
   }
   must(!blocks.size, "a page cache is not in the index of its leaf");
 
-  checkSizes(state, must, goTo, field);
+  checkSizes(state, mending, must, goTo, field);
 
   // The header, against the totals of the pieces. The pieces follow the header without gaps.
   name = "header";
@@ -239,6 +242,7 @@ const MOST_TABLES = 32;
 /** Checks the tables of sizes, and the blocks of the newest, unless a change of one is under way. */
 function checkSizes(
   state: State,
+  mending: boolean,
   must: (holds: unknown, what: string) => void,
   goTo: (kind: string, ref: number, bytes: number) => void,
   field: (offset: number, min: number, max?: number, value?: number) => number,
@@ -256,7 +260,8 @@ function checkSizes(
     field(layout.SIZES_CAPACITY, capacity - (capacity % layout.CHUNK_PAGES));
     field(layout.SIZES_UNITS, 0, capacity);
   }
-  if (!newest || state.get(newest + layout.SIZES_OP)) return;
+  if (!newest || (mending && state.get(newest + layout.SIZES_OP))) return;
+  field(layout.SIZES_OP, 0);
   const pageSize = 2 ** state.get(layout.HEADER_PAGE_SHIFT);
   let blocks = 0;
   let requested = 0;

@@ -107,7 +107,7 @@ export class Core extends State {
   #mend(): void {
     mend(this);
     try {
-      check(this);
+      check(this, true);
     } catch (cause) {
       if (!(cause instanceof PageAllocError)) throw cause;
       this.set(layout.JOURNAL_OP, layout.JOURNAL_BROKEN);
