@@ -3,9 +3,9 @@
 const INTRODUCTION = [
   "`npm run check:environments` packs palloc, installs the package in each of these environments, and runs a small",
   "program there. The program makes a heap, grows it, allocates, frees, scavenges, and restores a snapshot. It does so",
-  "with `palloc`, `palloc/ts`, `palloc/shared` and `palloc/ts/shared`; the last two share a heap too. `palloc/trace`",
-  "has to refuse bytes that are no trace. All of that works where the table names no exception. The script writes this",
-  "page.",
+  "with `palloc`, `palloc/ts`, `palloc/shared` and `palloc/ts/shared`; the last two share a heap too. `palloc/arena`",
+  "hands out parts of a buffer, on each of them, and `palloc/trace` has to refuse bytes that are no trace. All of that",
+  "works where the table names no exception. The script writes this page.",
 ].join(" ");
 
 const AFTERWORDS = [

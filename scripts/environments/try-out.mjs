@@ -1,14 +1,15 @@
 // The small program that every environment runs, as source text: an ES module or CommonJS, for any entries.
 
-/** The entries with heaps. The program uses `palloc/trace` beside each. */
+/** The entries with heaps. The program uses `palloc/arena` and `palloc/trace` beside each. */
 const ENTRIES = ["palloc", "palloc/ts", "palloc/shared", "palloc/ts/shared"];
+const ARENA = "palloc/arena";
 const TRACE = "palloc/trace";
 
 const MARK = "palloc tried out: ";
 const PLAIN = { a: 0, b: 819200, released: 819200, inUse: 32768, error: "ERR_NOT_ALLOCATED" };
 
 /** Runs in the environments, as text. So it must not use anything outside itself. */
-async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
+async function tryOut(entry, { PageAlloc, PageAllocError }, arena, trace) {
   const codeOf = (error) => (error instanceof PageAllocError ? error.code : String(error));
   const heap = new PageAlloc();
   heap.grow(0, 16 * 2 ** 20);
@@ -25,6 +26,15 @@ async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
   } catch (error) {
     result.error = codeOf(error);
   }
+  if (arena) {
+    const parts = new arena.Arena(PageAlloc, new ArrayBuffer(4096));
+    result.arena = [parts.alloc(300), parts.alloc(1)];
+    try {
+      parts.free(256);
+    } catch (error) {
+      result.arena.push(codeOf(error));
+    }
+  }
   if (trace) result.trace = await trace.readPageTrace(new Uint8Array(64)).then(String, codeOf);
   if (!entry.endsWith("shared")) return result;
   try {
@@ -40,11 +50,12 @@ async function tryOut(entry, { PageAlloc, PageAllocError }, trace) {
 
 /**
  * Returns the program's source. It ends with `tail`, which may call `tryAll()`. That returns a promise of the line that
- * the program must print, and never rejects. Without `withTrace` the program leaves out `palloc/trace`.
+ * the program must print, and never rejects. Without `withOthers` the program leaves out `palloc/arena` and
+ * `palloc/trace`.
  */
 export function program({
   entries = ENTRIES,
-  withTrace = true,
+  withOthers = true,
   commonJs = false,
   tail = "tryAll().then((line) => console.log(line));",
 } = {}) {
@@ -52,9 +63,11 @@ export function program({
     commonJs ? `const ${as} = require("${name}");` : `import * as ${as} from "${name}";`;
   const loads = [
     ...entries.map((name, i) => load(name, `entry${i}`)),
-    withTrace ? load(TRACE, "trace") : "const trace = undefined;",
+    ...(withOthers
+      ? [load(ARENA, "arena"), load(TRACE, "trace")]
+      : ["const arena = undefined;", "const trace = undefined;"]),
   ];
-  const calls = entries.map((name, i) => `"${name}": await tryOut("${name}", entry${i}, trace),`);
+  const calls = entries.map((name, i) => `"${name}": await tryOut("${name}", entry${i}, arena, trace),`);
   return `${loads.join("\n")}
 
 ${tryOut}
@@ -74,12 +87,12 @@ ${tail}
 }
 
 /** Returns the line that the program must print. `shared` is whether the environment can share memory. */
-export function expected({ entries = ENTRIES, withTrace = true, shared = true } = {}) {
+export function expected({ entries = ENTRIES, withOthers = true, shared = true } = {}) {
   const results = entries.map((name) => [
     name,
     {
       ...PLAIN,
-      ...(withTrace && { trace: "ERR_TRACE" }),
+      ...(withOthers && { arena: [0, 512, "ERR_NOT_ALLOCATED"], trace: "ERR_TRACE" }),
       ...(name.endsWith("shared") && { shared: shared ? 24576 : "ERR_NOT_ISOLATED" }),
     },
   ]);

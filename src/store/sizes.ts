@@ -141,8 +141,8 @@ export function begin(
 }
 
 /**
- * Makes the block as it was written down, and ends the change. The pages must have changed, and JOURNAL_SIZES must be in
- * the journal.
+ * Makes the block as it was written down, and ends the change. The pages must have changed, and the journal must hold
+ * JOURNAL_SIZES.
  */
 export function complete(state: State): void {
   const { i32, f64, u8 } = state.engine.memory;

@@ -290,6 +290,17 @@ export function arenaSuite({ label, shared, palloc: { PageAlloc } }: Subject): v
       expect(seen(again)).toEqual(seen(arena));
     });
 
+    it("follows a buffer that is resized", () => {
+      // Not in the types of ES2022.
+      const options = { maxByteLength: 2 ** 16 } as object;
+      const buffer = new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(1024, options);
+      const arena = new Arena(PageAlloc, buffer);
+      expect([arena.alloc(1000), arena.alloc(1)]).toEqual([0, -1]);
+      (buffer as unknown as { resize(length: number): void }).resize(4096);
+      expect([arena.alloc(3000), arena.alloc(1)]).toEqual([1024, -1]);
+      arena.heap.check();
+    });
+
     it("follows no buffer that has been detached", () => {
       const memory = new WebAssembly.Memory({ initial: 1 });
       const arena = new Arena(PageAlloc, memory.buffer);

@@ -5,7 +5,7 @@ import { serve } from "../serve.mjs";
 import { program } from "../try-out.mjs";
 
 const SETTING = { "@parcel/resolver-default": { packageExports: true } };
-const ROOT_ONLY = { entries: ["palloc"], withTrace: false };
+const ROOT_ONLY = { entries: ["palloc"], withOthers: false };
 
 /** Builds a page with the program, and checks it. */
 async function checkBuild(project, settings, options) {

@@ -9,6 +9,7 @@ import sharedWasm from "palloc/palloc.shared.wasm";
 import * as shared from "palloc/shared";
 import { PallocData } from "palloc/ts";
 import { PageAlloc as Twin } from "palloc/ts/shared";
+import { Arena, type ArenaHandle } from "palloc/arena";
 import { type PageTrace, readPageTrace, replay } from "palloc/trace";
 
 const options: PageAllocOptions = { pageSize: 8192, sys: { unused: (base, nbytes) => void (base + nbytes) } };
@@ -28,6 +29,11 @@ export async function main(blocks: AsyncIterable<Uint8Array>): Promise<bigint> {
   replay(PageAlloc, trace);
   return bits;
 }
+const arena: Arena = new Arena(Twin, new SharedArrayBuffer(4096), { shared: true });
+const floats: Float64Array = arena.view(arena.alloc(80, { align: 512 }), Float64Array, 10);
+const parts: ArenaHandle = arena.handle;
+export const nbytes: number[] = [...Arena.attach(shared.PageAlloc, parts).blocks()].map((block) => block.nbytes);
+export const sizes: number = new Arena(PageAlloc, 4096).stats().requested + floats.length;
 export const isOurs = (error: unknown): boolean =>
   error instanceof PageAllocError && error.code === "ERR_NOT_FREE";
 // @ts-expect-error
