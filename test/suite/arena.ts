@@ -341,6 +341,17 @@ export function arenaSuite({ label, shared, palloc: { PageAlloc } }: Subject): v
       larger.heap.check();
     });
 
+    it("releases every unit that is free", () => {
+      const told: number[] = [];
+      const unused = (base: number, nbytes: number) => void told.push(base, nbytes);
+      const arena = new Arena(PageAlloc, 2 ** 20, { sys: { unused } });
+      arena.free(arena.alloc(300));
+      arena.heap.resetScavengeAddr();
+      expect(arena.heap.scavenge()).toBe(512);
+      expect(told).toEqual([0, 512]);
+      expect(arena.stats().released).toBe(2 ** 20);
+    });
+
     it("is undone when the hook `used` throws", () => {
       let isTired = false;
       const used = () => {
