@@ -27,3 +27,14 @@ describe("the example of records in a file", () => {
     expect(stable(stdout)).toBe(stable(outputOf("page-file")));
   });
 });
+
+describe("the example of messages in a shared buffer", () => {
+  /** Without what depends on when the worker was terminated. */
+  const stable = (output: string) => output.replace(/: \d+ messages read, \d+ blocks/, "");
+
+  it("prints what its README says", async () => {
+    const { status, stdout, stderr } = await run(root, process.execPath, "examples/shared-buffer/main.mjs");
+    expect(`${stderr}status ${status}`).toBe("status 0");
+    expect(stable(stdout)).toBe(stable(outputOf("shared-buffer")));
+  });
+});
