@@ -87,7 +87,8 @@ function arenaOf(heap: PageAlloc, memory: ArenaMemory): Arena {
 export class Arena {
   /**
    * The heap below. A page is a unit. Release what is free with `heap.scavenge()`, attach and recover by it, dispose of
-   * it. Each free unit can be released by itself. Pages that its own `alloc` takes are none of the arena's blocks. Do not free the pages of a block by it.
+   * it. Each free unit can be released by itself. Pages that its own `alloc` takes are none of the arena's blocks. Do
+   * not free the pages of a block by it.
    */
   readonly heap: PageAlloc;
   readonly #core: Core;
@@ -203,9 +204,9 @@ export class Arena {
   /**
    * Makes the block at an offset nbytes (1 or more) long, and returns its offset. It shrinks in place, and grows in
    * place if the units behind it are free. Otherwise it moves: its bytes are copied, if the memory is a buffer, as far
-   * as both sizes reach. If it is a size, copy them yourself before the next call: the old place is free. Returns -1 when there is no room; then nothing has changed. A block that moves keeps no
-   * alignment: give `align` again, and it also moves if its offset is no multiple. Throws PageAllocError
-   * ERR_NOT_ALLOCATED if no block starts at the offset.
+   * as both sizes reach. If it is a size, copy them yourself before the next call: the old place is free. Returns -1
+   * when there is no room; then nothing has changed. A block that moves keeps no alignment: give `align` again, and it
+   * also moves if its offset is no multiple. Throws PageAllocError ERR_NOT_ALLOCATED if no block starts at the offset.
    */
   realloc(offset: number, nbytes: number, options?: ArenaAllocOptions): number {
     const core = this.#core;
