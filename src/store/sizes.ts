@@ -77,7 +77,7 @@ export function blockFrom(state: State, from: number): Block | undefined {
 }
 
 /** Returns how many bytes of a block were asked for. */
-export function bytesOf(state: State, npages: number, slack: number): number {
+function bytesOf(state: State, npages: number, slack: number): number {
   return npages * 2 ** state.get(layout.HEADER_PAGE_SHIFT) - slack;
 }
 
@@ -265,11 +265,15 @@ export function makeTable(state: State, capacity: number): void {
     const from = slackAt(state, old, 0);
     u8.copyWithin(slackAt(state, table, 0), from, from + was * slackBytes(state));
   }
-  state.set(layout.HEADER_SIZES, table);
-  addTable(state);
+  const used = table + tableBytes(state, capacity);
+  const { i32 } = state.engine.memory;
+  const header = state.at >>> 2;
+  // Calls nothing between the two: a call could overflow the stack.
+  i32[header + layout.HEADER_SIZES / 4] = table;
+  i32[header + layout.HEADER_USED / 4] = used;
 }
 
-/** Counts the newest table in the bytes of the region that are in use. A worker may have died before it has. */
+/** Counts the newest table in the bytes of the region that are in use: a worker may have died before it did. */
 function addTable(state: State): void {
   const table = state.get(layout.HEADER_SIZES);
   if (table < state.get(layout.HEADER_USED)) return;
