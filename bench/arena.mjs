@@ -52,6 +52,7 @@ function startColumn(name) {
 
 const columns = Object.keys(COLUMNS).map(startColumn);
 const isHeap = (name) => name.startsWith("heap");
+const isArena = (name) => name.startsWith("arena");
 
 /** Times the pairs of each column by turns. Returns ns by the column, one for each round. */
 async function times(live) {
@@ -77,38 +78,86 @@ async function ages(live) {
 
 /** Formats a number with three significant digits. */
 const digits = (x) => (x >= 100 ? Math.round(x).toLocaleString("en") : x.toPrecision(3));
-const timeText = (ns) =>
-  ns >= 1e6 ? `${digits(ns / 1e6)} ms` : ns >= 1e4 ? `${digits(ns / 1e3)} µs` : `${digits(ns)} ns`;
-const percent = (x) => `${(100 * x).toFixed(1)}%`;
 
-/** Returns the median over the rounds of how many times as long one column took as another. */
-const ratio = (ns, one, other) => middle(ns[one].map((each, round) => each / ns[other][round]));
+/** Formats a time in ns. */
+function timeText(ns) {
+  if (ns >= 1e6) return `${digits(ns / 1e6)} ms`;
+  return ns >= 1e4 ? `${digits(ns / 1e3)} µs` : `${digits(ns)} ns`;
+}
 
-/** Returns the rows of one number of live blocks, as [text, text by the column]. */
+/** Returns how many times as long one column took as another, in each round. */
+const over = (one, other) => one.map((ns, round) => ns / other[round]);
+
+/**
+ * Returns which column has the least of some values or, with `isMost`, the most. The heap does not take part, as it
+ * does not know the sizes of blocks. Names both engines of the arena if they are equal.
+ */
+function ahead(values, isMost = false) {
+  const sign = isMost ? -1 : 1;
+  const known = Object.entries(values).filter(([name]) => !isHeap(name));
+  const best = Math.min(...known.map(([, value]) => sign * value));
+  const names = known.filter(([, value]) => sign * value === best).map(([name]) => name);
+  return names.length > 1 && names.every(isArena) ? "arena" : names.join(", ");
+}
+
+/** Returns the rows of one number of live blocks: a name, the text by the column, and who is ahead. */
 function rowsOf(live, ns, found) {
-  const blocks = `${live.toLocaleString("en")} blocks`;
-  const each = (values, text) =>
-    columns.map(({ name }) => (values[name] === undefined ? "–" : text(values[name], name)));
-  // The pool is left out of what so few pairs cannot show.
-  const aged = Object.fromEntries(
+  const row = (name, values, text, isMost) => [
+    name,
+    ...columns.map((column) => (column.name in values ? text(values[column.name]) : "–")),
+    ahead(values, isMost),
+  ];
+  const mapped = (from, get) => Object.fromEntries(Object.entries(from).map(([name, x]) => [name, get(x)]));
+  // So few pairs of the pool cannot show what becomes of the memory.
+  const old = Object.fromEntries(
     Object.entries(found).filter(([name]) => bounded(name, live, pairs) === pairs),
   );
-  const timesAs = (one, other) => `${digits(ratio(ns, one, other))}×`;
-  const isArena = (name) => name.startsWith("arena");
-  const toOthers = (other, isInverse) =>
-    columns.map(({ name }) =>
-      isArena(name) ? (isInverse ? timesAs(other, name) : timesAs(name, other)) : "–",
-    );
+  const ratios = (get) => [
+    ...columns.map(({ name }) => (isArena(name) ? `${digits(middle(get(name)))}×` : "–")),
+    "",
+  ];
+  const bytes = (x) => `${digits(x)} B`;
+  const share = (x) => `${(100 * x).toFixed(1)}%`;
+  const times = (x) => `${x.toFixed(3)}×`;
   return [
-    [`free + alloc, ${blocks}`, ...each(ns, (all) => timeText(middle([...all])))],
-    [`… time to that of ${BINS}`, ...toOthers(BINS, false)],
-    [`… as fast as ${POOL}`, ...toOthers(POOL, true)],
-    [`bookkeeping per block, ${blocks}`, ...each(found, (x) => `${digits(x.bookkeeping)} B`)],
-    [`rounding per block, ${blocks}`, ...each(found, (x) => `${digits(x.rounding)} B`)],
-    [`both per block, ${blocks}`, ...each(found, (x) => `${digits(x.bookkeeping + x.rounding)} B`)],
-    [`largest that fits, to all that is not live, ${blocks}`, ...each(aged, (x) => percent(x.largest))],
-    [`end of the highest block, to live bytes, ${blocks}`, ...each(aged, (x) => `${x.top.toFixed(3)}×`)],
-    [`highest end ever, to the most live bytes, ${blocks}`, ...each(aged, (x) => `${x.highest.toFixed(3)}×`)],
+    row(
+      "free + alloc",
+      mapped(ns, (all) => middle([...all])),
+      timeText,
+    ),
+    [`its time, to that of ${BINS}`, ...ratios((name) => over(ns[name], ns[BINS]))],
+    [`that of ${POOL}, to its time`, ...ratios((name) => over(ns[POOL], ns[name]))],
+    row(
+      "bookkeeping per block",
+      mapped(found, (x) => x.bookkeeping),
+      bytes,
+    ),
+    row(
+      "rounding per block",
+      mapped(found, (x) => x.rounding),
+      bytes,
+    ),
+    row(
+      "both per block",
+      mapped(found, (x) => x.bookkeeping + x.rounding),
+      bytes,
+    ),
+    row(
+      "largest block that fits, to all that is not live",
+      mapped(old, (x) => x.largest),
+      share,
+      true,
+    ),
+    row(
+      "end of the highest block, to the live bytes",
+      mapped(old, (x) => x.top),
+      times,
+    ),
+    row(
+      "highest end ever, to the most live bytes ever",
+      mapped(old, (x) => x.highest),
+      times,
+    ),
   ];
 }
 
@@ -124,31 +173,28 @@ for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${val
 print(
   `Blocks of ${LEAST_BYTES} to ${MOST_BYTES.toLocaleString("en")} bytes, log-uniform, in ${ROOM} times their bytes.`,
 );
-print(
-  `Times: medians of ${rounds} rounds by turns. The last three rows: after ${pairs.toLocaleString("en")} pairs.`,
-);
+const [roundsText, pairsText] = [
+  `${rounds} rounds by turns`,
+  `${pairs.toLocaleString("en")} frees and allocs each`,
+];
+print(`Times: the median of ${roundsText}. All other rows: after ${pairsText}.`);
 
-const rows = [];
 const results = {};
 for (const live of LIVE) {
   const ns = await times(live);
   const found = await ages(live);
   results[live] = { memory: memoryFor(live), ns, found };
-  rows.push(...rowsOf(live, ns, found));
-}
-for (const { worker } of columns) await worker.terminate();
-
-const table = new Table({
-  head: ["", ...columns.map(({ name }) => name)],
-  style: { head: [], border: [], compact: true },
-});
-table.push(...rows);
-print(table.toString());
-for (const live of LIVE) {
+  const table = new Table({
+    head: [`${live.toLocaleString("en")} blocks`, ...columns.map(({ name }) => name), "ahead"],
+    style: { head: [], border: [], compact: true },
+  });
+  table.push(...rowsOf(live, ns, found));
+  print(table.toString());
   const made = bounded(POOL, live, pairs);
   if (made < pairs)
-    print(`${POOL} made ${made.toLocaleString("en")} pairs at ${live.toLocaleString("en")} blocks.`);
+    print(`${POOL} made ${made.toLocaleString("en")} pairs, so it is left out of the last three rows.`);
 }
+for (const { worker } of columns) await worker.terminate();
 const json = JSON.stringify({ header, live: results }, null, 1);
 if (options.json === true) console.log(json);
 else if (options.json) writeFileSync(options.json, `${json}\n`);
