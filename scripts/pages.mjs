@@ -22,14 +22,18 @@ export async function servePages(packages = [], { isolated = true } = {}) {
   };
 }
 
-/** Opens a page in headless Chromium. Returns what `use(page)` gives. */
-export async function inPage(url, use) {
+/**
+ * Opens a page in headless Chromium. Returns what `use(page)` gives. `flags` are more flags for Chromium, and `prepare`
+ * runs in the page before its own scripts.
+ */
+export async function inPage(url, use, { flags = [], prepare = () => {} } = {}) {
   const executablePath = findChromium();
   if (!executablePath) throw new Error("No Chromium found: install one, or set PALLOC_CHROMIUM to its path.");
-  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+  const browser = await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...flags] });
   try {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error));
+    await page.addInitScript(prepare);
     await page.goto(url.href);
     return await use(page);
   } finally {
@@ -39,13 +43,17 @@ export async function inPage(url, use) {
 
 /**
  * Runs a page until it sets data-done or data-failed on its #status. Returns data-done, parsed as JSON, or throws
- * data-failed.
+ * data-failed. `options` are those of `inPage`.
  */
-export const runPage = (url, timeoutMs) =>
-  inPage(url, async (page) => {
-    const ended = page.locator("#status[data-done], #status[data-failed]");
-    await ended.waitFor({ state: "attached", timeout: timeoutMs });
-    const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
-    if (failed) throw new Error(failed);
-    return JSON.parse(done);
-  });
+export const runPage = (url, timeoutMs, options) =>
+  inPage(
+    url,
+    async (page) => {
+      const ended = page.locator("#status[data-done], #status[data-failed]");
+      await ended.waitFor({ state: "attached", timeout: timeoutMs });
+      const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
+      if (failed) throw new Error(failed);
+      return JSON.parse(done);
+    },
+    options,
+  );

@@ -315,7 +315,10 @@ export class Arena {
     });
   }
 
-  /** Allocates units as one block. Returns its offset, or -1. */
+  /**
+   * Allocates units as one block. Returns its offset, or -1. This is written out, as is `free`: with `changeBlock`, the
+   * two take a fifth longer.
+   */
   #alloc(npages: number, align: number, slack: number): number {
     const core = this.#core;
     if (core.sys.used) return this.#allocUsed(npages, align, slack);
