@@ -29,11 +29,7 @@ const { values: options, positionals: names } = parseArgs({
 /** Returns the runs that were asked for, with their seconds on two cores. */
 function plannedRuns() {
   if (names.length) {
-    const files = names.flatMap((name) => [
-      `test/long/${name}`,
-      `test/long/plain/${name}`,
-      `test/long/built/${name}`,
-    ]);
+    const files = names.flatMap((name) => [`test/long/${name}`, `test/long/built/${name}`]);
     return [{ name: "node", what: `${files.join(", ")} in Node`, args: files }];
   }
   if (options.long) {
