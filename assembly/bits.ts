@@ -7,22 +7,35 @@ import { assertRange } from "./assertions";
 import { lowBits } from "./candidate";
 
 /** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 6 bits of `i`. */
+// @ts-ignore: decorator
+@inline
 function headMask(i: u32): u64 {
   return ~(<u64>0) << i;
 }
 
 /** Returns the mask for the last word of a range that ends with page `last`. */
+// @ts-ignore: decorator
+@inline
 function tailMask(last: u32): u64 {
   return ~(<u64>0) >> (63 - (last & 63));
 }
 
 /** Returns the address of the word that holds page `i`. */
+// @ts-ignore: decorator
+@inline
 function wordOf(bits: usize, i: u32): usize {
   return bits + ((i >> 6) << 3);
 }
 
 /** Sets the bits of pages [i, i + n). */
 export function setRange(bits: usize, i: u32, n: u32): void {
+  setBits(bits, i, n);
+}
+
+/** Does the same inline, for functions that may not call. */
+// @ts-ignore: decorator
+@inline
+export function setBits(bits: usize, i: u32, n: u32): void {
   assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
@@ -38,6 +51,13 @@ export function setRange(bits: usize, i: u32, n: u32): void {
 
 /** Clears the bits of pages [i, i + n). */
 export function clearRange(bits: usize, i: u32, n: u32): void {
+  clearBits(bits, i, n);
+}
+
+/** Does the same inline, for functions that may not call. */
+// @ts-ignore: decorator
+@inline
+export function clearBits(bits: usize, i: u32, n: u32): void {
   assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
@@ -65,6 +85,13 @@ export function popcntRange(bits: usize, i: u32, n: u32): u32 {
 
 /** Counts the free pages just below page `i`, down to the first page in use. */
 export function freeBelow(bits: usize, i: u32): u32 {
+  return countFreeBelow(bits, i);
+}
+
+/** Does the same inline, for functions that may not call. */
+// @ts-ignore: decorator
+@inline
+export function countFreeBelow(bits: usize, i: u32): u32 {
   for (let end = i; end; end = (end - 1) & ~63) {
     const used = load<u64>(wordOf(bits, end - 1)) << (63 - ((end - 1) & 63));
     if (used) return i - end + <u32>clz(used);
@@ -74,11 +101,26 @@ export function freeBelow(bits: usize, i: u32): u32 {
 
 /** Counts the free pages from page `i` upward, up to the first page in use. `i` may be 512, the end of the chunk. */
 export function freeAbove(bits: usize, i: u32): u32 {
+  return countFreeAbove(bits, i);
+}
+
+/** Does the same inline, for functions that may not call. */
+// @ts-ignore: decorator
+@inline
+export function countFreeAbove(bits: usize, i: u32): u32 {
   for (let first = i; first < <u32>layout.CHUNK_PAGES; first = (first | 63) + 1) {
     const used = load<u64>(wordOf(bits, first)) >> (first & 63);
     if (used) return first - i + <u32>ctz(used);
   }
   return layout.CHUNK_PAGES - i;
+}
+
+/** Reports whether all pages are in use. */
+// @ts-ignore: decorator
+@inline
+export function isFull(bits: usize): bool {
+  const lower = load<u64>(bits) & load<u64>(bits, 8) & load<u64>(bits, 16) & load<u64>(bits, 24);
+  return (lower & load<u64>(bits, 32) & load<u64>(bits, 40) & load<u64>(bits, 48) & load<u64>(bits, 56)) == -1;
 }
 
 /** Stands for "none" in a result. */

@@ -24,18 +24,7 @@ export function commitRange(
   scavEnd: f64,
 ): void {
   assertHeld(heap);
-  if (isShared(heap)) {
-    store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
-    store<u32>(heap, index, layout.JOURNAL_INDEX);
-    store<u32>(heap, npages, layout.JOURNAL_NPAGES);
-    store<u32>(heap, scavenged, layout.JOURNAL_SCAVENGED);
-    store<u32>(heap, runs, layout.JOURNAL_RUNS);
-    store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
-    // A commit that changes only counts saves only those.
-    if (op == (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(heap, op);
-    else if (op == (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(heap, op);
-    else saveFields(heap, op);
-  }
+  if (isShared(heap)) saveCommit(heap, op, chunk, index, npages, scavenged, runs, scavEnd);
   if (op & layout.JOURNAL_CLAIM) {
     countTaken(heap, npages, scavenged);
     if (op & layout.JOURNAL_COUNTED) {
@@ -70,6 +59,31 @@ export function commitRange(
   }
   // Ends the commit. If a record is to be dropped next, the journal still says so.
   store<u32>(heap, op & layout.JOURNAL_DROP, layout.JOURNAL_OP);
+}
+
+/** Writes down in a shared heap what `commitRange` is about to do, and saves the fields that it changes. */
+// @ts-ignore: decorator
+@inline
+export function saveCommit(
+  heap: usize,
+  op: u32,
+  chunk: u32,
+  index: u32,
+  npages: u32,
+  scavenged: u32,
+  runs: u32,
+  scavEnd: f64,
+): void {
+  store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
+  store<u32>(heap, index, layout.JOURNAL_INDEX);
+  store<u32>(heap, npages, layout.JOURNAL_NPAGES);
+  store<u32>(heap, scavenged, layout.JOURNAL_SCAVENGED);
+  store<u32>(heap, runs, layout.JOURNAL_RUNS);
+  store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
+  // A commit that changes only counts saves only those.
+  if (op == (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(heap, op);
+  else if (op == (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(heap, op);
+  else saveFields(heap, op);
 }
 
 /** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
@@ -246,14 +260,14 @@ export function count(heap: usize, amount: u32, counter: usize): void {
 /** Adds to an f64 of the header. */
 // @ts-ignore: decorator
 @inline
-function total(heap: usize, amount: f64, counter: usize): void {
+export function total(heap: usize, amount: f64, counter: usize): void {
   store<f64>(heap + counter, load<f64>(heap + counter) + amount);
 }
 
 /** Counts pages that come into use. `scavenged` of them had been released. */
 // @ts-ignore: decorator
 @inline
-function countTaken(heap: usize, npages: u32, scavenged: u32): void {
+export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
   const inUse = load<u32>(heap, layout.HEADER_IN_USE) + npages;
   store<u32>(heap, inUse, layout.HEADER_IN_USE);
   if (inUse > load<u32>(heap, layout.HEADER_PEAK_IN_USE)) store<u32>(heap, inUse, layout.HEADER_PEAK_IN_USE);

@@ -4,6 +4,7 @@
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { clearRange, find, findAligned, NONE, popcntRange } from "./bits";
+import { change } from "./change";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
 import { close, saveAll, saveFields, write } from "./journal";
@@ -66,6 +67,10 @@ export function findFreePage(heap: usize, npages: u32, align: u32): f64 {
 /** Allocates pages that are known to be free. `leaf` covers the first chunk. */
 function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
+  if (npages <= <u32>layout.CHUNK_PAGES - index) {
+    change(heap, leaf, chunk, index, npages, true, scavenged);
+    return;
+  }
   const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
@@ -139,6 +144,10 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const leaf = mappedLeafOf(heap, chunk);
   const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
   if (answer != layout.RANGE_DONE) return answer;
+  if (npages <= <u32>layout.CHUNK_PAGES - index) {
+    change(heap, leaf, chunk, index, npages, false, 0);
+    return layout.RANGE_DONE;
+  }
   const op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, false);

@@ -49,7 +49,7 @@ export function markBlock(heap: usize, leaf: usize, chunk: u32, index: u32, page
 /** Asserts that the chunk is one of the leaf's, and mapped. */
 // @ts-ignore: decorator
 @inline
-function assertMapped(leaf: usize, chunk: u32): void {
+export function assertMapped(leaf: usize, chunk: u32): void {
   if (ASC_NO_ASSERT) return;
   assert(leaf != 0);
   assert(load<u32>(leaf, layout.NODE_FIRST) == (chunk & -layout.FANOUT));
@@ -59,13 +59,13 @@ function assertMapped(leaf: usize, chunk: u32): void {
 /** Asserts that all pages of a range within a chunk are in use, or all free. */
 // @ts-ignore: decorator
 @inline
-function assertPages(leaf: usize, chunk: u32, index: u32, n: u32, inUse: bool): void {
+export function assertPages(leaf: usize, chunk: u32, index: u32, n: u32, inUse: bool): void {
   if (!ASC_NO_ASSERT) assert(popcntRange(dataOf(leaf, chunk), index, n) == (inUse ? n : 0));
 }
 
 /** Asserts that the summary of a chunk is what its bits say. */
 // @ts-ignore: decorator
 @inline
-function assertSummary(leaf: usize, chunk: u32): void {
+export function assertSummary(leaf: usize, chunk: u32): void {
   if (!ASC_NO_ASSERT) assert(sumOf(leaf, chunk) == summarize(dataOf(leaf, chunk)));
 }

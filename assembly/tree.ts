@@ -2,14 +2,18 @@
 
 import * as layout from "../src/engine/layout";
 import { find, findAligned, freeAbove, freeBelow, NONE, popcntRange } from "./bits";
-import { endOf, maxOf, mergeInto, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
+import { endOf, maxOf, pack, setChunkSummary, spanOf, startOf, summarize } from "./summary";
 
 /** Returns the level of a node; 0 for a leaf. */
+// @ts-ignore: decorator
+@inline
 function levelOf(node: usize): u32 {
   return load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT;
 }
 
 /** Returns the part of a node of `level` that the chunk is in. */
+// @ts-ignore: decorator
+@inline
 function slotOf(chunk: u32, level: u32): u32 {
   return (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
 }
@@ -113,16 +117,150 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
 
 /** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(heap: usize, node: usize): void {
-  let level = levelOf(node);
+  const level = levelOf(node);
+  if (level) {
+    updateFrom(
+      heap,
+      node,
+      level,
+      v128.load(node, layout.NODE_START),
+      v128.load(node, layout.NODE_START + 16),
+      v128.load(node, layout.NODE_MAX),
+      v128.load(node, layout.NODE_MAX + 16),
+      v128.load(node, layout.NODE_END),
+      v128.load(node, layout.NODE_END + 16),
+    );
+  } else {
+    updateAboveLeaf(heap, node, v128.load(node, layout.LEAF_SUMS), v128.load(node, layout.LEAF_SUMS + 16));
+  }
+}
+
+/** Does the same for a leaf, given its packed summaries. */
+// @ts-ignore: decorator
+@inline
+export function updateAboveLeaf(heap: usize, leaf: usize, lower: v128, upper: v128): void {
+  const mask = i32x4.splat(layout.SUM_MASK);
+  updateFrom(
+    heap,
+    leaf,
+    0,
+    v128.and(lower, mask),
+    v128.and(upper, mask),
+    v128.and(i32x4.shr_u(lower, layout.SUM_BITS), mask),
+    v128.and(i32x4.shr_u(upper, layout.SUM_BITS), mask),
+    i32x4.shr_u(lower, 2 * layout.SUM_BITS),
+    i32x4.shr_u(upper, 2 * layout.SUM_BITS),
+  );
+}
+
+/**
+ * Does the same for a node at `level`, given the summaries of its parts: start, max and end of parts 0 to 3, and of
+ * parts 4 to 7. Memory must hold them too. A processor stalls when it loads a vector right after parts of it have been
+ * stored. So the parent's summaries are loaded first, and the new one is put in its place in the vectors.
+ */
+// @ts-ignore: decorator
+@inline
+function updateFrom(
+  heap: usize,
+  from: usize,
+  fromLevel: u32,
+  start0: v128,
+  start1: v128,
+  max0: v128,
+  max1: v128,
+  end0: v128,
+  end1: v128,
+): void {
+  let node = from;
+  let level = fromLevel;
   for (;;) {
     const ref = load<u32>(node, layout.NODE_PARENT);
-    if (!ref) return;
-    const parent = heap + ref;
-    const slot = slotOf(load<u32>(node, layout.NODE_FIRST), level + 1);
-    if (!mergeInto(parent, slot, node, level)) return;
-    node = parent;
+    if (!ref) break;
+    let start: u32 = 0;
+    let max: u32 = 0;
+    let end: u32 = 0;
+    if (v128.any_true(v128.or(max0, max1))) {
+      const span = spanOf(level);
+      // The longest run of any part, or across two parts.
+      const across0 = i32x4.add(v128.shuffle<u32>(i64x2.splat(0), end0, 0, 4, 5, 6), start0);
+      const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
+      let all4 = i32x4.max_u(i32x4.max_u(max0, max1), i32x4.max_u(across0, across1));
+      all4 = i32x4.max_u(all4, v128.shuffle<u32>(all4, all4, 2, 3, 0, 1));
+      all4 = i32x4.max_u(all4, v128.shuffle<u32>(all4, all4, 1, 0, 3, 2));
+      start = <u32>i32x4.extract_lane(start0, 0);
+      max = <u32>i32x4.extract_lane(all4, 0);
+      end = <u32>i32x4.extract_lane(end1, 3);
+      // Runs across more parts have parts in them that are all free.
+      const spans = i32x4.splat(span);
+      let whole: u32 = i32x4.bitmask(i32x4.eq(start0, spans)) | (i32x4.bitmask(i32x4.eq(start1, spans)) << 4);
+      while (whole) {
+        const first = <u32>ctz(whole);
+        const after = first + <u32>ctz(~(whole >> first));
+        let run = (after - first) * span;
+        if (first) run += partEnd(node, level, first - 1);
+        if (after < <u32>layout.FANOUT) run += partStart(node, level, after);
+        else end = run;
+        if (!first) start = run;
+        if (run > max) max = run;
+        whole &= -1 << after;
+      }
+    }
+    const first = load<u32>(node, layout.NODE_FIRST);
     level++;
+    node = heap + ref;
+    const slot = (first >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
+    const part = node + (slot << 2);
+    const same =
+      load<u32>(part, layout.NODE_START) == start &&
+      load<u32>(part, layout.NODE_MAX) == max &&
+      load<u32>(part, layout.NODE_END) == end;
+    if (same) break;
+    const is0 = i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3));
+    const is1 = i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7));
+    start0 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START), is0);
+    start1 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START + 16), is1);
+    max0 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX), is0);
+    max1 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX + 16), is1);
+    end0 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END), is0);
+    end1 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END + 16), is1);
+    store<u32>(part, start, layout.NODE_START);
+    store<u32>(part, max, layout.NODE_MAX);
+    store<u32>(part, end, layout.NODE_END);
   }
+}
+
+/**
+ * Updates the summaries above a chunk of the leaf in which a run of `longest` pages has become free, without a change
+ * of the free pages at the chunk's start and end. So nothing changes above but the longest runs.
+ */
+// @ts-ignore: decorator
+@inline
+export function raiseLongest(heap: usize, leaf: usize, longest: u32): void {
+  const first = load<u32>(leaf, layout.NODE_FIRST);
+  let ref = load<u32>(leaf, layout.NODE_PARENT);
+  for (let shift: u32 = layout.FANOUT_SHIFT; ref; shift += layout.FANOUT_SHIFT) {
+    const node = heap + ref;
+    const part = node + (((first >> shift) & (layout.FANOUT - 1)) << 2);
+    if (load<u32>(part, layout.NODE_MAX) >= longest) break;
+    store<u32>(part, longest, layout.NODE_MAX);
+    ref = load<u32>(node, layout.NODE_PARENT);
+  }
+}
+
+/** Returns the free pages at the start of part `slot` of a node. */
+// @ts-ignore: decorator
+@inline
+function partStart(node: usize, level: u32, slot: u32): u32 {
+  const start = load<u32>(node + (slot << 2), layout.NODE_START);
+  return level ? start : start & layout.SUM_MASK;
+}
+
+/** Returns the free pages at the end of part `slot` of a node. */
+// @ts-ignore: decorator
+@inline
+function partEnd(node: usize, level: u32, slot: u32): u32 {
+  const part = node + (slot << 2);
+  return level ? load<u32>(part, layout.NODE_END) : load<u32>(part, layout.LEAF_SUMS) >> (2 * layout.SUM_BITS);
 }
 
 /**
@@ -297,7 +435,7 @@ function cover(heap: usize, chunk: u32): void {
     const slot = slotOf(first, level + 1);
     store<u32>(above + (slot << 2), <u32>(root - heap), layout.NODE_CHILDREN);
     store<u32>(root, ref, layout.NODE_PARENT);
-    mergeInto(above, slot, root, level);
+    updateAbove(heap, root);
     if (load<u32>(root, layout.NODE_CANDIDATES)) store<u32>(above, 1 << slot, layout.NODE_CANDIDATES);
     // Last, so that a concurrent walk sees the new root only when it is complete.
     store<u32>(heap, ref, layout.HEADER_ROOT);
