@@ -73,14 +73,25 @@ export function clearBits(bits: usize, i: u32, n: u32): void {
 
 /** Counts the set bits of pages [i, i + n). */
 export function popcntRange(bits: usize, i: u32, n: u32): u32 {
+  return countBits(bits, i, n);
+}
+
+/** Does the same inline. */
+// @ts-ignore: decorator
+@inline
+export function countBits(bits: usize, i: u32, n: u32): u32 {
   assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
-  if (word == end) return <u32>popcnt(load<u64>(word) & headMask(i) & tailMask(last));
-  let count = popcnt(load<u64>(word) & headMask(i));
-  while ((word += 8) < end) count += popcnt(load<u64>(word));
-  return <u32>(count + popcnt(load<u64>(end) & tailMask(last)));
+  let head = headMask(i);
+  let count: u64 = 0;
+  while (word < end) {
+    count += popcnt(load<u64>(word) & head);
+    head = -1;
+    word += 8;
+  }
+  return <u32>(count + popcnt(load<u64>(end) & head & tailMask(last)));
 }
 
 /** Counts the free pages just below page `i`, down to the first page in use. */

@@ -4,34 +4,24 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { clearBits, countFreeAbove, countFreeBelow, isFull, setBits } from "./bits";
+import { clearBits, countBits, countFreeAbove, countFreeBelow, isFull, setBits } from "./bits";
 import { count, countTaken, lowerSearch, saveCommit, total } from "./commit";
 import { close, isShared, write } from "./journal";
 import { assertMapped, assertPages, assertSummary } from "./mark";
 import { endOf, maxOf, pack, startOf, sumUp } from "./summary";
-import { dataOf, markCandidate, raiseLongest, updateAboveLeaf } from "./tree";
+import { dataOf, markCandidate, setSummary, sumOf } from "./tree";
 
 /**
  * Allocates free pages of one chunk, or frees pages in use. Updates all that `markRange` and `commitRange` do.
- * `scavenged` is how many of the pages are scavenged; 0 if they are in use.
  */
-export function change(
-  heap: usize,
-  leaf: usize,
-  chunk: u32,
-  index: u32,
-  npages: u32,
-  inUse: bool,
-  scavenged: u32,
-): void {
+export function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
   assertHeld(heap);
   assertMapped(leaf, chunk);
   assertPages(leaf, chunk, index, npages, !inUse);
   const op: u32 = inUse ? layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED : layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
-  const slot = chunk & (layout.FANOUT - 1);
-  const part = leaf + (slot << 2);
   const data = dataOf(leaf, chunk);
-  const was = load<u32>(part, layout.LEAF_SUMS);
+  const was = sumOf(leaf, chunk);
+  const scavenged = inUse ? countBits(data + layout.DATA_SCAVENGED, index, npages) : 0;
   if (isShared(heap)) write(heap, op, chunk, index, npages);
   if (inUse) setBits(data, index, npages);
   else clearBits(data, index, npages);
@@ -45,28 +35,11 @@ export function change(
   const first = below != index ? startOf(was) : inUse ? below : run;
   const last = end + above != layout.CHUNK_PAGES ? endOf(was) : inUse ? above : run;
   const longest = maxOf(was);
-  if (!inUse && first == startOf(was) && last == endOf(was)) {
-    if (run > longest) {
-      store<u32>(part, pack(first, run, last), layout.LEAF_SUMS);
-      raiseLongest(heap, leaf, run);
-    }
-  } else {
-    let sum: u32 = 0;
-    // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
-    if (!inUse || run != longest) sum = pack(first, inUse ? longest : max(longest, run), last);
-    else if (!isFull(data)) sum = sumUp(data);
-    if (sum != was) {
-      const lower = v128.load(leaf, layout.LEAF_SUMS);
-      const upper = v128.load(leaf, layout.LEAF_SUMS + 16);
-      store<u32>(part, sum, layout.LEAF_SUMS);
-      updateAboveLeaf(
-        heap,
-        leaf,
-        v128.bitselect(i32x4.splat(sum), lower, i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3))),
-        v128.bitselect(i32x4.splat(sum), upper, i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7))),
-      );
-    }
-  }
+  let sum: u32 = 0;
+  // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
+  if (!inUse || run != longest) sum = pack(first, inUse ? longest : max(longest, run), last);
+  else if (!isFull(data)) sum = sumUp(data);
+  if (sum != was) setSummary(heap, leaf, chunk, was, sum);
   assertSummary(leaf, chunk);
 
   if (isShared(heap)) saveCommit(heap, op, chunk, index, npages, scavenged, 0, 0);

@@ -3,7 +3,7 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { clearRange, find, findAligned, NONE, popcntRange } from "./bits";
+import { clearRange, countBits, find, findAligned, NONE, popcntRange } from "./bits";
 import { change } from "./change";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
@@ -20,6 +20,7 @@ import {
   isMarked,
   isPartial,
   leafOf,
+  mappedLeafAt,
   mappedLeafOf,
   raiseSearch,
   sumOf,
@@ -66,11 +67,11 @@ export function findFreePage(heap: usize, npages: u32, align: u32): f64 {
 
 /** Allocates pages that are known to be free. `leaf` covers the first chunk. */
 function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
-  const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   if (npages <= <u32>layout.CHUNK_PAGES - index) {
-    change(heap, leaf, chunk, index, npages, true, scavenged);
+    change(heap, leaf, chunk, index, npages, true);
     return;
   }
+  const scavenged = countScavenged(heap, leaf, chunk, index, npages);
   const op: u32 = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(heap, op, chunk, index, npages);
   markRange(heap, leaf, chunk, index, npages, true);
@@ -139,13 +140,30 @@ export function allocRange(heap: usize, chunk: u32, index: u32, npages: u32): u3
   return answer;
 }
 
+/**
+ * Reports whether pages of a chunk can be seen to be in use, and owned by no cache or hook. `inspect` tells for sure.
+ */
+// @ts-ignore: decorator
+@inline
+function mayFree(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): bool {
+  // Holes have their alloc bits set too.
+  if (load<u32>(heap, layout.HEADER_HOLDS) | load<u32>(leaf, layout.LEAF_BLOCKS)) return false;
+  if (load<u32>(leaf, layout.LEAF_PARTIAL)) return false;
+  return !sumOf(leaf, chunk) || countBits(dataOf(leaf, chunk), index, npages) == npages;
+}
+
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const leaf = mappedLeafOf(heap, chunk);
+  const leaf = mappedLeafAt(heap, chunk);
+  const within = npages <= <u32>layout.CHUNK_PAGES - index;
+  if (leaf && within && mayFree(heap, leaf, chunk, index, npages)) {
+    change(heap, leaf, chunk, index, npages, false);
+    return layout.RANGE_DONE;
+  }
   const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
   if (answer != layout.RANGE_DONE) return answer;
-  if (npages <= <u32>layout.CHUNK_PAGES - index) {
-    change(heap, leaf, chunk, index, npages, false, 0);
+  if (within) {
+    change(heap, leaf, chunk, index, npages, false);
     return layout.RANGE_DONE;
   }
   const op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;

@@ -118,32 +118,75 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
 /** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(heap: usize, node: usize): void {
   const level = levelOf(node);
-  if (level) {
-    updateFrom(
-      heap,
-      node,
-      level,
-      v128.load(node, layout.NODE_START),
-      v128.load(node, layout.NODE_START + 16),
-      v128.load(node, layout.NODE_MAX),
-      v128.load(node, layout.NODE_MAX + 16),
-      v128.load(node, layout.NODE_END),
-      v128.load(node, layout.NODE_END + 16),
-    );
+  const chunk = load<u32>(node, layout.NODE_FIRST);
+  if (!level) {
+    updateAboveLeaf(heap, node, chunk, v128.load(node, layout.LEAF_SUMS), v128.load(node, layout.LEAF_SUMS + 16));
+    return;
+  }
+  const slot = slotOf(chunk, level - 1);
+  const part = node + (slot << 2);
+  updateFrom(
+    heap,
+    node,
+    level,
+    chunk,
+    load<u32>(part, layout.NODE_START),
+    load<u32>(part, layout.NODE_END),
+    v128.load(node, layout.NODE_START),
+    v128.load(node, layout.NODE_START + 16),
+    v128.load(node, layout.NODE_MAX),
+    v128.load(node, layout.NODE_MAX + 16),
+    v128.load(node, layout.NODE_END),
+    v128.load(node, layout.NODE_END + 16),
+  );
+}
+
+/**
+ * Writes the packed summary of a chunk of the leaf, which was `was`, and updates the summaries above. `sum` comes from
+ * one alloc or free.
+ */
+// @ts-ignore: decorator
+@inline
+export function setSummary(heap: usize, leaf: usize, chunk: u32, was: u32, sum: u32): void {
+  const slot = chunk & (layout.FANOUT - 1);
+  const part = leaf + (slot << 2);
+  const edges: u32 = layout.SUM_MASK | (layout.SUM_MASK << (2 * layout.SUM_BITS));
+  const onlyMax = !((was ^ sum) & edges);
+  const ref = load<u32>(leaf, layout.NODE_PARENT);
+  const above = heap + ref + (slotOf(chunk, 1) << 2);
+  if (onlyMax && sum > was) {
+    store<u32>(part, sum, layout.LEAF_SUMS);
+    if (ref) raiseLongest(heap, heap + ref, chunk, layout.FANOUT_SHIFT, maxOf(sum));
+  } else if (onlyMax && ref && load<u32>(above, layout.NODE_MAX) > maxOf(was)) {
+    // The longest run of the leaf is elsewhere.
+    store<u32>(part, sum, layout.LEAF_SUMS);
   } else {
-    updateAboveLeaf(heap, node, v128.load(node, layout.LEAF_SUMS), v128.load(node, layout.LEAF_SUMS + 16));
+    const lower = v128.load(leaf, layout.LEAF_SUMS);
+    const upper = v128.load(leaf, layout.LEAF_SUMS + 16);
+    store<u32>(part, sum, layout.LEAF_SUMS);
+    updateAboveLeaf(
+      heap,
+      leaf,
+      chunk,
+      v128.bitselect(i32x4.splat(sum), lower, i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3))),
+      v128.bitselect(i32x4.splat(sum), upper, i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7))),
+    );
   }
 }
 
-/** Does the same for a leaf, given its packed summaries. */
+/** Updates the summaries above a leaf, given its packed summaries. */
 // @ts-ignore: decorator
 @inline
-export function updateAboveLeaf(heap: usize, leaf: usize, lower: v128, upper: v128): void {
+function updateAboveLeaf(heap: usize, leaf: usize, chunk: u32, lower: v128, upper: v128): void {
   const mask = i32x4.splat(layout.SUM_MASK);
+  const sum = load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
   updateFrom(
     heap,
     leaf,
     0,
+    chunk,
+    startOf(sum),
+    endOf(sum),
     v128.and(lower, mask),
     v128.and(upper, mask),
     v128.and(i32x4.shr_u(lower, layout.SUM_BITS), mask),
@@ -154,9 +197,12 @@ export function updateAboveLeaf(heap: usize, leaf: usize, lower: v128, upper: v1
 }
 
 /**
- * Does the same for a node at `level`, given the summaries of its parts: start, max and end of parts 0 to 3, and of
- * parts 4 to 7. Memory must hold them too. A processor stalls when it loads a vector right after parts of it have been
- * stored. So the parent's summaries are loaded first, and the new one is put in its place in the vectors.
+ * Updates the summaries above a node at `level`, which has `chunk` under it. The vectors are start, max and end of its
+ * parts 0 to 3, and of its parts 4 to 7. In those of start and end, the part of the chunk may be out of date:
+ * `newStart` and `newEnd` are right. Memory must hold all of this too.
+ *
+ * A processor stalls when it loads a vector right after parts of it have been stored. So the parent's summaries are
+ * loaded first, and the new one is put in its place in the vectors.
  */
 // @ts-ignore: decorator
 @inline
@@ -164,6 +210,9 @@ function updateFrom(
   heap: usize,
   from: usize,
   fromLevel: u32,
+  chunk: u32,
+  newStart: u32,
+  newEnd: u32,
   start0: v128,
   start1: v128,
   max0: v128,
@@ -172,27 +221,35 @@ function updateFrom(
   end1: v128,
 ): void {
   let node = from;
-  let level = fromLevel;
+  let shift = layout.FANOUT_SHIFT * fromLevel;
+  let start = newStart;
+  let max: u32 = 0;
+  let end = newEnd;
   for (;;) {
     const ref = load<u32>(node, layout.NODE_PARENT);
     if (!ref) break;
-    let start: u32 = 0;
-    let max: u32 = 0;
-    let end: u32 = 0;
+    const slot = (chunk >> shift) & (layout.FANOUT - 1);
+    const is0 = i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3));
+    const is1 = i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7));
     if (v128.any_true(v128.or(max0, max1))) {
-      const span = spanOf(level);
+      start0 = v128.bitselect(i32x4.splat(start), start0, is0);
+      start1 = v128.bitselect(i32x4.splat(start), start1, is1);
+      end0 = v128.bitselect(i32x4.splat(end), end0, is0);
+      end1 = v128.bitselect(i32x4.splat(end), end1, is1);
       // The longest run of any part, or across two parts.
       const across0 = i32x4.add(v128.shuffle<u32>(i64x2.splat(0), end0, 0, 4, 5, 6), start0);
       const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
-      let all4 = i32x4.max_u(i32x4.max_u(max0, max1), i32x4.max_u(across0, across1));
-      all4 = i32x4.max_u(all4, v128.shuffle<u32>(all4, all4, 2, 3, 0, 1));
-      all4 = i32x4.max_u(all4, v128.shuffle<u32>(all4, all4, 1, 0, 3, 2));
+      let longest = i32x4.max_u(i32x4.max_u(max0, max1), i32x4.max_u(across0, across1));
+      longest = i32x4.max_u(longest, v128.shuffle<u32>(longest, longest, 2, 3, 0, 1));
+      longest = i32x4.max_u(longest, v128.shuffle<u32>(longest, longest, 1, 0, 3, 2));
       start = <u32>i32x4.extract_lane(start0, 0);
-      max = <u32>i32x4.extract_lane(all4, 0);
+      max = <u32>i32x4.extract_lane(longest, 0);
       end = <u32>i32x4.extract_lane(end1, 3);
       // Runs across more parts have parts in them that are all free.
+      const level = shift / layout.FANOUT_SHIFT;
+      const span = spanOf(level);
       const spans = i32x4.splat(span);
-      let whole: u32 = i32x4.bitmask(i32x4.eq(start0, spans)) | (i32x4.bitmask(i32x4.eq(start1, spans)) << 4);
+      let whole = bitmask(i32x4.eq(start0, spans), i32x4.eq(start1, spans));
       while (whole) {
         const first = <u32>ctz(whole);
         const after = first + <u32>ctz(~(whole >> first));
@@ -204,25 +261,31 @@ function updateFrom(
         if (run > max) max = run;
         whole &= -1 << after;
       }
+    } else {
+      start = 0;
+      max = 0;
+      end = 0;
     }
-    const first = load<u32>(node, layout.NODE_FIRST);
-    level++;
     node = heap + ref;
-    const slot = (first >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
-    const part = node + (slot << 2);
-    const same =
-      load<u32>(part, layout.NODE_START) == start &&
-      load<u32>(part, layout.NODE_MAX) == max &&
-      load<u32>(part, layout.NODE_END) == end;
-    if (same) break;
-    const is0 = i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3));
-    const is1 = i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7));
-    start0 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START), is0);
-    start1 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START + 16), is1);
-    max0 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX), is0);
-    max1 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX + 16), is1);
-    end0 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END), is0);
-    end1 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END + 16), is1);
+    shift += layout.FANOUT_SHIFT;
+    const above = (chunk >> shift) & (layout.FANOUT - 1);
+    const part = node + (above << 2);
+    const wasMax = load<u32>(part, layout.NODE_MAX);
+    if (load<u32>(part, layout.NODE_START) == start && load<u32>(part, layout.NODE_END) == end) {
+      if (max == wasMax) break;
+      if (max > wasMax) {
+        raiseLongest(heap, node, chunk, shift, max);
+        break;
+      }
+    }
+    start0 = v128.load(node, layout.NODE_START);
+    start1 = v128.load(node, layout.NODE_START + 16);
+    max0 = v128.load(node, layout.NODE_MAX);
+    max1 = v128.load(node, layout.NODE_MAX + 16);
+    max0 = v128.bitselect(i32x4.splat(max), max0, i32x4.eq(i32x4.splat(above), i32x4(0, 1, 2, 3)));
+    max1 = v128.bitselect(i32x4.splat(max), max1, i32x4.eq(i32x4.splat(above), i32x4(4, 5, 6, 7)));
+    end0 = v128.load(node, layout.NODE_END);
+    end1 = v128.load(node, layout.NODE_END + 16);
     store<u32>(part, start, layout.NODE_START);
     store<u32>(part, max, layout.NODE_MAX);
     store<u32>(part, end, layout.NODE_END);
@@ -230,20 +293,20 @@ function updateFrom(
 }
 
 /**
- * Updates the summaries above a chunk of the leaf in which a run of `longest` pages has become free, without a change
- * of the free pages at the chunk's start and end. So nothing changes above but the longest runs.
+ * Raises the longest run of the parts that `chunk` is in, from a node upward. `shift` is FANOUT_SHIFT times the level of
+ * the node. This is all that a free changes, unless free pages at the start or the end of a part have changed too.
  */
 // @ts-ignore: decorator
 @inline
-export function raiseLongest(heap: usize, leaf: usize, longest: u32): void {
-  const first = load<u32>(leaf, layout.NODE_FIRST);
-  let ref = load<u32>(leaf, layout.NODE_PARENT);
-  for (let shift: u32 = layout.FANOUT_SHIFT; ref; shift += layout.FANOUT_SHIFT) {
-    const node = heap + ref;
-    const part = node + (((first >> shift) & (layout.FANOUT - 1)) << 2);
+function raiseLongest(heap: usize, from: usize, chunk: u32, shift: u32, longest: u32): void {
+  let node = from;
+  for (; ; shift += layout.FANOUT_SHIFT) {
+    const part = node + (((chunk >> shift) & (layout.FANOUT - 1)) << 2);
     if (load<u32>(part, layout.NODE_MAX) >= longest) break;
     store<u32>(part, longest, layout.NODE_MAX);
-    ref = load<u32>(node, layout.NODE_PARENT);
+    const ref = load<u32>(node, layout.NODE_PARENT);
+    if (!ref) break;
+    node = heap + ref;
   }
 }
 
@@ -253,6 +316,14 @@ export function raiseLongest(heap: usize, leaf: usize, longest: u32): void {
 function partStart(node: usize, level: u32, slot: u32): u32 {
   const start = load<u32>(node + (slot << 2), layout.NODE_START);
   return level ? start : start & layout.SUM_MASK;
+}
+
+/** Returns the longest run of free pages in part `slot` of a node. */
+// @ts-ignore: decorator
+@inline
+function partMax(node: usize, level: u32, slot: u32): u32 {
+  const part = node + (slot << 2);
+  return level ? load<u32>(part, layout.NODE_MAX) : maxOf(load<u32>(part, layout.LEAF_SUMS));
 }
 
 /** Returns the free pages at the end of part `slot` of a node. */
@@ -279,36 +350,62 @@ export function descend(heap: usize, npages: u32): i64 {
     const shift = layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level;
     const span = spanOf(level);
     const base = (<i64>load<u32>(node, layout.NODE_FIRST)) << layout.CHUNK_SHIFT;
-    let run: u32 = 0;
-    let seen = -1;
-    let slot = 0;
-    for (; slot < layout.FANOUT; slot++) {
-      const part = node + (slot << 2);
-      // LEAF_SUMS is also NODE_START, so the load is harmless on a higher level.
-      const sum = load<u32>(part, layout.LEAF_SUMS);
-      const max = level ? load<u32>(part, layout.NODE_MAX) : maxOf(sum);
-      if (!max) {
-        run = 0;
-        continue;
+    let free: u32 = 0;
+    let slot: u32 = layout.FANOUT;
+    // Pages of a run that reaches in from earlier parts; -1 if the run lies within the part.
+    let run: i32 = -1;
+    if (npages <= span) {
+      // A part that is all free is long enough by itself. So a run reaches in from no more than one part.
+      const mask = i32x4.splat(layout.SUM_MASK);
+      let start0 = v128.load(node, layout.LEAF_SUMS);
+      let start1 = v128.load(node, layout.LEAF_SUMS + 16);
+      let max0: v128, max1: v128, end0: v128, end1: v128;
+      if (level) {
+        max0 = v128.load(node, layout.NODE_MAX);
+        max1 = v128.load(node, layout.NODE_MAX + 16);
+        end0 = v128.load(node, layout.NODE_END);
+        end1 = v128.load(node, layout.NODE_END + 16);
+      } else {
+        max0 = v128.and(i32x4.shr_u(start0, layout.SUM_BITS), mask);
+        max1 = v128.and(i32x4.shr_u(start1, layout.SUM_BITS), mask);
+        end0 = i32x4.shr_u(start0, 2 * layout.SUM_BITS);
+        end1 = i32x4.shr_u(start1, 2 * layout.SUM_BITS);
+        start0 = v128.and(start0, mask);
+        start1 = v128.and(start1, mask);
       }
-      if (seen < 0) {
-        seen = slot;
-        if (narrowing) firstFree = base + ((<i64>slot) << shift);
+      const least = i32x4.splat(npages - 1);
+      const none = i32x4.splat(0);
+      const across0 = i32x4.add(v128.shuffle<u32>(none, end0, 0, 4, 5, 6), start0);
+      const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
+      free = bitmask(i32x4.gt_s(max0, none), i32x4.gt_s(max1, none));
+      const across = bitmask(i32x4.gt_s(across0, least), i32x4.gt_s(across1, least));
+      const fits = bitmask(i32x4.gt_s(max0, least), i32x4.gt_s(max1, least)) | across;
+      slot = min(<u32>ctz(fits), layout.FANOUT);
+      if ((across >> slot) & 1) run = slot ? partEnd(node, level, slot - 1) : 0;
+    } else {
+      let reached: u32 = 0;
+      for (let other: u32 = 0; other < <u32>layout.FANOUT; other++) {
+        const first = partStart(node, level, other);
+        const last = partEnd(node, level, other);
+        free |= u32(partMax(node, level, other) != 0) << other;
+        if (reached + first >= npages) {
+          slot = other;
+          run = reached;
+          break;
+        }
+        reached = first == span ? reached + span : last;
       }
-      const start = level ? load<u32>(part, layout.NODE_START) : startOf(sum);
-      // A run that reaches in from earlier parts is lower than any run within this part.
-      if (run + start >= npages) {
-        raiseSearch(heap, firstFree);
-        return base + ((<i64>slot) << shift) - run;
-      }
-      if (max >= npages) break;
-      const end = level ? load<u32>(part, layout.NODE_END) : endOf(sum);
-      run = start == span ? run + span : end;
     }
+    const seen = <u32>ctz(free);
+    if (narrowing && free) firstFree = base + ((<i64>seen) << shift);
     if (slot == layout.FANOUT) break;
+    const first = base + ((<i64>slot) << shift);
+    if (run >= 0) {
+      raiseSearch(heap, firstFree);
+      return first - run;
+    }
     narrowing = narrowing && seen == slot;
     if (!level) {
-      const first = base + ((<i64>slot) << shift);
       const hit = find(dataOf(node, <u32>(first >> layout.CHUNK_SHIFT)), npages, 0);
       raiseSearch(heap, narrowing ? first + (hit >> 16) : firstFree);
       return first + (hit & 0xffff);
@@ -318,6 +415,13 @@ export function descend(heap: usize, npages: u32): i64 {
   }
   raiseSearch(heap, firstFree);
   return -1;
+}
+
+/** Returns a bit for each lane of two vectors that is all ones. */
+// @ts-ignore: decorator
+@inline
+function bitmask(lower: v128, upper: v128): u32 {
+  return i32x4.bitmask(lower) | (i32x4.bitmask(upper) << 4);
 }
 
 /**
