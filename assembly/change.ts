@@ -11,17 +11,27 @@ import { assertMapped, assertPages, assertSummary } from "./mark";
 import { endOf, maxOf, pack, startOf, sumUp } from "./summary";
 import { dataOf, markCandidate, setSummary, sumOf } from "./tree";
 
-/**
- * Allocates free pages of one chunk, or frees pages in use. Updates all that `markRange` and `commitRange` do.
- */
-export function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
+/** Allocates free pages of one chunk. Updates all that `markRange` and `commitRange` do. */
+export function claim(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+  change(heap, leaf, chunk, index, npages, true);
+}
+
+/** Frees pages of one chunk that are in use, in the same way. */
+export function unclaim(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
+  change(heap, leaf, chunk, index, npages, false);
+}
+
+/** Does either. As it is inlined, the compiler leaves out what the other needs. */
+// @ts-ignore: decorator
+@inline
+function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
   assertHeld(heap);
   assertMapped(leaf, chunk);
   assertPages(leaf, chunk, index, npages, !inUse);
   const op: u32 = inUse ? layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED : layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   const data = dataOf(leaf, chunk);
   const was = sumOf(leaf, chunk);
-  const scavenged = inUse ? countBits(data + layout.DATA_SCAVENGED, index, npages) : 0;
+  const scavenged = inUse && load<u32>(heap, layout.HEADER_RELEASED) ? countBits(data + layout.DATA_SCAVENGED, index, npages) : 0;
   if (isShared(heap)) write(heap, op, chunk, index, npages);
   if (inUse) setBits(data, index, npages);
   else clearBits(data, index, npages);

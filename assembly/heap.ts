@@ -4,7 +4,7 @@
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { clearRange, countBits, find, findAligned, NONE, popcntRange } from "./bits";
-import { change } from "./change";
+import { claim, unclaim } from "./change";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
 import { close, saveAll, saveFields, write } from "./journal";
@@ -68,7 +68,7 @@ export function findFreePage(heap: usize, npages: u32, align: u32): f64 {
 /** Allocates pages that are known to be free. `leaf` covers the first chunk. */
 function take(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
   if (npages <= <u32>layout.CHUNK_PAGES - index) {
-    change(heap, leaf, chunk, index, npages, true);
+    claim(heap, leaf, chunk, index, npages);
     return;
   }
   const scavenged = countScavenged(heap, leaf, chunk, index, npages);
@@ -125,11 +125,44 @@ function hasHole(data: usize, index: u32, npages: u32): bool {
  * page number, or -1.
  */
 export function alloc(heap: usize, npages: u32, align: u32): f64 {
+  assertHeld(heap);
+  const searched = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
+  const from = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
+  if (align == 1 && npages <= <u32>layout.CHUNK_PAGES - from) {
+    // The usual case of `findFree`, with the leaf at hand.
+    const leaf = mappedLeafAt(heap, searched);
+    if (leaf && maxOf(sumOf(leaf, searched)) >= npages) {
+      const hit = find(dataOf(leaf, searched), npages, from);
+      store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
+      claim(heap, leaf, searched, hit & 0xffff, npages);
+      return <f64>(((<i64>searched) << layout.CHUNK_SHIFT) | (hit & 0xffff));
+    }
+  }
   const page = findFree(heap, npages, align);
   if (page < 0) return -1;
   const chunk = <u32>(page >> layout.CHUNK_SHIFT);
-  take(heap, leafOf(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages);
+  take(heap, mappedLeafAt(heap, chunk), chunk, <u32>page & (layout.CHUNK_PAGES - 1), npages);
   return <f64>page;
+}
+
+/**
+ * Allocates as `alloc` does, for a caller that has not taken the lock of a plain heap. Returns BUSY, with nothing
+ * changed, if the lock is taken, an interrupted call must be mended first, or npages is not from 1 to 2^31 - 1.
+ */
+export function allocNow(heap: usize, npages: i32): f64 {
+  return isIdle(heap) && npages > 0 ? alloc(heap, npages, 1) : layout.BUSY;
+}
+
+/** Frees as `free` does, for such a caller. May also return BUSY. */
+export function freeNow(heap: usize, chunk: u32, index: u32, npages: i32): i32 {
+  return isIdle(heap) && npages > 0 ? free(heap, chunk, index, npages) : layout.BUSY;
+}
+
+/** Reports whether a heap is between two calls. */
+// @ts-ignore: decorator
+@inline
+function isIdle(heap: usize): bool {
+  return !(load<u32>(heap, layout.HEADER_LOCK) | load<u32>(heap, layout.JOURNAL_OP));
 }
 
 /** Allocates exactly these pages. Returns one of the RANGE_ answers. */
@@ -157,13 +190,13 @@ export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const leaf = mappedLeafAt(heap, chunk);
   const within = npages <= <u32>layout.CHUNK_PAGES - index;
   if (leaf && within && mayFree(heap, leaf, chunk, index, npages)) {
-    change(heap, leaf, chunk, index, npages, false);
+    unclaim(heap, leaf, chunk, index, npages);
     return layout.RANGE_DONE;
   }
   const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
   if (answer != layout.RANGE_DONE) return answer;
   if (within) {
-    change(heap, leaf, chunk, index, npages, false);
+    unclaim(heap, leaf, chunk, index, npages);
     return layout.RANGE_DONE;
   }
   const op: u32 = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;

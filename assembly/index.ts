@@ -6,9 +6,11 @@ export { adopt, cacheAlloc, flush, refill } from "./cache";
 export { fillAligned, findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 export {
   alloc,
+  allocNow,
   allocRange,
   findFreePage,
   free,
+  freeNow,
   inspect,
   findCandidate,
   map,

@@ -44,6 +44,9 @@ import { NEW, PageCache } from "./page-cache.ts";
 import { ChunkData, type PallocData } from "./palloc-data.ts";
 import { type PageAllocStats, readStats } from "./stats.ts";
 
+/** In place of a number of bytes: HEADER_LAST_SCAVENGED has it, in pages. */
+const IN_HEADER = -1;
+
 /** Makes the core of the next heap object of class `entry`. Undefined: its options do. */
 let makeNext: { entry: typeof PageAlloc; make: (entry: typeof PageAlloc) => Core } | undefined;
 
@@ -208,6 +211,20 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
+    if (core.isAlone && options === undefined && npages === (npages | 0)) {
+      const page = core.engine.allocNow(core.region.at, npages);
+      // The pages are taken. Calls nothing from here on: a call could overflow the stack.
+      if (page !== layout.BUSY) {
+        this.#lastAllocScavenged = page < 0 ? 0 : IN_HEADER;
+        return page < 0 ? -1 : page * core.pageSize;
+      }
+    }
+    return this.#alloc(npages, options);
+  }
+
+  /** `alloc` in all cases. */
+  #alloc(npages: number, options: AllocOptions | undefined): number {
+    const core = this[CORE];
     const n = core.count(npages);
     const align = options === undefined ? 1 : readAlign(options);
     if (core.sys.used) return this.#took(take(core, n, lowest(core, n, align)));
@@ -215,7 +232,7 @@ export class PageAlloc {
     try {
       const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
       const page = core.engine.alloc(core.at, n, align);
-      // The pages are taken. Calls nothing from here on: a call could overflow the stack.
+      // As above.
       const scavenged = core.engine.memory.i32[last];
       this.#lastAllocScavenged = page < 0 ? 0 : scavenged * core.pageSize;
       return page < 0 ? -1 : page * core.pageSize;
@@ -246,8 +263,11 @@ export class PageAlloc {
 
   /** How many bytes of the latest alloc had been scavenged, and must be paged in again. */
   get lastAllocScavenged(): number {
-    this[CORE].mustBeThere();
-    return this.#lastAllocScavenged;
+    const core = this[CORE];
+    core.mustBeThere();
+    return this.#lastAllocScavenged === IN_HEADER
+      ? core.get(layout.HEADER_LAST_SCAVENGED) * core.pageSize
+      : this.#lastAllocScavenged;
   }
 
   /**
@@ -256,6 +276,21 @@ export class PageAlloc {
    * hook runs on.
    */
   free(base: number, npages: number): void {
+    const core = this[CORE];
+    if (core.isAlone && typeof base === "number" && npages === (npages | 0)) {
+      const page = base * core.perByte;
+      const chunk = (page / layout.CHUNK_PAGES) >>> 0;
+      const index = page - chunk * layout.CHUNK_PAGES;
+      // False unless base is that of a page.
+      if (index === (index & (layout.CHUNK_PAGES - 1))) {
+        if (!core.engine.freeNow(core.region.at, chunk, index, npages)) return;
+      }
+    }
+    this.#free(base, npages);
+  }
+
+  /** `free` in all cases. */
+  #free(base: number, npages: number): void {
     const core = this[CORE];
     const place = core.range(base, npages);
     const n = core.count(npages);

@@ -49,6 +49,12 @@ export interface Kernels {
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
   /**
+   * `alloc` and `free` of a plain heap for a caller that has not taken the lock. They return BUSY, with nothing changed,
+   * if the lock is taken, an interrupted call must be mended first, or npages is not an i32 above 0.
+   */
+  allocNow(heap: number, npages: number): number;
+  freeNow(heap: number, chunk: number, index: number, npages: number): number;
+  /**
    * Checks that a range is all free or, with `inUse`, all in use and owned by no cache or hook. Returns one of the
    * RANGE_ answers.
    */

@@ -466,6 +466,9 @@ export const RANGE_MISMATCH = 2;
 /** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
 export const RANGE_OWNED = 3;
 
+/** Answer of a call that takes no lock: nothing was changed, and the caller must take the lock. */
+export const BUSY = -2;
+
 // How a hold ends.
 /** The pages stay in use: `sys.used` has returned. */
 export const HOLD_USED = 0;

@@ -158,6 +158,24 @@ export function alloc(memory: Memory, heap: number, npages: number, align: numbe
   return page;
 }
 
+/**
+ * Allocates as `alloc` does, for a caller that has not taken the lock of a plain heap. Returns BUSY, with nothing
+ * changed, if the lock is taken, an interrupted call must be mended first, or npages is not from 1 to 2^31 - 1.
+ */
+export function allocNow(memory: Memory, heap: number, npages: number): number {
+  return isIdle(memory, heap) && npages > 0 ? alloc(memory, heap, npages, 1) : layout.BUSY;
+}
+
+/** Frees as `free` does, for such a caller. May also return BUSY. */
+export function freeNow(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
+  return isIdle(memory, heap) && npages > 0 ? free(memory, heap, chunk, index, npages) : layout.BUSY;
+}
+
+/** Reports whether a heap is between two calls. */
+function isIdle({ i32 }: Memory, heap: number): boolean {
+  return !(i32[(heap + layout.HEADER_LOCK) >>> 2] | i32[(heap + layout.JOURNAL_OP) >>> 2]);
+}
+
 /** Allocates exactly these pages. Returns one of the RANGE_ answers. */
 export function allocRange(
   memory: Memory,
