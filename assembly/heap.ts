@@ -131,8 +131,9 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
   if (align == 1 && npages <= <u32>layout.CHUNK_PAGES - from) {
     // The usual case of `findFree`, with the leaf at hand.
     const leaf = mappedLeafAt(heap, searched);
-    if (leaf && maxOf(sumOf(leaf, searched)) >= npages) {
-      const hit = find(dataOf(leaf, searched), npages, from);
+    const sum = leaf ? sumOf(leaf, searched) : 0;
+    if (maxOf(sum) >= npages) {
+      const hit = sum == layout.SUM_FREE ? 0 : find(dataOf(leaf, searched), npages, from);
       store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
       claim(heap, leaf, searched, hit & 0xffff, npages);
       return <f64>(((<i64>searched) << layout.CHUNK_SHIFT) | (hit & 0xffff));

@@ -118,124 +118,102 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
 /** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(heap: usize, node: usize): void {
   const level = levelOf(node);
-  const chunk = load<u32>(node, layout.NODE_FIRST);
-  if (!level) {
-    updateAboveLeaf(heap, node, chunk, v128.load(node, layout.LEAF_SUMS), v128.load(node, layout.LEAF_SUMS + 16));
-    return;
-  }
-  const slot = slotOf(chunk, level - 1);
-  const part = node + (slot << 2);
-  updateFrom(
-    heap,
-    node,
-    level,
-    chunk,
-    load<u32>(part, layout.NODE_START),
-    load<u32>(part, layout.NODE_END),
-    v128.load(node, layout.NODE_START),
-    v128.load(node, layout.NODE_START + 16),
-    v128.load(node, layout.NODE_MAX),
-    v128.load(node, layout.NODE_MAX + 16),
-    v128.load(node, layout.NODE_END),
-    v128.load(node, layout.NODE_END + 16),
-  );
+  const first = load<u32>(node, layout.NODE_FIRST);
+  setPart(heap, node, layout.FANOUT_SHIFT * level, first, partStart(node, level, 0), partMax(node, level, 0), partEnd(node, level, 0));
 }
 
 /**
- * Writes the packed summary of a chunk of the leaf, which was `was`, and updates the summaries above. `sum` comes from
- * one alloc or free.
+ * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the one
+ * alloc or free that has changed it.
  */
 // @ts-ignore: decorator
 @inline
 export function setSummary(heap: usize, leaf: usize, chunk: u32, was: u32, sum: u32): void {
-  const slot = chunk & (layout.FANOUT - 1);
-  const part = leaf + (slot << 2);
   const edges: u32 = layout.SUM_MASK | (layout.SUM_MASK << (2 * layout.SUM_BITS));
-  const onlyMax = !((was ^ sum) & edges);
   const ref = load<u32>(leaf, layout.NODE_PARENT);
-  const above = heap + ref + (slotOf(chunk, 1) << 2);
-  if (onlyMax && sum > was) {
-    store<u32>(part, sum, layout.LEAF_SUMS);
-    if (ref) raiseLongest(heap, heap + ref, chunk, layout.FANOUT_SHIFT, maxOf(sum));
-  } else if (onlyMax && ref && load<u32>(above, layout.NODE_MAX) > maxOf(was)) {
-    // The longest run of the leaf is elsewhere.
-    store<u32>(part, sum, layout.LEAF_SUMS);
-  } else {
-    const lower = v128.load(leaf, layout.LEAF_SUMS);
-    const upper = v128.load(leaf, layout.LEAF_SUMS + 16);
-    store<u32>(part, sum, layout.LEAF_SUMS);
-    updateAboveLeaf(
-      heap,
-      leaf,
-      chunk,
-      v128.bitselect(i32x4.splat(sum), lower, i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3))),
-      v128.bitselect(i32x4.splat(sum), upper, i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7))),
-    );
+  if (ref && !((was ^ sum) & edges)) {
+    const part = leaf + ((chunk & (layout.FANOUT - 1)) << 2);
+    const node = heap + ref;
+    if (sum > was) {
+      store<u32>(part, sum, layout.LEAF_SUMS);
+      raiseLongest(heap, node, chunk, layout.FANOUT_SHIFT, maxOf(sum));
+      return;
+    }
+    if (load<u32>(node + (slotOf(chunk, 1) << 2), layout.NODE_MAX) > maxOf(was)) {
+      // The longest run of the leaf is elsewhere.
+      store<u32>(part, sum, layout.LEAF_SUMS);
+      return;
+    }
   }
-}
-
-/** Updates the summaries above a leaf, given its packed summaries. */
-// @ts-ignore: decorator
-@inline
-function updateAboveLeaf(heap: usize, leaf: usize, chunk: u32, lower: v128, upper: v128): void {
-  const mask = i32x4.splat(layout.SUM_MASK);
-  const sum = load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
-  updateFrom(
-    heap,
-    leaf,
-    0,
-    chunk,
-    startOf(sum),
-    endOf(sum),
-    v128.and(lower, mask),
-    v128.and(upper, mask),
-    v128.and(i32x4.shr_u(lower, layout.SUM_BITS), mask),
-    v128.and(i32x4.shr_u(upper, layout.SUM_BITS), mask),
-    i32x4.shr_u(lower, 2 * layout.SUM_BITS),
-    i32x4.shr_u(upper, 2 * layout.SUM_BITS),
-  );
+  setPart(heap, leaf, 0, chunk, startOf(sum), maxOf(sum), endOf(sum));
 }
 
 /**
- * Updates the summaries above a node at `level`, which has `chunk` under it. The vectors are start, max and end of its
- * parts 0 to 3, and of its parts 4 to 7. In those of start and end, the part of the chunk may be out of date:
- * `newStart` and `newEnd` are right. Memory must hold all of this too.
+ * Writes the summary of the part of a node that `chunk` is in, and updates the summaries above. Stops at the first that
+ * stays the same. `shift` is FANOUT_SHIFT times the level of the node.
  *
- * A processor stalls when it loads a vector right after parts of it have been stored. So the parent's summaries are
+ * A processor stalls when it loads a vector right after a part of it has been stored. So each node's summaries are
  * loaded first, and the new one is put in its place in the vectors.
  */
 // @ts-ignore: decorator
 @inline
-function updateFrom(
+function setPart(
   heap: usize,
   from: usize,
-  fromLevel: u32,
+  fromShift: u32,
   chunk: u32,
   newStart: u32,
+  newMax: u32,
   newEnd: u32,
-  start0: v128,
-  start1: v128,
-  max0: v128,
-  max1: v128,
-  end0: v128,
-  end1: v128,
 ): void {
   let node = from;
-  let shift = layout.FANOUT_SHIFT * fromLevel;
+  let shift = fromShift;
   let start = newStart;
-  let max: u32 = 0;
+  let max = newMax;
   let end = newEnd;
+  // Start, max and end of parts 0 to 3, and of parts 4 to 7.
+  let start0 = i32x4.splat(0);
+  let start1 = i32x4.splat(0);
+  let end0 = i32x4.splat(0);
+  let end1 = i32x4.splat(0);
   for (;;) {
-    const ref = load<u32>(node, layout.NODE_PARENT);
-    if (!ref) break;
     const slot = (chunk >> shift) & (layout.FANOUT - 1);
+    const part = node + (slot << 2);
     const is0 = i32x4.eq(i32x4.splat(slot), i32x4(0, 1, 2, 3));
     const is1 = i32x4.eq(i32x4.splat(slot), i32x4(4, 5, 6, 7));
-    if (v128.any_true(v128.or(max0, max1))) {
-      start0 = v128.bitselect(i32x4.splat(start), start0, is0);
-      start1 = v128.bitselect(i32x4.splat(start), start1, is1);
-      end0 = v128.bitselect(i32x4.splat(end), end0, is0);
-      end1 = v128.bitselect(i32x4.splat(end), end1, is1);
+    let max0: v128;
+    let max1: v128;
+    let some: bool;
+    if (shift) {
+      max0 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX), is0);
+      max1 = v128.bitselect(i32x4.splat(max), v128.load(node, layout.NODE_MAX + 16), is1);
+      some = v128.any_true(v128.or(max0, max1));
+      if (some) {
+        start0 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START), is0);
+        start1 = v128.bitselect(i32x4.splat(start), v128.load(node, layout.NODE_START + 16), is1);
+        end0 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END), is0);
+        end1 = v128.bitselect(i32x4.splat(end), v128.load(node, layout.NODE_END + 16), is1);
+      }
+      store<u32>(part, start, layout.NODE_START);
+      store<u32>(part, max, layout.NODE_MAX);
+      store<u32>(part, end, layout.NODE_END);
+    } else {
+      const sum = pack(start, max, end);
+      const mask = i32x4.splat(layout.SUM_MASK);
+      start0 = v128.bitselect(i32x4.splat(sum), v128.load(node, layout.LEAF_SUMS), is0);
+      start1 = v128.bitselect(i32x4.splat(sum), v128.load(node, layout.LEAF_SUMS + 16), is1);
+      store<u32>(part, sum, layout.LEAF_SUMS);
+      some = v128.any_true(v128.or(start0, start1));
+      max0 = v128.and(i32x4.shr_u(start0, layout.SUM_BITS), mask);
+      max1 = v128.and(i32x4.shr_u(start1, layout.SUM_BITS), mask);
+      end0 = i32x4.shr_u(start0, 2 * layout.SUM_BITS);
+      end1 = i32x4.shr_u(start1, 2 * layout.SUM_BITS);
+      start0 = v128.and(start0, mask);
+      start1 = v128.and(start1, mask);
+    }
+    const ref = load<u32>(node, layout.NODE_PARENT);
+    if (!ref) break;
+    if (some) {
       // The longest run of any part, or across two parts.
       const across0 = i32x4.add(v128.shuffle<u32>(i64x2.splat(0), end0, 0, 4, 5, 6), start0);
       const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
@@ -248,8 +226,8 @@ function updateFrom(
       // Runs across more parts have parts in them that are all free.
       const level = shift / layout.FANOUT_SHIFT;
       const span = spanOf(level);
-      const spans = i32x4.splat(span);
-      let whole = bitmask(i32x4.eq(start0, spans), i32x4.eq(start1, spans));
+      let whole: u32 = 0;
+      if (max >= span) whole = bitmask(i32x4.eq(start0, i32x4.splat(span)), i32x4.eq(start1, i32x4.splat(span)));
       while (whole) {
         const first = <u32>ctz(whole);
         const after = first + <u32>ctz(~(whole >> first));
@@ -268,27 +246,15 @@ function updateFrom(
     }
     node = heap + ref;
     shift += layout.FANOUT_SHIFT;
-    const above = (chunk >> shift) & (layout.FANOUT - 1);
-    const part = node + (above << 2);
-    const wasMax = load<u32>(part, layout.NODE_MAX);
-    if (load<u32>(part, layout.NODE_START) == start && load<u32>(part, layout.NODE_END) == end) {
+    const above = node + (((chunk >> shift) & (layout.FANOUT - 1)) << 2);
+    const wasMax = load<u32>(above, layout.NODE_MAX);
+    if (load<u32>(above, layout.NODE_START) == start && load<u32>(above, layout.NODE_END) == end) {
       if (max == wasMax) break;
       if (max > wasMax) {
         raiseLongest(heap, node, chunk, shift, max);
         break;
       }
     }
-    start0 = v128.load(node, layout.NODE_START);
-    start1 = v128.load(node, layout.NODE_START + 16);
-    max0 = v128.load(node, layout.NODE_MAX);
-    max1 = v128.load(node, layout.NODE_MAX + 16);
-    max0 = v128.bitselect(i32x4.splat(max), max0, i32x4.eq(i32x4.splat(above), i32x4(0, 1, 2, 3)));
-    max1 = v128.bitselect(i32x4.splat(max), max1, i32x4.eq(i32x4.splat(above), i32x4(4, 5, 6, 7)));
-    end0 = v128.load(node, layout.NODE_END);
-    end1 = v128.load(node, layout.NODE_END + 16);
-    store<u32>(part, start, layout.NODE_START);
-    store<u32>(part, max, layout.NODE_MAX);
-    store<u32>(part, end, layout.NODE_END);
   }
 }
 
