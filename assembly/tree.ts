@@ -323,29 +323,41 @@ export function descend(heap: usize, npages: u32): i64 {
     if (npages <= span) {
       // A part that is all free is long enough by itself. So a run reaches in from no more than one part.
       const mask = i32x4.splat(layout.SUM_MASK);
-      let start0 = v128.load(node, layout.LEAF_SUMS);
-      let start1 = v128.load(node, layout.LEAF_SUMS + 16);
-      let max0: v128, max1: v128, end0: v128, end1: v128;
+      const none = i32x4.splat(0);
+      const least = i32x4.splat(npages - 1);
+      const sums0 = v128.load(node, layout.LEAF_SUMS);
+      const sums1 = v128.load(node, layout.LEAF_SUMS + 16);
+      let max0: v128;
+      let max1: v128;
       if (level) {
         max0 = v128.load(node, layout.NODE_MAX);
         max1 = v128.load(node, layout.NODE_MAX + 16);
-        end0 = v128.load(node, layout.NODE_END);
-        end1 = v128.load(node, layout.NODE_END + 16);
       } else {
-        max0 = v128.and(i32x4.shr_u(start0, layout.SUM_BITS), mask);
-        max1 = v128.and(i32x4.shr_u(start1, layout.SUM_BITS), mask);
-        end0 = i32x4.shr_u(start0, 2 * layout.SUM_BITS);
-        end1 = i32x4.shr_u(start1, 2 * layout.SUM_BITS);
-        start0 = v128.and(start0, mask);
-        start1 = v128.and(start1, mask);
+        max0 = v128.and(i32x4.shr_u(sums0, layout.SUM_BITS), mask);
+        max1 = v128.and(i32x4.shr_u(sums1, layout.SUM_BITS), mask);
       }
-      const least = i32x4.splat(npages - 1);
-      const none = i32x4.splat(0);
-      const across0 = i32x4.add(v128.shuffle<u32>(none, end0, 0, 4, 5, 6), start0);
-      const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
       free = bitmask(i32x4.gt_s(max0, none), i32x4.gt_s(max1, none));
-      const across = bitmask(i32x4.gt_s(across0, least), i32x4.gt_s(across1, least));
-      const fits = bitmask(i32x4.gt_s(max0, least), i32x4.gt_s(max1, least)) | across;
+      let fits = free;
+      let across: u32 = 0;
+      if (npages > 1) {
+        let start0 = sums0;
+        let start1 = sums1;
+        let end0: v128;
+        let end1: v128;
+        if (level) {
+          end0 = v128.load(node, layout.NODE_END);
+          end1 = v128.load(node, layout.NODE_END + 16);
+        } else {
+          end0 = i32x4.shr_u(sums0, 2 * layout.SUM_BITS);
+          end1 = i32x4.shr_u(sums1, 2 * layout.SUM_BITS);
+          start0 = v128.and(sums0, mask);
+          start1 = v128.and(sums1, mask);
+        }
+        const across0 = i32x4.add(v128.shuffle<u32>(none, end0, 0, 4, 5, 6), start0);
+        const across1 = i32x4.add(v128.shuffle<u32>(end0, end1, 3, 4, 5, 6), start1);
+        across = bitmask(i32x4.gt_s(across0, least), i32x4.gt_s(across1, least));
+        fits = bitmask(i32x4.gt_s(max0, least), i32x4.gt_s(max1, least)) | across;
+      }
       slot = min(<u32>ctz(fits), layout.FANOUT);
       if ((across >> slot) & 1) run = slot ? partEnd(node, level, slot - 1) : 0;
     } else {
