@@ -278,11 +278,11 @@ export class PageAlloc {
   free(base: number, npages: number): void {
     const core = this[CORE];
     if (core.isAlone && typeof base === "number" && npages === (npages | 0)) {
-      const page = base * core.perByte;
-      const chunk = (page / layout.CHUNK_PAGES) >>> 0;
-      const index = page - chunk * layout.CHUNK_PAGES;
-      // False unless base is that of a page.
-      if (index === (index & (layout.CHUNK_PAGES - 1))) {
+      const page = (base * core.perByte) >>> 0;
+      // False if base is not that of a page, or beyond the pages that an i32 can number.
+      if (page * core.pageSize === base) {
+        const chunk = page >>> layout.CHUNK_SHIFT;
+        const index = page & (layout.CHUNK_PAGES - 1);
         if (!core.engine.freeNow(core.region.at, chunk, index, npages)) return;
       }
     }
