@@ -37,18 +37,24 @@ function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, i
   else clearBits(data, index, npages);
 
   const end = index + npages;
-  const below = countFreeBelow(data, index);
-  const above = countFreeAbove(data, end);
-  // The free run around the pages, as it was before an alloc, or is after a free.
-  const run = below + npages + above;
-  // The start changes only if all pages below the run are free, and the end only if all above it are.
-  const first = below != index ? startOf(was) : inUse ? below : run;
-  const last = end + above != layout.CHUNK_PAGES ? endOf(was) : inUse ? above : run;
-  const longest = maxOf(was);
+  const rest = layout.CHUNK_PAGES - end;
   let sum: u32 = 0;
-  // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
-  if (!inUse || run != longest) sum = pack(first, inUse ? longest : max(longest, run), last);
-  else if (!isFull(data)) sum = sumUp(data);
+  if (was == (inUse ? layout.SUM_FREE : 0)) {
+    // All pages were as these were, so the bitmap has nothing to add.
+    sum = inUse ? pack(index, max(index, rest), rest) : pack(index ? 0 : npages, npages, rest ? 0 : npages);
+  } else {
+    const below = countFreeBelow(data, index);
+    const above = countFreeAbove(data, end);
+    // The free run around the pages, as it was before an alloc, or is after a free.
+    const run = below + npages + above;
+    // The start changes only if all pages below the run are free, and the end only if all above it are.
+    const first = below != index ? startOf(was) : inUse ? below : run;
+    const last = above != rest ? endOf(was) : inUse ? above : run;
+    const longest = maxOf(was);
+    // Only the bitmap can tell how long the next longest run is. If the run was shorter, the longest is still there.
+    if (!inUse || run != longest) sum = pack(first, inUse ? longest : max(longest, run), last);
+    else if (!isFull(data)) sum = sumUp(data);
+  }
   if (sum != was) setSummary(heap, leaf, chunk, was, sum);
   assertSummary(leaf, chunk);
 
