@@ -5,6 +5,7 @@ import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { clearRange, countBits, find, findAligned, NONE, popcntRange } from "./bits";
 import { claim, unclaim } from "./change";
+import { enter, leave } from "./lock";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, lowerSearch } from "./commit";
 import { close, saveAll, saveFields, write } from "./journal";
@@ -147,23 +148,25 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
 }
 
 /**
- * Allocates as `alloc` does, for a caller that has not taken the lock of a plain heap. Returns BUSY, with nothing
- * changed, if the lock is taken, an interrupted call must be mended first, or npages is not from 1 to 2^31 - 1.
+ * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock. Returns
+ * the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if
+ * there is no such run. Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended
+ * first, or npages is out of range.
  */
-export function allocNow(heap: usize, npages: i32): f64 {
-  return isIdle(heap) && npages > 0 ? alloc(heap, npages, 1) : layout.BUSY;
+export function allocNow(heap: usize, npages: u32, held: u32): f64 {
+  if (npages - 1 >= <u32>layout.CHUNK_PAGES || !enter(heap, held)) return layout.BUSY;
+  const page = alloc(heap, npages, 1);
+  const scavenged = load<u32>(heap, layout.HEADER_LAST_SCAVENGED);
+  leave(heap, held);
+  return page < 0 ? page : page + <f64>scavenged * (1 / <f64>layout.LAST_SCALE);
 }
 
-/** Frees as `free` does, for such a caller. May also return BUSY. */
-export function freeNow(heap: usize, chunk: u32, index: u32, npages: i32): i32 {
-  return isIdle(heap) && npages > 0 ? free(heap, chunk, index, npages) : layout.BUSY;
-}
-
-/** Reports whether a heap is between two calls. */
-// @ts-ignore: decorator
-@inline
-function isIdle(heap: usize): bool {
-  return !(load<u32>(heap, layout.HEADER_LOCK) | load<u32>(heap, layout.JOURNAL_OP));
+/** Takes the lock, frees 1 to 512 pages as `free` does, and releases the lock. May also return BUSY. */
+export function freeNow(heap: usize, chunk: u32, index: u32, npages: u32, held: u32): i32 {
+  if (npages - 1 >= <u32>layout.CHUNK_PAGES || !enter(heap, held)) return layout.BUSY;
+  const answer = free(heap, chunk, index, npages);
+  leave(heap, held);
+  return answer;
 }
 
 /** Allocates exactly these pages. Returns one of the RANGE_ answers. */

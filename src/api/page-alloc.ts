@@ -44,9 +44,6 @@ import { NEW, PageCache } from "./page-cache.ts";
 import { ChunkData, type PallocData } from "./palloc-data.ts";
 import { type PageAllocStats, readStats } from "./stats.ts";
 
-/** In place of a number of bytes: HEADER_LAST_SCAVENGED has it, in pages. */
-const IN_HEADER = -1;
-
 /** Makes the core of the next heap object of class `entry`. Undefined: its options do. */
 let makeNext: { entry: typeof PageAlloc; make: (entry: typeof PageAlloc) => Core } | undefined;
 
@@ -211,12 +208,17 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
-    if (core.isAlone && options === undefined && npages === (npages | 0)) {
-      const page = core.engine.allocNow(core.region.at, npages);
+    if (core.isDirect && options === undefined && npages === (npages | 0)) {
+      const { engine, region } = core;
+      const found =
+        PALLOC_SHARED && core.handle
+          ? core.withOwnLock(() => engine.allocNow(region.at, npages, core.held))
+          : engine.allocNow(region.at, npages, core.held);
       // The pages are taken. Calls nothing from here on: a call could overflow the stack.
-      if (page !== layout.BUSY) {
-        this.#lastAllocScavenged = page < 0 ? 0 : IN_HEADER;
-        return page < 0 ? -1 : page * core.pageSize;
+      if (found >= 0) {
+        const page = Math.floor(found);
+        this.#lastAllocScavenged = (found - page) * layout.LAST_SCALE * core.pageSize;
+        return page * core.pageSize;
       }
     }
     return this.#alloc(npages, options);
@@ -263,11 +265,8 @@ export class PageAlloc {
 
   /** How many bytes of the latest alloc had been scavenged, and must be paged in again. */
   get lastAllocScavenged(): number {
-    const core = this[CORE];
-    core.mustBeThere();
-    return this.#lastAllocScavenged === IN_HEADER
-      ? core.get(layout.HEADER_LAST_SCAVENGED) * core.pageSize
-      : this.#lastAllocScavenged;
+    this[CORE].mustBeThere();
+    return this.#lastAllocScavenged;
   }
 
   /**
@@ -277,13 +276,18 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    if (core.isAlone && typeof base === "number" && npages === (npages | 0)) {
+    if (core.isDirect && typeof base === "number" && npages === (npages | 0)) {
       const page = (base * core.perByte) >>> 0;
       // False if base is not that of a page, or beyond the pages that an i32 can number.
       if (page * core.pageSize === base) {
         const chunk = page >>> layout.CHUNK_SHIFT;
         const index = page & (layout.CHUNK_PAGES - 1);
-        if (!core.engine.freeNow(core.region.at, chunk, index, npages)) return;
+        const { engine, region } = core;
+        const answer =
+          PALLOC_SHARED && core.handle
+            ? core.withOwnLock(() => engine.freeNow(region.at, chunk, index, npages, core.held))
+            : engine.freeNow(region.at, chunk, index, npages, core.held);
+        if (answer === layout.RANGE_DONE) return;
       }
     }
     this.#free(base, npages);

@@ -49,11 +49,14 @@ export interface Kernels {
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
   /**
-   * `alloc` and `free` of a plain heap for a caller that has not taken the lock. They return BUSY, with nothing changed,
-   * if the lock is taken, an interrupted call must be mended first, or npages is not an i32 above 0.
+   * Takes the lock with the word `held`, allocates npages pages, and releases the lock. Returns the first page as a page
+   * number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if there is no such run.
+   * Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended first, or npages, an
+   * i32, is not from 1 to 512. If others wait for the lock, leaves it to the caller to release it.
    */
-  allocNow(heap: number, npages: number): number;
-  freeNow(heap: number, chunk: number, index: number, npages: number): number;
+  allocNow(heap: number, npages: number, held: number): number;
+  /** Does the same for `free`. Returns one of the RANGE_ answers, or BUSY. */
+  freeNow(heap: number, chunk: number, index: number, npages: number, held: number): number;
   /**
    * Checks that a range is all free or, with `inUse`, all in use and owned by no cache or hook. Returns one of the
    * RANGE_ answers.

@@ -466,8 +466,10 @@ export const RANGE_MISMATCH = 2;
 /** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
 export const RANGE_OWNED = 3;
 
-/** Answer of a call that takes no lock: nothing was changed, and the caller must take the lock. */
+/** Answer of a call that takes the lock itself: nothing was changed, and the caller must take the lock first. */
 export const BUSY = -2;
+/** What `allocNow` adds to a page number for each page that had been scavenged is 1 divided by this. */
+export const LAST_SCALE = 1024;
 
 // How a hold ends.
 /** The pages stay in use: `sys.used` has returned. */

@@ -57,8 +57,10 @@ export class Core extends State {
   readonly #pages: number;
   /** This object's number. No other object of the heap, past or present, has it. */
   readonly owner: number;
-  /** Whether calls need no hook and no lock but their own: the heap is plain and has no hooks. */
-  readonly isAlone: boolean;
+  /** Whether no call of this object runs a hook. Then none leaves work for the next. */
+  readonly isDirect: boolean;
+  /** The lock's word when this object holds it and nobody waits. */
+  readonly held: number;
   /** What other threads attach with, if the heap is shared. */
   readonly handle: PageAllocHandle | undefined;
 
@@ -71,9 +73,10 @@ export class Core extends State {
     this.regions = regions;
     this.handle = handle;
     this.sys = sys;
-    this.isAlone = !handle && !sys.used && !sys.unused;
+    this.isDirect = !sys.used && !sys.unused;
     this.owner =
       PALLOC_SHARED && handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
+    this.held = (this.owner << layout.LOCK_OWNER_SHIFT) | layout.LOCK_HELD;
     this.lock =
       PALLOC_SHARED && handle ? new SharedLock(this, this.owner, lockTimeoutMs) : new LocalLock(this);
     this.pageSize = 2 ** this.get(layout.HEADER_PAGE_SHIFT);
@@ -94,6 +97,27 @@ export class Core extends State {
         this.lock.release();
       } catch {
         this.engine.memory.i32[(this.region.at + layout.HEADER_LOCK) >>> 2] = 0;
+      }
+    }
+  }
+
+  /**
+   * Makes one call of the engine that takes the lock itself, on a shared heap. Returns what it returns. Releases the
+   * lock if it still has it.
+   */
+  withOwnLock(call: () => number): number {
+    const word = (this.region.at + layout.HEADER_LOCK) >>> 2;
+    try {
+      return call();
+    } finally {
+      const { i32 } = this.engine.memory;
+      // Not so unless others wait, or the call was interrupted.
+      if (i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
+        try {
+          this.lock.release();
+        } catch {
+          i32[word] = 0;
+        }
       }
     }
   }

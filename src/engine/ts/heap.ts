@@ -8,6 +8,7 @@ import { clearRange, find, findAligned, NONE, popcnt, popcntRange } from "./bits
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
 import { close, saveFields, write } from "./journal.ts";
+import { enter, leave } from "./lock.ts";
 import { markRange } from "./mark.ts";
 import { isCached, isHeld } from "./record.ts";
 import { maxOf, setChunkSummary, summarize } from "./summary.ts";
@@ -159,21 +160,32 @@ export function alloc(memory: Memory, heap: number, npages: number, align: numbe
 }
 
 /**
- * Allocates as `alloc` does, for a caller that has not taken the lock of a plain heap. Returns BUSY, with nothing
- * changed, if the lock is taken, an interrupted call must be mended first, or npages is not from 1 to 2^31 - 1.
+ * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock. Returns
+ * the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if
+ * there is no such run. Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended
+ * first, or npages is out of range.
  */
-export function allocNow(memory: Memory, heap: number, npages: number): number {
-  return isIdle(memory, heap) && npages > 0 ? alloc(memory, heap, npages, 1) : layout.BUSY;
+export function allocNow(memory: Memory, heap: number, npages: number, held: number): number {
+  if ((npages - 1) >>> 0 >= layout.CHUNK_PAGES || !enter(memory, heap, held)) return layout.BUSY;
+  const page = alloc(memory, heap, npages, 1);
+  const scavenged = memory.i32[(heap + layout.HEADER_LAST_SCAVENGED) >>> 2];
+  leave(memory, heap, held);
+  return page < 0 ? page : page + scavenged * (1 / layout.LAST_SCALE);
 }
 
-/** Frees as `free` does, for such a caller. May also return BUSY. */
-export function freeNow(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
-  return isIdle(memory, heap) && npages > 0 ? free(memory, heap, chunk, index, npages) : layout.BUSY;
-}
-
-/** Reports whether a heap is between two calls. */
-function isIdle({ i32 }: Memory, heap: number): boolean {
-  return !(i32[(heap + layout.HEADER_LOCK) >>> 2] | i32[(heap + layout.JOURNAL_OP) >>> 2]);
+/** Takes the lock, frees 1 to 512 pages as `free` does, and releases the lock. May also return BUSY. */
+export function freeNow(
+  memory: Memory,
+  heap: number,
+  chunk: number,
+  index: number,
+  npages: number,
+  held: number,
+): number {
+  if ((npages - 1) >>> 0 >= layout.CHUNK_PAGES || !enter(memory, heap, held)) return layout.BUSY;
+  const answer = free(memory, heap, chunk, index, npages);
+  leave(memory, heap, held);
+  return answer;
 }
 
 /** Allocates exactly these pages. Returns one of the RANGE_ answers. */
