@@ -94,6 +94,13 @@ export function freeAbove({ i32 }: Memory, bits: number, i: number): number {
   return layout.CHUNK_PAGES - i;
 }
 
+/** Reports whether all pages are in use. */
+export function isFull({ i32 }: Memory, bits: number): boolean {
+  let all = -1;
+  for (let word = bits >>> 2; word < (bits + layout.BITMAP_BYTES) >>> 2; word++) all &= i32[word];
+  return all === -1;
+}
+
 /** Stands for "none" in a result. */
 export const NONE = 0xffff;
 

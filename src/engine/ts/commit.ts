@@ -29,18 +29,8 @@ export function commitRange(
   if (PALLOC_DEBUG) assertHeld(memory, heap);
   const { i32, f64 } = memory;
   const header = heap >>> 2;
-  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) {
-    i32[header + layout.JOURNAL_CHUNK / 4] = first;
-    i32[header + layout.JOURNAL_INDEX / 4] = from;
-    i32[header + layout.JOURNAL_NPAGES / 4] = npages;
-    i32[header + layout.JOURNAL_SCAVENGED / 4] = scavenged;
-    i32[header + layout.JOURNAL_RUNS / 4] = runs;
-    f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
-    // A commit that changes only counts saves only those.
-    if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
-    else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
-    else saveFields(memory, heap, op);
-  }
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4])
+    saveCommit(memory, heap, op, first, from, npages, scavenged, runs, scavEnd);
   if (op & layout.JOURNAL_CLAIM) {
     const inUse = i32[header + layout.HEADER_IN_USE / 4] + npages;
     i32[header + layout.HEADER_IN_USE / 4] = inUse;
@@ -138,6 +128,32 @@ export function commitRange(
   }
   // Ends the commit. If a record is to be dropped next, the journal still says so.
   i32[header + layout.JOURNAL_OP / 4] = op & layout.JOURNAL_DROP;
+}
+
+/** Writes down in a shared heap what `commitRange` is about to do, and saves the fields that it changes. */
+export function saveCommit(
+  memory: Memory,
+  heap: number,
+  op: number,
+  chunk: number,
+  index: number,
+  npages: number,
+  scavenged: number,
+  runs: number,
+  scavEnd: number,
+): void {
+  const { i32, f64 } = memory;
+  const header = heap >>> 2;
+  i32[header + layout.JOURNAL_CHUNK / 4] = chunk;
+  i32[header + layout.JOURNAL_INDEX / 4] = index;
+  i32[header + layout.JOURNAL_NPAGES / 4] = npages;
+  i32[header + layout.JOURNAL_SCAVENGED / 4] = scavenged;
+  i32[header + layout.JOURNAL_RUNS / 4] = runs;
+  f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
+  // A commit that changes only counts saves only those.
+  if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
+  else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
+  else saveFields(memory, heap, op);
 }
 
 /** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */

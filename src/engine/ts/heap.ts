@@ -5,6 +5,7 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertHeld } from "./assertions.ts";
 import { clearRange, find, findAligned, NONE, popcnt, popcntRange } from "./bits.ts";
+import { claim, unclaim } from "./change.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { commitPassed, commitRange } from "./commit.ts";
 import { close, saveFields, write } from "./journal.ts";
@@ -70,6 +71,10 @@ function take(
   index: number,
   npages: number,
 ): void {
+  if (npages <= layout.CHUNK_PAGES - index) {
+    claim(memory, heap, leaf, chunk, index, npages);
+    return;
+  }
   const scavenged = countScavenged(memory, heap, leaf, chunk, index, npages);
   const op = layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
@@ -152,10 +157,26 @@ function hasHole({ i32 }: Memory, data: number, first: number, npages: number): 
  * page number, or -1.
  */
 export function alloc(memory: Memory, heap: number, npages: number, align: number): number {
+  const { i32 } = memory;
+  const searched = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
+  const from = i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2];
+  if (align === 1 && npages <= layout.CHUNK_PAGES - from) {
+    // The usual case of `findFree`, with the leaf at hand.
+    const leaf = mappedLeafOf(memory, heap, searched);
+    const sum = leaf ? sumOf(memory, leaf, searched) : 0;
+    if (maxOf(sum) >= npages) {
+      const hit = sum === layout.SUM_FREE ? 0 : find(memory, dataOf(leaf, searched), npages, from);
+      const index = hit & 0xffff;
+      i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
+      claim(memory, heap, leaf, searched, index, npages);
+      return searched * layout.CHUNK_PAGES + index;
+    }
+  }
   const page = findFree(memory, heap, npages, align);
   if (page < 0) return -1;
   const chunk = Math.floor(page / layout.CHUNK_PAGES);
-  take(memory, heap, leafOf(memory, heap, chunk), chunk, page % layout.CHUNK_PAGES, npages);
+  const index = page - chunk * layout.CHUNK_PAGES;
+  take(memory, heap, leafOf(memory, heap, chunk), chunk, index, npages);
   return page;
 }
 
@@ -202,11 +223,40 @@ export function allocRange(
   return answer;
 }
 
+/**
+ * Reports whether pages of a chunk can be seen to be in use, and owned by no cache or hook. `inspect` tells for sure.
+ */
+function mayFree(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  index: number,
+  npages: number,
+): boolean {
+  const { i32 } = memory;
+  // Holes have their alloc bits set too.
+  if (i32[(heap + layout.HEADER_HOLDS) >>> 2] | i32[(leaf + layout.LEAF_BLOCKS) >>> 2]) return false;
+  if (i32[(leaf + layout.LEAF_PARTIAL) >>> 2]) return false;
+  return (
+    !sumOf(memory, leaf, chunk) || popcntRange(memory, dataOf(leaf, chunk), index, npages) === npages
+  );
+}
+
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const leaf = mappedLeafOf(memory, heap, chunk);
+  const within = npages <= layout.CHUNK_PAGES - index;
+  if (leaf && within && mayFree(memory, heap, leaf, chunk, index, npages)) {
+    unclaim(memory, heap, leaf, chunk, index, npages);
+    return layout.RANGE_DONE;
+  }
   const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
   if (answer !== layout.RANGE_DONE) return answer;
+  if (within) {
+    unclaim(memory, heap, leaf, chunk, index, npages);
+    return layout.RANGE_DONE;
+  }
   const op = layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
   write(memory, heap, op, chunk, index, npages);
   markRange(memory, heap, leaf, chunk, index, npages, false);

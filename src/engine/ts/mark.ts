@@ -72,7 +72,7 @@ export function markBlock(
 }
 
 /** Asserts that the chunk is one of the leaf's, and mapped. */
-function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
+export function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
   const isLeaf = leaf && i32[(leaf + layout.NODE_FIRST) >>> 2] === (chunk & -layout.FANOUT);
   const shape = i32[(leaf + layout.NODE_SHAPE) >>> 2];
   assert(
@@ -82,7 +82,7 @@ function assertMapped({ i32 }: Memory, leaf: number, chunk: number): void {
 }
 
 /** Asserts that all pages of a range within a chunk are in use, or all free. */
-function assertPages(
+export function assertPages(
   memory: Memory,
   leaf: number,
   chunk: number,
@@ -95,7 +95,7 @@ function assertPages(
 }
 
 /** Asserts that the summary of a chunk is what its bits say. */
-function assertSummary(memory: Memory, leaf: number, chunk: number): void {
+export function assertSummary(memory: Memory, leaf: number, chunk: number): void {
   assert(
     sumOf(memory, leaf, chunk) === summarize(memory, dataOf(leaf, chunk)),
     `the summary of chunk ${chunk} is what its bits say`,

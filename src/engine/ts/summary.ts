@@ -1,4 +1,4 @@
-// Computes summaries: that of a chunk from its bitmap, and that of a tree node from its eight parts.
+// Summaries of chunks. tree.ts has those of nodes.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -92,93 +92,6 @@ const ENDLESS = 0xffffffff;
 /** Returns the number of pages in one part of a node of `level`. */
 export function spanOf(level: number): number {
   return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
-}
-
-/**
- * Computes the summary of `node`, which is at `level`, and writes it to part `slot` of `parent`. Returns whether it
- * changed.
- */
-export function mergeInto(
-  memory: Memory,
-  parent: number,
-  slot: number,
-  node: number,
-  level: number,
-): boolean {
-  if (!level) return mergeLeafInto(memory, parent, slot, node);
-  const { i32 } = memory;
-  const span = spanOf(level);
-  const starts = (node + layout.NODE_START) >>> 2;
-  let max = 0;
-  let run = 0;
-  for (let part = starts; part < starts + layout.FANOUT; part++) {
-    const longest = i32[part + (layout.NODE_MAX - layout.NODE_START) / 4];
-    if (!longest) {
-      run = 0;
-      continue;
-    }
-    const first = i32[part];
-    if (longest > max) max = longest;
-    if (run + first > max) max = run + first;
-    // A part that is all free continues the run from the parts before it.
-    run = first === span ? run + span : i32[part + (layout.NODE_END - layout.NODE_START) / 4];
-  }
-  let start = 0;
-  for (let part = starts; part < starts + layout.FANOUT; part++) {
-    start += i32[part];
-    if (i32[part] !== span) break;
-  }
-  return setSummary(memory, parent, slot, start, max, run);
-}
-
-/**
- * Does the same for a leaf, in a loop of its own. With one loop for both kinds of summary, an alloc takes a fifth
- * longer.
- */
-function mergeLeafInto(memory: Memory, parent: number, slot: number, leaf: number): boolean {
-  const { i32 } = memory;
-  const sums = (leaf + layout.LEAF_SUMS) >>> 2;
-  let max = 0;
-  let run = 0;
-  for (let part = sums; part < sums + layout.FANOUT; part++) {
-    const sum = i32[part];
-    if (!sum) {
-      run = 0;
-      continue;
-    }
-    const longest = maxOf(sum);
-    const reached = run + startOf(sum);
-    if (longest > max) max = longest;
-    if (reached > max) max = reached;
-    run = sum === layout.SUM_FREE ? reached : endOf(sum);
-  }
-  let start = 0;
-  for (let part = sums; part < sums + layout.FANOUT; part++) {
-    start += startOf(i32[part]);
-    if (i32[part] !== layout.SUM_FREE) break;
-  }
-  return setSummary(memory, parent, slot, start, max, run);
-}
-
-/** Writes the summary of part `slot` of a node of level 1 or higher. Returns whether it changed. */
-function setSummary(
-  { i32 }: Memory,
-  node: number,
-  slot: number,
-  start: number,
-  max: number,
-  end: number,
-): boolean {
-  const part = (node >>> 2) + slot;
-  const same =
-    i32[part + layout.NODE_START / 4] === start &&
-    i32[part + layout.NODE_MAX / 4] === max &&
-    i32[part + layout.NODE_END / 4] === end;
-  if (same) return false;
-  i32[part + layout.NODE_START / 4] = start;
-  i32[part + layout.NODE_MAX / 4] = max;
-  i32[part + layout.NODE_END / 4] = end;
-  return true;
 }
 
 /** Writes the packed summary of chunk `slot` of `leaf`. Returns whether it changed. */
