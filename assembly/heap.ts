@@ -150,11 +150,11 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
 /**
  * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock. Returns
  * the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if
- * there is no such run. Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended
- * first, or npages is out of range.
+ * there is no such run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended
+ * first.
  */
 export function allocNow(heap: usize, npages: u32, held: u32): f64 {
-  if (npages - 1 >= <u32>layout.CHUNK_PAGES || !enter(heap, held)) return layout.BUSY;
+  if (!enter(heap, held)) return layout.BUSY;
   const page = alloc(heap, npages, 1);
   const scavenged = load<u32>(heap, layout.HEADER_LAST_SCAVENGED);
   leave(heap, held);
@@ -163,7 +163,7 @@ export function allocNow(heap: usize, npages: u32, held: u32): f64 {
 
 /** Takes the lock, frees 1 to 512 pages as `free` does, and releases the lock. May also return BUSY. */
 export function freeNow(heap: usize, chunk: u32, index: u32, npages: u32, held: u32): i32 {
-  if (npages - 1 >= <u32>layout.CHUNK_PAGES || !enter(heap, held)) return layout.BUSY;
+  if (!enter(heap, held)) return layout.BUSY;
   const answer = free(heap, chunk, index, npages);
   leave(heap, held);
   return answer;

@@ -3,7 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { countOrInfinity, integer, readOptions, refuse } from "../base/arguments.ts";
+import { countOrInfinity, integer, isInteger, readOptions, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
@@ -208,7 +208,7 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
-    if (core.isDirect && options === undefined && npages === (npages | 0)) {
+    if (core.isDirect && options === undefined && isInteger(npages, 1, layout.CHUNK_PAGES)) {
       const { engine, region } = core;
       const found =
         PALLOC_SHARED && core.handle
@@ -276,7 +276,7 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    if (core.isDirect && typeof base === "number" && npages === (npages | 0)) {
+    if (core.isDirect && typeof base === "number" && isInteger(npages, 1, layout.CHUNK_PAGES)) {
       const page = (base * core.perByte) >>> 0;
       // False if base is not that of a page, or beyond the pages that an i32 can number.
       if (page * core.pageSize === base) {

@@ -49,10 +49,10 @@ export interface Kernels {
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
   /**
-   * Takes the lock with the word `held`, allocates npages pages, and releases the lock. Returns the first page as a page
-   * number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if there is no such run.
-   * Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended first, or npages, an
-   * i32, is not from 1 to 512. If others wait for the lock, leaves it to the caller to release it.
+   * Takes the lock with the word `held`, allocates npages pages, 1 to 512, and releases the lock. Returns the first page
+   * as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if there is no such
+   * run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended first. If others
+   * wait for the lock, leaves it to the caller to release it.
    */
   allocNow(heap: number, npages: number, held: number): number;
   /** Does the same for `free`. Returns one of the RANGE_ answers, or BUSY. */

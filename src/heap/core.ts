@@ -102,16 +102,16 @@ export class Core extends State {
   }
 
   /**
-   * Makes one call of the engine that takes the lock itself, on a shared heap. Returns what it returns. Releases the
-   * lock if it still has it.
+   * Makes one call of the engine that takes the lock itself, on a shared heap. Returns what it returns, or BUSY if this
+   * object has the lock already. Releases the lock if the call has left it taken: others wait, or it was interrupted.
    */
   withOwnLock(call: () => number): number {
     const word = (this.region.at + layout.HEADER_LOCK) >>> 2;
+    if (this.engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
     try {
       return call();
     } finally {
       const { i32 } = this.engine.memory;
-      // Not so unless others wait, or the call was interrupted.
       if (i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
         try {
           this.lock.release();

@@ -183,11 +183,11 @@ export function alloc(memory: Memory, heap: number, npages: number, align: numbe
 /**
  * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock. Returns
  * the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if
- * there is no such run. Returns BUSY, with nothing changed, if the lock is taken, an interrupted call must be mended
- * first, or npages is out of range.
+ * there is no such run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended
+ * first.
  */
 export function allocNow(memory: Memory, heap: number, npages: number, held: number): number {
-  if ((npages - 1) >>> 0 >= layout.CHUNK_PAGES || !enter(memory, heap, held)) return layout.BUSY;
+  if (!enter(memory, heap, held)) return layout.BUSY;
   const page = alloc(memory, heap, npages, 1);
   const scavenged = memory.i32[(heap + layout.HEADER_LAST_SCAVENGED) >>> 2];
   leave(memory, heap, held);
@@ -203,7 +203,7 @@ export function freeNow(
   npages: number,
   held: number,
 ): number {
-  if ((npages - 1) >>> 0 >= layout.CHUNK_PAGES || !enter(memory, heap, held)) return layout.BUSY;
+  if (!enter(memory, heap, held)) return layout.BUSY;
   const answer = free(memory, heap, chunk, index, npages);
   leave(memory, heap, held);
   return answer;
