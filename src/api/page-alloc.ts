@@ -3,7 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { countOrInfinity, integer, isInteger, readOptions, refuse } from "../base/arguments.ts";
+import { countOrInfinity, integer, readOptions, refuse } from "../base/arguments.ts";
 import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import { type PageRange, type Place, placeOf } from "../engine/pages.ts";
@@ -208,12 +208,8 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
-    if (core.isDirect && options === undefined && isInteger(npages, 1, layout.CHUNK_PAGES)) {
-      const { engine, region } = core;
-      const found =
-        PALLOC_SHARED && core.handle
-          ? core.withOwnLock(() => engine.allocNow(region.at, npages, core.held))
-          : engine.allocNow(region.at, npages, core.held);
+    if (core.isDirect && options === undefined && isSmall(npages)) {
+      const found = core.allocNow(npages);
       // The pages are taken. Calls nothing from here on: a call could overflow the stack.
       if (found >= 0) {
         const page = Math.floor(found);
@@ -276,18 +272,13 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    if (core.isDirect && typeof base === "number" && isInteger(npages, 1, layout.CHUNK_PAGES)) {
+    if (core.isDirect && typeof base === "number" && isSmall(npages)) {
       const page = (base * core.perByte) >>> 0;
       // False if base is not that of a page, or beyond the pages that an i32 can number.
       if (page * core.pageSize === base) {
         const chunk = page >>> layout.CHUNK_SHIFT;
         const index = page & (layout.CHUNK_PAGES - 1);
-        const { engine, region } = core;
-        const answer =
-          PALLOC_SHARED && core.handle
-            ? core.withOwnLock(() => engine.freeNow(region.at, chunk, index, npages, core.held))
-            : engine.freeNow(region.at, chunk, index, npages, core.held);
-        if (answer === layout.RANGE_DONE) return;
+        if (core.freeNow(chunk, index, npages) === layout.RANGE_DONE) return;
       }
     }
     this.#free(base, npages);
@@ -668,6 +659,11 @@ function makeCore(entry: typeof PageAlloc, options: PageAllocOptions | undefined
 function notShared({ sharedEntry }: typeof PageAlloc): PageAllocError {
   const message = `heaps of this entry cannot be shared; import PageAlloc from "${sharedEntry}"`;
   return new PageAllocError("ERR_NOT_SHARED", message);
+}
+
+/** Reports whether a value is a number of pages that a direct call takes. Faster than Number.isInteger. */
+function isSmall(npages: number): boolean {
+  return typeof npages === "number" && npages === (npages | 0) && npages >= 1 && npages <= layout.CHUNK_PAGES;
 }
 
 /** Returns the most pages that one step of a scavenge of nbytes releases. */

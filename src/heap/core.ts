@@ -102,21 +102,42 @@ export class Core extends State {
   }
 
   /**
-   * Makes one call of the engine that takes the lock itself, on a shared heap. Returns what it returns, or BUSY if this
-   * object has the lock already. Releases the lock if the call has left it taken: others wait, or it was interrupted.
+   * Allocates by `allocNow` of the engine. Returns what that returns, or BUSY if this object has the lock already. If
+   * others wait for the lock, or the call is interrupted, the engine has not released it. What the engine has done must
+   * not be lost, so nothing is called after it that may overflow the stack.
    */
-  withOwnLock(call: () => number): number {
-    const word = (this.region.at + layout.HEADER_LOCK) >>> 2;
-    if (this.engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
+  allocNow(npages: number): number {
+    const { engine, region, held } = this;
+    if (!PALLOC_SHARED || !this.handle) return engine.allocNow(region.at, npages, held);
+    const word = (region.at + layout.HEADER_LOCK) >>> 2;
+    if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
     try {
-      return call();
+      return engine.allocNow(region.at, npages, held);
     } finally {
-      const { i32 } = this.engine.memory;
-      if (i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
+      if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
         try {
           this.lock.release();
         } catch {
-          i32[word] = 0;
+          engine.memory.i32[word] = 0;
+        }
+      }
+    }
+  }
+
+  /** Frees by `freeNow` of the engine, in the same way. */
+  freeNow(chunk: number, index: number, npages: number): number {
+    const { engine, region, held } = this;
+    if (!PALLOC_SHARED || !this.handle) return engine.freeNow(region.at, chunk, index, npages, held);
+    const word = (region.at + layout.HEADER_LOCK) >>> 2;
+    if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
+    try {
+      return engine.freeNow(region.at, chunk, index, npages, held);
+    } finally {
+      if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
+        try {
+          this.lock.release();
+        } catch {
+          engine.memory.i32[word] = 0;
         }
       }
     }

@@ -5,8 +5,8 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { assertHeld } from "./assertions.ts";
 import { clearRange, find, findAligned, NONE, popcnt, popcntRange } from "./bits.ts";
-import { claim, unclaim } from "./change.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
+import { claim, unclaim } from "./change.ts";
 import { commitPassed, commitRange } from "./commit.ts";
 import { close, saveFields, write } from "./journal.ts";
 import { enter, leave } from "./lock.ts";
@@ -238,9 +238,7 @@ function mayFree(
   // Holes have their alloc bits set too.
   if (i32[(heap + layout.HEADER_HOLDS) >>> 2] | i32[(leaf + layout.LEAF_BLOCKS) >>> 2]) return false;
   if (i32[(leaf + layout.LEAF_PARTIAL) >>> 2]) return false;
-  return (
-    !sumOf(memory, leaf, chunk) || popcntRange(memory, dataOf(leaf, chunk), index, npages) === npages
-  );
+  return !sumOf(memory, leaf, chunk) || popcntRange(memory, dataOf(leaf, chunk), index, npages) === npages;
 }
 
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
