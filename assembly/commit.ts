@@ -284,7 +284,7 @@ export function countTaken(heap: usize, npages: u32, scavenged: u32): void {
 /** Counts pages that are released in `runs` runs. */
 // @ts-ignore: decorator
 @inline
-function countReleased(heap: usize, npages: u32, runs: u32): void {
+export function countReleased(heap: usize, npages: u32, runs: u32): void {
   count(heap, npages, layout.HEADER_RELEASED);
   total(heap, runs, layout.HEADER_SCAVENGES);
   total(heap, npages, layout.HEADER_SCAVENGED_TOTAL);

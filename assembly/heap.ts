@@ -3,12 +3,12 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { clearRange, countBits, find, findAligned, NONE, popcntRange } from "./bits";
+import { clearRange, countBits, find, findAligned, NONE, popcntRange, setBits } from "./bits";
 import { claim, unclaim } from "./change";
 import { enter, leave } from "./lock";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
-import { commitPassed, commitRange, count, lowerSearch } from "./commit";
-import { close, saveAll, saveFields, write } from "./journal";
+import { commitPassed, commitRange, count, countReleased, lowerSearch } from "./commit";
+import { close, isShared, saveAll, saveFields, write } from "./journal";
 import { markRange } from "./mark";
 import { isCached, isHeld } from "./record";
 import { maxOf, setChunkSummary, summarize } from "./summary";
@@ -254,19 +254,35 @@ export function scavengeTop(heap: usize): f64 {
 
 /**
  * Releases the run that a first look finds, and moves scavAddr just below it. Returns the number of pages released. If
- * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
+ * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns
+ * NOTHING_LEFT.
  */
 export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
-  if (last < 0) return -1;
+  if (last < 0) return layout.NOTHING_LEFT;
   const chunk = <u32>(last >> layout.CHUNK_SHIFT);
-  const leaf = mappedLeafOf(heap, chunk);
+  const leaf = mappedLeafAt(heap, chunk);
   const hit = candidateIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
   const npages = hit >> 16;
   const scavEnd = <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
-  commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
+  if (isShared(heap)) {
+    commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
+  } else {
+    // The same without a journal. It calls no function, and pages of a candidate are all free and unscavenged.
+    countReleased(heap, npages, 1);
+    setBits(dataOf(leaf, chunk) + layout.DATA_SCAVENGED, index, npages);
+    store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
+  }
+  return npages;
+}
+
+/** Takes the lock with the word `held`, releases as `release` does, and releases the lock. May also return BUSY. */
+export function releaseNow(heap: usize, maxPages: u32, held: u32): i32 {
+  if (!enter(heap, held)) return layout.BUSY;
+  const npages = release(heap, maxPages);
+  leave(heap, held);
   return npages;
 }
 
@@ -293,6 +309,8 @@ export function findCandidate(heap: usize, chunk: u32, ceiling: u32, maxPages: u
 }
 
 /** Does the same, given the leaf of the chunk; 0 for a hole. */
+// @ts-ignore: decorator
+@inline
 function candidateIn(heap: usize, leaf: usize, chunk: u32, ceiling: u32, maxPages: u32): u32 {
   // A clear candidate bit is always right, so the bitmaps need not be read.
   if (!leaf || !isMarked(leaf, chunk)) return 0;

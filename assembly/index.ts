@@ -18,6 +18,7 @@ export {
   markUnmapped,
   passOver,
   release,
+  releaseNow,
   reset,
   scavengeRange,
   scavengeTop,

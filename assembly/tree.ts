@@ -569,6 +569,8 @@ export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
 }
 
 /** Reports whether a chunk of the leaf may have a candidate. */
+// @ts-ignore: decorator
+@inline
 export function isMarked(leaf: usize, chunk: u32): bool {
   return ((load<u32>(leaf, layout.NODE_CANDIDATES) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }

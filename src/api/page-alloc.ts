@@ -307,12 +307,13 @@ export class PageAlloc {
    * each run first leaves the lock to others for 20 µs if a thread has had to wait for it.
    */
   scavenge(nbytes: number = Infinity): number {
+    const core = this[CORE];
     countOrInfinity("nbytes", nbytes);
     let released = 0;
     while (released < nbytes) {
-      const more = this.scavengeOne(nbytes - released);
+      const more = scavengeOne(core, pagesFor(core, nbytes - released));
       if (!more) break;
-      released += more;
+      released += more * core.pageSize;
     }
     return released;
   }
@@ -668,5 +669,5 @@ function isSmall(npages: number): boolean {
 
 /** Returns the most pages that one step of a scavenge of nbytes releases. */
 function pagesFor(core: Core, nbytes: number): number {
-  return Math.min(Math.ceil(nbytes / core.pageSize), layout.CHUNK_PAGES);
+  return Math.min(Math.ceil(nbytes * core.perByte), layout.CHUNK_PAGES);
 }

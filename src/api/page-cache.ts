@@ -5,6 +5,7 @@ import { PageAllocError } from "../base/errors.ts";
 import * as layout from "../engine/layout.ts";
 import { firstOf, secondOf } from "../engine/packed.ts";
 import { type Place, runsOf } from "../engine/pages.ts";
+import { takePage } from "../engine/take-page.ts";
 import { CORE, type Core, type HeapObject } from "../heap/core.ts";
 import { Hold } from "../heap/hooks.ts";
 
@@ -94,6 +95,31 @@ export class PageCache {
    */
   alloc(npages: number): number {
     const core = this.#core;
+    const { at } = core.region;
+    const { memory } = core.engine;
+    const { i32 } = memory;
+    const record = (at + this.#ref) >>> 2;
+    // As #live does, without a call.
+    const isLive =
+      at &&
+      i32[record + layout.RECORD_KIND / 4] === layout.KIND_CACHE &&
+      i32[record + layout.RECORD_OWNER / 4] === core.owner;
+    if (npages === 1 && isLive && !core.sys.used) {
+      const hit = takePage(memory, record);
+      // The page is taken. Calls nothing from here on: a call could overflow the stack.
+      if (hit >= 0) {
+        const chunk = i32[record + layout.RECORD_CHUNK / 4];
+        const index = i32[record + layout.RECORD_INDEX / 4] + (hit & 0xffff);
+        this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
+        return (chunk * layout.CHUNK_PAGES + index) * core.pageSize;
+      }
+    }
+    return this.#alloc(npages);
+  }
+
+  /** `alloc` in all cases. */
+  #alloc(npages: number): number {
+    const core = this.#core;
     core.count(npages);
     const ref = this.#live();
     if (core.sys.used) return this.#allocUsed(npages);
@@ -103,7 +129,7 @@ export class PageCache {
     const first =
       i32[record + layout.RECORD_CHUNK / 4] * layout.CHUNK_PAGES + i32[record + layout.RECORD_INDEX / 4];
     const hit = ref && npages <= layout.CACHE_PAGES ? engine.cacheAlloc(at, ref, npages) : -1;
-    // The pages are taken. Calls nothing from here on, not even to decode the hit: a call could overflow the stack.
+    // As above.
     this.#lastAllocScavenged = 0;
     if (hit < 0) return -1;
     this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;

@@ -84,6 +84,8 @@ export interface Kernels {
    * If the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
    */
   release(heap: number, maxPages: number): number;
+  /** Does what `release` does, and takes the lock as `allocNow` does. May also return BUSY. */
+  releaseNow(heap: number, maxPages: number, held: number): number;
   /** Moves scavAddr below a chunk in which a look found nothing, or below a hole. */
   passOver(heap: number, chunk: number, scavEnd: number): void;
   /**

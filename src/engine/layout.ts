@@ -468,6 +468,8 @@ export const RANGE_OWNED = 3;
 
 /** Answer of a call that takes the lock itself: nothing was changed, and the caller must take the lock first. */
 export const BUSY = -2;
+/** Answer of `release`: nothing is left below scavAddr. */
+export const NOTHING_LEFT = -1;
 /** What `allocNow` adds to a page number for each page that had been scavenged is 1 divided by this. */
 export const LAST_SCALE = 1024;
 

@@ -14,6 +14,12 @@ import type { Pending } from "./lock.ts";
  * its pages; 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
+  if (core.isDirect && !core.handle) {
+    // Most passes end here, in one call of the engine.
+    const released = core.engine.releaseNow(core.region.at, maxPages, core.held);
+    if (released > 0) return released;
+    if (released === layout.NOTHING_LEFT) return 0;
+  }
   const pass = beginPass(core, maxPages);
   if (typeof pass === "number") return pass;
   try {

@@ -314,11 +314,12 @@ export function scavengeTop({ i32, f64 }: Memory, heap: number): number {
 
 /**
  * Releases the run that a first look finds, and moves scavAddr just below it. Returns the number of pages released. If
- * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
+ * the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns
+ * NOTHING_LEFT.
  */
 export function release(memory: Memory, heap: number, maxPages: number): number {
   const last = scavengeTop(memory, heap) - 1;
-  if (last < 0) return -1;
+  if (last < 0) return layout.NOTHING_LEFT;
   const chunk = Math.floor(last / layout.CHUNK_PAGES);
   const leaf = mappedLeafOf(memory, heap, chunk);
   const hit = candidateIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
@@ -328,6 +329,14 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
   const scavEnd = chunk * layout.CHUNK_PAGES + index;
   commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, scavEnd);
+  return npages;
+}
+
+/** Takes the lock with the word `held`, releases as `release` does, and releases the lock. May also return BUSY. */
+export function releaseNow(memory: Memory, heap: number, maxPages: number, held: number): number {
+  if (!enter(memory, heap, held)) return layout.BUSY;
+  const npages = release(memory, heap, maxPages);
+  leave(memory, heap, held);
   return npages;
 }
 
