@@ -5,7 +5,7 @@ import { insideTwin, insideWasm } from "./inside/loops.mjs";
 import { measure } from "./measure.mjs";
 
 const ENTRIES = {
-  BigInt: () => import("./peers/bigint/index.mjs"),
+  BigInt: async () => ({ ...(await import("./peers/bigint/index.mjs")), isSlow: true }),
   ts: async ({ importBuilt, importInside }) => ({
     ...(await importBuilt("ts.js")),
     sharing: await importBuilt("ts-shared.js"),

@@ -24,9 +24,9 @@ function once({ prepare, run }, operations) {
  * of two runs counts. As the code gets faster, the operation runs more often.
  */
 function calibrate(task, warmupMs) {
-  const { most = Infinity } = task;
+  const { least = 1, most = Infinity } = task;
   const deadline = performance.now() + warmupMs;
-  for (let operations = 1; ; ) {
+  for (let operations = least; ; ) {
     const [one, other] = [once(task, operations), once(task, operations)];
     if (Math.min(one.took, other.took) < RUN_MS && operations < most) {
       operations = Math.min(most, operations * 2);
@@ -41,7 +41,7 @@ function calibrate(task, warmupMs) {
  *
  * - `run(operations)`: returns a number made of all results
  * - `prepare()`: is called before each run, and not timed
- * - `most`: the most operations of a run
+ * - `least`, `most`: the fewest and the most operations of a run
  * - `check`: a number of operations; all columns must return the same number for them
  * - `clock(operations)`: the time of the latest run in ms, if the case measures it itself
  *

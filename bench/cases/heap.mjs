@@ -30,7 +30,7 @@ function fragments(n) {
 function allocFreeRandom(n) {
   const { free, live, victims, most } = fragments(n);
   return {
-    name: "alloc + free of a random block",
+    name: "alloc + free of a random block, from a fresh start",
     input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
     columns: ALL,
     create: ({ PageAlloc }) => {
@@ -89,7 +89,7 @@ function randomBatch(Op, n) {
 
 /** The same as allocFreeRandom, in one call. */
 const allocFreeBatch = (n) => ({
-  name: "alloc + free of a random block, in a batch",
+  name: "alloc + free of a random block, from a fresh start, in a batch",
   input: `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`,
   columns: ["ts", "wasm"],
   create: ({ PageAlloc, Op }) => {

@@ -10,6 +10,7 @@ import { heapCases, sizeCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
 import { replayCases, TRACES } from "./replay.mjs";
+import { steadyCases } from "./steady.mjs";
 import { workerCases } from "./workers.mjs";
 
 /**
@@ -23,6 +24,7 @@ export async function allCases(environment) {
   for (const file of TRACES) traces[file] = await readPageTrace(await environment.loadTrace(file));
   return [
     ...kernelCases(kernelInputs(traces[TRACES[0]])),
+    ...steadyCases(),
     ...heapCases(),
     ...sizeCases(),
     ...manyCases(environment),

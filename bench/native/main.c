@@ -2,6 +2,7 @@
 //
 //   bench BUDGET_MS LEAST_SAMPLES kernel NAME [PARAMETER] CHECK   < chunks
 //   bench BUDGET_MS LEAST_SAMPLES random|same CHECK               < 32-bit words: see read_fragments
+//   bench BUDGET_MS LEAST_SAMPLES sustained|loop LEAST CHECK      < the same
 //   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow CHUNKS
 //
 // "check" in the output is the sum of the results of CHECK operations. It is the same in every column.
@@ -17,11 +18,11 @@ static const double RUN_NS = 1e6;
 static const size_t MOST_SAMPLES = 2000;
 
 // A case. `prepare` is called before each run, and not timed. `run` returns the sum of the results. A run has at most
-// `most` operations.
+// `most` operations, and at least `least`.
 typedef struct {
   void (*prepare)(void);
   double (*run)(uint32_t operations);
-  uint32_t most, check;
+  uint32_t most, check, least;
 } Case;
 
 static double now(void) {
@@ -49,10 +50,10 @@ static int ascending(const void *a, const void *b) {
 // The values must be in ascending order.
 static double quantile(const double *values, size_t n, double part) { return values[(size_t)(part * (double)(n - 1))]; }
 
-static void measure(const Case *c, double budget_ns, size_t least) {
+static void measure(const Case *c, double budget_ns, size_t least_samples) {
   if (c->prepare) c->prepare();
   double check = c->run(c->check);
-  uint32_t operations = 1;
+  uint32_t operations = c->least ? c->least : 1;
   double wall, before;
   for (;; operations = operations > c->most / 2 ? c->most : operations * 2) {
     before = now();
@@ -61,7 +62,7 @@ static void measure(const Case *c, double budget_ns, size_t least) {
     if (took >= RUN_NS || operations == c->most) break;
   }
   double wanted = budget_ns / wall;
-  size_t samples = wanted > MOST_SAMPLES ? MOST_SAMPLES : wanted < least ? least : (size_t)wanted;
+  size_t samples = wanted > MOST_SAMPLES ? MOST_SAMPLES : wanted < least_samples ? least_samples : (size_t)wanted;
   double *took = malloc(samples * sizeof *took);
   for (size_t i = 0; i < samples; i++) took[i] = timed_run(c, operations) / operations;
   qsort(took, samples, sizeof *took, ascending);
@@ -131,7 +132,7 @@ static const struct {
 // ---- heaps ----
 
 static Heap heap, fresh;
-static uint32_t *victims, *live, *held, nlive, npages, size;
+static uint32_t *victims, *live, *held, nlive, nvictims, npages, size;
 
 static void fill(Heap *of, uint32_t from, uint32_t to) {
   for (uint32_t chunk = from; chunk < to; chunk++) heap_alloc_range(of, (int64_t)chunk * CHUNK_PAGES, CHUNK_PAGES);
@@ -144,6 +145,7 @@ static void read_fragments(void) {
   uint32_t *input = read_input(&nbytes);
   npages = input[1];
   nlive = input[3];
+  nvictims = input[4];
   uint32_t nfree = input[2], *blocks = input + 5;
   heap = heap_new(input[0]);
   fill(&heap, 0, input[0]);
@@ -168,6 +170,32 @@ static double run_random(uint32_t operations) {
     heap_free(&heap, held[victims[i]], npages);
     held[victims[i]] = (uint32_t)page;
     sum += (uint64_t)page;
+  }
+  return (double)sum;
+}
+
+// As run_random, but each run goes on where the one before ended.
+static double run_sustained(uint32_t operations) {
+  static uint32_t turn;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    int64_t page = heap_alloc(&heap, npages);
+    uint32_t victim = victims[turn++ & (nvictims - 1)];
+    heap_free(&heap, held[victim], npages);
+    held[victim] = (uint32_t)page;
+    sum += (uint64_t)page;
+  }
+  return (double)sum;
+}
+
+// The loop of run_sustained alone.
+static double run_loop(uint32_t operations) {
+  static uint32_t turn;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    uint32_t victim = victims[turn++ & (nvictims - 1)], page = held[victim];
+    held[victim] = page ^ 1;
+    sum += page;
   }
   return (double)sum;
 }
@@ -244,6 +272,15 @@ static int measure_kernel(int argc, char **argv, double budget_ns, size_t least)
   return unknown(argv[0]);
 }
 
+static int measure_steady(const char *name, uint32_t fewest, uint32_t check, double budget_ns, size_t least) {
+  Case c = {.run = run_loop, .most = 1u << 30, .check = check, .least = fewest};
+  if (!strcmp(name, "sustained")) c.run = run_sustained;
+  read_fragments();
+  prepare_random();
+  measure(&c, budget_ns, least);
+  return 0;
+}
+
 static int measure_heap(const char *name, uint32_t number, double budget_ns, size_t least) {
   Case c = {.most = 1u << 30, .check = 1};
   size = number;
@@ -251,13 +288,13 @@ static int measure_heap(const char *name, uint32_t number, double budget_ns, siz
     read_fragments();
     c.check = number;
     c.run = run_same;
-    if (!strcmp(name, "random")) c = (Case){prepare_random, run_random, number, number};
+    if (!strcmp(name, "random")) c = (Case){.prepare = prepare_random, .run = run_random, .most = number, .check = number};
   } else if (!strcmp(name, "grow")) {
     c.run = run_grow;
   } else {
     heap = heap_new(number);
-    if (!strcmp(name, "scavengeOne")) c = (Case){prepare_lowest, run_scavenge_one, CHUNK_PAGES, 1};
-    else if (!strcmp(name, "scavenge")) c = (Case){prepare_pages, run_scavenge, number * CHUNK_PAGES, 1};
+    if (!strcmp(name, "scavengeOne")) c = (Case){.prepare = prepare_lowest, .run = run_scavenge_one, .most = CHUNK_PAGES, .check = 1};
+    else if (!strcmp(name, "scavenge")) c = (Case){.prepare = prepare_pages, .run = run_scavenge, .most = number * CHUNK_PAGES, .check = 1};
     else if (!strcmp(name, "alloc")) {
       prepare_highest();
       npages = 2;
@@ -274,5 +311,7 @@ int main(int argc, char **argv) {
   size_t least = (size_t)atoi(argv[2]);
   make_byte_tables();
   if (!strcmp(argv[3], "kernel")) return measure_kernel(argc - 4, argv + 4, budget_ns, least);
-  return measure_heap(argv[3], (uint32_t)atoi(argv[4]), budget_ns, least);
+  uint32_t number = (uint32_t)atoi(argv[4]);
+  if (argc > 5) return measure_steady(argv[3], number, (uint32_t)atoi(argv[5]), budget_ns, least);
+  return measure_heap(argv[3], number, budget_ns, least);
 }

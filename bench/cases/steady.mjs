@@ -1,0 +1,182 @@
+// The steady state: programs run on, so each timed run goes on where the one before ended, in all columns alike. After a
+// few runs the live blocks lie close together, with a hole here and there that the next alloc takes.
+import { randomBelow, shuffled } from "../random.mjs";
+
+const PAGE = 8192;
+const CHUNK_PAGES = 512;
+const CHUNKS = 1024;
+const NPAGES = [1, 2, 16, 64, 512];
+/** Pairs of a timed run. The BigInt port takes 20 µs a pair, and gets by with fewer. */
+const PAIRS = 400_000;
+const PAIRS_BIGINT = 10_000;
+/** Pairs whose addresses all columns must agree on. */
+const CHECKED = 40_000;
+/** The victims repeat after so many pairs, a power of two. By then their blocks are elsewhere. */
+const VICTIMS = 2 ** 19;
+/** Pairs of a batch. */
+const BATCH = 4096;
+/** How many numbers an operation of a batch takes, and how many its result. */
+const OP_NUMBERS = 4;
+const RESULT_NUMBERS = 2;
+
+const about = { group: "steady state" };
+const inputOf = (n) => `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`;
+
+/** Returns which blocks of n pages are free at the start, which are live, and which are freed, one after another. */
+function blocksOf(n) {
+  const blocks = (CHUNKS * CHUNK_PAGES) / n;
+  const order = shuffled(blocks, n);
+  const below = randomBelow(n + 1);
+  const live = order.subarray(blocks / 4);
+  const victims = Uint32Array.from({ length: VICTIMS }, () => below(live.length));
+  return { free: order.subarray(0, blocks / 4), live, victims };
+}
+
+/** Returns a heap full of n-page blocks, except for those in `free`. */
+function heapOf(PageAlloc, n, free, options) {
+  const heap = new PageAlloc(options);
+  heap.grow(0, CHUNKS * CHUNK_PAGES * PAGE);
+  heap.allocRange(0, CHUNKS * CHUNK_PAGES);
+  for (const block of free) heap.free(block * n * PAGE, n);
+  return heap;
+}
+
+/** The input of the C program, for each of these cases. */
+const inputOfNative = (n) => () => {
+  const { free, live, victims } = blocksOf(n);
+  return Uint32Array.from([CHUNKS, n, free.length, live.length, VICTIMS, ...free, ...live, ...victims]);
+};
+
+/** Returns a task that allocates, and then frees a random block, over and over. */
+function pairsOf(heap, n, { live, victims }, least) {
+  const held = Uint32Array.from(live, (block) => block * n);
+  let turn = 0;
+  return {
+    least,
+    check: CHECKED,
+    run(operations) {
+      let sum = 0;
+      for (let i = 0; i < operations; i++) {
+        const page = heap.alloc(n) / PAGE;
+        const victim = victims[turn++ & (VICTIMS - 1)];
+        heap.free(held[victim] * PAGE, n);
+        held[victim] = page;
+        sum += page;
+      }
+      return sum;
+    },
+  };
+}
+
+/** alloc(n), then free of a random block. */
+const sustained = (n) => ({
+  ...about,
+  name: "alloc + free, sustained",
+  input: inputOf(n),
+  columns: ["BigInt", "ts", "wasm"],
+  create: ({ PageAlloc, isSlow }) => {
+    const blocks = blocksOf(n);
+    return pairsOf(heapOf(PageAlloc, n, blocks.free), n, blocks, isSlow ? PAIRS_BIGINT : PAIRS);
+  },
+  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+});
+
+/** The same on a shared heap that no other worker uses. */
+const onShared = (n) => ({
+  ...about,
+  name: "alloc + free, sustained, on a shared heap",
+  input: inputOf(n),
+  columns: ["ts", "wasm"],
+  create: ({ sharing: { PageAlloc } }) => {
+    const blocks = blocksOf(n);
+    return pairsOf(heapOf(PageAlloc, n, blocks.free, { shared: true }), n, blocks, PAIRS);
+  },
+  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+});
+
+/** The same in batches. Making the operations and reading the results is not timed. */
+const inBatches = (n) => ({
+  ...about,
+  name: "alloc + free, sustained, in batches",
+  input: inputOf(n),
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc, Op }) => {
+    const { free, live, victims } = blocksOf(n);
+    const heap = heapOf(PageAlloc, n, free);
+    const held = Uint32Array.from(live, (block) => block * n);
+    const ops = new Float64Array(2 * BATCH * OP_NUMBERS);
+    const results = new Float64Array(2 * BATCH * RESULT_NUMBERS);
+    let turn = 0;
+    let took = 0;
+    /** Runs the next `count` pairs. Returns the sum of their pages. */
+    const batch = (count) => {
+      const allocatedBy = new Map();
+      for (let i = 0; i < count; i++) {
+        const victim = victims[(turn + i) & (VICTIMS - 1)];
+        const earlier = allocatedBy.get(victim);
+        const freed =
+          earlier === undefined ? [Op.free, n, held[victim] * PAGE, 0] : [Op.freeResult, n, earlier, 0];
+        ops.set([Op.alloc, n, -1, 0, ...freed], 2 * i * OP_NUMBERS);
+        allocatedBy.set(victim, 2 * i);
+      }
+      const start = performance.now();
+      heap.run(ops.subarray(0, 2 * count * OP_NUMBERS), results);
+      took += performance.now() - start;
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        const page = results[2 * i * RESULT_NUMBERS] / PAGE;
+        held[victims[turn++ & (VICTIMS - 1)]] = page;
+        sum += page;
+      }
+      return sum;
+    };
+    return {
+      least: PAIRS,
+      check: CHECKED,
+      clock: () => took,
+      run(operations) {
+        took = 0;
+        let sum = 0;
+        for (let done = 0; done < operations; done += BATCH) sum += batch(Math.min(BATCH, operations - done));
+        return sum;
+      },
+    };
+  },
+  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+});
+
+/** What the loop of the cases above takes by itself: it looks up the victim and its block. */
+const loopAlone = (n) => ({
+  ...about,
+  name: "the loop of these alone: victim and table look-ups",
+  input: inputOf(n),
+  columns: ["ts", "wasm"],
+  create: () => {
+    const { live, victims } = blocksOf(n);
+    const held = Uint32Array.from(live, (block) => block * n);
+    let turn = 0;
+    return {
+      least: PAIRS,
+      check: CHECKED,
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const victim = victims[turn++ & (VICTIMS - 1)];
+          const page = held[victim];
+          held[victim] = page ^ 1;
+          sum += page;
+        }
+        return sum;
+      },
+    };
+  },
+  native: { args: ["loop", PAIRS, CHECKED], input: inputOfNative(n) },
+});
+
+/** Returns the cases on the steady state. */
+export const steadyCases = () => [
+  ...NPAGES.map(sustained),
+  ...NPAGES.map(inBatches),
+  ...NPAGES.map(onShared),
+  ...[1, 512].map(loopAlone),
+];
