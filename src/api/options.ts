@@ -4,7 +4,7 @@ import { countOrInfinity, integer, powerOfTwo, readOptions, refuse } from "../ba
 import * as layout from "../engine/layout.ts";
 import { MEMORY_PAGE } from "../engine/memory.ts";
 import { capHugePages, leastAddrBits, mostAddrBits } from "../engine/pages.ts";
-import type { Sys } from "../heap/sys.ts";
+import { NO_HOOKS, type Sys } from "../heap/sys.ts";
 import type { Geometry } from "../store/header.ts";
 
 /** Options of a new heap. */
@@ -92,7 +92,7 @@ export function readSharing({
 
 /** Checks the hooks. The object may have other properties, but no misspelt hook. Throws TypeError. */
 export function readSys(sys: Sys | undefined): Sys {
-  if (sys === undefined) return {};
+  if (sys === undefined) return NO_HOOKS;
   for (const [name, hook] of Object.entries(readOptions("options.sys", sys, ["unused", "used"], true))) {
     if (hook !== undefined && typeof hook !== "function")
       refuse(`options.sys.${name}`, hook, "a function or undefined");

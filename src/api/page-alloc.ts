@@ -211,10 +211,10 @@ export class PageAlloc {
     if (core.isDirect && options === undefined && isSmall(npages)) {
       const found = core.allocNow(npages);
       // The pages are taken. Calls nothing from here on: a call could overflow the stack.
-      if (found >= 0) {
+      if (found !== layout.BUSY) {
         const page = Math.floor(found);
         this.#lastAllocScavenged = (found - page) * layout.LAST_SCALE * core.pageSize;
-        return page * core.pageSize;
+        return page < 0 ? -1 : page * core.pageSize;
       }
     }
     return this.#alloc(npages, options);

@@ -16,7 +16,7 @@ import { State } from "../store/state.ts";
 import { freeLists, refsIn } from "../store/tree.ts";
 import { check } from "./check.ts";
 import { LocalLock, type Lock, SharedLock } from "./lock.ts";
-import type { Sys } from "./sys.ts";
+import { NO_HOOKS, type Sys } from "./sys.ts";
 
 /**
  * The property that holds a PageAlloc's core, for the other classes of the package. Entries are bundled apart, so it is
@@ -57,7 +57,7 @@ export class Core extends State {
   readonly #pages: number;
   /** This object's number. No other object of the heap, past or present, has it. */
   readonly owner: number;
-  /** Whether no call of this object runs a hook. Then none leaves work for the next. */
+  /** Whether no call of this object ever runs a hook. Then none leaves work for the next. */
   readonly isDirect: boolean;
   /** The lock's word when this object holds it and nobody waits. */
   readonly held: number;
@@ -73,7 +73,7 @@ export class Core extends State {
     this.regions = regions;
     this.handle = handle;
     this.sys = sys;
-    this.isDirect = !sys.used && !sys.unused;
+    this.isDirect = sys === NO_HOOKS;
     this.owner =
       PALLOC_SHARED && handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
     this.held = (this.owner << layout.LOCK_OWNER_SHIFT) | layout.LOCK_HELD;

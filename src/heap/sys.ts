@@ -24,3 +24,6 @@ export interface Sys {
    */
   used?(base: number, nbytes: number): void;
 }
+
+/** The hooks of a heap that was given none. It can never have any. */
+export const NO_HOOKS: Sys = Object.freeze({});

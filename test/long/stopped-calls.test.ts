@@ -50,13 +50,23 @@ class Fate implements Watcher {
 
 const sharedHeap = () => new ts.PageAlloc({ shared: true, metadataLimit: METADATA });
 
-/** What a call needs, its worker one of the twin that can be watched, or on an engine that is given. */
-function newWorld({ begin, heap = sharedHeap }: Call, palloc?: Palloc): World & { call: () => unknown } {
+/**
+ * What a call needs, its worker one of the twin that can be watched, or on an engine that is given. The worker has hooks
+ * only if the call sets any: without, some calls take the lock inside the engine.
+ */
+function newWorld(call: Call, palloc?: Palloc): World & { call: () => unknown } {
+  const world = worldWith(call, palloc, false);
+  return Object.keys(world.sys).length ? worldWith(call, palloc, true) : world;
+}
+
+/** What a call needs, with a worker that looks up its hooks in `sys`, or with one that can have none. */
+function worldWith({ begin, heap = sharedHeap }: Call, palloc: Palloc | undefined, hooks: boolean) {
   const sys: Sys = {};
   const other = heap();
+  const options = hooks ? { sys } : {};
   const worker = palloc
-    ? palloc.PageAlloc.attach(other.handle, { sys })
-    : attachWatched(other.handle, { sys });
+    ? palloc.PageAlloc.attach(other.handle, options)
+    : attachWatched(other.handle, options);
   const world = { worker, other, sys };
   return { ...world, call: begin(world) };
 }

@@ -71,7 +71,7 @@ function told(deed: Deed, work: () => void): void {
   watcher?.after(deed);
 }
 
-/** Memory whose views tell of each element that is stored. Atomics take none of them: for those there is `bare`. */
+/** Memory whose views tell of each element that is stored. */
 class WatchedMemory extends Memory {
   override refresh(pages?: number): boolean {
     const done = super.refresh(pages);
@@ -94,6 +94,23 @@ class BareMemory extends Memory {
   }
 }
 
+/** The view behind each watched one. */
+const targets = new WeakMap<object, Int32Array>();
+
+const { compareExchange } = Atomics;
+
+// The twin takes and releases the lock by compare-exchange, in calls that are made of one call of the engine. Atomics do
+// not take a proxy.
+Atomics.compareExchange = ((view: Int32Array, i: number, expected: number, value: number) => {
+  const target = targets.get(view);
+  if (!target) return compareExchange(view, i, expected, value);
+  let seen = 0;
+  told(expected ? "release" : "acquire", () => {
+    seen = compareExchange(target, i, expected, value);
+  });
+  return seen;
+}) as typeof Atomics.compareExchange;
+
 /** A view that tells of stores. Calls that store many elements do so one by one. */
 function watched<T extends View>(view: T): T {
   const store = (i: number, value: T[number]) =>
@@ -113,7 +130,7 @@ function watched<T extends View>(view: T): T {
       });
     },
   };
-  return new Proxy(view, {
+  const proxy = new Proxy(view, {
     get(target, name) {
       const member = calls[name] ?? Reflect.get(target, name);
       return typeof member === "function" ? member.bind(target) : member;
@@ -123,6 +140,8 @@ function watched<T extends View>(view: T): T {
       return true;
     },
   });
+  if (view instanceof Int32Array) targets.set(proxy, view);
+  return proxy;
 }
 
 /** The twin on watched memory. What is not watched, as the lock's own word, is stored in the bare one. */
