@@ -45,14 +45,16 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
   if (min > 64) return findInWords(data, ceiling, min, max, hugePages);
   const low = lowBits(min);
   const top: u64 = min - 1;
+  // What lies further below the top of the run does not matter to `cut`.
+  const enough = mostOf(min, max) + hugePages;
   let word = data + (((ceiling - 1) >> 6) << 3);
   // Pages from the ceiling up count as occupied. The shift is modulo 64, so it leaves the low `ceiling` % 64 ones, or
   // all.
-  let filled = fillGroups(kept(word) | ~(~(<u64>0) >> -ceiling), low, top);
+  let filled = fill(kept(word) | ~(~(<u64>0) >> -ceiling), min, low, top);
   while (!~filled) {
     if (word == data) return 0;
     word -= 8;
-    filled = fillGroups(kept(word), low, top);
+    filled = fill(kept(word), min, low, top);
   }
 
   // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
@@ -64,9 +66,9 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
     run = <u32>clz(below);
   } else {
     run = 64 - <u32>above;
-    while (word != data) {
+    while (word != data && run < enough) {
       word -= 8;
-      filled = fillGroups(kept(word), low, top);
+      filled = fill(kept(word), min, low, top);
       run += <u32>clz(filled);
       if (filled) break;
     }
@@ -90,15 +92,26 @@ function isFree(data: usize, start: u32, end: u32): bool {
   return true;
 }
 
+/** Does what `fillGroups` does. Groups of one page are as they are. */
+// @ts-ignore: decorator
+@inline
+function fill(x: u64, min: u32, low: u64, top: u64): u64 {
+  return min > 1 ? fillGroups(x, low, top) : x;
+}
+
+/** Returns the most pages of a run that count. Rounded up, since only whole groups of min pages can be released. */
+// @ts-ignore: decorator
+@inline
+function mostOf(min: u32, max: u32): u32 {
+  return max < <u32>layout.CHUNK_PAGES ? (max ? (max + min - 1) & -min : min) : layout.CHUNK_PAGES;
+}
+
 /** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */
+// @ts-ignore: decorator
+@inline
 function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
-  let size = run;
-  if (max < <u32>layout.CHUNK_PAGES) {
-    // Rounded up, since only whole groups of min pages can be released.
-    const most = max ? (max + min - 1) & -min : min;
-    if (size > most) size = most;
-  }
-  let start = end - size;
+  const most = mostOf(min, max);
+  let start = end - (run < most ? run : most);
   if (hugePages) {
     // If the cut is inside a huge page that lies whole in the run, the huge page is released whole.
     const hugeAbove = (start + hugePages - 1) & -hugePages;

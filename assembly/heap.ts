@@ -261,7 +261,7 @@ export function release(heap: usize, maxPages: u32): i32 {
   const last = <i64>scavengeTop(heap) - 1;
   if (last < 0) return layout.NOTHING_LEFT;
   const chunk = <u32>(last >> layout.CHUNK_SHIFT);
-  const leaf = mappedLeafAt(heap, chunk);
+  const leaf = hintedLeafOf(heap, chunk);
   const hit = candidateIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
@@ -276,6 +276,22 @@ export function release(heap: usize, maxPages: u32): i32 {
     store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
   }
   return npages;
+}
+
+/**
+ * Does what `mappedLeafOf` does, for looks that come to the same leaf again and again. A free leaf has no mapped chunk,
+ * so the hint can be checked.
+ */
+// @ts-ignore: decorator
+@inline
+function hintedLeafOf(heap: usize, chunk: u32): usize {
+  let leaf = heap + load<u32>(heap, layout.HINT_LEAF);
+  const isFirst = load<u32>(leaf, layout.NODE_FIRST) == (chunk & -layout.FANOUT);
+  if (!isFirst || !((load<u32>(leaf, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1)) {
+    leaf = mappedLeafAt(heap, chunk);
+    if (leaf && !isShared(heap)) store<u32>(heap, <u32>(leaf - heap), layout.HINT_LEAF);
+  }
+  return leaf;
 }
 
 /** Takes the lock with the word `held`, releases as `release` does, and releases the lock. May also return BUSY. */

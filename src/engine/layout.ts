@@ -384,6 +384,11 @@ export const JOURNAL_RUNS = 424;
 export const JOURNAL_START = 428;
 /** f64, what HEADER_TOP becomes. */
 export const JOURNAL_TOP = 432;
+/**
+ * Ref of the leaf in which the last first look of a plain heap found something, or 0. Only a hint: the leaf may be free
+ * by now, or cover other chunks.
+ */
+export const HINT_LEAF = 440;
 
 // Bits that say that a commit has begun in a shared heap, and which fields it has saved.
 /** The counts that a free changes. */

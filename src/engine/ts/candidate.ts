@@ -42,14 +42,16 @@ export function findScavengeCandidate(
   if (min > 32) return findInWords(i32, data, ceiling, min, max, hugePages);
   const low = lowBits(min);
   const top = min - 1;
+  // What lies further below the top of the run does not matter to `cut`.
+  const enough = mostOf(min, max) + hugePages;
   const first = data >>> 2;
   let word = first + ((ceiling - 1) >>> 5);
   // Pages from the ceiling up count as occupied. The shift is modulo 32, so it leaves the low `ceiling` % 32 ones, or
   // all.
-  let filled = fillGroups(kept(i32, word) | ~(-1 >>> -ceiling), low, top);
+  let filled = fill(kept(i32, word) | ~(-1 >>> -ceiling), min, low, top);
   while (!~filled) {
     if (word === first) return 0;
-    filled = fillGroups(kept(i32, --word), low, top);
+    filled = fill(kept(i32, --word), min, low, top);
   }
 
   // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
@@ -61,8 +63,8 @@ export function findScavengeCandidate(
     run = Math.clz32(below);
   } else {
     run = 32 - above;
-    while (word !== first) {
-      filled = fillGroups(kept(i32, --word), low, top);
+    while (word !== first && run < enough) {
+      filled = fill(kept(i32, --word), min, low, top);
       run += Math.clz32(filled);
       if (filled) break;
     }
@@ -95,15 +97,19 @@ function isFree(i32: Int32Array, data: number, start: number, end: number): bool
   return true;
 }
 
+/** Does what `fillGroups` does. Groups of one page are as they are. */
+function fill(x: number, min: number, low: number, top: number): number {
+  return min > 1 ? fillGroups(x, low, top) : x;
+}
+
+/** Returns the most pages of a run that count. Rounded up, since only whole groups of min pages can be released. */
+function mostOf(min: number, max: number): number {
+  return max < layout.CHUNK_PAGES ? (max ? (max + min - 1) & -min : min) : layout.CHUNK_PAGES;
+}
+
 /** Cuts a run of `run` pages that ends before page `end`. Returns it packed as findScavengeCandidate does. */
 function cut(end: number, run: number, min: number, max: number, hugePages: number): number {
-  let size = run;
-  if (max < layout.CHUNK_PAGES) {
-    // Rounded up, since only whole groups of min pages can be released.
-    const most = max ? (max + min - 1) & -min : min;
-    if (size > most) size = most;
-  }
-  let start = end - size;
+  let start = end - Math.min(run, mostOf(min, max));
   if (hugePages) {
     // If the cut is inside a huge page that lies whole in the run, the huge page is released whole.
     const hugeAbove = (start + hugePages - 1) & -hugePages;
