@@ -28,10 +28,11 @@ function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, i
   assertHeld(heap);
   assertMapped(leaf, chunk);
   assertPages(leaf, chunk, index, npages, !inUse);
-  const op: u32 = inUse ? layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED : layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED;
+  const op: u32 = (inUse ? layout.JOURNAL_CLAIM : layout.JOURNAL_UNCLAIM) | layout.JOURNAL_COUNTED;
   const data = dataOf(leaf, chunk);
   const was = sumOf(leaf, chunk);
-  const scavenged = inUse && load<u32>(heap, layout.HEADER_RELEASED) ? countBits(data + layout.DATA_SCAVENGED, index, npages) : 0;
+  const some = inUse && load<u32>(heap, layout.HEADER_RELEASED) != 0;
+  const scavenged = some ? countBits(data + layout.DATA_SCAVENGED, index, npages) : 0;
   if (isShared(heap)) write(heap, op, chunk, index, npages);
   if (inUse) setBits(data, index, npages);
   else clearBits(data, index, npages);

@@ -148,10 +148,10 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
 }
 
 /**
- * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock. Returns
- * the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if
- * there is no such run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended
- * first.
+ * Takes the lock with the word `held`, allocates npages pages, 1 to 512, as `alloc` does, and releases the lock.
+ * Returns the first page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged;
+ * -1 if there is no such run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be
+ * mended first.
  */
 export function allocNow(heap: usize, npages: u32, held: u32): f64 {
   if (!enter(heap, held)) return layout.BUSY;

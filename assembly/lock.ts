@@ -5,9 +5,9 @@ import * as layout from "../src/engine/layout";
 import { isShared } from "./journal";
 
 /**
- * Takes the lock with the word `held`, if it is free and no interrupted call must be mended. Returns whether it did. In a plain heap no other
- * call can begin before this one returns, so there the lock stays free. Then a call that overflows the stack leaves no
- * lock behind.
+ * Takes the lock with the word `held`, if it is free and no interrupted call must be mended. Returns whether it did. In
+ * a plain heap no other call can begin before this one returns, so there the lock stays free. Then a call that
+ * overflows the stack leaves no lock behind.
  */
 // @ts-ignore: decorator
 @inline

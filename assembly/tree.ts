@@ -119,12 +119,13 @@ export function updateSummary(leaf: usize, chunk: u32, index: u32, npages: u32, 
 export function updateAbove(heap: usize, node: usize): void {
   const level = levelOf(node);
   const first = load<u32>(node, layout.NODE_FIRST);
-  setPart(heap, node, layout.FANOUT_SHIFT * level, first, partStart(node, level, 0), partMax(node, level, 0), partEnd(node, level, 0));
+  const start = partStart(node, level, 0);
+  setPart(heap, node, layout.FANOUT_SHIFT * level, first, start, partMax(node, level, 0), partEnd(node, level, 0));
 }
 
 /**
- * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the one
- * alloc or free that has changed it.
+ * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the
+ * one alloc or free that has changed it.
  */
 // @ts-ignore: decorator
 @inline
@@ -259,8 +260,8 @@ function setPart(
 }
 
 /**
- * Raises the longest run of the parts that `chunk` is in, from a node upward. `shift` is FANOUT_SHIFT times the level of
- * the node. This is all that a free changes, unless free pages at the start or the end of a part have changed too.
+ * Raises the longest run of the parts that `chunk` is in, from a node upward. `shift` is FANOUT_SHIFT times the level
+ * of the node. This is all that a free changes, unless free pages at the start or the end of a part have changed too.
  */
 // @ts-ignore: decorator
 @inline

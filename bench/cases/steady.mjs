@@ -1,5 +1,5 @@
-// The steady state: programs run on, so each timed run goes on where the one before ended, in all columns alike. After a
-// few runs the live blocks lie close together, with a hole here and there that the next alloc takes.
+// The steady state: programs run on, so each timed run goes on where the one before ended, in all columns alike. After
+// a few runs the live blocks lie close together, with a hole here and there that the next alloc takes.
 import { randomBelow, shuffled } from "../random.mjs";
 
 const PAGE = 8192;

@@ -288,14 +288,18 @@ static int measure_heap(const char *name, uint32_t number, double budget_ns, siz
     read_fragments();
     c.check = number;
     c.run = run_same;
-    if (!strcmp(name, "random")) c = (Case){.prepare = prepare_random, .run = run_random, .most = number, .check = number};
+    if (!strcmp(name, "random")) {
+      c = (Case){.prepare = prepare_random, .run = run_random, .most = number, .check = number};
+    }
   } else if (!strcmp(name, "grow")) {
     c.run = run_grow;
   } else {
     heap = heap_new(number);
-    if (!strcmp(name, "scavengeOne")) c = (Case){.prepare = prepare_lowest, .run = run_scavenge_one, .most = CHUNK_PAGES, .check = 1};
-    else if (!strcmp(name, "scavenge")) c = (Case){.prepare = prepare_pages, .run = run_scavenge, .most = number * CHUNK_PAGES, .check = 1};
-    else if (!strcmp(name, "alloc")) {
+    if (!strcmp(name, "scavengeOne")) {
+      c = (Case){.prepare = prepare_lowest, .run = run_scavenge_one, .most = CHUNK_PAGES, .check = 1};
+    } else if (!strcmp(name, "scavenge")) {
+      c = (Case){.prepare = prepare_pages, .run = run_scavenge, .most = number * CHUNK_PAGES, .check = 1};
+    } else if (!strcmp(name, "alloc")) {
       prepare_highest();
       npages = 2;
       c.run = run_same;

@@ -1,5 +1,5 @@
 // An engine: linear memory, and the calls that loop over bits and summaries in it. WebAssembly and the twin both
-// implement it. After the same calls, their memory is the same, byte for byte.
+// implement it. After the same calls, the state of a heap is the same in both, byte for byte: all that a snapshot has.
 //
 // Pointers are byte addresses in linear memory. Refs are byte offsets from a heap's own address (see layout.ts). A page
 // is given by its chunk and its index in the chunk. A range is npages pages (1 or more) from such a page on, and may
@@ -49,10 +49,10 @@ export interface Kernels {
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;
   /**
-   * Takes the lock with the word `held`, allocates npages pages, 1 to 512, and releases the lock. Returns the first page
-   * as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if there is no such
-   * run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended first. If others
-   * wait for the lock, leaves it to the caller to release it.
+   * Takes the lock with the word `held`, allocates npages pages, 1 to 512, and releases the lock. Returns the first
+   * page as a page number plus, in units of 1 / LAST_SCALE, how many of the pages had been scavenged; -1 if there is no
+   * such run. Returns BUSY, with nothing changed, if the lock is taken or an interrupted call must be mended first. If
+   * others wait for the lock, leaves it to the caller to release it.
    */
   allocNow(heap: number, npages: number, held: number): number;
   /** Does the same for `free`. Returns one of the RANGE_ answers, or BUSY. */

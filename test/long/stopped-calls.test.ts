@@ -51,8 +51,8 @@ class Fate implements Watcher {
 const sharedHeap = () => new ts.PageAlloc({ shared: true, metadataLimit: METADATA });
 
 /**
- * What a call needs, its worker one of the twin that can be watched, or on an engine that is given. The worker has hooks
- * only if the call sets any: without, some calls take the lock inside the engine.
+ * What a call needs, its worker one of the twin that can be watched, or on an engine that is given. The worker has
+ * hooks only if the call sets any: without, some calls take the lock inside the engine.
  */
 function newWorld(call: Call, palloc?: Palloc): World & { call: () => unknown } {
   const world = worldWith(call, palloc, false);

@@ -99,8 +99,8 @@ const targets = new WeakMap<object, Int32Array>();
 
 const { compareExchange } = Atomics;
 
-// The twin takes and releases the lock by compare-exchange, in calls that are made of one call of the engine. Atomics do
-// not take a proxy.
+// The twin takes and releases the lock by compare-exchange, in calls that are made of one call of the engine. Atomics
+// do not take a proxy.
 Atomics.compareExchange = ((view: Int32Array, i: number, expected: number, value: number) => {
   const target = targets.get(view);
   if (!target) return compareExchange(view, i, expected, value);

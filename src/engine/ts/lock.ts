@@ -5,9 +5,9 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
 /**
- * Takes the lock with the word `held`, if it is free and no interrupted call must be mended. Returns whether it did. In a plain heap no other
- * call can begin before this one returns, so there the lock stays free. Then a call that overflows the stack leaves no
- * lock behind.
+ * Takes the lock with the word `held`, if it is free and no interrupted call must be mended. Returns whether it did. In
+ * a plain heap no other call can begin before this one returns, so there the lock stays free. Then a call that
+ * overflows the stack leaves no lock behind.
  */
 export function enter(memory: Memory, heap: number, held: number): boolean {
   const { i32 } = memory;

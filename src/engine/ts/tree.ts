@@ -138,8 +138,8 @@ export function updateAbove(memory: Memory, heap: number, node: number): void {
 const EDGES = layout.SUM_MASK | (layout.SUM_MASK << (2 * layout.SUM_BITS));
 
 /**
- * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the one
- * alloc or free that has changed it.
+ * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the
+ * one alloc or free that has changed it.
  */
 export function setSummary(
   memory: Memory,
