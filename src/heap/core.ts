@@ -102,17 +102,19 @@ export class Core extends State {
   }
 
   /**
-   * Allocates by `allocNow` of the engine. Returns what that returns, or BUSY if this object has the lock already. If
-   * others wait for the lock, or the call is interrupted, the engine has not released it. What the engine has done must
-   * not be lost, so nothing is called after it that may overflow the stack.
+   * Allocates by `allocNow` of the engine. Returns what that returns, or BUSY if this object has the lock already or
+   * has been disposed of. If others wait for the lock, or the call is interrupted, the engine has not released it. What
+   * the engine has done must not be lost, so nothing is called after it that may overflow the stack.
    */
   allocNow(npages: number): number {
-    const { engine, region, held } = this;
-    if (!PALLOC_SHARED || !this.handle) return engine.allocNow(region.at, npages, held);
-    const word = (region.at + layout.HEADER_LOCK) >>> 2;
+    const { engine, held } = this;
+    const { at } = this.region;
+    if (!at) return layout.BUSY;
+    if (!PALLOC_SHARED || !this.handle) return engine.allocNow(at, npages, held);
+    const word = (at + layout.HEADER_LOCK) >>> 2;
     if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
     try {
-      return engine.allocNow(region.at, npages, held);
+      return engine.allocNow(at, npages, held);
     } finally {
       if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
         try {
@@ -126,12 +128,14 @@ export class Core extends State {
 
   /** Frees by `freeNow` of the engine, in the same way. */
   freeNow(chunk: number, index: number, npages: number): number {
-    const { engine, region, held } = this;
-    if (!PALLOC_SHARED || !this.handle) return engine.freeNow(region.at, chunk, index, npages, held);
-    const word = (region.at + layout.HEADER_LOCK) >>> 2;
+    const { engine, held } = this;
+    const { at } = this.region;
+    if (!at) return layout.BUSY;
+    if (!PALLOC_SHARED || !this.handle) return engine.freeNow(at, chunk, index, npages, held);
+    const word = (at + layout.HEADER_LOCK) >>> 2;
     if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) return layout.BUSY;
     try {
-      return engine.freeNow(region.at, chunk, index, npages, held);
+      return engine.freeNow(at, chunk, index, npages, held);
     } finally {
       if (engine.memory.i32[word] >>> layout.LOCK_OWNER_SHIFT === this.owner) {
         try {

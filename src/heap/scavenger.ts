@@ -14,9 +14,10 @@ import type { Pending } from "./lock.ts";
  * its pages; 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
-  if (core.isDirect && !core.handle) {
+  const { at } = core.region;
+  if (at && core.isDirect && !core.handle) {
     // Most passes end here, in one call of the engine.
-    const released = core.engine.releaseNow(core.region.at, maxPages, core.held);
+    const released = core.engine.releaseNow(at, maxPages, core.held);
     if (released > 0) return released;
     if (released === layout.NOTHING_LEFT) return 0;
   }

@@ -11,8 +11,8 @@ describe.each<[string, Palloc, RegExp]>([
   ["wasm", wasm, /unreachable/],
   ["ts", ts, /assertion failed/],
 ])("the debug build (%s)", (_, palloc, failed) => {
-  const grown = () => {
-    const heap = new palloc.PageAlloc();
+  const grown = (options = {}) => {
+    const heap = new palloc.PageAlloc(options);
     heap.grow(0, CHUNK);
     const core = heap[CORE];
     return { heap, core, engine: core.engine, at: core.at };
@@ -34,8 +34,8 @@ describe.each<[string, Palloc, RegExp]>([
     expect(() => engine.findScavengeCandidate(core.dataOf(0), 513, 1, 512, 0)).toThrow(failed);
   });
 
-  it("refuses calls without the lock", () => {
-    const { engine, at } = grown();
+  it("refuses calls without the lock of a shared heap", () => {
+    const { engine, at } = grown({ shared: true });
     expect(() => engine.alloc(at, 1, 1)).toThrow(failed);
     expect(() => engine.reset(at)).toThrow(failed);
     expect(() => engine.newRecord(at, 1, 1, 0, 0, 0)).toThrow(failed);
