@@ -506,6 +506,38 @@ function scavengeTests({ palloc }: Subject): void {
     });
   });
 
+  it("scavengeOne looks in scavAddr's chunk, though it last released pages of another leaf", () => {
+    const heap = touchedHeap(palloc, [0, 200], { physHugePageSize: 0 });
+    expect(heap.scavengeOne()).toBe(CHUNK);
+    expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+    // Unscavenged pages above scavAddr, in the leaf of the first release.
+    heap.allocRange(200 * CHUNK, 4);
+    heap.free(200 * CHUNK, 4);
+    expect(heap.scavengeOne(PAGE)).toBe(PAGE);
+    expect(heap.ranges().scavenged).toEqual({ 0: [[510, 2]], 200: [[4, 508]] });
+    heap.check();
+  });
+
+  it("a leaf that has been unmapped and mapped elsewhere is scavenged as the new one", () => {
+    const heap = touchedHeap(palloc, [0, 8, 16], { physHugePageSize: 0 });
+    heap.scavengeOne(PAGE);
+    heap.scavengeOne(PAGE);
+    heap.unmap(16 * CHUNK, CHUNK);
+    heap.grow(24 * CHUNK, CHUNK);
+    heap.resetScavengeAddr();
+    expect(heap.scavenge()).toBe(2 * CHUNK);
+    expect(heap.ranges().scavenged).toEqual({ 0: [[0, 512]], 8: [[0, 512]], 24: [[0, 512]] });
+    heap.check();
+  });
+
+  it("an alloc that fails reports no scavenged bytes", () => {
+    const heap = grownHeap(palloc, [0]);
+    heap.alloc(3);
+    expect(heap.lastAllocScavenged).toBe(3 * PAGE);
+    expect(heap.alloc(512)).toBe(-1);
+    expect(heap.lastAllocScavenged).toBe(0);
+  });
+
   it("scavenge takes nothing above scavAddr's word until a reset", () => {
     const heap = PageAlloc.from({ alloc: { 3: [[64, 448]] } });
     expect(heap.scavenge()).toBe(64 * PAGE);
