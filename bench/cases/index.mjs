@@ -24,7 +24,7 @@ export async function allCases(environment) {
   for (const file of TRACES) traces[file] = await readPageTrace(await environment.loadTrace(file));
   return [
     ...kernelCases(kernelInputs(traces[TRACES[0]])),
-    ...steadyCases(),
+    ...steadyCases(traces[TRACES[0]]),
     ...heapCases(),
     ...sizeCases(),
     ...manyCases(environment),

@@ -19,6 +19,9 @@ const BATCH = 4096;
 const OP_NUMBERS = 4;
 const RESULT_NUMBERS = 2;
 
+/** The kind of an event of a trace that is an alloc. */
+const ALLOC = 1;
+
 const about = { group: "steady state" };
 const inputOf = (n) => `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`;
 
@@ -145,6 +148,70 @@ const inBatches = (n) => ({
   native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
 });
 
+/** Every so many pairs of a mixed case, a page is scavenged. A power of two. */
+const SCAVENGE_EVERY = 16;
+/** Part of the pages of a mixed case that is in use. */
+const IN_USE = 0.6;
+
+/** Returns sizes of a mixed case, and the blocks that it frees. `traced` has the sizes of the allocs of a trace. */
+function mixOf(traced, chunks) {
+  const below = randomBelow(chunks);
+  const sizes = Uint32Array.from({ length: VICTIMS }, () => traced[below(traced.length)]);
+  let live = 0;
+  for (let pages = 0; pages < chunks * CHUNK_PAGES * IN_USE; ) pages += sizes[live++ % VICTIMS];
+  const victims = Uint32Array.from({ length: VICTIMS }, () => below(live));
+  return { sizes, live, victims };
+}
+
+/**
+ * Blocks of the sizes of a trace: frees a random one and allocates another, over and over. A page is scavenged now and
+ * then, again from the top when nothing is left.
+ */
+const mixed = (traced) => (chunks) => ({
+  ...about,
+  name: "free + alloc, sizes as in a Go compile, scavenging a page every 16 pairs",
+  input: `${chunks.toLocaleString("en")} chunks, 60 % in use`,
+  columns: ["ts", "wasm"],
+  create: ({ PageAlloc }) => {
+    const { sizes, live, victims } = mixOf(traced, chunks);
+    const heap = new PageAlloc({ physHugePageSize: 0 });
+    heap.grow(0, chunks * CHUNK_PAGES * PAGE);
+    heap.resetScavengeAddr();
+    const held = new Float64Array(live);
+    const lengths = Uint32Array.from({ length: live }, (_, i) => sizes[i % VICTIMS]);
+    for (let i = 0; i < live; i++) held[i] = heap.alloc(lengths[i]);
+    let turn = 0;
+    return {
+      least: PAIRS,
+      check: CHECKED,
+      run(operations) {
+        let sum = 0;
+        for (let i = 0; i < operations; i++) {
+          const victim = victims[turn & (VICTIMS - 1)];
+          heap.free(held[victim], lengths[victim]);
+          const npages = sizes[turn++ & (VICTIMS - 1)];
+          const base = heap.alloc(npages);
+          held[victim] = base;
+          lengths[victim] = npages;
+          sum += base / PAGE;
+          if (turn & (SCAVENGE_EVERY - 1)) continue;
+          const released = heap.scavengeOne(1);
+          if (!released) heap.resetScavengeAddr();
+          sum += released / PAGE;
+        }
+        return sum;
+      },
+    };
+  },
+  native: {
+    args: ["mixed", PAIRS, CHECKED],
+    input: () => {
+      const { sizes, live, victims } = mixOf(traced, chunks);
+      return Uint32Array.from([chunks, live, VICTIMS, SCAVENGE_EVERY, ...sizes, ...victims]);
+    },
+  },
+});
+
 /** What the loop of the cases above takes by itself: it looks up the victim and its block. */
 const loopAlone = (n) => ({
   ...about,
@@ -173,10 +240,11 @@ const loopAlone = (n) => ({
   native: { args: ["loop", PAIRS, CHECKED], input: inputOfNative(n) },
 });
 
-/** Returns the cases on the steady state. */
-export const steadyCases = () => [
+/** Returns the cases on the steady state. The mixed ones have sizes of `trace`. */
+export const steadyCases = (trace) => [
   ...NPAGES.map(sustained),
   ...NPAGES.map(inBatches),
   ...NPAGES.map(onShared),
+  ...[64, 1024, 65536].map(mixed(trace.npages.filter((_, i) => trace.kind[i] === ALLOC))),
   ...[1, 512].map(loopAlone),
 ];

@@ -3,6 +3,7 @@
 //   bench BUDGET_MS LEAST_SAMPLES kernel NAME [PARAMETER] CHECK   < chunks
 //   bench BUDGET_MS LEAST_SAMPLES random|same CHECK               < 32-bit words: see read_fragments
 //   bench BUDGET_MS LEAST_SAMPLES sustained|loop LEAST CHECK      < the same
+//   bench BUDGET_MS LEAST_SAMPLES mixed LEAST CHECK               < 32-bit words: see read_mix
 //   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow CHUNKS
 //
 // "check" in the output is the sum of the results of CHECK operations. It is the same in every column.
@@ -188,6 +189,45 @@ static double run_sustained(uint32_t operations) {
   return (double)sum;
 }
 
+// The sizes and victims of a mixed case repeat after nvictims pairs. `lengths` has the size of each live block.
+static uint32_t *sizes, *lengths, every, mix_turn;
+
+// The input starts with four counts: chunks, live blocks, victims, and how often a page is scavenged. The sizes and the
+// victims follow.
+static void read_mix(void) {
+  size_t nbytes;
+  uint32_t *input = read_input(&nbytes);
+  nlive = input[1];
+  nvictims = input[2];
+  every = input[3];
+  sizes = input + 4;
+  victims = sizes + nvictims;
+  heap = heap_new(input[0]);
+  heap_reset_scavenge(&heap);
+  held = malloc(nlive * sizeof *held);
+  lengths = malloc(nlive * sizeof *lengths);
+  for (uint32_t i = 0; i < nlive; i++) {
+    lengths[i] = sizes[i & (nvictims - 1)];
+    held[i] = (uint32_t)heap_alloc(&heap, lengths[i]);
+  }
+}
+
+static double run_mixed(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    uint32_t victim = victims[mix_turn & (nvictims - 1)];
+    heap_free(&heap, held[victim], lengths[victim]);
+    lengths[victim] = sizes[mix_turn++ & (nvictims - 1)];
+    held[victim] = (uint32_t)heap_alloc(&heap, lengths[victim]);
+    sum += held[victim];
+    if (mix_turn & (every - 1)) continue;
+    uint32_t released = heap_scavenge_one(&heap, 1);
+    if (!released) heap_reset_scavenge(&heap);
+    sum += released;
+  }
+  return (double)sum;
+}
+
 // The loop of run_sustained alone.
 static double run_loop(uint32_t operations) {
   static uint32_t turn;
@@ -274,9 +314,14 @@ static int measure_kernel(int argc, char **argv, double budget_ns, size_t least)
 
 static int measure_steady(const char *name, uint32_t fewest, uint32_t check, double budget_ns, size_t least) {
   Case c = {.run = run_loop, .most = 1u << 30, .check = check, .least = fewest};
-  if (!strcmp(name, "sustained")) c.run = run_sustained;
-  read_fragments();
-  prepare_random();
+  if (!strcmp(name, "mixed")) {
+    c.run = run_mixed;
+    read_mix();
+  } else {
+    if (!strcmp(name, "sustained")) c.run = run_sustained;
+    read_fragments();
+    prepare_random();
+  }
   measure(&c, budget_ns, least);
   return 0;
 }
