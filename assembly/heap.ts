@@ -1,5 +1,5 @@
 // The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
-// in the region for what a call appends.
+// in the region for what a call appends. Calls whose names end in `Now` take the lock themselves.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -193,12 +193,10 @@ function mayFree(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32):
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
   const leaf = mappedLeafAt(heap, chunk);
   const within = npages <= <u32>layout.CHUNK_PAGES - index;
-  if (leaf && within && mayFree(heap, leaf, chunk, index, npages)) {
-    unclaim(heap, leaf, chunk, index, npages);
-    return layout.RANGE_DONE;
+  if (!leaf || !within || !mayFree(heap, leaf, chunk, index, npages)) {
+    const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
+    if (answer != layout.RANGE_DONE) return answer;
   }
-  const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
-  if (answer != layout.RANGE_DONE) return answer;
   if (within) {
     unclaim(heap, leaf, chunk, index, npages);
     return layout.RANGE_DONE;

@@ -141,8 +141,8 @@ function allocFreeSame(n) {
 }
 
 /** Returns a heap full of n-page blocks, except for those in `free`. */
-function fragmented(PageAlloc, n, free) {
-  const heap = new PageAlloc();
+export function fragmented(PageAlloc, n, free, options) {
+  const heap = new PageAlloc(options);
   heap.grow(0, CHUNKS * CHUNK_BYTES);
   heap.allocRange(0, CHUNKS * CHUNK_PAGES);
   for (const block of free) heap.free(block * n * PAGE, n);

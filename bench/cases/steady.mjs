@@ -1,6 +1,7 @@
 // The steady state: programs run on, so each timed run goes on where the one before ended, in all columns alike. After
 // a few runs the live blocks lie close together, with a hole here and there that the next alloc takes.
 import { randomBelow, shuffled } from "../random.mjs";
+import { fragmented } from "./heap.mjs";
 
 const PAGE = 8192;
 const CHUNK_PAGES = 512;
@@ -35,20 +36,14 @@ function blocksOf(n) {
   return { free: order.subarray(0, blocks / 4), live, victims };
 }
 
-/** Returns a heap full of n-page blocks, except for those in `free`. */
-function heapOf(PageAlloc, n, free, options) {
-  const heap = new PageAlloc(options);
-  heap.grow(0, CHUNKS * CHUNK_PAGES * PAGE);
-  heap.allocRange(0, CHUNKS * CHUNK_PAGES);
-  for (const block of free) heap.free(block * n * PAGE, n);
-  return heap;
-}
-
-/** The input of the C program, for each of these cases. */
-const inputOfNative = (n) => () => {
-  const { free, live, victims } = blocksOf(n);
-  return Uint32Array.from([CHUNKS, n, free.length, live.length, VICTIMS, ...free, ...live, ...victims]);
-};
+/** What to ask of the C program in each of these cases. */
+const nativeOf = (name, n) => ({
+  args: [name, PAIRS, CHECKED],
+  input() {
+    const { free, live, victims } = blocksOf(n);
+    return Uint32Array.from([CHUNKS, n, free.length, live.length, VICTIMS, ...free, ...live, ...victims]);
+  },
+});
 
 /** Returns a task that allocates, and then frees a random block, over and over. */
 function pairsOf(heap, n, { live, victims }, least) {
@@ -79,9 +74,9 @@ const sustained = (n) => ({
   columns: ["BigInt", "ts", "wasm"],
   create: ({ PageAlloc, isSlow }) => {
     const blocks = blocksOf(n);
-    return pairsOf(heapOf(PageAlloc, n, blocks.free), n, blocks, isSlow ? PAIRS_BIGINT : PAIRS);
+    return pairsOf(fragmented(PageAlloc, n, blocks.free), n, blocks, isSlow ? PAIRS_BIGINT : PAIRS);
   },
-  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+  native: nativeOf("sustained", n),
 });
 
 /** The same on a shared heap that no other worker uses. */
@@ -92,9 +87,9 @@ const onShared = (n) => ({
   columns: ["ts", "wasm"],
   create: ({ sharing: { PageAlloc } }) => {
     const blocks = blocksOf(n);
-    return pairsOf(heapOf(PageAlloc, n, blocks.free, { shared: true }), n, blocks, PAIRS);
+    return pairsOf(fragmented(PageAlloc, n, blocks.free, { shared: true }), n, blocks, PAIRS);
   },
-  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+  native: nativeOf("sustained", n),
 });
 
 /** The same in batches. Making the operations and reading the results is not timed. */
@@ -105,7 +100,7 @@ const inBatches = (n) => ({
   columns: ["ts", "wasm"],
   create: ({ PageAlloc, Op }) => {
     const { free, live, victims } = blocksOf(n);
-    const heap = heapOf(PageAlloc, n, free);
+    const heap = fragmented(PageAlloc, n, free);
     const held = Uint32Array.from(live, (block) => block * n);
     const ops = new Float64Array(2 * BATCH * OP_NUMBERS);
     const results = new Float64Array(2 * BATCH * RESULT_NUMBERS);
@@ -145,7 +140,7 @@ const inBatches = (n) => ({
       },
     };
   },
-  native: { args: ["sustained", PAIRS, CHECKED], input: inputOfNative(n) },
+  native: nativeOf("sustained", n),
 });
 
 /** Every so many pairs of a mixed case, a page is scavenged. A power of two. */
@@ -237,7 +232,7 @@ const loopAlone = (n) => ({
       },
     };
   },
-  native: { args: ["loop", PAIRS, CHECKED], input: inputOfNative(n) },
+  native: nativeOf("loop", n),
 });
 
 /** Returns the cases on the steady state. The mixed ones have sizes of `trace`. */

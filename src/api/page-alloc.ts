@@ -274,7 +274,7 @@ export class PageAlloc {
     const core = this[CORE];
     if (core.isDirect && typeof base === "number" && isSmall(npages)) {
       const page = (base * core.perByte) >>> 0;
-      // False if base is not that of a page, or beyond the pages that an i32 can number.
+      // False if base is not that of a page, or beyond the pages that 32 bits can number.
       if (page * core.pageSize === base) {
         const chunk = page >>> layout.CHUNK_SHIFT;
         const index = page & (layout.CHUNK_PAGES - 1);

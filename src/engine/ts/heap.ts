@@ -1,5 +1,5 @@
 // The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
-// in the region for what a call appends.
+// in the region for what a call appends. Calls whose names end in `Now` take the lock themselves.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -245,12 +245,10 @@ function mayFree(
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
   const leaf = mappedLeafOf(memory, heap, chunk);
   const within = npages <= layout.CHUNK_PAGES - index;
-  if (leaf && within && mayFree(memory, heap, leaf, chunk, index, npages)) {
-    unclaim(memory, heap, leaf, chunk, index, npages);
-    return layout.RANGE_DONE;
+  if (!leaf || !within || !mayFree(memory, heap, leaf, chunk, index, npages)) {
+    const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
+    if (answer !== layout.RANGE_DONE) return answer;
   }
-  const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
-  if (answer !== layout.RANGE_DONE) return answer;
   if (within) {
     unclaim(memory, heap, leaf, chunk, index, npages);
     return layout.RANGE_DONE;
