@@ -27,6 +27,13 @@ function wordOf(bits: usize, i: u32): usize {
   return bits + ((i >> 6) << 3);
 }
 
+/** Returns the first page of the word at an address. */
+// @ts-ignore: decorator
+@inline
+function indexOf(bits: usize, word: usize): u32 {
+  return <u32>((word - bits) << 3);
+}
+
 /** Sets the bits of pages [i, i + n). */
 export function setRange(bits: usize, i: u32, n: u32): void {
   setBits(bits, i, n);
@@ -147,24 +154,57 @@ function found(index: u32, searchIdx: u32): u32 {
  * bits 0-15, and the index of the first free page seen in bits 16-31. Either is 0xffff if there is none.
  */
 export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
+  return findRun(bits, npages, searchIdx);
+}
+
+/** Does the same inline, if the first run of the first word will do. */
+// @ts-ignore: decorator
+@inline
+export function findRun(bits: usize, npages: u32, searchIdx: u32): u32 {
   assertRange(searchIdx & ~63, 64);
   assertRange(0, npages);
-  let first = NONE;
-  let run: u32 = 0;
-  for (let i = searchIdx & ~63; i < <u32>layout.CHUNK_PAGES; i += 64) {
-    const free = ~load<u64>(bits + (i >> 3));
-    if (!free) {
-      run = 0;
-      continue;
-    }
-    if (first == NONE) first = i + <u32>ctz(free);
-    // A run that reaches in from the words below is lower than any run within this word, so it is tested first.
-    if (run + <u32>ctz(~free) >= npages) return found(i - run, first);
-    // A run of more than 64 pages must cross a word boundary, so the test above finds it.
-    const within = npages <= 64 ? findBitRange64(free, npages) : 64;
-    if (within < 64) return found(i + within, first);
-    run = ~free ? <u32>clz(~free) : run + 64;
+  const free = ~load<u64>(wordOf(bits, searchIdx));
+  const first = <u32>ctz(free);
+  // Zeros come in at the top, so a run ends with its word.
+  if (free && <u32>ctz(~(free >> first)) >= npages) {
+    const index = (searchIdx & ~63) + first;
+    return found(index, index);
   }
+  return findFurther(bits, npages, searchIdx);
+}
+
+/** Does what `find` does, wherever the run is. */
+function findFurther(bits: usize, npages: u32, searchIdx: u32): u32 {
+  const end = bits + layout.BITMAP_BYTES;
+  let word = wordOf(bits, searchIdx);
+  while (load<u64>(word) == -1) if ((word += 8) == end) return found(NONE, NONE);
+  const first = indexOf(bits, word) + <u32>ctz(~load<u64>(word));
+  let run: u32 = 0;
+  if (npages > 64) {
+    // Such a run reaches in from the words below.
+    do {
+      const used = load<u64>(word);
+      if (run + <u32>ctz(used) >= npages) return found(indexOf(bits, word) - run, first);
+      run = used ? <u32>clz(used) : run + 64;
+      word += 8;
+    } while (word < end);
+    return found(NONE, first);
+  }
+  do {
+    const used = load<u64>(word);
+    // A run that reaches in from the words below is lower than any run within this word, so it is tested first.
+    if (run + <u32>ctz(used) >= npages) return found(indexOf(bits, word) - run, first);
+    if (<u32>popcnt(~used) >= npages) {
+      const within = findBitRange64(~used, npages);
+      if (within < 64) return found(indexOf(bits, word) + within, first);
+    }
+    run = <u32>clz(used);
+    word += 8;
+    while (word < end && load<u64>(word) == -1) {
+      run = 0;
+      word += 8;
+    }
+  } while (word < end);
   return found(NONE, first);
 }
 

@@ -24,11 +24,14 @@ function occupiedPair(x: v128, low: v128): v128 {
  * 512.
  */
 export function hasScavengeCandidate(data: usize, min: u32): bool {
-  if (min > 64) return findScavengeCandidate(data, layout.CHUNK_PAGES, min, min, 0) != 0;
-  const low = i64x2.splat(lowBits(min));
+  if (min > 64) return findInWords(data, layout.CHUNK_PAGES, min, min, 0) != 0;
+  const low = lowBits(min);
+  // The scavenger starts at the top, so what it looks for is often there.
+  if (occupied(kept(data + 56), low) != -1) return true;
+  const lows = i64x2.splat(low);
   const all = v128.and(
-    v128.and(occupiedPair(keptPair(data, 0), low), occupiedPair(keptPair(data, 16), low)),
-    v128.and(occupiedPair(keptPair(data, 32), low), occupiedPair(keptPair(data, 48), low)),
+    v128.and(occupiedPair(keptPair(data, 0), lows), occupiedPair(keptPair(data, 16), lows)),
+    v128.and(occupiedPair(keptPair(data, 32), lows), occupiedPair(keptPair(data, 48), lows)),
   );
   return v128.any_true(v128.not(all));
 }
@@ -40,37 +43,46 @@ export function hasScavengeCandidate(data: usize, min: u32): bool {
  * would break a huge page. min is a power of two, 1 to 512; hugePages is a power of two or 0.
  */
 export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
+  return candidateBelow(data, ceiling, min, max, hugePages);
+}
+
+/** Does the same inline. */
+// @ts-ignore: decorator
+@inline
+export function candidateBelow(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
   assertRange(0, ceiling);
   assertRange(0, min);
   if (min > 64) return findInWords(data, ceiling, min, max, hugePages);
   const low = lowBits(min);
-  const top: u64 = min - 1;
-  // What lies further below the top of the run does not matter to `cut`.
-  const enough = mostOf(min, max) + hugePages;
+  // The top page of a group stands for the group. It is 1 if any page of the group is occupied.
+  const tops = ~low;
   let word = data + (((ceiling - 1) >> 6) << 3);
   // Pages from the ceiling up count as occupied. The shift is modulo 64, so it leaves the low `ceiling` % 64 ones, or
   // all.
-  let filled = fill(kept(word) | ~(~(<u64>0) >> -ceiling), min, low, top);
-  while (!~filled) {
+  let taken = occupied(kept(word) | ~(~(<u64>0) >> -ceiling), low) & tops;
+  while (taken == tops) {
     if (word == data) return 0;
     word -= 8;
-    filled = fill(kept(word), min, low, top);
+    taken = occupied(kept(word), low) & tops;
   }
 
-  // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
-  const above = clz(~filled);
+  // The highest group that is not taken ends the run. If none is taken below it in this word, the run goes on in the
+  // words below.
+  const above = clz(taken ^ tops);
   const end = <u32>((word - data) << 3) + 64 - <u32>above;
-  const below = filled << above;
+  const below = taken << above;
   let run: u32;
   if (below) {
     run = <u32>clz(below);
   } else {
+    // What lies further below the top of the run does not matter to `cut`.
+    const enough = mostOf(min, max) + hugePages;
     run = 64 - <u32>above;
     while (word != data && run < enough) {
       word -= 8;
-      filled = fill(kept(word), min, low, top);
-      run += <u32>clz(filled);
-      if (filled) break;
+      taken = occupied(kept(word), low) & tops;
+      run += <u32>clz(taken);
+      if (taken) break;
     }
   }
   return cut(end, run, min, max, hugePages);
@@ -90,13 +102,6 @@ function findInWords(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u
 function isFree(data: usize, start: u32, end: u32): bool {
   for (let word = data + (start >> 3); word < data + (end >> 3); word += 8) if (kept(word)) return false;
   return true;
-}
-
-/** Does what `fillGroups` does. Groups of one page are as they are. */
-// @ts-ignore: decorator
-@inline
-function fill(x: u64, min: u32, low: u64, top: u64): u64 {
-  return min > 1 ? fillGroups(x, low, top) : x;
 }
 
 /** Returns the most pages of a run that count. Rounded up, since only whole groups of min pages can be released. */
@@ -127,8 +132,8 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
 
 /** Returns the mask of the low m - 1 bits of every m-aligned group. m is a power of two, 1 to 64. */
 export function lowBits(m: u32): u64 {
+  if (m == 1) return 0;
   switch (ctz(m)) {
-    case 0: return 0;
     case 1: return 0x5555555555555555;
     case 2: return 0x7777777777777777;
     case 3: return 0x7f7f7f7f7f7f7f7f;
@@ -143,14 +148,10 @@ function occupied(x: u64, low: u64): u64 {
   return ((x & low) + low) | x | low;
 }
 
-/** Does fillAligned for callers that already have `low` = lowBits(m) and `top` = m - 1. */
-function fillGroups(x: u64, low: u64, top: u64): u64 {
-  const tops = occupied(x, low) & ~low;
-  // A top bit minus the lowest bit of its group is all the ones below the top bit.
-  return tops | (tops - (tops >> top));
-}
-
 /** Sets all bits of every m-aligned group of m bits that has a bit set. m is a power of two, 1 to 64. */
 export function fillAligned(x: u64, m: u32): u64 {
-  return fillGroups(x, lowBits(m), m - 1);
+  const low = lowBits(m);
+  const tops = occupied(x, low) & ~low;
+  // A top bit minus the lowest bit of its group is all the ones below the top bit.
+  return tops | (tops - (tops >> (m - 1)));
 }

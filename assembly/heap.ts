@@ -3,7 +3,7 @@
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
-import { clearRange, countBits, find, findAligned, NONE, popcntRange, setBits } from "./bits";
+import { clearRange, countBits, find, findAligned, findRun, NONE, popcntRange, setBits } from "./bits";
 import { claim, unclaim } from "./change";
 import { enter, leave } from "./lock";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
@@ -134,7 +134,7 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
     const leaf = mappedLeafAt(heap, searched);
     const sum = leaf ? sumOf(leaf, searched) : 0;
     if (maxOf(sum) >= npages) {
-      const hit = sum == layout.SUM_FREE ? 0 : find(dataOf(leaf, searched), npages, from);
+      const hit = sum == layout.SUM_FREE ? 0 : findRun(dataOf(leaf, searched), npages, from);
       store<u32>(heap, hit >> 16, layout.HEADER_SEARCH_INDEX);
       claim(heap, leaf, searched, hit & 0xffff, npages);
       return <f64>(((<i64>searched) << layout.CHUNK_SHIFT) | (hit & 0xffff));

@@ -1,8 +1,8 @@
 // A scan: one kernel on many chunks in one crossing, which takes longer than most kernels.
 
 import * as layout from "../src/engine/layout";
-import { find } from "./bits";
-import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
+import { findRun } from "./bits";
+import { candidateBelow, hasScavengeCandidate } from "./candidate";
 import { endOf, maxOf, startOf, summarize } from "./summary";
 
 /**
@@ -16,10 +16,10 @@ export function scan(kernel: u32, data: usize, n: u32, to: usize, a: u32, b: u32
   } else if (kernel == layout.SCAN_FIND_CANDIDATE) {
     // A packed result is its two halves, one after the other.
     for (; data < end; data += layout.DATA_BYTES, to += 4) {
-      store<u32>(to, findScavengeCandidate(data, a, b, c, d));
+      store<u32>(to, candidateBelow(data, a, b, c, d));
     }
   } else if (kernel == layout.SCAN_FIND) {
-    for (; data < end; data += layout.DATA_BYTES, to += 4) store<u32>(to, find(data, a, b));
+    for (; data < end; data += layout.DATA_BYTES, to += 4) store<u32>(to, findRun(data, a, b));
   } else {
     for (; data < end; data += layout.DATA_BYTES, to += 6) {
       const sum = summarize(data);

@@ -27,7 +27,7 @@ export function findScavengeCandidate(chunks: usize, count: u32, times: u32, min
   const end = chunks + count * layout.DATA_BYTES;
   let sum: u32 = 0;
   for (let data = chunks; times; times--) {
-    const found = candidate.findScavengeCandidate(data, layout.CHUNK_PAGES, min, layout.CHUNK_PAGES, 0);
+    const found = candidate.candidateBelow(data, layout.CHUNK_PAGES, min, layout.CHUNK_PAGES, 0);
     sum += (found & 0xffff) + (found >> 16);
     data += layout.DATA_BYTES;
     if (data == end) data = chunks;
@@ -52,7 +52,7 @@ export function find(chunks: usize, count: u32, times: u32, npages: u32): i32 {
   const end = chunks + count * layout.DATA_BYTES;
   let sum: i32 = 0;
   for (let data = chunks; times; times--) {
-    const index = bits.find(data, npages, 0) & 0xffff;
+    const index = bits.findRun(data, npages, 0) & 0xffff;
     sum += index == 0xffff ? -1 : <i32>index;
     data += layout.DATA_BYTES;
     if (data == end) data = chunks;

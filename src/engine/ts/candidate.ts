@@ -41,32 +41,34 @@ export function findScavengeCandidate(
   }
   if (min > 32) return findInWords(i32, data, ceiling, min, max, hugePages);
   const low = lowBits(min);
-  const top = min - 1;
-  // What lies further below the top of the run does not matter to `cut`.
-  const enough = mostOf(min, max) + hugePages;
+  // The top page of a group stands for the group. It is 1 if any page of the group is occupied.
+  const tops = ~low;
   const first = data >>> 2;
   let word = first + ((ceiling - 1) >>> 5);
   // Pages from the ceiling up count as occupied. The shift is modulo 32, so it leaves the low `ceiling` % 32 ones, or
   // all.
-  let filled = fill(kept(i32, word) | ~(-1 >>> -ceiling), min, low, top);
-  while (!~filled) {
+  let taken = occupied(kept(i32, word) | ~(-1 >>> -ceiling), low) & tops;
+  while (taken === tops) {
     if (word === first) return 0;
-    filled = fill(kept(i32, --word), min, low, top);
+    taken = occupied(kept(i32, --word), low) & tops;
   }
 
-  // The highest 0 is the top page of the run. If no 1 is below it in this word, the run goes on in the words below.
-  const above = Math.clz32(~filled);
+  // The highest group that is not taken ends the run. If none is taken below it in this word, the run goes on in the
+  // words below.
+  const above = Math.clz32(taken ^ tops);
   const end = (word - first + 1) * 32 - above;
-  const below = filled << above;
+  const below = taken << above;
   let run: number;
   if (below) {
     run = Math.clz32(below);
   } else {
+    // What lies further below the top of the run does not matter to `cut`.
+    const enough = mostOf(min, max) + hugePages;
     run = 32 - above;
     while (word !== first && run < enough) {
-      filled = fill(kept(i32, --word), min, low, top);
-      run += Math.clz32(filled);
-      if (filled) break;
+      taken = occupied(kept(i32, --word), low) & tops;
+      run += Math.clz32(taken);
+      if (taken) break;
     }
   }
   return cut(end, run, min, max, hugePages);
@@ -95,11 +97,6 @@ function isFree(i32: Int32Array, data: number, start: number, end: number): bool
   for (let word = first + (start >>> 5); word < first + (end >>> 5); word++)
     if (kept(i32, word)) return false;
   return true;
-}
-
-/** Does what `fillGroups` does. Groups of one page are as they are. */
-function fill(x: number, min: number, low: number, top: number): number {
-  return min > 1 ? fillGroups(x, low, top) : x;
 }
 
 /** Returns the most pages of a run that count. Rounded up, since only whole groups of min pages can be released. */
@@ -136,13 +133,6 @@ function occupied(x: number, low: number): number {
   return ((x & low) + low) | x | low;
 }
 
-/** Does fillAligned on a 32-bit word, for callers that already have `low` = lowBits(m) and `top` = m - 1. */
-function fillGroups(x: number, low: number, top: number): number {
-  const tops = occupied(x, low) & ~low;
-  // A top bit minus the lowest bit of its group is all the ones below the top bit.
-  return tops | (tops - (tops >>> top));
-}
-
 /**
  * Sets all bits of every m-aligned group of m bits of a 64-bit word that has a bit set. m is a power of two, 1 to 64.
  */
@@ -151,5 +141,6 @@ export function fillAligned(x: bigint, m: number): bigint {
   const lowest = 0xffffffffffffffffn / ((2n << top) - 1n);
   const low = lowest * ((1n << top) - 1n);
   const tops = (((x & low) + low) | x) & (lowest << top);
+  // A top bit minus the lowest bit of its group is all the ones below the top bit.
   return tops | (tops - (tops >> top));
 }
