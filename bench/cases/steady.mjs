@@ -104,18 +104,22 @@ const inBatches = (n) => ({
     const held = Uint32Array.from(live, (block) => block * n);
     const ops = new Float64Array(2 * BATCH * OP_NUMBERS);
     const results = new Float64Array(2 * BATCH * RESULT_NUMBERS);
+    /** The pair that has allocated each block: the last one that freed its victim. */
+    const allocatedBy = new Float64Array(live.length).fill(-1);
     let turn = 0;
     let took = 0;
     /** Runs the next `count` pairs. Returns the sum of their pages. */
     const batch = (count) => {
-      const allocatedBy = new Map();
-      for (let i = 0; i < count; i++) {
+      for (let i = 0, at = 0; i < count; i++, at += 2 * OP_NUMBERS) {
         const victim = victims[(turn + i) & (VICTIMS - 1)];
-        const earlier = allocatedBy.get(victim);
-        const freed =
-          earlier === undefined ? [Op.free, n, held[victim] * PAGE, 0] : [Op.freeResult, n, earlier, 0];
-        ops.set([Op.alloc, n, -1, 0, ...freed], 2 * i * OP_NUMBERS);
-        allocatedBy.set(victim, 2 * i);
+        const earlier = allocatedBy[victim] - turn;
+        ops[at] = Op.alloc;
+        ops[at + 1] = n;
+        ops[at + 2] = -1;
+        ops[at + OP_NUMBERS] = earlier < 0 ? Op.free : Op.freeResult;
+        ops[at + OP_NUMBERS + 1] = n;
+        ops[at + OP_NUMBERS + 2] = earlier < 0 ? held[victim] * PAGE : 2 * earlier;
+        allocatedBy[victim] = turn + i;
       }
       const start = performance.now();
       heap.run(ops.subarray(0, 2 * count * OP_NUMBERS), results);
