@@ -65,7 +65,9 @@ function describe(native) {
 /** Returns the column of native C. Compiles it only if its sources have changed. */
 function openNative() {
   const binary = "build/bench/native";
-  const sources = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
+  const sources = ["main.c", "measure.h", "replay.h", "heap.h", "kernels.h"].map(
+    (file) => `bench/native/${file}`,
+  );
   mkdirSync(join(root, "build/bench"), { recursive: true });
   return nativeColumn(join(root, sources[0]), join(root, binary), upToDate(binary, sources));
 }
