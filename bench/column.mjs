@@ -16,6 +16,7 @@ const ENTRIES = {
     sharing: await importBuilt("shared.js"),
     inside: await insideWasm(await loadInside("loops.wasm")),
   }),
+  peer: () => import("./peers/index.mjs"),
 };
 
 /** The columns that are JavaScript, in the order of the table. */

@@ -21,7 +21,7 @@ import { runScoreboard, SETTINGS, workerColumn } from "./scoreboard.mjs";
 
 const command = new Command("npm run bench --")
   .description(
-    "Measures the BigInt port, the TypeScript twin, the WebAssembly engine and plain C side by side.",
+    "Measures the BigInt port, the TypeScript twin, the WebAssembly engine, other allocators and plain C side by side.",
   )
   .option("--only <pattern>", "run only cases whose id matches this regular expression")
   .option("--columns <names>", "run only these columns, separated by commas")
@@ -62,12 +62,20 @@ function describe(native) {
   };
 }
 
-/** Returns the column of native C. Compiles it only if its sources have changed. */
+/** The headers of each C program. */
+const PROGRAMS = { main: ["measure.h", "replay.h", "heap.h", "kernels.h"], peers: ["measure.h"] };
+
+/** Returns the column of native C. Compiles a program only if its sources have changed. */
 function openNative() {
-  const binary = "build/bench/native";
-  const sources = ["main.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
   mkdirSync(join(root, "build/bench"), { recursive: true });
-  return nativeColumn(join(root, sources[0]), join(root, binary), upToDate(binary, sources));
+  const programs = {};
+  for (const [program, headers] of Object.entries(PROGRAMS)) {
+    const binary = `build/bench/native-${program}`;
+    const sources = [`${program}.c`, ...headers].map((file) => `bench/native/${file}`);
+    programs[program] = nativeColumn(join(root, sources[0]), join(root, binary), upToDate(binary, sources));
+  }
+  const measure = (each, settings) => programs[each.native.program ?? "main"].measure(each, settings);
+  return programs.main && { ...programs.main, measure };
 }
 
 await buildInside();

@@ -20,7 +20,7 @@ const INPUTS = [
   "tsconfig.json",
   "tsconfig.build.json",
 ];
-const BENCH = ["main.c", "heap.h", "kernels.h"];
+const BENCH = ["main.c", "measure.h", "replay.h", "heap.h", "kernels.h"];
 const TRACE = "test/fixtures/traces/go-compile-runtime.pt.gz";
 /** Lists the files of the last complete build, with their sizes. */
 const STAMP = "build/dist.json";

@@ -19,7 +19,7 @@ const NEEDED = [
 const ALLOWED = [
   ...NEEDED,
   /^dist\/(cli-\w+|bench-worker|bench-page(-\w+)?)\.js$/,
-  /^dist\/bench\/(main\.c|heap\.h|kernels\.h)$/,
+  /^dist\/bench\/(main\.c|(measure|replay|heap|kernels)\.h)$/,
   /^dist\/common-\w+\.js(\.map)?$/,
   /^dist\/[\w/-]+\.d\.c?ts$/,
 ];

@@ -15,7 +15,7 @@ const { values: options } = parseArgs({
 });
 
 await buildInside();
-const server = await servePages(["tinybench"]);
+const server = await servePages(["tinybench", "@thi.ng/malloc"]);
 const url = server.url("bench/browser/index.html");
 if (options.headless) {
   if (options.quick) url.searchParams.set("quick", "");

@@ -59,13 +59,18 @@ function allocFreeRandom(n) {
         },
       };
     },
-    native: {
-      args: ["random", most],
-      input: () =>
-        Uint32Array.from([CHUNKS, n, free.length, live.length, most, ...free, ...live, ...victims]),
-    },
+    native: nativeRandom(n),
   };
 }
+
+/** What to ask of the C program in these cases, and in those of batches: it has no calls to save. */
+const nativeRandom = (n) => {
+  const { free, live, victims, most } = fragments(n);
+  return {
+    args: ["random", most],
+    input: () => Uint32Array.from([CHUNKS, n, free.length, live.length, most, ...free, ...live, ...victims]),
+  };
+};
 
 /** How many numbers an operation of a batch takes, and how many its result. */
 const OP_NUMBERS = 4;
@@ -113,6 +118,7 @@ const allocFreeBatch = (n) => ({
       },
     };
   },
+  native: nativeRandom(n),
 });
 
 /** alloc(n) and free of the same block, over and over. */
@@ -136,8 +142,14 @@ function allocFreeSame(n) {
     create: ({ PageAlloc }) => {
       return { run: pairsOn(fragmented(PageAlloc, n, free), n) };
     },
-    native: { args: ["same", 1], input: () => Uint32Array.from([CHUNKS, n, free.length, 0, 0, ...free]) },
+    native: nativeFragmented("same", n),
   };
+}
+
+/** What to ask of the C program when no blocks are to be freed. */
+function nativeFragmented(name, n) {
+  const { free } = fragments(n);
+  return { args: [name, 1], input: () => Uint32Array.from([CHUNKS, n, free.length, 0, 0, ...free]) };
 }
 
 /** Returns a heap full of n-page blocks, except for those in `free`. */
@@ -305,6 +317,7 @@ const caches = {
       },
     };
   },
+  native: nativeFragmented("cache", 1),
 };
 
 const cacheAlloc = {
@@ -328,6 +341,7 @@ const cacheAlloc = {
       },
     };
   },
+  native: { args: ["cacheAlloc", 1] },
 };
 
 const stats = {

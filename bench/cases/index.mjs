@@ -3,12 +3,14 @@
 //   columns              the columns that have it, besides native C
 //   create(column)       returns the task that measure.mjs times. Some cases have value(column, settings) instead. It
 //                        returns a number in `unit`, by default ns, or a promise of one
-//   native               what to ask of the C program: its arguments, and a function that returns its input
+//   native               what to ask of the C program: its arguments, and a function that returns its input. `program`
+//                        names another than main.c
 import { kernelInputs } from "../inputs.mjs";
 import { cacheCases } from "./caches.mjs";
 import { heapCases, sizeCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
+import { peerCases } from "./peers.mjs";
 import { replayCases, TRACES } from "./replay.mjs";
 import { steadyCases } from "./steady.mjs";
 import { workerCases } from "./workers.mjs";
@@ -25,6 +27,7 @@ export async function allCases(environment) {
   return [
     ...kernelCases(kernelInputs(traces[TRACES[0]])),
     ...steadyCases(traces[TRACES[0]]),
+    ...peerCases(),
     ...heapCases(),
     ...sizeCases(),
     ...manyCases(environment),

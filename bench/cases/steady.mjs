@@ -4,14 +4,16 @@ import { randomBelow, shuffled } from "../random.mjs";
 import { fragmented } from "./heap.mjs";
 
 const PAGE = 8192;
-const CHUNK_PAGES = 512;
-const CHUNKS = 1024;
-const NPAGES = [1, 2, 16, 64, 512];
+/** Pages of a chunk, and chunks of the heap. */
+export const CHUNK_PAGES = 512;
+export const CHUNKS = 1024;
+/** The sizes of blocks. */
+export const NPAGES = [1, 2, 16, 64, 512];
 /** Pairs of a timed run. The BigInt port takes 20 µs a pair, and gets by with fewer. */
-const PAIRS = 400_000;
+export const PAIRS = 400_000;
 const PAIRS_BIGINT = 10_000;
 /** Pairs whose addresses all columns must agree on. */
-const CHECKED = 40_000;
+export const CHECKED = 40_000;
 /** The victims repeat after so many pairs, a power of two. By then their blocks are elsewhere. */
 const VICTIMS = 2 ** 19;
 /** Pairs of a batch. */
@@ -24,10 +26,11 @@ const RESULT_NUMBERS = 2;
 const ALLOC = 1;
 
 const about = { group: "steady state" };
-const inputOf = (n) => `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`;
+/** Returns the input of the cases with blocks of n pages, in words. */
+export const inputOf = (n) => `${CHUNKS.toLocaleString("en")} chunks, a quarter free, npages ${n}`;
 
 /** Returns which blocks of n pages are free at the start, which are live, and which are freed, one after another. */
-function blocksOf(n) {
+export function blocksOf(n) {
   const blocks = (CHUNKS * CHUNK_PAGES) / n;
   const order = shuffled(blocks, n);
   const below = randomBelow(n + 1);
@@ -37,7 +40,7 @@ function blocksOf(n) {
 }
 
 /** What to ask of the C program in each of these cases. */
-const nativeOf = (name, n) => ({
+export const nativeOf = (name, n) => ({
   args: [name, PAIRS, CHECKED],
   input() {
     const { free, live, victims } = blocksOf(n);

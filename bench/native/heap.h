@@ -1,5 +1,5 @@
-// The heap in plain C: chunks from address 0 on, five levels of packed summaries, and a scavenger that walks chunk by
-// chunk. All state is in one block, so that one memcpy copies a heap. Addresses are in pages.
+// The heap in plain C: chunks from address 0 on, five levels of packed summaries, a scavenger that walks chunk by
+// chunk, and page caches. All state is in one block, so that one memcpy copies a heap. Addresses are in pages.
 #ifndef HEAP_H
 #define HEAP_H
 
@@ -11,8 +11,9 @@
 #define LEVELS 5
 #define FANOUT 8
 
+// The heap has `nchunks` chunks, and space for `room`.
 typedef struct {
-  uint32_t nchunks;
+  uint32_t nchunks, room;
   int64_t search, scav;
   uint32_t entries[LEVELS];
   Chunk *chunks;
@@ -66,24 +67,40 @@ static void update(Heap *heap, uint32_t from, uint32_t to) {
   }
 }
 
-// Returns a heap of nchunks chunks, all free and scavenged.
-static Heap heap_new(uint32_t nchunks) {
-  Heap heap = {.nchunks = nchunks, .search = 0, .scav = -1};
-  heap.nbytes = nchunks * sizeof(Chunk);
+// Returns a heap without chunks, which can grow to `room` chunks.
+static inline Heap heap_reserve(uint32_t room) {
+  Heap heap = {.room = room, .search = 0, .scav = -1};
+  heap.nbytes = room * sizeof(Chunk);
   for (int level = LEVELS - 1; level >= 0; level--) {
-    uint32_t below = level == LEVELS - 1 ? nchunks : (heap.entries[level + 1] + FANOUT - 1) / FANOUT;
+    uint32_t below = level == LEVELS - 1 ? room : (heap.entries[level + 1] + FANOUT - 1) / FANOUT;
     heap.entries[level] = (below + FANOUT - 1) / FANOUT * FANOUT;
     heap.nbytes += heap.entries[level] * sizeof(uint64_t);
   }
   heap.block = calloc(1, heap.nbytes);
   heap.chunks = heap.block;
-  uint64_t *at = (uint64_t *)(heap.chunks + nchunks);
+  uint64_t *at = (uint64_t *)(heap.chunks + room);
   for (int level = 0; level < LEVELS; level++) {
     heap.sums[level] = at;
     at += heap.entries[level];
   }
-  for (uint32_t chunk = 0; chunk < nchunks; chunk++) memset(heap.chunks[chunk].scavenged, 0xff, WORDS * 8);
-  update(&heap, 0, nchunks);
+  return heap;
+}
+
+// Adds `count` chunks at the end, all free and scavenged. Returns false if there is no room.
+static inline bool heap_grow(Heap *heap, uint32_t count) {
+  uint32_t from = heap->nchunks, to = from + count;
+  if (count > heap->room - from) return false;
+  for (uint32_t chunk = from; chunk < to; chunk++) memset(heap->chunks[chunk].scavenged, 0xff, WORDS * 8);
+  heap->nchunks = to;
+  if ((int64_t)from * CHUNK_PAGES < heap->search) heap->search = (int64_t)from * CHUNK_PAGES;
+  update(heap, from, to);
+  return true;
+}
+
+// Returns a heap of nchunks chunks, all free and scavenged.
+static Heap heap_new(uint32_t nchunks) {
+  Heap heap = heap_reserve(nchunks);
+  heap_grow(&heap, nchunks);
   return heap;
 }
 
@@ -145,18 +162,24 @@ static int64_t heap_find(const Heap *heap, uint32_t npages, int64_t *first) {
   return base + index;
 }
 
-static int64_t heap_alloc(Heap *heap, uint32_t npages) {
-  int64_t page = -1, first = heap->search;
+// Returns where the first npages free pages in a row are; -1 if there are none. *first is the first free page, or a
+// page below it.
+static int64_t heap_first_fit(const Heap *heap, uint32_t npages, int64_t *first) {
   uint32_t chunk = (uint32_t)(heap->search / CHUNK_PAGES), index = (uint32_t)(heap->search % CHUNK_PAGES);
+  *first = heap->search;
   if (chunk < heap->nchunks && index + npages <= CHUNK_PAGES &&
       unpack(heap->sums[LEVELS - 1][chunk]).max >= npages) {
     int32_t seen, at = find(heap->chunks[chunk].alloc, npages, index, &seen);
     if (at >= 0) {
-      page = (int64_t)chunk * CHUNK_PAGES + at;
-      first = (int64_t)chunk * CHUNK_PAGES + seen;
+      *first = (int64_t)chunk * CHUNK_PAGES + seen;
+      return (int64_t)chunk * CHUNK_PAGES + at;
     }
   }
-  if (page < 0) page = heap_find(heap, npages, &first);
+  return heap_find(heap, npages, first);
+}
+
+static int64_t heap_alloc(Heap *heap, uint32_t npages) {
+  int64_t first, page = heap_first_fit(heap, npages, &first);
   if (page < 0) return -1;
   heap_alloc_range(heap, page, npages);
   if (first > heap->search) heap->search = first;
@@ -189,6 +212,49 @@ static uint32_t heap_scavenge_one(Heap *heap, uint32_t max) {
   }
   heap->scav = -1;
   return 0;
+}
+
+// Free pages of one aligned block of 64, from page `base` on. In `cache`, a 1 is a page that the cache has; in `scav`,
+// one of these that is scavenged.
+typedef struct {
+  int64_t base;
+  uint64_t cache, scav;
+} PageCache;
+
+// Takes all free pages of the block that has the first free page. Returns an empty cache if no page is free.
+static PageCache heap_alloc_to_cache(Heap *heap) {
+  int64_t first, page = heap_first_fit(heap, 1, &first);
+  if (page < 0) return (PageCache){0, 0, 0};
+  Chunk *chunk = &heap->chunks[page / CHUNK_PAGES];
+  uint32_t word = (uint32_t)(page % CHUNK_PAGES) / 64;
+  PageCache taken = {page & -64, ~chunk->alloc[word], chunk->scavenged[word]};
+  taken.scav &= taken.cache;
+  chunk->alloc[word] |= taken.cache;
+  chunk->scavenged[word] &= ~taken.cache;
+  update(heap, (uint32_t)(page / CHUNK_PAGES), (uint32_t)(page / CHUNK_PAGES) + 1);
+  heap->search = taken.base + 63;
+  return taken;
+}
+
+// Takes the first npages pages in a row that the cache has. Returns -1 if it has no such run.
+static int64_t cache_alloc(PageCache *from, uint32_t npages) {
+  if (!from->cache || npages > 64) return -1;
+  uint32_t at = npages == 1 ? trailing_zeros(from->cache) : find_bit_range(from->cache, npages);
+  if (at == 64) return -1;
+  from->cache &= ~ones(at, npages);
+  from->scav &= ~ones(at, npages);
+  return from->base + at;
+}
+
+// Frees the pages that are left in a cache. Scavenged ones stay scavenged.
+static void cache_flush(PageCache *from, Heap *heap) {
+  if (!from->cache) return;
+  uint32_t at = (uint32_t)(from->base / CHUNK_PAGES), word = (uint32_t)(from->base % CHUNK_PAGES) / 64;
+  heap->chunks[at].alloc[word] &= ~from->cache;
+  heap->chunks[at].scavenged[word] |= from->scav;
+  if (from->base < heap->search) heap->search = from->base;
+  update(heap, at, at + 1);
+  *from = (PageCache){0, 0, 0};
 }
 
 #endif

@@ -1,87 +1,14 @@
-// Times one case of the benchmark in plain C and prints a line of JSON, in ns per operation:
+// Times one case of the benchmark in plain C; see measure.h for what it prints:
 //
 //   bench BUDGET_MS LEAST_SAMPLES kernel NAME [PARAMETER] CHECK   < chunks
-//   bench BUDGET_MS LEAST_SAMPLES random|same CHECK               < 32-bit words: see read_fragments
+//   bench BUDGET_MS LEAST_SAMPLES random|same|cache CHECK         < 32-bit words: see read_fragments
 //   bench BUDGET_MS LEAST_SAMPLES sustained|loop LEAST CHECK      < the same
 //   bench BUDGET_MS LEAST_SAMPLES mixed LEAST CHECK               < 32-bit words: see read_mix
-//   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow CHUNKS
-//
-// "check" in the output is the sum of the results of CHECK operations. It is the same in every column.
-#include <stdio.h>
-#include <time.h>
-
+//   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow|cacheAlloc CHUNKS
+//   bench BUDGET_MS LEAST_SAMPLES replay|replayAll EVENTS         < events: see replay.h
 #include "heap.h"
-
-// Keeps the compiler from moving work out of a loop, or across it.
-#define BARRIER() __asm__ volatile("" ::: "memory")
-
-static const double RUN_NS = 1e6;
-static const size_t MOST_SAMPLES = 2000;
-
-// A case. `prepare` is called before each run, and not timed. `run` returns the sum of the results. A run has at most
-// `most` operations, and at least `least`.
-typedef struct {
-  void (*prepare)(void);
-  double (*run)(uint32_t operations);
-  uint32_t most, check, least;
-} Case;
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static volatile double sink;
-
-static double timed_run(const Case *c, uint32_t operations) {
-  if (c->prepare) c->prepare();
-  double start = now();
-  double sum = c->run(operations);
-  double end = now();
-  sink = sum;
-  return end - start;
-}
-
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-// The values must be in ascending order.
-static double quantile(const double *values, size_t n, double part) { return values[(size_t)(part * (double)(n - 1))]; }
-
-static void measure(const Case *c, double budget_ns, size_t least_samples) {
-  if (c->prepare) c->prepare();
-  double check = c->run(c->check);
-  uint32_t operations = c->least ? c->least : 1;
-  double wall, before;
-  for (;; operations = operations > c->most / 2 ? c->most : operations * 2) {
-    before = now();
-    double took = timed_run(c, operations);
-    wall = now() - before;
-    if (took >= RUN_NS || operations == c->most) break;
-  }
-  double wanted = budget_ns / wall;
-  size_t samples = wanted > MOST_SAMPLES ? MOST_SAMPLES : wanted < least_samples ? least_samples : (size_t)wanted;
-  double *took = malloc(samples * sizeof *took);
-  for (size_t i = 0; i < samples; i++) took[i] = timed_run(c, operations) / operations;
-  qsort(took, samples, sizeof *took, ascending);
-  printf("{\"min\":%.4f,\"median\":%.4f,\"p99\":%.4f,\"check\":%.0f}\n",
-         took[0], quantile(took, samples, 0.5), quantile(took, samples, 0.99), check);
-}
-
-// Returns all of standard input. *nbytes is its length.
-static void *read_input(size_t *nbytes) {
-  size_t room = 1 << 16, used = 0, got;
-  char *data = malloc(room);
-  while ((got = fread(data + used, 1, room - used, stdin)) > 0) {
-    used += got;
-    if (used == room) data = realloc(data, room *= 2);
-  }
-  *nbytes = used;
-  return data;
-}
+#include "measure.h"
+#include "replay.h"
 
 // ---- kernels ----
 
@@ -282,6 +209,32 @@ static void prepare_highest(void) {
   heap_free(&heap, (int64_t)(size - 1) * CHUNK_PAGES, 2);
 }
 
+static double run_cache(uint32_t operations) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    PageCache cache = heap_alloc_to_cache(&heap);
+    sum += (uint64_t)cache.base;
+    cache_flush(&cache, &heap);
+  }
+  return (double)sum;
+}
+
+static double run_cache_alloc(uint32_t operations) {
+  // In memory, as the page cache of a P is.
+  static PageCache cache;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < operations; i++) {
+    cache = heap_alloc_to_cache(&heap);
+    for (uint32_t page = 0; page < 64; page++) {
+      BARRIER();
+      sum += (uint64_t)cache_alloc(&cache, 1);
+    }
+    cache_flush(&cache, &heap);
+    heap_free(&heap, 0, 64);
+  }
+  return (double)sum;
+}
+
 static double run_grow(uint32_t operations) {
   for (uint32_t i = 0; i < operations; i++) {
     Heap grown = heap_new(size);
@@ -291,12 +244,31 @@ static double run_grow(uint32_t operations) {
   return operations;
 }
 
-// ---- the command ----
+// ---- replays ----
 
-static int unknown(const char *what) {
-  fprintf(stderr, "no such case: %s\n", what);
-  return 2;
+static const Event *events;
+static uint32_t nevents;
+static Replay replay;
+
+static void prepare_replay(void) {
+  replay_dispose(&replay);
+  replay = replay_new(events, nevents);
 }
+
+// Both runs do one operation, which is the whole trace. They return how many allocs got the address that Go gave.
+static double run_replay(uint32_t operations) {
+  (void)operations;
+  return replay_events(&replay);
+}
+
+static double run_replay_all(uint32_t operations) {
+  replay = replay_new(events, nevents);
+  double matches = run_replay(operations);
+  replay_dispose(&replay);
+  return matches;
+}
+
+// ---- the command ----
 
 static int measure_kernel(int argc, char **argv, double budget_ns, size_t least) {
   size_t nbytes;
@@ -326,13 +298,23 @@ static int measure_steady(const char *name, uint32_t fewest, uint32_t check, dou
   return 0;
 }
 
+static int measure_replay(bool all, uint32_t number, double budget_ns, size_t least) {
+  size_t nbytes;
+  events = read_input(&nbytes);
+  nevents = number;
+  Case c = {.run = run_replay, .prepare = prepare_replay, .most = 1, .check = 1, .units = number};
+  if (all) c = (Case){.run = run_replay_all, .most = 1, .check = 1, .units = number};
+  measure(&c, budget_ns, least);
+  return 0;
+}
+
 static int measure_heap(const char *name, uint32_t number, double budget_ns, size_t least) {
   Case c = {.most = 1u << 30, .check = 1};
   size = number;
-  if (!strcmp(name, "random") || !strcmp(name, "same")) {
+  if (!strcmp(name, "random") || !strcmp(name, "same") || !strcmp(name, "cache")) {
     read_fragments();
     c.check = number;
-    c.run = run_same;
+    c.run = !strcmp(name, "same") ? run_same : run_cache;
     if (!strcmp(name, "random")) {
       c = (Case){.prepare = prepare_random, .run = run_random, .most = number, .check = number};
     }
@@ -348,6 +330,9 @@ static int measure_heap(const char *name, uint32_t number, double budget_ns, siz
       prepare_highest();
       npages = 2;
       c.run = run_same;
+    } else if (!strcmp(name, "cacheAlloc")) {
+      c.run = run_cache_alloc;
+      c.units = 64;
     } else return unknown(name);
   }
   measure(&c, budget_ns, least);
@@ -361,6 +346,8 @@ int main(int argc, char **argv) {
   make_byte_tables();
   if (!strcmp(argv[3], "kernel")) return measure_kernel(argc - 4, argv + 4, budget_ns, least);
   uint32_t number = (uint32_t)atoi(argv[4]);
+  bool all = !strcmp(argv[3], "replayAll");
+  if (all || !strcmp(argv[3], "replay")) return measure_replay(all, number, budget_ns, least);
   if (argc > 5) return measure_steady(argv[3], number, (uint32_t)atoi(argv[5]), budget_ns, least);
   return measure_heap(argv[3], number, budget_ns, least);
 }

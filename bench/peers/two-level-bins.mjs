@@ -1,4 +1,4 @@
-// A peer of the arena: the allocator with two levels of bins, as in OffsetAllocator by Sebastian Aaltonen
+// A peer of heap and arena: the allocator with two levels of bins, as in OffsetAllocator by Sebastian Aaltonen
 // (https://github.com/sebbbi/OffsetAllocator), written anew from its idea. Games use it for buffers of a GPU.
 //
 // Free ranges lie in bins by their size. A bin stands for a float with 5 bits of exponent and 3 bits of mantissa, so

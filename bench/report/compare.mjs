@@ -3,7 +3,7 @@
 // listed. Compares the least time of each cell, since other work on the machine can only add to a time.
 import { middle } from "../middle.mjs";
 
-const PEERS = ["BigInt", "native C"];
+const PEERS = ["BigInt", "peer", "native C"];
 /** Two runs of the same code may differ by this much, even if the rounds of each agree. */
 const ALWAYS_NOISE = 0.15;
 /** A cell's noise is taken to be this many times the difference between its rounds. */
