@@ -5,7 +5,7 @@ import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
 import { clearRange, countBits, find, findAligned, findRun, NONE, popcntRange, setBits } from "./bits";
 import { claim, unclaim } from "./change";
-import { enter, leave } from "./lock";
+import { enter, isIdle, leave } from "./lock";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate";
 import { commitPassed, commitRange, count, countReleased, lowerSearch } from "./commit";
 import { close, isShared, saveAll, saveFields, write } from "./journal";
@@ -26,6 +26,7 @@ import {
   raiseSearch,
   sumOf,
   updateAbove,
+  walk,
 } from "./tree";
 
 /**
@@ -292,12 +293,36 @@ function hintedLeafOf(heap: usize, chunk: u32): usize {
   return leaf;
 }
 
-/** Takes the lock with the word `held`, releases as `release` does, and releases the lock. May also return BUSY. */
-export function releaseNow(heap: usize, maxPages: u32, held: u32): i32 {
-  if (!enter(heap, held)) return layout.BUSY;
-  const npages = release(heap, maxPages);
-  leave(heap, held);
-  return npages;
+/**
+ * Releases the next run, wherever it is: a whole pass of the scavenger, for a heap that nothing else changes meanwhile.
+ * Returns the number of pages released, or NOTHING_LEFT. Returns BUSY if an interrupted call must be mended.
+ */
+export function releaseNow(heap: usize, maxPages: u32): i32 {
+  if (!isIdle(heap)) return layout.BUSY;
+  const released = release(heap, maxPages);
+  return released ? released : releaseBelow(heap, maxPages);
+}
+
+/** Goes on with a pass whose first look has found nothing. */
+function releaseBelow(heap: usize, maxPages: u32): i32 {
+  let chunk = <i32>((<i64>scavengeTop(heap) - 1) >> layout.CHUNK_SHIFT);
+  const start = load<u32>(heap, layout.HEADER_START);
+  for (;;) {
+    passOver(heap, chunk, lowered(heap, chunk, 0));
+    chunk = chunk > <i32>start ? walk(heap, chunk - 1) : -1;
+    if (chunk < <i32>start) break;
+    const hit = findCandidate(heap, chunk, layout.CHUNK_PAGES, maxPages);
+    if (hit) return scavengeRange(heap, chunk, hit & 0xffff, hit >> 16, lowered(heap, chunk, hit & 0xffff));
+  }
+  store<f64>(heap, 0, layout.HEADER_SCAV_END);
+  return layout.NOTHING_LEFT;
+}
+
+/** Returns what HEADER_SCAV_END becomes when a pass has come down to a page. */
+// @ts-ignore: decorator
+@inline
+function lowered(heap: usize, chunk: u32, index: u32): f64 {
+  return min(<f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index), load<f64>(heap, layout.HEADER_SCAV_END));
 }
 
 /** Counts the free and unscavenged pages of a range within a chunk. */

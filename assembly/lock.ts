@@ -20,6 +20,13 @@ export function enter(heap: usize, held: u32): bool {
       return false;
     }
   }
+  return isIdle(heap);
+}
+
+/** Reports whether no call is under way, and no interrupted one must be mended. */
+// @ts-ignore: decorator
+@inline
+export function isIdle(heap: usize): bool {
   return !(load<u32>(heap, layout.HEADER_LOCK) | load<u32>(heap, layout.JOURNAL_OP));
 }
 

@@ -24,10 +24,10 @@ async function shipped(entry) {
 
 /** What is checked: its name, its bytes, the most that it may have, and the budget that it must come down to. */
 const rows = [
-  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_000, 16 * KIB],
-  ["palloc", await shipped("dist/index.js"), 30_900, 16 * KIB],
+  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_300, 16 * KIB],
+  ["palloc", await shipped("dist/index.js"), 31_000, 16 * KIB],
   ["palloc/ts", await shipped("dist/ts.js"), 27_500, 12 * KIB],
-  ["palloc/shared", await shipped("dist/shared.js"), 33_000, 22 * KIB],
+  ["palloc/shared", await shipped("dist/shared.js"), 33_500, 22 * KIB],
   ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 30_200, 20 * KIB],
 ];
 const number = (n) => n.toLocaleString("en").padStart(6);

@@ -85,7 +85,7 @@ describe.each(engines)("while the lock is held (%s)", (_, palloc) => {
 describe.each(engines)("while the scavenger walks (%s)", (_, { PageAlloc }) => {
   /** Chunks 1 to 4; the scavenger finds nothing in its own, the topmost, so it has to walk. */
   const heapOf = (alloc: ChunkRanges) =>
-    PageAlloc.from({ alloc: { 1: FULL, 2: FULL, 3: FULL, 4: FULL, ...alloc } });
+    PageAlloc.from({ alloc: { 1: FULL, 2: FULL, 3: FULL, 4: FULL, ...alloc } }, { shared: true });
 
   it("a reset wins over a walk that finds nothing", () => {
     const heap = heapOf({});

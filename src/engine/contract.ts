@@ -84,8 +84,11 @@ export interface Kernels {
    * If the look finds nothing, changes nothing and returns 0. If nothing is left below scavAddr, returns -1.
    */
   release(heap: number, maxPages: number): number;
-  /** Does what `release` does, and takes the lock as `allocNow` does. May also return BUSY. */
-  releaseNow(heap: number, maxPages: number, held: number): number;
+  /**
+   * Releases the next run, wherever it is, in a heap that nothing else changes meanwhile. Returns the number of pages
+   * released; -1 if nothing is left; BUSY if an interrupted call must be mended.
+   */
+  releaseNow(heap: number, maxPages: number): number;
   /** Moves scavAddr below a chunk in which a look found nothing, or below a hole. */
   passOver(heap: number, chunk: number, scavEnd: number): void;
   /**

@@ -1,7 +1,8 @@
 // The scavenger. A *pass* searches for one run to release, strictly from the highest address down. It looks in
 // scavAddr's chunk first. Then it walks down without the lock to the next chunk that may have a candidate, and takes
 // the lock only to look there and release. A reset during the walk wins: a pass that began before it no longer moves
-// scavAddr.
+// scavAddr. In a plain heap without hooks nothing can happen between the steps, so there the engine makes the whole
+// pass at once.
 
 import { isInteger } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -16,10 +17,8 @@ import type { Pending } from "./lock.ts";
 export function scavengeOne(core: Core, maxPages: number): number {
   const { at } = core.region;
   if (at && core.isDirect && !core.handle) {
-    // Most passes end here, in one call of the engine.
-    const released = core.engine.releaseNow(at, maxPages, core.held);
-    if (released > 0) return released;
-    if (released === layout.NOTHING_LEFT) return 0;
+    const released = core.engine.releaseNow(at, maxPages);
+    if (released !== layout.BUSY) return Math.max(released, 0);
   }
   const pass = beginPass(core, maxPages);
   if (typeof pass === "number") return pass;

@@ -9,7 +9,7 @@ import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
 import { claim, unclaim } from "./change.ts";
 import { commitPassed, commitRange } from "./commit.ts";
 import { close, saveFields, write } from "./journal.ts";
-import { enter, leave } from "./lock.ts";
+import { enter, isIdle, leave } from "./lock.ts";
 import { markRange } from "./mark.ts";
 import { isCached, isHeld } from "./record.ts";
 import { maxOf, setChunkSummary, summarize } from "./summary.ts";
@@ -26,6 +26,7 @@ import {
   raiseSearch,
   sumOf,
   updateAbove,
+  walk,
 } from "./tree.ts";
 
 /**
@@ -330,12 +331,35 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   return npages;
 }
 
-/** Takes the lock with the word `held`, releases as `release` does, and releases the lock. May also return BUSY. */
-export function releaseNow(memory: Memory, heap: number, maxPages: number, held: number): number {
-  if (!enter(memory, heap, held)) return layout.BUSY;
-  const npages = release(memory, heap, maxPages);
-  leave(memory, heap, held);
-  return npages;
+/**
+ * Releases the next run, wherever it is: a whole pass of the scavenger, for a heap that nothing else changes meanwhile.
+ * Returns the number of pages released, or NOTHING_LEFT. Returns BUSY if an interrupted call must be mended.
+ */
+export function releaseNow(memory: Memory, heap: number, maxPages: number): number {
+  if (!isIdle(memory, heap)) return layout.BUSY;
+  return release(memory, heap, maxPages) || releaseBelow(memory, heap, maxPages);
+}
+
+/** Goes on with a pass whose first look has found nothing. */
+function releaseBelow(memory: Memory, heap: number, maxPages: number): number {
+  let chunk = Math.floor((scavengeTop(memory, heap) - 1) / layout.CHUNK_PAGES);
+  const start = memory.i32[(heap + layout.HEADER_START) >>> 2];
+  for (;;) {
+    passOver(memory, heap, chunk, lowered(memory, heap, chunk, 0));
+    chunk = chunk > start ? walk(memory, heap, chunk - 1) : -1;
+    if (chunk < start) break;
+    const hit = findCandidate(memory, heap, chunk, layout.CHUNK_PAGES, maxPages);
+    const index = hit & 0xffff;
+    if (hit)
+      return scavengeRange(memory, heap, chunk, index, hit >>> 16, lowered(memory, heap, chunk, index));
+  }
+  memory.f64[(heap + layout.HEADER_SCAV_END) >>> 3] = 0;
+  return layout.NOTHING_LEFT;
+}
+
+/** Returns what HEADER_SCAV_END becomes when a pass has come down to a page. */
+function lowered({ f64 }: Memory, heap: number, chunk: number, index: number): number {
+  return Math.min(chunk * layout.CHUNK_PAGES + index, f64[(heap + layout.HEADER_SCAV_END) >>> 3]);
 }
 
 /** Counts the free and unscavenged pages of a range within a chunk. */

@@ -13,13 +13,18 @@ export function enter(memory: Memory, heap: number, held: number): boolean {
   const { i32 } = memory;
   const word = (heap + layout.HEADER_LOCK) >>> 2;
   const journal = (heap + layout.JOURNAL_OP) >>> 2;
-  if (!PALLOC_SHARED || !i32[(heap + layout.HEADER_SHARED) >>> 2]) return !(i32[word] | i32[journal]);
+  if (!PALLOC_SHARED || !i32[(heap + layout.HEADER_SHARED) >>> 2]) return isIdle(memory, heap);
   if (Atomics.compareExchange(i32, word, 0, held)) return false;
   // Another thread may have grown the memory, and the heap beyond the end of this view.
   const isSeen = heap + (i32[(heap + layout.HEADER_USED) >>> 2] >>> 0) <= memory.size;
   if (isSeen && !i32[journal]) return true;
   leave(memory, heap, held);
   return false;
+}
+
+/** Reports whether no call is under way, and no interrupted one must be mended. */
+export function isIdle({ i32 }: Memory, heap: number): boolean {
+  return !(i32[(heap + layout.HEADER_LOCK) >>> 2] | i32[(heap + layout.JOURNAL_OP) >>> 2]);
 }
 
 /**
