@@ -14,17 +14,17 @@ import { dataOf, mappedLeafAt, markCandidate } from "./tree";
  */
 export function commitRange(
   heap: usize,
-  leaf: usize,
+  firstLeaf: usize,
   op: u32,
-  chunk: u32,
-  index: u32,
+  first: u32,
+  from: u32,
   npages: u32,
   scavenged: u32,
   runs: u32,
   scavEnd: f64,
 ): void {
   assertHeld(heap);
-  if (isShared(heap)) saveCommit(heap, op, chunk, index, npages, scavenged, runs, scavEnd);
+  if (isShared(heap)) saveCommit(heap, op, first, from, npages, scavenged, runs, scavEnd);
   if (op & layout.JOURNAL_CLAIM) {
     countTaken(heap, npages, scavenged);
     if (op & layout.JOURNAL_COUNTED) {
@@ -37,7 +37,7 @@ export function commitRange(
     count(heap, -npages, layout.HEADER_IN_USE);
     if (op & layout.JOURNAL_COUNTED) total(heap, 1, layout.HEADER_FREES);
     else count(heap, 1, layout.HEADER_CHANGES);
-    lowerSearch(heap, chunk, index);
+    lowerSearch(heap, first, from);
   }
   if (scavenged) {
     if (runs) {
@@ -47,12 +47,12 @@ export function commitRange(
       count(heap, 1, layout.HEADER_CHANGES);
     }
   }
-  if (scavenged || op & layout.JOURNAL_UNCLAIM) changeChunks(heap, leaf, op, chunk, index, npages, scavenged != 0);
+  if (scavenged || op & layout.JOURNAL_UNCLAIM) changeChunks(heap, firstLeaf, op, first, from, npages, scavenged != 0);
   if (op & layout.JOURNAL_MOVE) store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
   if (op & (layout.JOURNAL_NEW | layout.JOURNAL_DROP)) {
     const record = heap + load<u32>(heap, layout.JOURNAL_REF);
-    store<u32>(record, chunk, layout.RECORD_CHUNK);
-    store<u32>(record, index, layout.RECORD_INDEX);
+    store<u32>(record, first, layout.RECORD_CHUNK);
+    store<u32>(record, from, layout.RECORD_INDEX);
     store<u32>(record, op & layout.JOURNAL_NEW ? npages : 0, layout.RECORD_NPAGES);
     if (op & layout.JOURNAL_DECLINED) store<u32>(heap, 1, layout.HEADER_SCAV_STRICT);
     if (op & layout.JOURNAL_UNCOUNT) total(heap, -1, layout.HEADER_ALLOCS);

@@ -388,7 +388,9 @@ function toTop(heap: usize): void {
 }
 
 /** Returns the first mapped page of a range, as a page number; -1 if there is none. */
-export function mappedPage(heap: usize, chunk: u32, index: u32, npages: u32): f64 {
+export function mappedPage(heap: usize, first: u32, from: u32, npages: u32): f64 {
+  let index = from;
+  let chunk = first;
   for (let left = npages; left; chunk++) {
     const n = min(left, layout.CHUNK_PAGES - index);
     const leaf = mappedLeafOf(heap, chunk);

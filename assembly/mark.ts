@@ -7,10 +7,13 @@ import { summarize } from "./summary";
 import { dataOf, leafOf, resummarize, updateAbove, updateSummary, sumOf } from "./tree";
 
 /**
- * Sets the alloc bits of a free range, or clears those of a range in use, and updates the summaries. `leaf` covers the
- * first chunk.
+ * Sets the alloc bits of a free range, or clears those of a range in use, and updates the summaries. `firstLeaf` covers
+ * the first chunk.
  */
-export function markRange(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
+export function markRange(heap: usize, firstLeaf: usize, first: u32, from: u32, npages: u32, inUse: bool): void {
+  let leaf = firstLeaf;
+  let chunk = first;
+  let index = from;
   let left = npages;
   let changed = false;
   for (;;) {

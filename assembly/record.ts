@@ -185,10 +185,10 @@ export function commitReturn(heap: usize): void {
 }
 
 /** Reports whether a page cache of the leaf owns a page of a range within a chunk. */
-export function isCached(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): bool {
+export function isCached(heap: usize, leaf: usize, chunk: u32, first: u32, npages: u32): bool {
   const blocks = heap + load<u32>(leaf, layout.LEAF_BLOCKS) + ((chunk & (layout.FANOUT - 1)) << 5);
-  const end = index + npages;
-  while (index < end) {
+  const end = first + npages;
+  for (let index = first; index < end; ) {
     const bit = index & (layout.CACHE_PAGES - 1);
     const n = min(layout.CACHE_PAGES - bit, end - index);
     const range = (~(<u64>0) >> (64 - n)) << bit;

@@ -180,7 +180,9 @@ function shrink(x: number, n: number): number {
  * stands for a run of `width` ones that starts there. Each step doubles `width`, and the last one adds what is missing
  * to n.
  */
-export function findBitRange64(lower: number, upper: number, n: number): number {
+export function findBitRange64(xLower: number, xUpper: number, n: number): number {
+  let lower = xLower;
+  let upper = xUpper;
   let width = 1;
   while (width < n) {
     const step = Math.min(width, n - width);

@@ -90,12 +90,12 @@ function take(
 export function inspect(
   memory: Memory,
   heap: number,
-  first: number,
-  from: number,
+  chunk: number,
+  index: number,
   npages: number,
   inUse: boolean,
 ): number {
-  return inspectFrom(memory, heap, mappedLeafOf(memory, heap, first), first, from, npages, inUse);
+  return inspectFrom(memory, heap, mappedLeafOf(memory, heap, chunk), chunk, index, npages, inUse);
 }
 
 /** Does the same, given the leaf of the first chunk; 0 for a hole. */

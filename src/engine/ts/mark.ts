@@ -58,15 +58,15 @@ export function markBlock(
   leaf: number,
   chunk: number,
   index: number,
-  lower: number,
-  upper: number,
+  pagesLower: number,
+  pagesUpper: number,
   inUse: boolean,
 ): void {
   const { i32 } = memory;
   if (PALLOC_DEBUG) assertMapped(memory, leaf, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
-  i32[word] = inUse ? i32[word] | lower : i32[word] & ~lower;
-  i32[word + 1] = inUse ? i32[word + 1] | upper : i32[word + 1] & ~upper;
+  i32[word] = inUse ? i32[word] | pagesLower : i32[word] & ~pagesLower;
+  i32[word + 1] = inUse ? i32[word + 1] | pagesUpper : i32[word + 1] & ~pagesUpper;
   // The pages need not be one run, so `updateSummary` does not apply.
   if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
 }
