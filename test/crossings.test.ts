@@ -3,6 +3,7 @@
 import * as palloc from "palloc/shared";
 import { describe, expect, it } from "vitest";
 import { CORE } from "../src/heap/core.ts";
+import type { Sys } from "../src/heap/sys.ts";
 import { CHUNK, grownHeap, PAGE } from "./support/heaps.ts";
 import type { PageAlloc } from "./support/subject.ts";
 
@@ -63,6 +64,20 @@ describe.each([false, true])("a heap that is shared: %s", (shared) => {
     expect(crossings(heap, () => cache.alloc(2))).toHaveLength(1);
     expect(crossings(heap, () => cache.flush())).toHaveLength(1);
     expect(crossings(heap, () => cache.refill())).toHaveLength(1);
+  });
+
+  it("allocates and frees in one with hooks that such a call does not run", () => {
+    const sys: Sys = { unused() {} };
+    const heap = grownHeap(palloc, [0], { shared, sys });
+    expect(crossings(heap, () => heap.alloc(1))).toEqual(["allocNow"]);
+    expect(crossings(heap, () => heap.free(0, 1))).toEqual(["freeNow"]);
+    const seen: number[] = [];
+    sys.used = (base) => void seen.push(base);
+    expect(crossings(heap, () => heap.alloc(1)).length).toBeGreaterThan(1);
+    expect(crossings(heap, () => heap.free(0, 1))).toEqual(["freeNow"]);
+    // Only pages that were scavenged are announced.
+    expect(heap.alloc(2)).toBe(0);
+    expect(seen).toEqual([0]);
   });
 
   it("scavenges a page where it last did in one", () => {

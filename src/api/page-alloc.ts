@@ -208,7 +208,7 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
-    if (core.isDirect && options === undefined && isSmall(npages)) {
+    if (options === undefined && isSmall(npages) && core.allocsAlone) {
       const found = core.allocNow(npages);
       // The pages are taken. Calls nothing from here on: a call could overflow the stack.
       if (found !== layout.BUSY) {
@@ -272,7 +272,7 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    if (core.isDirect && typeof base === "number" && isSmall(npages)) {
+    if (typeof base === "number" && isSmall(npages) && core.freesAlone) {
       const page = (base * core.perByte) >>> 0;
       // False if base is not that of a page, or beyond the pages that 32 bits can number.
       if (page * core.pageSize === base) {

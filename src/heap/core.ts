@@ -58,7 +58,7 @@ export class Core extends State {
   /** This object's number. No other object of the heap, past or present, has it. */
   readonly owner: number;
   /** Whether no call of this object ever runs a hook. Then none leaves work for the next. */
-  readonly isDirect: boolean;
+  readonly #neverHooks: boolean;
   /** The lock's word when this object holds it and nobody waits. */
   readonly held: number;
   /** What other threads attach with, if the heap is shared. */
@@ -73,7 +73,7 @@ export class Core extends State {
     this.regions = regions;
     this.handle = handle;
     this.sys = sys;
-    this.isDirect = sys === NO_HOOKS;
+    this.#neverHooks = sys === NO_HOOKS;
     this.owner =
       PALLOC_SHARED && handle ? nextOwner(engine.memory.i32, (region.at + layout.HEADER_OWNERS) >>> 2) : 1;
     this.held = (this.owner << layout.LOCK_OWNER_SHIFT) | layout.LOCK_HELD;
@@ -84,6 +84,20 @@ export class Core extends State {
     this.chunkBytes = this.pageSize * layout.CHUNK_PAGES;
     this.limit = 2 ** this.get(layout.HEADER_ADDR_BITS);
     this.#pages = this.limit / this.pageSize;
+  }
+
+  // Whether a call that begins now can be one call of the engine: it will run no hook, and no work waits for the lock.
+
+  get allocsAlone(): boolean {
+    return this.#neverHooks || !(this.sys.used || this.lock.pending);
+  }
+
+  get freesAlone(): boolean {
+    return this.#neverHooks || !this.lock.pending;
+  }
+
+  get scavengesAlone(): boolean {
+    return !this.handle && (this.#neverHooks || !(this.sys.unused || this.lock.pending));
   }
 
   /** Runs `work` with the lock held. */

@@ -16,7 +16,7 @@ import type { Pending } from "./lock.ts";
  */
 export function scavengeOne(core: Core, maxPages: number): number {
   const { at } = core.region;
-  if (at && core.isDirect && !core.handle) {
+  if (at && core.scavengesAlone) {
     const released = core.engine.releaseNow(at, maxPages);
     if (released !== layout.BUSY) return Math.max(released, 0);
   }
