@@ -255,7 +255,17 @@ export class PageAlloc {
   allocRange(base: number, npages: number): number {
     const core = this[CORE];
     const place = core.range(base, npages);
-    this.#took(take(core, core.count(npages), () => place));
+    const n = core.count(npages);
+    if (core.sys.used) {
+      this.#took(take(core, n, () => place));
+    } else {
+      const scavenged = core.locked(({ at, engine }) => {
+        if (engine.allocRange(at, place.chunk, place.index, n)) core.mustBe(false, place, n);
+        return engine.memory.i32[(at + layout.HEADER_LAST_SCAVENGED) >>> 2];
+      });
+      // As in `alloc`, calls nothing from here on.
+      this.#lastAllocScavenged = scavenged * core.pageSize;
+    }
     return this.#lastAllocScavenged;
   }
 

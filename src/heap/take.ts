@@ -40,7 +40,7 @@ export function take(
       place = choose();
       if (!place) return;
       const { chunk, index } = place;
-      if (core.sys.used) core.mustBe(false, place, npages);
+      if (core.engine.inspect(core.at, chunk, index, npages, false)) core.mustBe(false, place, npages);
       const runs = core.sys.used ? scavengedRuns(core, place, npages) : [];
       const address = core.address(place);
       if (runs.length) {
@@ -49,12 +49,8 @@ export function take(
         hold.ref = core.hold(layout.KIND_REUSING, place, npages, core.getF64(layout.HEADER_SCAV_END));
       } else {
         const last = (core.at + layout.HEADER_LAST_SCAVENGED) >>> 2;
-        const { at, engine } = core;
-        const pages = place;
-        change(place, () => {
-          if (engine.allocRange(at, chunk, index, npages)) core.mustBe(false, pages, npages);
-        });
-        taken.scavenged = engine.memory.i32[last];
+        change(place, () => void core.engine.allocRange(core.at, chunk, index, npages));
+        taken.scavenged = core.engine.memory.i32[last];
       }
       taken.base = address;
     },
