@@ -6,7 +6,8 @@
 //   native               what to ask of the C program: its arguments, and a function that returns its input
 import { kernelInputs } from "../inputs.mjs";
 import { cacheCases } from "./caches.mjs";
-import { heapCases, sizeCases } from "./heap.mjs";
+import { growthCases } from "./growth.mjs";
+import { heapCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
 import { replayCases, TRACES } from "./replay.mjs";
@@ -26,7 +27,7 @@ export async function allCases(environment) {
     ...kernelCases(kernelInputs(traces[TRACES[0]])),
     ...steadyCases(traces[TRACES[0]]),
     ...heapCases(),
-    ...sizeCases(),
+    ...growthCases(),
     ...manyCases(environment),
     ...cacheCases(replay),
     ...replayCases(traces, replay),
