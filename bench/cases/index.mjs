@@ -21,13 +21,14 @@ import { workerCases } from "./workers.mjs";
  */
 export async function allCases(environment) {
   const { readPageTrace, replay } = await environment.importBuilt("trace.js");
+  const { layout } = await environment.importInside("twin.js");
   const traces = {};
   for (const file of TRACES) traces[file] = await readPageTrace(await environment.loadTrace(file));
   return [
     ...kernelCases(kernelInputs(traces[TRACES[0]])),
     ...steadyCases(traces[TRACES[0]]),
     ...heapCases(),
-    ...growthCases(),
+    ...growthCases(layout),
     ...manyCases(environment),
     ...cacheCases(replay),
     ...replayCases(traces, replay),
