@@ -1,5 +1,5 @@
-// Writes the parts of the docs that come from a run: the picture of a replay, the figures of the README, and the tables
-// of the benchmark. Needs the built package.
+// Writes the parts of the docs that come from a run: the pictures of a replay and of costs over size, the figures of
+// the README, and the tables of the benchmark. Needs the built package.
 //
 //   node scripts/docs.mjs            writes them
 //   node scripts/docs.mjs --check    lists those that are out of date, and fails if any is
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { PageAlloc } from "../dist/index.js";
 import { readPageTrace, replay } from "../dist/trace.js";
 import { benchmarkTables, headlines, machine } from "./docs/figures.mjs";
+import { drawGrowth } from "./docs/growth-picture.mjs";
 import { drawReplay } from "./docs/picture.mjs";
 import { root } from "./files.mjs";
 
@@ -32,6 +33,7 @@ const scoreboard = JSON.parse(text("bench/results/scoreboard.json"));
 
 const outputs = {
   "docs/replay.svg": drawReplay(report),
+  "docs/cost-over-size.svg": drawGrowth(scoreboard),
   "README.md": withPart("README.md", "figures", headlines(report, scoreboard)),
   "docs/benchmarks.md": withPart(
     "docs/benchmarks.md",
