@@ -33,11 +33,7 @@ async function run(only, quick) {
       ? ""
       : " The page is not cross-origin isolated, so its clock is coarse.";
     status.textContent = `${rows.length} rows; all columns computed the same. ${navigator.userAgent}.${timer}`;
-    status.dataset.done = JSON.stringify({
-      header: { browser: navigator.userAgent },
-      columns: COLUMNS,
-      rows,
-    });
+    status.dataset.done = JSON.stringify({ userAgent: navigator.userAgent, columns: COLUMNS, rows });
   } finally {
     for (const { worker } of columns) worker.terminate();
   }

@@ -16,7 +16,7 @@ function rowOf({ rows }, id) {
 
 /** Returns what the benchmark ran on. */
 export function machine({ header }) {
-  return `Machine: ${header.machine}. Node ${header.node.slice(1)}. C compiler: ${header.cc}.`;
+  return `Machine: ${header.machine}. ${header.runtime}. C compiler: ${header.cc}.`;
 }
 
 /** Returns the figures of the README, each with the command that shows it. */
