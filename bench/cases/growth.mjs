@@ -36,7 +36,7 @@ let latest;
 
 /** Returns a new heap. Disposes that of the case before: a garbage collector does not know how large it is. */
 function newHeap(PageAlloc, options) {
-  latest?.[Symbol.dispose]();
+  latest?.dispose?.();
   latest = new PageAlloc(options);
   return latest;
 }
@@ -307,7 +307,7 @@ const restores = (MiB) => ({
     const bytes = heapOfMiB(PageAlloc, MiB).snapshot();
     return {
       ...perMiB(bytes),
-      prepare: () => latest[Symbol.dispose](),
+      prepare: () => latest.dispose(),
       run() {
         latest = PageAlloc.restore(bytes);
         return latest.stats().inUse / PAGE;
@@ -421,7 +421,7 @@ const growAtOnce = (chunks) => ({
       for (let i = 0; i < operations; i++) {
         const heap = new PageAlloc();
         heap.grow(0, chunks * CHUNK_BYTES);
-        heap[Symbol.dispose]();
+        heap.dispose?.();
       }
       return operations;
     },

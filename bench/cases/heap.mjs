@@ -38,7 +38,7 @@ function allocFreeRandom(n) {
         most,
         check: most,
         prepare() {
-          heap?.[Symbol.dispose]();
+          heap?.dispose?.();
           heap = PageAlloc.restore(snapshot);
           held = bases.slice();
         },
@@ -98,7 +98,7 @@ const allocFreeBatch = (n) => ({
       most,
       check: most,
       prepare() {
-        heap?.[Symbol.dispose]();
+        heap?.dispose?.();
         heap = PageAlloc.restore(snapshot);
       },
       run(operations) {
@@ -237,7 +237,7 @@ const snapshots = {
     const heap = fragmented(PageAlloc, 1, fragments(1).free);
     return {
       run(operations) {
-        for (let i = 0; i < operations; i++) PageAlloc.restore(heap.snapshot())[Symbol.dispose]();
+        for (let i = 0; i < operations; i++) PageAlloc.restore(heap.snapshot()).dispose();
         return operations;
       },
     };

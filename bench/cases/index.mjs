@@ -3,6 +3,7 @@
 //   columns              the columns that have it, besides native C
 //   create(column)       returns the task that measure.mjs times. Some cases have value(column, settings) instead. It
 //                        returns a number in `unit`, by default ns, or a promise of one
+//                        The heaps of peers need not have dispose()
 //   native               what to ask of the C program: its arguments, and a function that returns its input
 import { kernelInputs } from "../inputs.mjs";
 import { cacheCases } from "./caches.mjs";
