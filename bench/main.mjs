@@ -1,18 +1,18 @@
-// The benchmark in Node: builds what it runs, measures, and reports.
+// The benchmark in Node or Bun: builds what it runs, measures, and reports.
 //
 //   npm run bench -- --help
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
-import { readPackage, root, upToDate } from "../scripts/files.mjs";
+import { root, upToDate } from "../scripts/files.mjs";
 import { allCases } from "./cases/index.mjs";
 import { COLUMNS } from "./column.mjs";
 import { environment } from "./environment.mjs";
 import { buildInside } from "./inside/build.mjs";
 import { nativeColumn, whyNoColumn } from "./native/native.mjs";
 import { compare, compareText } from "./report/compare.mjs";
+import { headerOf } from "./report/header.mjs";
 import { resultsText } from "./report/results.mjs";
 import { cellText } from "./report/table.mjs";
 import { printTables } from "./report/terminal.mjs";
@@ -49,19 +49,6 @@ function startColumn(name) {
   return { worker, ...workerColumn(name, ask) };
 }
 
-/** Returns what the figures were measured on. */
-function describe(native) {
-  return {
-    date: new Date().toISOString(),
-    machine: `${cpus()[0].model.trim()}, ${cpus().length} cores, ${process.platform} ${process.arch}`,
-    palloc: readPackage().version,
-    node: process.version,
-    v8: process.versions.v8,
-    cc: native?.version ?? whyNoColumn(),
-    measured: options.quick ? "quickly: too roughly to compare" : "fully",
-  };
-}
-
 /** The headers of each C program. */
 const PROGRAMS = { main: ["measure.h", "replay.h", "heap.h", "kernels.h"], peers: ["measure.h"] };
 
@@ -80,7 +67,13 @@ function openNative() {
 
 await buildInside();
 const native = openNative();
-const header = describe(native);
+const { bun, node, v8 } = process.versions;
+const header = headerOf({
+  // Bun has versions of Node and V8 too: those that it stands in for.
+  ...(bun ? { runtime: `Bun ${bun}` } : { runtime: `Node ${node}`, v8 }),
+  cc: native?.version ?? whyNoColumn(),
+  isQuick: options.quick,
+});
 for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${value}`);
 print(
   "Cells: median (least … p99). Each is the mean of one operation over a run of many, except where one takes long.",

@@ -21,6 +21,12 @@ export function askWith(send, onMessage) {
     });
 }
 
+/** Returns an error's message and stack. In Firefox and Safari, the stack does not begin with the message. */
+export function errorText(error) {
+  const stack = error.stack ?? "";
+  return stack.includes(error.message) ? stack : `${error}\n${stack}`;
+}
+
 /**
  * The side that answers. Returns a function that takes a message. `answerTo(request)` returns the answer, or a promise
  * of it, and `post` sends it. `name` stands in front of the errors.
@@ -30,7 +36,7 @@ export function answerWith(name, answerTo, post) {
     try {
       post({ number, answer: await answerTo(request) });
     } catch (error) {
-      post({ number, error: `${name}: ${error.stack ?? error}` });
+      post({ number, error: `${name}: ${errorText(error)}` });
     }
   };
 }

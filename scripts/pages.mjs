@@ -1,7 +1,8 @@
-// Serves the project's own web pages, and runs them in headless Chromium.
+// Serves the project's own web pages, and runs them in headless Chromium or Firefox.
 import { chromium } from "playwright";
+import puppeteer from "puppeteer-core";
 import { createServer } from "vite";
-import { CHROMIUM_FLAGS, findChromium, ISOLATION_HEADERS } from "./chromium.mjs";
+import { CHROMIUM_FLAGS, findChromium, findFirefox, ISOLATION_HEADERS } from "./chromium.mjs";
 import { root } from "./files.mjs";
 
 /**
@@ -41,6 +42,14 @@ export async function inPage(url, use, { flags = [], prepare = () => {} } = {}) 
   }
 }
 
+const ENDED = "#status[data-done], #status[data-failed]";
+
+/** Returns what a page that has ended gives, from the data of its #status. */
+function resultOf({ done, failed }) {
+  if (failed) throw new Error(failed);
+  return JSON.parse(done);
+}
+
 /**
  * Runs a page until it sets data-done or data-failed on its #status. Returns data-done, parsed as JSON, or throws
  * data-failed. `options` are those of `inPage`.
@@ -49,11 +58,31 @@ export const runPage = (url, timeoutMs, options) =>
   inPage(
     url,
     async (page) => {
-      const ended = page.locator("#status[data-done], #status[data-failed]");
+      const ended = page.locator(ENDED);
       await ended.waitFor({ state: "attached", timeout: timeoutMs });
-      const { done, failed } = await ended.evaluate((element) => ({ ...element.dataset }));
-      if (failed) throw new Error(failed);
-      return JSON.parse(done);
+      return resultOf(await ended.evaluate((element) => ({ ...element.dataset })));
     },
     options,
   );
+
+/** Does the same in headless Firefox, which Playwright cannot drive as distributions have it. */
+export async function runPageInFirefox(url, timeoutMs) {
+  const executablePath = findFirefox();
+  if (!executablePath) throw new Error("No Firefox found: install one.");
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    headless: true,
+    protocol: "webDriverBiDi",
+    protocolTimeout: timeoutMs,
+  });
+  try {
+    const page = await browser.newPage();
+    page.on("pageerror", (error) => console.error(error));
+    await page.goto(url.href);
+    await page.waitForSelector(ENDED, { timeout: timeoutMs });
+    return resultOf(await page.$eval(ENDED, (element) => ({ ...element.dataset })));
+  } finally {
+    await browser.close();
+  }
+}

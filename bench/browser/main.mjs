@@ -1,6 +1,7 @@
 // The page: runs the cases in web workers and shows the scoreboard. `?only=PATTERN` and `?quick` run it at once.
 import { allCases } from "../cases/index.mjs";
 import { COLUMNS } from "../column.mjs";
+import { errorText } from "../requests.mjs";
 import { runScoreboard, SETTINGS } from "../scoreboard.mjs";
 import { environment } from "./environment.mjs";
 import { columnOf, showTables } from "./page.mjs";
@@ -14,7 +15,7 @@ const startColumn = (name) =>
 
 function fail(error) {
   status.textContent = String(error.message);
-  status.dataset.failed = error.stack;
+  status.dataset.failed = errorText(error);
 }
 
 /** Runs the cases that match, and shows each row as soon as it is done. */
@@ -33,11 +34,7 @@ async function run(only, quick) {
       ? ""
       : " The page is not cross-origin isolated, so its clock is coarse.";
     status.textContent = `${rows.length} rows; all columns computed the same. ${navigator.userAgent}.${timer}`;
-    status.dataset.done = JSON.stringify({
-      header: { browser: navigator.userAgent },
-      columns: COLUMNS,
-      rows,
-    });
+    status.dataset.done = JSON.stringify({ userAgent: navigator.userAgent, columns: COLUMNS, rows });
   } finally {
     for (const { worker } of columns) worker.terminate();
   }

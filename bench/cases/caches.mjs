@@ -1,28 +1,9 @@
-// Many page caches at once: how much they slow down calls that do not use them.
+// Many page caches at once: how much they slow down a replay.
 import { middle } from "../middle.mjs";
 
-const CHUNK_BYTES = 2 ** 22;
-const CACHES = 100_000;
 const PROCS = 40_000;
 const EVENTS = 200_000;
-const PAIRS = 100_000;
 const ROUNDS = 5;
-
-/** Returns the time of alloc + free pairs in a heap that has `caches` page caches, in ms. */
-function pairsBeside(PageAlloc, caches) {
-  const heap = new PageAlloc();
-  heap.grow(0, (CACHES / 8 + 64) * CHUNK_BYTES);
-  const held = Array.from({ length: caches }, () => heap.allocToCache());
-  let start = 0;
-  for (let i = -PAIRS / 4; i < PAIRS; i++) {
-    if (i === 0) start = performance.now();
-    heap.free(heap.alloc(1), 1);
-  }
-  const elapsed = performance.now() - start;
-  for (const cache of held) cache.flush();
-  heap.dispose();
-  return elapsed;
-}
 
 /** Returns a trace in which the Ps allocate and free single pages, one P after the other. */
 function traceOf(procs) {
@@ -61,22 +42,13 @@ export function cacheCases(replay) {
     replay(PageAlloc, trace, { samples: 0 });
     return performance.now() - start;
   };
-  const about = { group: "many page caches", unit: "ratio", columns: ["ts", "wasm"] };
   return [
     {
-      ...about,
-      name: "alloc + free, to that beside 1",
-      input: `beside ${CACHES.toLocaleString("en")}`,
-      value: ({ PageAlloc }) =>
-        ratio(
-          () => pairsBeside(PageAlloc, CACHES),
-          () => pairsBeside(PageAlloc, 1),
-        ),
-    },
-    {
-      ...about,
+      group: "many page caches",
       name: "replay, to that of 1 P",
       input: `${PROCS.toLocaleString("en")} Ps, ${EVENTS.toLocaleString("en")} events`,
+      unit: "ratio",
+      columns: ["ts", "wasm"],
       value: ({ PageAlloc }) =>
         ratio(
           () => timed(PageAlloc, many),

@@ -3,11 +3,13 @@
 //   columns              the columns that have it, besides native C
 //   create(column)       returns the task that measure.mjs times. Some cases have value(column, settings) instead. It
 //                        returns a number in `unit`, by default ns, or a promise of one
+//                        The heaps of peers need not have dispose()
 //   native               what to ask of the C program: its arguments, and a function that returns its input. `program`
 //                        names another than main.c
 import { kernelInputs } from "../inputs.mjs";
 import { cacheCases } from "./caches.mjs";
-import { heapCases, sizeCases } from "./heap.mjs";
+import { growthCases } from "./growth.mjs";
+import { heapCases } from "./heap.mjs";
 import { kernelCases } from "./kernels.mjs";
 import { manyCases } from "./many.mjs";
 import { peerCases } from "./peers.mjs";
@@ -22,6 +24,7 @@ import { workerCases } from "./workers.mjs";
  */
 export async function allCases(environment) {
   const { readPageTrace, replay } = await environment.importBuilt("trace.js");
+  const { layout } = await environment.importInside("twin.js");
   const traces = {};
   for (const file of TRACES) traces[file] = await readPageTrace(await environment.loadTrace(file));
   return [
@@ -29,7 +32,7 @@ export async function allCases(environment) {
     ...steadyCases(traces[TRACES[0]]),
     ...peerCases(),
     ...heapCases(),
-    ...sizeCases(),
+    ...growthCases(layout),
     ...manyCases(environment),
     ...cacheCases(replay),
     ...replayCases(traces, replay),

@@ -10,7 +10,7 @@ function round(PageAlloc) {
     heap.grow(0, CHUNK_BYTES);
     return heap;
   });
-  for (const heap of heaps) heap[Symbol.dispose]();
+  for (const heap of heaps) heap.dispose?.();
   return HEAPS;
 }
 

@@ -7,6 +7,8 @@ import * as bits from "../../src/engine/ts/bits.ts";
 import * as candidate from "../../src/engine/ts/candidate.ts";
 import * as summary from "../../src/engine/ts/summary.ts";
 
+export { layout };
+
 /** Returns memory of `nbytes` that cannot grow. */
 export const fixedMemory = (nbytes: number) => new Memory({ buffer: new ArrayBuffer(nbytes), grow() {} });
 

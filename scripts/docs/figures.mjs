@@ -1,5 +1,6 @@
 // The figures of the README and the tables of docs/benchmarks.md, from a replay and the recorded benchmark.
 import { medianText } from "../../bench/report/table.mjs";
+import { GROUP as GROWTH, growthTable } from "./growth.mjs";
 
 const count = (n) => n.toLocaleString("en");
 
@@ -15,7 +16,7 @@ function rowOf({ rows }, id) {
 
 /** Returns what the benchmark ran on. */
 export function machine({ header }) {
-  return `Machine: ${header.machine}. Node ${header.node.slice(1)}. C compiler: ${header.cc}.`;
+  return `Machine: ${header.machine}. ${header.runtime}. C compiler: ${header.cc}.`;
 }
 
 /** Returns the figures of the README, each with the command that shows it. */
@@ -52,8 +53,9 @@ export function headlines(report, scoreboard) {
   ].join("\n");
 }
 
-/** Returns all rows of the scoreboard as Markdown, one table per group. */
-export function benchmarkTables({ rows, columns }) {
+/** Returns all rows of the scoreboard as Markdown, one table per group, and how much the costs over size grow. */
+export function benchmarkTables(scoreboard) {
+  const { rows, columns } = scoreboard;
   const groups = new Map();
   for (const each of rows) {
     const [group, name, input = ""] = each.id.split(" | ");
@@ -66,5 +68,6 @@ export function benchmarkTables({ rows, columns }) {
     groups.set(group, lines);
     lines.push(row([name, input, ...columns.map((column) => medianText(each.cells[column], each))]));
   }
+  groups.get(GROWTH)?.push("", growthTable(scoreboard));
   return [...groups.values()].map((lines) => lines.join("\n")).join("\n\n");
 }
