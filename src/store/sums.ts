@@ -10,11 +10,6 @@ export interface PallocSum {
   end: number;
 }
 
-/** Packs a summary as the engines do. */
-function pack({ start, max, end }: PallocSum): number {
-  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
-}
-
 /** Unpacks a packed summary. */
 export function unpack(sum: number): PallocSum {
   return {
@@ -55,7 +50,7 @@ export function sumUp(state: State, visitor: Visitor): void {
   sumUpNode(state, visitor, root, 0, first - (first % layout.FANOUT ** (level + 1)), level);
 }
 
-/** Visits the tree below a node. Returns the node's summary. */
+/** Visits the tree below a node. Returns the node's summary. Spreads no objects, which takes Node 1 µs each. */
 function sumUpNode(
   state: State,
   visitor: Visitor,
@@ -67,7 +62,7 @@ function sumUpNode(
   visitor.node(ref, parent, first, level);
   const chunks = layout.FANOUT ** level;
   const pages = chunks * layout.CHUNK_PAGES;
-  const whole = { ...NOTHING };
+  const whole: Sum = { start: 0, max: 0, end: 0, candidates: 0 };
   for (let slot = 0; slot < layout.FANOUT; slot++) {
     const column = 4 * slot;
     const bit = 1 << slot;
@@ -82,11 +77,12 @@ function sumUpNode(
     } else {
       const data = state.at + ref + layout.LEAF_DATA + slot * layout.DATA_BYTES;
       visitor.chunk(ref, bit, chunk, data);
-      if (state.get(ref + layout.NODE_SHAPE) & bit) {
-        const candidates = state.get(ref + layout.NODE_CANDIDATES) & bit;
-        part = { ...unpack(state.engine.summarize(data)), candidates };
-      }
-      visitor.derived(ref, layout.LEAF_SUMS + column, pack(part));
+      const isMapped = state.get(ref + layout.NODE_SHAPE) & bit;
+      const packed = isMapped ? state.engine.summarize(data) : 0;
+      const { start, max, end } = unpack(packed);
+      const candidates = isMapped && state.get(ref + layout.NODE_CANDIDATES) & bit;
+      part = { start, max, end, candidates };
+      visitor.derived(ref, layout.LEAF_SUMS + column, packed);
     }
     if (part.candidates) whole.candidates |= bit;
     if (whole.start === slot * pages) whole.start += part.start;
