@@ -132,7 +132,7 @@ export function alloc(heap: usize, npages: u32, align: u32): f64 {
   const from = load<u32>(heap, layout.HEADER_SEARCH_INDEX);
   if (align == 1 && npages <= <u32>layout.CHUNK_PAGES - from) {
     // The usual case of `findFree`, with the leaf at hand.
-    const leaf = mappedLeafAt(heap, searched);
+    const leaf = hintedLeafOf(heap, searched);
     const sum = leaf ? sumOf(leaf, searched) : 0;
     if (maxOf(sum) >= npages) {
       const hit = sum == layout.SUM_FREE ? 0 : findRun(dataOf(leaf, searched), npages, from);
@@ -192,7 +192,7 @@ function mayFree(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32):
 
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const leaf = mappedLeafAt(heap, chunk);
+  const leaf = anyLeafOf(heap, chunk);
   const within = npages <= <u32>layout.CHUNK_PAGES - index;
   if (!leaf || !within || !mayFree(heap, leaf, chunk, index, npages)) {
     const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
@@ -278,19 +278,33 @@ export function release(heap: usize, maxPages: u32): i32 {
 }
 
 /**
- * Does what `mappedLeafOf` does, for looks that come to the same leaf again and again. A free leaf has no mapped chunk,
+ * Does what `mappedLeafOf` does, for calls that come to the same leaf again and again. A free leaf has no mapped chunk,
  * so the hint can be checked.
  */
 // @ts-ignore: decorator
 @inline
 function hintedLeafOf(heap: usize, chunk: u32): usize {
-  let leaf = heap + load<u32>(heap, layout.HINT_LEAF);
-  const isFirst = load<u32>(leaf, layout.NODE_FIRST) == (chunk & -layout.FANOUT);
-  if (!isFirst || !((load<u32>(leaf, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1)) {
-    leaf = mappedLeafAt(heap, chunk);
-    if (leaf && !isShared(heap)) store<u32>(heap, <u32>(leaf - heap), layout.HINT_LEAF);
-  }
+  const hint = heap + load<u32>(heap, layout.HINT_LEAF);
+  if (isLeafOf(hint, chunk)) return hint;
+  const leaf = mappedLeafAt(heap, chunk);
+  if (leaf && !isShared(heap)) store<u32>(heap, <u32>(leaf - heap), layout.HINT_LEAF);
   return leaf;
+}
+
+/** Does the same, but leaves the hint as it is, for calls that may come to any leaf. */
+// @ts-ignore: decorator
+@inline
+function anyLeafOf(heap: usize, chunk: u32): usize {
+  const hint = heap + load<u32>(heap, layout.HINT_LEAF);
+  return isLeafOf(hint, chunk) ? hint : mappedLeafAt(heap, chunk);
+}
+
+/** Reports whether a leaf has that chunk, mapped. */
+// @ts-ignore: decorator
+@inline
+function isLeafOf(leaf: usize, chunk: u32): bool {
+  const isFirst = load<u32>(leaf, layout.NODE_FIRST) == (chunk & -layout.FANOUT);
+  return isFirst && ((load<u32>(leaf, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1) != 0;
 }
 
 /**

@@ -24,7 +24,7 @@ async function shipped(entry) {
 
 /** What is checked: its name, its bytes, the most that it may have, and the budget that it must come down to. */
 const rows = [
-  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_300, 16 * KIB],
+  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_400, 16 * KIB],
   ["palloc", await shipped("dist/index.js"), 31_000, 16 * KIB],
   ["palloc/ts", await shipped("dist/ts.js"), 27_600, 12 * KIB],
   ["palloc/shared", await shipped("dist/shared.js"), 33_600, 22 * KIB],

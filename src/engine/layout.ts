@@ -385,8 +385,9 @@ export const JOURNAL_START = 428;
 /** f64, what HEADER_TOP becomes. */
 export const JOURNAL_TOP = 432;
 /**
- * Ref of the leaf in which the last first look of a plain heap found something, or 0. Only a hint: the leaf may be free
- * by now, or cover other chunks.
+ * Ref of the leaf in which the last alloc or first look of a plain heap began, or 0. Only a hint: the leaf may be free
+ * by now, or cover other chunks. At 0 is the header, with VERSION in the place of NODE_FIRST. It is not taken for a
+ * leaf, as long as VERSION is no multiple of FANOUT.
  */
 export const HINT_LEAF = 440;
 

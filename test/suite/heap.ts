@@ -1,5 +1,6 @@
 // The heap by its public calls: where pages come from, how it grows, what the scavenger takes, what is counted.
 import { describe, expect, it } from "vitest";
+import * as layout from "../../src/engine/layout.ts";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import { refused } from "../support/refusals.ts";
@@ -528,6 +529,29 @@ function scavengeTests({ palloc }: Subject): void {
     expect(heap.scavenge()).toBe(2 * CHUNK);
     expect(heap.ranges().scavenged).toEqual({ 0: [[0, 512]], 8: [[0, 512]], 24: [[0, 512]] });
     heap.check();
+  });
+
+  it("alloc and free find their chunk when the leaf of the last alloc has other chunks by now", () => {
+    const heap = touchedHeap(palloc, [8, 9, 16]);
+    heap.free(heap.alloc(1), 1);
+    heap.unmap(8 * CHUNK, CHUNK);
+    expect(() => heap.free(8 * CHUNK, 1)).toThrow(expect.objectContaining({ code: "ERR_NOT_MAPPED" }));
+    expect(heap.alloc(1)).toBe(9 * CHUNK);
+    heap.free(9 * CHUNK, 1);
+    heap.unmap(9 * CHUNK, CHUNK);
+    heap.grow(0, CHUNK);
+    expect(() => heap.free(9 * CHUNK, 1)).toThrow(expect.objectContaining({ code: "ERR_NOT_MAPPED" }));
+    expect(heap.alloc(512)).toBe(0);
+    expect(heap.alloc(1)).toBe(16 * CHUNK);
+    heap.free(0, 512);
+    heap.free(16 * CHUNK, 1);
+    expect(heap.stats().inUse).toBe(0);
+    heap.check();
+  });
+
+  it("a hint to no leaf is not taken for one", () => {
+    // The header has its version where a leaf has its first chunk.
+    expect(layout.VERSION % layout.FANOUT).not.toBe(0);
   });
 
   it("an alloc that fails reports no scavenged bytes", () => {
