@@ -163,7 +163,7 @@ export function alloc(memory: Memory, heap: number, npages: number, align: numbe
   const from = i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2];
   if (align === 1 && npages <= layout.CHUNK_PAGES - from) {
     // The usual case of `findFree`, with the leaf at hand.
-    const leaf = mappedLeafOf(memory, heap, searched);
+    const leaf = hintedLeafOf(memory, heap, searched);
     const sum = leaf ? sumOf(memory, leaf, searched) : 0;
     if (maxOf(sum) >= npages) {
       const hit = sum === layout.SUM_FREE ? 0 : find(memory, dataOf(leaf, searched), npages, from);
@@ -244,7 +244,7 @@ function mayFree(
 
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
-  const leaf = mappedLeafOf(memory, heap, chunk);
+  const leaf = anyLeafOf(memory, heap, chunk);
   const within = npages <= layout.CHUNK_PAGES - index;
   if (!leaf || !within || !mayFree(memory, heap, leaf, chunk, index, npages)) {
     const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
@@ -320,7 +320,7 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const last = scavengeTop(memory, heap) - 1;
   if (last < 0) return layout.NOTHING_LEFT;
   const chunk = Math.floor(last / layout.CHUNK_PAGES);
-  const leaf = mappedLeafOf(memory, heap, chunk);
+  const leaf = hintedLeafOf(memory, heap, chunk);
   const hit = candidateIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
   const index = hit & 0xffff;
@@ -329,6 +329,32 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const scavEnd = chunk * layout.CHUNK_PAGES + index;
   commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, scavEnd);
   return npages;
+}
+
+/**
+ * Does what `mappedLeafOf` does, for calls that come to the same leaf again and again. A free leaf has no mapped chunk,
+ * so the hint can be checked.
+ */
+function hintedLeafOf(memory: Memory, heap: number, chunk: number): number {
+  const { i32 } = memory;
+  const field = (heap + layout.HINT_LEAF) >>> 2;
+  const hint = heap + i32[field];
+  if (isLeafOf(memory, hint, chunk)) return hint;
+  const leaf = mappedLeafOf(memory, heap, chunk);
+  if (leaf && !(PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2])) i32[field] = leaf - heap;
+  return leaf;
+}
+
+/** Does the same, but leaves the hint as it is, for calls that may come to any leaf. */
+function anyLeafOf(memory: Memory, heap: number, chunk: number): number {
+  const hint = heap + memory.i32[(heap + layout.HINT_LEAF) >>> 2];
+  return isLeafOf(memory, hint, chunk) ? hint : mappedLeafOf(memory, heap, chunk);
+}
+
+/** Reports whether a leaf has that chunk, mapped. */
+function isLeafOf({ i32 }: Memory, leaf: number, chunk: number): boolean {
+  const isFirst = i32[(leaf + layout.NODE_FIRST) >>> 2] === (chunk & -layout.FANOUT);
+  return isFirst && ((i32[(leaf + layout.NODE_SHAPE) >>> 2] >>> (chunk & (layout.FANOUT - 1))) & 1) !== 0;
 }
 
 /**
