@@ -157,7 +157,7 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
   return findRun(bits, npages, searchIdx);
 }
 
-/** Does the same inline, if the first run of the first word will do. */
+/** Does the same inline, if the first run of the first word is long enough. */
 // @ts-ignore: decorator
 @inline
 export function findRun(bits: usize, npages: u32, searchIdx: u32): u32 {
@@ -170,11 +170,11 @@ export function findRun(bits: usize, npages: u32, searchIdx: u32): u32 {
     const index = (searchIdx & ~63) + first;
     return found(index, index);
   }
-  return findFurther(bits, npages, searchIdx);
+  return findAnywhere(bits, npages, searchIdx);
 }
 
 /** Does what `find` does, wherever the run is. */
-function findFurther(bits: usize, npages: u32, searchIdx: u32): u32 {
+function findAnywhere(bits: usize, npages: u32, searchIdx: u32): u32 {
   const end = bits + layout.BITMAP_BYTES;
   let word = wordOf(bits, searchIdx);
   while (load<u64>(word) == -1) if ((word += 8) == end) return found(NONE, NONE);

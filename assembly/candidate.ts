@@ -24,6 +24,7 @@ function occupiedPair(x: v128, low: v128): v128 {
  * 512.
  */
 export function hasScavengeCandidate(data: usize, min: u32): bool {
+  assertRange(0, min);
   if (min > 64) return findInWords(data, layout.CHUNK_PAGES, min, min, 0) != 0;
   const low = lowBits(min);
   // The scavenger starts at the top, so what it looks for is often there.
@@ -66,8 +67,8 @@ export function candidateBelow(data: usize, ceiling: u32, min: u32, max: u32, hu
     taken = occupied(kept(word), low) & tops;
   }
 
-  // The highest group that is not taken ends the run. If none is taken below it in this word, the run goes on in the
-  // words below.
+  // The top of the run is the highest group that is not taken. If none is taken below it in this word, the run goes on
+  // in the words below.
   const above = clz(taken ^ tops);
   const end = <u32>((word - data) << 3) + 64 - <u32>above;
   const below = taken << above;
@@ -126,7 +127,7 @@ function cut(end: u32, run: u32, min: u32, max: u32, hugePages: u32): u32 {
   return start | ((end - start) << 16);
 }
 
-// fillAligned tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
+// `occupied` tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
 // word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two. Adding 0111…1 to the
 // low bits of a group carries into its top bit exactly when one of them is set.
 

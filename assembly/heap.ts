@@ -1,5 +1,6 @@
 // The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
-// in the region for what a call appends. Calls whose names end in `Now` take the lock themselves.
+// in the region for what a call appends. `allocNow` and `freeNow` take the lock themselves. `releaseNow` needs no lock,
+// but a plain heap.
 
 import * as layout from "../src/engine/layout";
 import { assertHeld } from "./assertions";
@@ -192,7 +193,7 @@ function mayFree(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32):
 
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(heap: usize, chunk: u32, index: u32, npages: u32): u32 {
-  const leaf = anyLeafOf(heap, chunk);
+  const leaf = mappedLeafNear(heap, chunk);
   const within = npages <= <u32>layout.CHUNK_PAGES - index;
   if (!leaf || !within || !mayFree(heap, leaf, chunk, index, npages)) {
     const answer = inspectFrom(heap, leaf, chunk, index, npages, true);
@@ -263,9 +264,15 @@ export function release(heap: usize, maxPages: u32): i32 {
   const leaf = hintedLeafOf(heap, chunk);
   const hit = candidateIn(heap, leaf, chunk, (<u32>last & (layout.CHUNK_PAGES - 1)) + 1, maxPages);
   if (!hit) return 0;
+  return releaseRun(heap, leaf, chunk, hit, <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + (hit & 0xffff)));
+}
+
+/** Releases the run `hit` of a chunk, packed as findScavengeCandidate does, and moves scavAddr. Returns its pages. */
+// @ts-ignore: decorator
+@inline
+function releaseRun(heap: usize, leaf: usize, chunk: u32, hit: u32, scavEnd: f64): i32 {
   const index = hit & 0xffff;
   const npages = hit >> 16;
-  const scavEnd = <f64>(((<i64>chunk) << layout.CHUNK_SHIFT) + index);
   if (isShared(heap)) {
     commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
   } else {
@@ -291,10 +298,10 @@ function hintedLeafOf(heap: usize, chunk: u32): usize {
   return leaf;
 }
 
-/** Does the same, but leaves the hint as it is, for calls that may come to any leaf. */
+/** Does the same for calls that may come to any leaf: tries the hint first, and leaves it as it is. */
 // @ts-ignore: decorator
 @inline
-function anyLeafOf(heap: usize, chunk: u32): usize {
+function mappedLeafNear(heap: usize, chunk: u32): usize {
   const hint = heap + load<u32>(heap, layout.HINT_LEAF);
   return isLeafOf(hint, chunk) ? hint : mappedLeafAt(heap, chunk);
 }
@@ -308,8 +315,8 @@ function isLeafOf(leaf: usize, chunk: u32): bool {
 }
 
 /**
- * Releases the next run, wherever it is: a whole pass of the scavenger, for a heap that nothing else changes meanwhile.
- * Returns the number of pages released, or NOTHING_LEFT. Returns BUSY if an interrupted call must be mended.
+ * Releases the next run, wherever it is: a whole pass of the scavenger, for a plain heap. Returns the number of pages
+ * released, or NOTHING_LEFT. Returns BUSY if another call is under way or an interrupted one must be mended.
  */
 export function releaseNow(heap: usize, maxPages: u32): i32 {
   if (!isIdle(heap)) return layout.BUSY;
@@ -325,8 +332,9 @@ function releaseBelow(heap: usize, maxPages: u32): i32 {
     passOver(heap, chunk, lowered(heap, chunk, 0));
     chunk = chunk > <i32>start ? walk(heap, chunk - 1) : -1;
     if (chunk < <i32>start) break;
-    const hit = findCandidate(heap, chunk, layout.CHUNK_PAGES, maxPages);
-    if (hit) return scavengeRange(heap, chunk, hit & 0xffff, hit >> 16, lowered(heap, chunk, hit & 0xffff));
+    const leaf = mappedLeafAt(heap, chunk);
+    const hit = candidateIn(heap, leaf, chunk, layout.CHUNK_PAGES, maxPages);
+    if (hit) return releaseRun(heap, leaf, chunk, hit, lowered(heap, chunk, hit & 0xffff));
   }
   store<f64>(heap, 0, layout.HEADER_SCAV_END);
   return layout.NOTHING_LEFT;

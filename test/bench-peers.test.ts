@@ -1,4 +1,4 @@
-// The peers of the benchmark do what the names of their rows do not deny.
+// The peers of the benchmark hand out no unit twice, merge free neighbours, and refuse a second free.
 import { PageAlloc } from "palloc/ts";
 import { describe, expect, it } from "vitest";
 import { PEERS } from "../bench/peers/index.mjs";

@@ -74,17 +74,28 @@ function takeTurns(heap, { npages = 1, first = 0, stride = npages, count }) {
 }
 
 /** One-page blocks at the bottom of a heap of which the rest is free. */
-const overLiveBlocks = (live) => ({
-  name: "alloc + free of a random live block",
-  input: counted(live, "live blocks"),
+const atBottom = (name, input, chunks, live) => ({
+  name,
+  input,
   columns: ENGINES,
   create: ({ PageAlloc }) => {
     const heap = newHeap(PageAlloc);
-    heap.grow(0, Math.ceil(LIVE_BLOCKS.at(-1) / CHUNK_PAGES + 1) * CHUNK_BYTES);
+    heap.grow(0, chunks * CHUNK_BYTES);
     heap.allocRange(0, live + 1);
     return takeTurns(heap, { count: live + 1 });
   },
 });
+
+const overLiveBlocks = (live) =>
+  atBottom(
+    "alloc + free of a random live block",
+    counted(live, "live blocks"),
+    Math.ceil(LIVE_BLOCKS.at(-1) / CHUNK_PAGES + 1),
+    live,
+  );
+
+const liveAtBottom = (chunks) =>
+  atBottom("alloc + free, 1,000 live blocks at the bottom", sizeName(chunks), chunks, 1000);
 
 /** Pages of a block of pages, of which a page cache can have those that are free. */
 const BLOCK_PAGES = 64;
@@ -103,14 +114,18 @@ function freeHalf(heap, block) {
   heap.free((block + 0.5) * BLOCK_PAGES * PAGE, BLOCK_PAGES / 2);
 }
 
-/** One page in each of some blocks. From block `first` on, page caches have half of each block. */
+/**
+ * One page in each of up to PLACES blocks. From block `first` on, page caches have half of each block. If that is the
+ * first block, there are no more places than page caches.
+ */
 const overCaches = (name, first) => (caches) => ({
   name,
   input: counted(caches, "page caches"),
   columns: ENGINES,
   create: ({ PageAlloc }) => {
     const { heap, held } = withCaches(PageAlloc, first, caches);
-    return { held, ...takeTurns(heap, { stride: BLOCK_PAGES, count: PLACES }) };
+    const count = first ? PLACES : Math.min(PLACES, caches);
+    return { held, ...takeTurns(heap, { stride: BLOCK_PAGES, count }) };
   },
 });
 
@@ -137,20 +152,10 @@ const oneMoreCache = (caches) => ({
   },
 });
 
-/** One-page blocks at the bottom of a heap of which the rest is free. */
-const liveAtBottom = (chunks) => ({
-  name: "alloc + free, 1,000 live blocks at the bottom",
-  input: sizeName(chunks),
-  columns: ENGINES,
-  create: ({ PageAlloc }) => {
-    const heap = newHeap(PageAlloc);
-    heap.grow(0, chunks * CHUNK_BYTES);
-    heap.allocRange(0, 1001);
-    return takeTurns(heap, { count: 1001 });
-  },
-});
-
-/** One-page blocks far from each other in a heap that is full. Their number is small, so that caches hold them. */
+/**
+ * One-page blocks far from each other in a heap that is full. Their number is small, so that the processor's caches
+ * hold them.
+ */
 const liveAllOver = (chunks) => ({
   name: "alloc + free, 64 live blocks all over a full heap",
   input: sizeName(chunks),
@@ -316,7 +321,7 @@ const restores = (MiB) => ({
   },
 });
 
-/** The columns of a case that has a native one. The peers would take too long for the most chunks. */
+/** The columns of a case that has a native one. BigInt and C would take too long for the most chunks. */
 const columnsOf = (chunks) => (chunks < MOST_CHUNKS ? ALL : ENGINES);
 const nativeOf = (name, chunks) => (chunks < MOST_CHUNKS ? { args: [name, chunks] } : undefined);
 

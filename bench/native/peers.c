@@ -141,6 +141,7 @@ static int32_t bins_alloc(uint32_t size) {
 
 static void bins_free(int32_t node) {
   Range range = ranges[node];
+  if (range.prev != IN_USE) abort();
   int32_t left = range.left, right = range.right;
   if (left != NONE && ranges[left].prev != IN_USE) {
     range.offset = ranges[left].offset;
@@ -222,11 +223,13 @@ static int32_t tlsf_alloc(uint32_t size) {
 }
 
 static void tlsf_free(int32_t block) {
+  if (blocks[block].prev != IN_USE) abort();
   uint32_t size = blocks[block].size;
   int32_t first = block, below = blocks[block].below, above = block + (int32_t)size;
   if (above < end && blocks[above].prev != IN_USE) size += tlsf_merge(above);
   if (below != NONE && blocks[below].prev != IN_USE) {
     size += tlsf_merge(below);
+    blocks[block].prev = NONE;
     first = below;
     below = blocks[below].below;
   }

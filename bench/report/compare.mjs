@@ -3,7 +3,7 @@
 // listed. Compares the least time of each cell, since other work on the machine can only add to a time.
 import { middle } from "../middle.mjs";
 
-const PEERS = ["BigInt", "peer", "native C"];
+const UNCHANGED = ["BigInt", "peer", "native C"];
 /** Two runs of the same code may differ by this much, even if the rounds of each agree. */
 const ALWAYS_NOISE = 0.15;
 /** A cell's noise is taken to be this many times the difference between its rounds. */
@@ -28,10 +28,10 @@ function pairs(earlier, later) {
  */
 export function compare(earlier, later) {
   const all = pairs(earlier, later);
-  const ofPeers = all.filter(({ column }) => PEERS.includes(column));
+  const ofPeers = all.filter(({ column }) => UNCHANGED.includes(column));
   const machine = ofPeers.length ? middle(ofPeers.map(({ before, after }) => after.min / before.min)) : 1;
   const changes = all
-    .filter(({ column }) => !PEERS.includes(column))
+    .filter(({ column }) => !UNCHANGED.includes(column))
     .map(({ id, column, before, after }) => ({
       id,
       column,

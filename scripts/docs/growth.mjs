@@ -20,7 +20,7 @@ export function seriesOf({ rows }) {
     const [, size, what] = /^([\d,]+) ([^,]+)/.exec(input);
     const one = series.get(name) ?? { name, isProportional: PROPORTIONAL.includes(name), points: [] };
     series.set(name, one);
-    // The first may be of one, in the singular.
+    // The first may be in the singular.
     one.what = what;
     one.points.push({ size: Number(size.replaceAll(",", "")), cells });
   }

@@ -7,12 +7,12 @@ const ENGINES = ["wasm", "ts"];
 /** Returns the name of what a run was measured in, with two parts of its version. */
 const runtimeOf = ({ header }) => header.runtime.split(".").slice(0, 2).join(".");
 
-/** Returns the rows of the group in a run, by name and input. */
+/** Returns the rows of the group in a run that the engines have, by name and input. */
 function rowsOf({ rows }) {
   const found = new Map();
   for (const row of rows) {
     const [group, ...rest] = row.id.split(" | ");
-    if (group === GROUP) found.set(rest.join(" | "), row);
+    if (group === GROUP && ENGINES.some((engine) => row.cells[engine])) found.set(rest.join(" | "), row);
   }
   return found;
 }

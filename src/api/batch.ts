@@ -42,6 +42,8 @@ export function runBatch(
 ): void {
   const { caches = [], grow = false } = readOptions("options", options, ["caches", "grow"]);
   if (typeof grow !== "boolean") refuse("options.grow", grow, "a boolean");
+  // Looked up before anything else is read: a getter may change it.
+  const { used, unused } = core.sys;
   const given = readCaches(core, caches);
   const asked = viewOf("ops", ops, Float64Array);
   const room = viewOf("results", results, Float64Array);
@@ -55,7 +57,6 @@ export function runBatch(
     for (let i = 0; i < made.length; i++) if (!given[i]) caches[i] = made[i];
     return made.map((cache) => PageCache.refOf(cache, core));
   });
-  const { used, unused } = core.sys;
   // Copies the operations if they can change on the way: by a hook, by results in the same buffer, by other threads.
   const isOwn = !used && !unused && asked.buffer !== room.buffer && asked.buffer instanceof ArrayBuffer;
   const todo = isOwn ? asked : asked.slice();

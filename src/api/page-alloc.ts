@@ -208,7 +208,7 @@ export class PageAlloc {
    */
   alloc(npages: number, options?: AllocOptions): number {
     const core = this[CORE];
-    if (options === undefined && isSmall(npages) && core.allocsAlone) {
+    if (options === undefined && isSmall(npages) && core.allocIsDirect) {
       const found = core.allocNow(npages);
       // The pages are taken. Calls nothing from here on: a call could overflow the stack.
       if (found !== layout.BUSY) {
@@ -282,7 +282,7 @@ export class PageAlloc {
    */
   free(base: number, npages: number): void {
     const core = this[CORE];
-    if (typeof base === "number" && isSmall(npages) && core.freesAlone) {
+    if (typeof base === "number" && isSmall(npages) && core.freeIsDirect) {
       const page = (base * core.perByte) >>> 0;
       // False if base is not that of a page, or beyond the pages that 32 bits can number.
       if (page * core.pageSize === base) {

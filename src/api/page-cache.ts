@@ -95,6 +95,8 @@ export class PageCache {
    */
   alloc(npages: number): number {
     const core = this.#core;
+    if (npages !== 1 || core.sys.used) return this.#alloc(npages);
+    // Read after the hook is looked up: a getter may move the heap, or dispose of it.
     const { at } = core.region;
     const { memory } = core.engine;
     const { i32 } = memory;
@@ -104,7 +106,7 @@ export class PageCache {
       at &&
       i32[record + layout.RECORD_KIND / 4] === layout.KIND_CACHE &&
       i32[record + layout.RECORD_OWNER / 4] === core.owner;
-    if (npages === 1 && isLive && !core.sys.used) {
+    if (isLive) {
       const hit = takePage(memory, record);
       // The page is taken. Calls nothing from here on: a call could overflow the stack.
       if (hit >= 0) {
@@ -121,8 +123,8 @@ export class PageCache {
   #alloc(npages: number): number {
     const core = this.#core;
     core.count(npages);
-    const ref = this.#live();
     if (core.sys.used) return this.#allocUsed(npages);
+    const ref = this.#live();
     const { at, engine } = core;
     const { i32 } = engine.memory;
     const record = (at + ref) >>> 2;

@@ -85,8 +85,8 @@ export interface Kernels {
    */
   release(heap: number, maxPages: number): number;
   /**
-   * Releases the next run, wherever it is, in a heap that nothing else changes meanwhile. Returns the number of pages
-   * released; -1 if nothing is left; BUSY if an interrupted call must be mended.
+   * Releases the next run of a plain heap, wherever it is. Returns the number of pages released; -1 if nothing is left;
+   * BUSY if another call is under way or an interrupted one must be mended.
    */
   releaseNow(heap: number, maxPages: number): number;
   /** Moves scavAddr below a chunk in which a look found nothing, or below a hole. */

@@ -242,7 +242,7 @@ export const SIZES_FREE = 2;
 
 /** First word of every state. */
 export const MAGIC = 0x6c6c6170;
-/** Number of this layout; changes with every change to it. */
+/** Number of this layout; changes with every change to it. Never a multiple of FANOUT: see HINT_LEAF. */
 export const VERSION = 7;
 
 export const HEADER_MAGIC = 0;
@@ -472,9 +472,9 @@ export const RANGE_MISMATCH = 2;
 /** A page of the range is in a page cache, or held while a hook runs on it; nothing was changed. */
 export const RANGE_OWNED = 3;
 
-/** Answer of a call that takes the lock itself: nothing was changed, and the caller must take the lock first. */
+/** Answer of a call whose name ends in `Now`: nothing was changed, and the caller must take the lock first. */
 export const BUSY = -2;
-/** Answer of `release`: nothing is left below scavAddr. */
+/** Answer of `release` and `releaseNow`: nothing is left below scavAddr. */
 export const NOTHING_LEFT = -1;
 /** What `allocNow` adds to a page number for each page that had been scavenged is 1 divided by this. */
 export const LAST_SCALE = 1024;

@@ -86,17 +86,18 @@ export class Core extends State {
     this.#pages = this.limit / this.pageSize;
   }
 
-  // Whether a call that begins now can be one call of the engine: it will run no hook, and no work waits for the lock.
-
-  get allocsAlone(): boolean {
+  /** Whether an `alloc` can be one call of the engine: it will run no hook, and no work waits for the lock. */
+  get allocIsDirect(): boolean {
     return this.#neverHooks || !(this.sys.used || this.lock.pending);
   }
 
-  get freesAlone(): boolean {
+  /** The same of a `free`, which never runs a hook. */
+  get freeIsDirect(): boolean {
     return this.#neverHooks || !this.lock.pending;
   }
 
-  get scavengesAlone(): boolean {
+  /** The same of a pass of the scavenger, in a plain heap. */
+  get scavengeIsDirect(): boolean {
     return !this.handle && (this.#neverHooks || !(this.sys.unused || this.lock.pending));
   }
 

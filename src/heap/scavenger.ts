@@ -1,8 +1,8 @@
 // The scavenger. A *pass* searches for one run to release, strictly from the highest address down. It looks in
 // scavAddr's chunk first. Then it walks down without the lock to the next chunk that may have a candidate, and takes
 // the lock only to look there and release. A reset during the walk wins: a pass that began before it no longer moves
-// scavAddr. In a plain heap without hooks nothing can happen between the steps, so there the engine makes the whole
-// pass at once.
+// scavAddr. In a plain heap without `sys.unused` nothing can happen between the steps of a synchronous call, so there
+// the engine makes the whole pass at once.
 
 import { isInteger } from "../base/arguments.ts";
 import * as layout from "../engine/layout.ts";
@@ -15,9 +15,10 @@ import type { Pending } from "./lock.ts";
  * its pages; 0 when nothing is left. Throws what `sys.unused` throws.
  */
 export function scavengeOne(core: Core, maxPages: number): number {
-  const { at } = core.region;
-  if (at && core.scavengesAlone) {
-    const released = core.engine.releaseNow(at, maxPages);
+  if (core.scavengeIsDirect) {
+    // Read after the hook is looked up: a getter may move the heap, or dispose of it.
+    const { at } = core.region;
+    const released = at ? core.engine.releaseNow(at, maxPages) : layout.BUSY;
     if (released !== layout.BUSY) return Math.max(released, 0);
   }
   const pass = beginPass(core, maxPages);
@@ -41,7 +42,7 @@ export function beginPass(core: Core, maxPages: number): number | Pass {
   if (PALLOC_SHARED) core.lock.giveWay();
   core.lock.acquire();
   try {
-    // Without a hook most passes end here, in one engine call.
+    // Without `sys.unused` most passes end here, in one engine call.
     const released = core.sys.unused ? 0 : core.engine.release(core.at, maxPages);
     return released ? Math.max(released, 0) : newPass(core, maxPages);
   } finally {

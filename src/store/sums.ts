@@ -50,7 +50,7 @@ export function sumUp(state: State, visitor: Visitor): void {
   sumUpNode(state, visitor, root, 0, first - (first % layout.FANOUT ** (level + 1)), level);
 }
 
-/** Visits the tree below a node. Returns the node's summary. Spreads no objects, which takes Node 1 µs each. */
+/** Visits the tree below a node. Returns the node's summary. */
 function sumUpNode(
   state: State,
   visitor: Visitor,
@@ -62,6 +62,7 @@ function sumUpNode(
   visitor.node(ref, parent, first, level);
   const chunks = layout.FANOUT ** level;
   const pages = chunks * layout.CHUNK_PAGES;
+  // Not a copy of NOTHING: Node 20 takes a microsecond to spread an object.
   const whole: Sum = { start: 0, max: 0, end: 0, candidates: 0 };
   for (let slot = 0; slot < layout.FANOUT; slot++) {
     const column = 4 * slot;

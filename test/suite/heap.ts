@@ -1,6 +1,5 @@
 // The heap by its public calls: where pages come from, how it grows, what the scavenger takes, what is counted.
 import { describe, expect, it } from "vitest";
-import * as layout from "../../src/engine/layout.ts";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
 import { refused } from "../support/refusals.ts";
@@ -547,11 +546,6 @@ function scavengeTests({ palloc }: Subject): void {
     heap.free(16 * CHUNK, 1);
     expect(heap.stats().inUse).toBe(0);
     heap.check();
-  });
-
-  it("a hint to no leaf is not taken for one", () => {
-    // The header has its version where a leaf has its first chunk.
-    expect(layout.VERSION % layout.FANOUT).not.toBe(0);
   });
 
   it("an alloc that fails reports no scavenged bytes", () => {

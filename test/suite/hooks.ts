@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { bitsOf, CHUNK, grownHeap, PAGE, SPACE, touchedHeap, visible } from "../support/heaps.ts";
 import { PAGES } from "../support/naive.ts";
-import type { PageAlloc, Palloc, Subject } from "../support/subject.ts";
+import type { PageAlloc, PageCache, Palloc, Subject } from "../support/subject.ts";
 
 type Pages = [base: number, nbytes: number];
 type Ranges = readonly (readonly [first: number, count: number])[];
@@ -22,6 +22,7 @@ export function hooksSuite(subject: Subject): void {
     usedThrowsTests(subject);
     entangledTests(subject);
     callbackTests(subject);
+    getterTests(subject);
   });
 }
 
@@ -54,6 +55,96 @@ function expectSound(heap: PageAlloc): void {
   heap.check();
   const { sys, inUse, free, released, retained } = heap.stats();
   expect([inUse + free, sys - released]).toEqual([sys, retained]);
+}
+
+/** Calls on a heap, a cache that has pages, and a page that is in use. Each looks up a hook, or could. */
+const CALLS: Record<string, (heap: PageAlloc, cache: PageCache) => unknown> = {
+  alloc: (heap) => heap.alloc(1),
+  allocRange: (heap) => heap.allocRange(300 * PAGE, 3),
+  free: (heap) => heap.free(0, 1),
+  scavengeOne: (heap) => heap.scavengeOne(PAGE),
+  scavengeRange: (heap) => heap.scavengeRange(400 * PAGE, 5),
+  allocToCache: (heap) => heap.allocToCache().base,
+  "cache.alloc(1)": (_, cache) => cache.alloc(1),
+  "cache.alloc(2)": (_, cache) => cache.alloc(2),
+  run: (heap, cache) => {
+    const results = new Float64Array(2);
+    heap.run(Float64Array.of(0, 1, 0, 0), results, { caches: [cache] });
+    return results;
+  },
+};
+
+/** Hooks that are undefined, but whose getters act first. */
+function getterTests({ palloc }: Subject): void {
+  /** A heap of one chunk with pages of each kind, a cache of it, and a way to let the next getter act. */
+  function start() {
+    let act: (() => void) | undefined;
+    const once = () => {
+      const now = act;
+      act = undefined;
+      now?.();
+      return undefined;
+    };
+    const sys = {
+      get unused() {
+        return once();
+      },
+      get used() {
+        return once();
+      },
+    };
+    const heap = touchedHeap(palloc, [0], { sys, physHugePageSize: 0 });
+    heap.alloc(1);
+    const cache = heap.allocToCache();
+    const next = (change: () => void) => {
+      act = change;
+    };
+    return { heap, cache, next };
+  }
+
+  it.each(Object.entries(CALLS))("%s does the same after a getter that grows the heap", (_, call) => {
+    const plain = start();
+    const expected = call(plain.heap, plain.cache);
+    const { heap, cache, next } = start();
+    next(() => heap.grow(CHUNK, 3000 * CHUNK));
+    expect(call(heap, cache)).toEqual(expected);
+    expectSound(heap);
+    expect(heap.stats().inUse).toBe(plain.heap.stats().inUse);
+  });
+
+  it.each(Object.entries(CALLS))(
+    "%s throws ERR_DISPOSED, or is done, if a getter disposes of the heap",
+    (_, call) => {
+      const { heap, cache, next } = start();
+      next(() => heap.dispose());
+      // Some calls look no hook up.
+      let error: unknown;
+      try {
+        call(heap, cache);
+      } catch (thrown) {
+        error = thrown;
+      }
+      next(() => {});
+      const disposed = expect.objectContaining({ code: "ERR_DISPOSED" });
+      if (error) expect(error).toEqual(disposed);
+      else expectSound(heap);
+    },
+  );
+
+  it.each(["cache.alloc(1)", "cache.alloc(2)", "run"])(
+    "%s sees a cache that a getter has flushed",
+    (name) => {
+      const { heap, cache, next } = start();
+      next(() => {
+        cache.flush();
+        // Takes the record that the flush has given back.
+        heap.allocToCache();
+      });
+      const result = CALLS[name](heap, cache);
+      if (name !== "run") expect(result).toBe(-1);
+      expectSound(heap);
+    },
+  );
 }
 
 function unusedTests({ palloc }: Subject): void {

@@ -53,8 +53,8 @@ export function findScavengeCandidate(
     taken = occupied(kept(i32, --word), low) & tops;
   }
 
-  // The highest group that is not taken ends the run. If none is taken below it in this word, the run goes on in the
-  // words below.
+  // The top of the run is the highest group that is not taken. If none is taken below it in this word, the run goes on
+  // in the words below.
   const above = Math.clz32(taken ^ tops);
   const end = (word - first + 1) * 32 - above;
   const below = taken << above;
@@ -116,7 +116,7 @@ function cut(end: number, run: number, min: number, max: number, hugePages: numb
   return start | ((end - start) << 16);
 }
 
-// fillAligned tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
+// `occupied` tests all m-aligned groups of m bits at once for a 1. It is the carry trick that finds a zero byte in a
 // word (graphics.stanford.edu/~seander/bithacks.html#ZeroInWord), for groups of any power of two. Adding 0111…1 to the
 // low bits of a group carries into its top bit exactly when one of them is set. All functions but fillAligned itself
 // work on 32-bit words.

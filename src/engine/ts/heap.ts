@@ -1,5 +1,6 @@
 // The heap: allocates, frees, maps and scavenges runs of pages. The caller must hold the lock, and must have made room
-// in the region for what a call appends. Calls whose names end in `Now` take the lock themselves.
+// in the region for what a call appends. `allocNow` and `freeNow` take the lock themselves. `releaseNow` needs no lock,
+// but a plain heap.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -244,7 +245,7 @@ function mayFree(
 
 /** Frees exactly these pages. Returns one of the RANGE_ answers. */
 export function free(memory: Memory, heap: number, chunk: number, index: number, npages: number): number {
-  const leaf = anyLeafOf(memory, heap, chunk);
+  const leaf = mappedLeafNear(memory, heap, chunk);
   const within = npages <= layout.CHUNK_PAGES - index;
   if (!leaf || !within || !mayFree(memory, heap, leaf, chunk, index, npages)) {
     const answer = inspectFrom(memory, heap, leaf, chunk, index, npages, true);
@@ -323,11 +324,21 @@ export function release(memory: Memory, heap: number, maxPages: number): number 
   const leaf = hintedLeafOf(memory, heap, chunk);
   const hit = candidateIn(memory, heap, leaf, chunk, (last % layout.CHUNK_PAGES) + 1, maxPages);
   if (!hit) return 0;
-  const index = hit & 0xffff;
+  return releaseRun(memory, heap, leaf, chunk, hit, chunk * layout.CHUNK_PAGES + (hit & 0xffff));
+}
+
+/** Releases the run `hit` of a chunk, packed as findScavengeCandidate does, and moves scavAddr. Returns its pages. */
+function releaseRun(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  hit: number,
+  scavEnd: number,
+): number {
   const npages = hit >>> 16;
   const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
-  const scavEnd = chunk * layout.CHUNK_PAGES + index;
-  commitRange(memory, heap, leaf, op, chunk, index, npages, npages, 1, scavEnd);
+  commitRange(memory, heap, leaf, op, chunk, hit & 0xffff, npages, npages, 1, scavEnd);
   return npages;
 }
 
@@ -345,8 +356,8 @@ function hintedLeafOf(memory: Memory, heap: number, chunk: number): number {
   return leaf;
 }
 
-/** Does the same, but leaves the hint as it is, for calls that may come to any leaf. */
-function anyLeafOf(memory: Memory, heap: number, chunk: number): number {
+/** Does the same for calls that may come to any leaf: tries the hint first, and leaves it as it is. */
+function mappedLeafNear(memory: Memory, heap: number, chunk: number): number {
   const hint = heap + memory.i32[(heap + layout.HINT_LEAF) >>> 2];
   return isLeafOf(memory, hint, chunk) ? hint : mappedLeafOf(memory, heap, chunk);
 }
@@ -358,8 +369,8 @@ function isLeafOf({ i32 }: Memory, leaf: number, chunk: number): boolean {
 }
 
 /**
- * Releases the next run, wherever it is: a whole pass of the scavenger, for a heap that nothing else changes meanwhile.
- * Returns the number of pages released, or NOTHING_LEFT. Returns BUSY if an interrupted call must be mended.
+ * Releases the next run, wherever it is: a whole pass of the scavenger, for a plain heap. Returns the number of pages
+ * released, or NOTHING_LEFT. Returns BUSY if another call is under way or an interrupted one must be mended.
  */
 export function releaseNow(memory: Memory, heap: number, maxPages: number): number {
   if (!isIdle(memory, heap)) return layout.BUSY;

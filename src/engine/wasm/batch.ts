@@ -58,8 +58,8 @@ export function batchesOf(
       this.#resultsAt = this.#at + resultsOffset;
       memory.i32.set(refs, this.#at >>> 2);
       memory.f64.set(ops, this.#opsAt >>> 3);
-      // A result that is still NaN is of an operation that was not carried out. Eight bytes of ones are a NaN, and
-      // bytes are filled fastest.
+      // A result that is still NaN is of an operation that was not carried out. Eight bytes of 0xff are a NaN, and a
+      // fill of bytes is the fastest.
       memory.u8.fill(255, this.#resultsAt, this.#at + bytes);
     }
 
