@@ -3,7 +3,7 @@
 
 /** How long each round warms up and measures a cell, and the least number of timed runs. */
 export const SETTINGS = {
-  normal: { rounds: 2, warmupMs: 100, budgetMs: 150, leastSamples: 3 },
+  normal: { rounds: 3, warmupMs: 100, budgetMs: 150, leastSamples: 3 },
   quick: { rounds: 1, warmupMs: 0, budgetMs: 5, leastSamples: 2 },
 };
 

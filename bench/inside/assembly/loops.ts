@@ -52,8 +52,8 @@ export function find(chunks: usize, count: u32, times: u32, npages: u32): i32 {
   const end = chunks + count * layout.DATA_BYTES;
   let sum: i32 = 0;
   for (let data = chunks; times; times--) {
-    const index = bits.findRun(data, npages, 0) & 0xffff;
-    sum += index == 0xffff ? -1 : <i32>index;
+    // As a signed number, 0xffff is -1.
+    sum += <i32>(<i16>bits.findRun(data, npages, 0));
     data += layout.DATA_BYTES;
     if (data == end) data = chunks;
   }
