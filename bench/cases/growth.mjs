@@ -14,7 +14,7 @@ const SIZES = [64, 256, 1024, 4096, 16384, 65536, 262144];
 /** The most chunks that a heap can have, 16 TiB. Their bookkeeping takes 560 MiB, of the 4 GiB that an engine has. */
 const MOST_CHUNKS = 2 ** 22 - 1;
 const FEWER_SIZES = [64, 1024, 16384, 262144, MOST_CHUNKS];
-/** Recovery takes about 70 ns per chunk. At the most chunks a run of it would take a third of a second. */
+/** Recovery takes about 0.1 µs per chunk. At the most chunks a run of it would take half a second. */
 const RECOVERED_SIZES = FEWER_SIZES.slice(0, -1);
 const LIVE_BLOCKS = [10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
 const CACHES = [1, 10, 100, 1000, 10_000, 100_000];

@@ -439,7 +439,7 @@ export class PageAlloc {
 
   /**
    * Checks the whole state. Throws PageAllocError ERR_CORRUPT, naming the place, if an invariant does not hold. Takes
-   * about a microsecond a chunk.
+   * about half a microsecond a chunk.
    */
   check(): void {
     this[CORE].locked(check);
@@ -515,8 +515,8 @@ export class PageAlloc {
    * Cleans up after the worker of another heap object, which has ended. Its last call is finished or undone, its page
    * caches are flushed, pages that its hooks held are free and unscavenged, and the lock is free. Pages that it had
    * allocated stay in use: only their user knows of them. Calling this for a worker that still runs breaks the heap; in
-   * a browser a worker may run for seconds after `terminate()`. Takes microseconds, plus about one per chunk if the
-   * worker died within a call. Throws RangeError unless `owner` is the number of another object; PageAllocError
+   * a browser a worker may run for seconds after `terminate()`. Takes microseconds, plus 0.1 per chunk if the worker
+   * died within a call. Throws RangeError unless `owner` is the number of another object; PageAllocError
    * ERR_NOT_SHARED, ERR_LOCKED.
    */
   recover(owner: number): void {
