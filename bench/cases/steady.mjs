@@ -165,13 +165,24 @@ function mixOf(traced, chunks) {
   return { sizes, live, victims };
 }
 
+/** Go serves requests of fewer pages from a page cache. */
+const CACHED_PAGES_LIMIT = 16;
+
+/** Allocates from a page cache, which is refilled if it is empty. Returns -1 when it has no such run. */
+function allocCached(cache, npages) {
+  const base = cache.alloc(npages);
+  return base < 0 && cache.empty && cache.refill() ? cache.alloc(npages) : base;
+}
+
 /**
- * Blocks of the sizes of a trace: frees a random one and allocates another, over and over. A page is scavenged now and
- * then, again from the top when nothing is left.
+ * Blocks of the sizes of a trace: frees a random one and allocates another, over and over. If `cached`, small ones come
+ * from a page cache. A page is scavenged now and then, again from the top when nothing is left.
  */
-const mixed = (traced) => (chunks) => ({
+const mixed = (traced, cached) => (chunks) => ({
   ...about,
-  name: "free + alloc, sizes as in a Go compile, scavenging a page every 16 pairs",
+  name:
+    `free + alloc, sizes as in a Go compile, ${cached ? "small ones from a page cache, " : ""}` +
+    "scavenging a page every 16 pairs",
   input: `${chunks.toLocaleString("en")} chunks, 60 % in use`,
   columns: ["ts", "wasm"],
   create: ({ PageAlloc }) => {
@@ -182,6 +193,7 @@ const mixed = (traced) => (chunks) => ({
     const held = new Float64Array(live);
     const lengths = Uint32Array.from({ length: live }, (_, i) => sizes[i % VICTIMS]);
     for (let i = 0; i < live; i++) held[i] = heap.alloc(lengths[i]);
+    const cache = cached ? heap.allocToCache() : undefined;
     let turn = 0;
     return {
       least: PAIRS,
@@ -192,7 +204,8 @@ const mixed = (traced) => (chunks) => ({
           const victim = victims[turn & (VICTIMS - 1)];
           heap.free(held[victim], lengths[victim]);
           const npages = sizes[turn++ & (VICTIMS - 1)];
-          const base = heap.alloc(npages);
+          let base = cache && npages < CACHED_PAGES_LIMIT ? allocCached(cache, npages) : -1;
+          if (base < 0) base = heap.alloc(npages);
           held[victim] = base;
           lengths[victim] = npages;
           sum += base / PAGE;
@@ -206,7 +219,7 @@ const mixed = (traced) => (chunks) => ({
     };
   },
   native: {
-    args: ["mixed", PAIRS, CHECKED],
+    args: [cached ? "cached" : "mixed", PAIRS, CHECKED],
     input: () => {
       const { sizes, live, victims } = mixOf(traced, chunks);
       return Uint32Array.from([chunks, live, VICTIMS, SCAVENGE_EVERY, ...sizes, ...victims]);
@@ -247,6 +260,13 @@ export const steadyCases = (trace) => [
   ...NPAGES.map(sustained),
   ...NPAGES.map(inBatches),
   ...NPAGES.map(onShared),
-  ...[64, 1024, 65536].map(mixed(trace.npages.filter((_, i) => trace.kind[i] === ALLOC))),
+  ...[false, true].flatMap((cached) =>
+    [64, 1024, 65536].map(
+      mixed(
+        trace.npages.filter((_, i) => trace.kind[i] === ALLOC),
+        cached,
+      ),
+    ),
+  ),
   ...[1, 512].map(loopAlone),
 ];

@@ -3,7 +3,7 @@
 //   bench BUDGET_MS LEAST_SAMPLES kernel NAME [PARAMETER] CHECK   < chunks
 //   bench BUDGET_MS LEAST_SAMPLES random|same|cache CHECK         < 32-bit words: see read_fragments
 //   bench BUDGET_MS LEAST_SAMPLES sustained|loop LEAST CHECK      < the same
-//   bench BUDGET_MS LEAST_SAMPLES mixed LEAST CHECK               < 32-bit words: see read_mix
+//   bench BUDGET_MS LEAST_SAMPLES mixed|cached LEAST CHECK        < 32-bit words: see read_mix
 //   bench BUDGET_MS LEAST_SAMPLES scavengeOne|scavenge|alloc|grow|cacheAlloc CHUNKS
 //   bench BUDGET_MS LEAST_SAMPLES replay|replayAll EVENTS         < events: see replay.h
 #include "heap.h"
@@ -116,8 +116,11 @@ static double run_sustained(uint32_t operations) {
   return (double)sum;
 }
 
-// The sizes and victims of a mixed case repeat after nvictims pairs. `lengths` has the size of each live block.
+// The sizes and victims of a mixed case repeat after nvictims pairs. `lengths` has the size of each live block. With
+// `mix_cached`, small blocks come from a page cache.
 static uint32_t *sizes, *lengths, every, mix_turn;
+static bool mix_cached;
+static PageCache mix_cache;
 
 // The input starts with four counts: chunks, live blocks, victims, and how often a page is scavenged. The sizes and the
 // victims follow.
@@ -137,6 +140,12 @@ static void read_mix(void) {
     lengths[i] = sizes[i & (nvictims - 1)];
     held[i] = (uint32_t)heap_alloc(&heap, lengths[i]);
   }
+  if (mix_cached) mix_cache = heap_alloc_to_cache(&heap);
+}
+
+static int64_t alloc_mixed(uint32_t count) {
+  int64_t page = mix_cached && count < CACHED_PAGES_LIMIT ? alloc_cached(&heap, &mix_cache, count) : -1;
+  return page < 0 ? heap_alloc(&heap, count) : page;
 }
 
 static double run_mixed(uint32_t operations) {
@@ -145,7 +154,7 @@ static double run_mixed(uint32_t operations) {
     uint32_t victim = victims[mix_turn & (nvictims - 1)];
     heap_free(&heap, held[victim], lengths[victim]);
     lengths[victim] = sizes[mix_turn++ & (nvictims - 1)];
-    held[victim] = (uint32_t)heap_alloc(&heap, lengths[victim]);
+    held[victim] = (uint32_t)alloc_mixed(lengths[victim]);
     sum += held[victim];
     if (mix_turn & (every - 1)) continue;
     uint32_t released = heap_scavenge_one(&heap, 1);
@@ -286,7 +295,8 @@ static int measure_kernel(int argc, char **argv, double budget_ns, size_t least)
 
 static int measure_steady(const char *name, uint32_t fewest, uint32_t check, double budget_ns, size_t least) {
   Case c = {.run = run_loop, .most = 1u << 30, .check = check, .least = fewest};
-  if (!strcmp(name, "mixed")) {
+  mix_cached = !strcmp(name, "cached");
+  if (mix_cached || !strcmp(name, "mixed")) {
     c.run = run_mixed;
     read_mix();
   } else {

@@ -79,7 +79,11 @@ export class PageCache {
 
   /** Whether no pages are left. */
   get empty(): boolean {
-    return !this.cache;
+    const ref = this.#live();
+    const { i32 } = this.#core.engine.memory;
+    const half = (this.#core.at + ref + layout.RECORD_CACHE) >>> 2;
+    // Both halves of `cache`, which would make a bigint.
+    return !ref || !(i32[half] | i32[half + 1]);
   }
 
   /** How many bytes of the latest alloc had been scavenged, and must be paged in again. */
@@ -106,17 +110,17 @@ export class PageCache {
       at &&
       i32[record + layout.RECORD_KIND / 4] === layout.KIND_CACHE &&
       i32[record + layout.RECORD_OWNER / 4] === core.owner;
-    if (isLive) {
-      const hit = takePage(memory, record);
-      // The page is taken. Calls nothing from here on: a call could overflow the stack.
-      if (hit >= 0) {
-        const chunk = i32[record + layout.RECORD_CHUNK / 4];
-        const index = i32[record + layout.RECORD_INDEX / 4] + (hit & 0xffff);
-        this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
-        return (chunk * layout.CHUNK_PAGES + index) * core.pageSize;
-      }
+    if (!isLive) return this.#alloc(npages);
+    const hit = takePage(memory, record);
+    // The page is taken. Calls nothing from here on: a call could overflow the stack.
+    if (hit >= 0) {
+      const chunk = i32[record + layout.RECORD_CHUNK / 4];
+      const index = i32[record + layout.RECORD_INDEX / 4] + (hit & 0xffff);
+      this.#lastAllocScavenged = (hit >>> 16) * core.pageSize;
+      return (chunk * layout.CHUNK_PAGES + index) * core.pageSize;
     }
-    return this.#alloc(npages);
+    this.#lastAllocScavenged = 0;
+    return -1;
   }
 
   /** `alloc` in all cases. */
