@@ -1,6 +1,6 @@
 // Which costs grow, and with what: each row is there for many sizes, over which it should stay flat.
 import { randomBelow } from "../random.mjs";
-import { pairsOn } from "./heap.mjs";
+import { cachesOn, pairsOn } from "./heap.mjs";
 
 const PAGE = 8192;
 const CHUNK_PAGES = 512;
@@ -137,18 +137,7 @@ const oneMoreCache = (caches) => ({
   create: ({ PageAlloc }) => {
     const { heap, held } = withCaches(PageAlloc, 0, caches);
     freeHalf(heap, caches);
-    return {
-      held,
-      run(operations) {
-        let sum = 0;
-        for (let i = 0; i < operations; i++) {
-          const cache = heap.allocToCache();
-          sum += cache.base / PAGE;
-          cache.flush();
-        }
-        return sum;
-      },
-    };
+    return { held, run: cachesOn(heap) };
   },
 });
 

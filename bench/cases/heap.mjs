@@ -182,23 +182,24 @@ const scavengePages = {
   native: { args: ["scavenge", CHUNKS] },
 };
 
+/** allocToCache and flush, over and over. */
+export const cachesOn = (heap) => (operations) => {
+  let sum = 0;
+  for (let i = 0; i < operations; i++) {
+    const cache = heap.allocToCache();
+    sum += cache.base / PAGE;
+    cache.flush();
+  }
+  return sum;
+};
+
 const caches = {
   name: "allocToCache + flush",
   input: `${sizeName(CHUNKS)}, a quarter free, npages 1`,
   columns: ["ts", "wasm"],
   create: ({ PageAlloc }) => {
     const heap = fragmented(PageAlloc, 1, fragments(1).free);
-    return {
-      run(operations) {
-        let sum = 0;
-        for (let i = 0; i < operations; i++) {
-          const cache = heap.allocToCache();
-          sum += cache.base / PAGE;
-          cache.flush();
-        }
-        return sum;
-      },
-    };
+    return { run: cachesOn(heap) };
   },
   native: nativeFragmented("cache", 1),
 };
