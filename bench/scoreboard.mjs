@@ -21,7 +21,7 @@ export async function runScoreboard(columns, cases, settings, onRow = (_row) => 
       for (const column of columns) {
         if (!column.has(each)) continue;
         const cell = await column.measure(each, settings);
-        row.cells[column.name] = better(row.cells[column.name], cell);
+        if (cell) row.cells[column.name] = better(row.cells[column.name], cell);
       }
     }
     agree(row);

@@ -15,6 +15,10 @@ export const environment = {
   loadTrace: (file) => load(`/test/fixtures/traces/${file}`),
   startActor() {
     const worker = new Worker(new URL("actor.mjs", import.meta.url), { type: "module" });
+    // Outside a request, as when it loads. Nobody waits for this error, so it ends the column, and with it the run.
+    worker.addEventListener("error", ({ message = "an actor did not start" }) => {
+      throw new Error(message);
+    });
     const ask = askWith(
       (message) => worker.postMessage(message),
       (take) => worker.addEventListener("message", ({ data }) => take(data)),
