@@ -9,6 +9,10 @@ import { headerOf } from "../report/header.mjs";
 import { resultsText } from "../report/results.mjs";
 import { printTables } from "../report/terminal.mjs";
 
+/** How long a run may take, in ms, and a quick one. */
+const TIMEOUT_MS = 3_600_000;
+const QUICK_TIMEOUT_MS = 600_000;
+
 const BROWSERS = { chromium: runPage, firefox: runPageInFirefox };
 
 const { values: options } = parseArgs({
@@ -37,7 +41,7 @@ if (options.headless) {
   if (options.quick) url.searchParams.set("quick", "");
   url.searchParams.set("only", options.only);
   try {
-    const { userAgent, columns, rows } = await runIn(url, 3_600_000);
+    const { userAgent, columns, rows } = await runIn(url, options.quick ? QUICK_TIMEOUT_MS : TIMEOUT_MS);
     const header = headerOf({ runtime: runtimeOf(userAgent), isQuick: options.quick });
     for (const [key, value] of Object.entries(header)) console.log(`${key.padEnd(8)} ${value}`);
     printTables(rows, columns);

@@ -69,14 +69,39 @@ static void clear_lists(void) {
   memset(lists.heads, 0xff, sizeof lists.heads);
 }
 
+// Where a node is in its list. Each node begins with it. `node_size` is what a node of `nodes` takes.
+typedef struct {
+  int32_t prev, next;
+} Links;
+
+static inline Links *links_of(void *nodes, size_t node_size, int32_t node) {
+  return (Links *)((char *)nodes + (size_t)node * node_size);
+}
+
+// Puts a node first into a list.
+static inline void put_first(void *nodes, size_t node_size, int32_t node, uint32_t list, uint32_t bits) {
+  int32_t next = lists.heads[list];
+  *links_of(nodes, node_size, node) = (Links){NONE, next};
+  if (next != NONE) links_of(nodes, node_size, next)->prev = node;
+  set_head(&lists, list, node, bits);
+}
+
+static inline void leave_list(void *nodes, size_t node_size, int32_t node, uint32_t list, uint32_t bits) {
+  Links links = *links_of(nodes, node_size, node);
+  if (links.next != NONE) links_of(nodes, node_size, links.next)->prev = links.prev;
+  if (links.prev != NONE) links_of(nodes, node_size, links.prev)->next = links.next;
+  else set_head(&lists, list, links.next, bits);
+}
+
 // ---- two-level bins ----
 
 #define BINS_BITS 3
 
-// A range, free or in use. A node without a range has only `next`.
+// A range, free or in use. A node without a range has only `links.next`.
 typedef struct {
+  Links links;
   uint32_t offset, size;
-  int32_t left, right, prev, next;
+  int32_t left, right;
 } Range;
 
 static Range *ranges;
@@ -85,30 +110,19 @@ static int32_t spare, nranges;
 static int32_t bins_node(void) {
   if (spare == NONE) return nranges++;
   int32_t node = spare;
-  spare = ranges[node].next;
+  spare = ranges[node].links.next;
   return node;
 }
 
 static void bins_put(int32_t node, Range range) {
-  uint32_t list = list_of(range.size, BINS_BITS);
-  range.prev = NONE;
-  range.next = lists.heads[list];
   ranges[node] = range;
-  if (range.next != NONE) ranges[range.next].prev = node;
-  set_head(&lists, list, node, BINS_BITS);
-}
-
-static void bins_leave(int32_t node, uint32_t list) {
-  int32_t prev = ranges[node].prev, next = ranges[node].next;
-  if (next != NONE) ranges[next].prev = prev;
-  if (prev != NONE) ranges[prev].next = next;
-  else set_head(&lists, list, next, BINS_BITS);
+  put_first(ranges, sizeof *ranges, node, list_of(range.size, BINS_BITS), BINS_BITS);
 }
 
 // Takes a free range out of its list, and its node from it.
 static void bins_forget(int32_t node) {
-  bins_leave(node, list_of(ranges[node].size, BINS_BITS));
-  ranges[node].next = spare;
+  leave_list(ranges, sizeof *ranges, node, list_of(ranges[node].size, BINS_BITS), BINS_BITS);
+  ranges[node].links.next = spare;
   spare = node;
 }
 
@@ -125,9 +139,9 @@ static int32_t bins_alloc(uint32_t size) {
   int32_t list = find_list(&lists, size, BINS_BITS);
   if (list == NONE) return NONE;
   int32_t node = lists.heads[list];
-  bins_leave(node, (uint32_t)list);
+  leave_list(ranges, sizeof *ranges, node, (uint32_t)list, BINS_BITS);
   Range *range = &ranges[node];
-  range->prev = IN_USE;
+  range->links.prev = IN_USE;
   uint32_t rest = range->size - size;
   if (rest) {
     int32_t above = bins_node(), right = range->right;
@@ -141,16 +155,16 @@ static int32_t bins_alloc(uint32_t size) {
 
 static void bins_free(int32_t node) {
   Range range = ranges[node];
-  if (range.prev != IN_USE) abort();
+  if (range.links.prev != IN_USE) abort();
   int32_t left = range.left, right = range.right;
-  if (left != NONE && ranges[left].prev != IN_USE) {
+  if (left != NONE && ranges[left].links.prev != IN_USE) {
     range.offset = ranges[left].offset;
     range.size += ranges[left].size;
     range.left = ranges[left].left;
     if (range.left != NONE) ranges[range.left].right = node;
     bins_forget(left);
   }
-  if (right != NONE && ranges[right].prev != IN_USE) {
+  if (right != NONE && ranges[right].links.prev != IN_USE) {
     range.size += ranges[right].size;
     range.right = ranges[right].right;
     if (range.right != NONE) ranges[range.right].left = node;
@@ -167,8 +181,9 @@ static uint32_t bins_page(int32_t node) { return ranges[node].offset; }
 
 // A block, free or in use. Its place is its address. `below` is the block that ends where this one begins.
 typedef struct {
+  Links links;
   uint32_t size;
-  int32_t below, prev, next;
+  int32_t below;
 } Block;
 
 static Block *blocks;
@@ -179,24 +194,15 @@ static void tlsf_note_below(int32_t block, int32_t below) {
 }
 
 static void tlsf_put(int32_t block, uint32_t size, int32_t below) {
-  uint32_t list = list_of(size, TLSF_BITS);
-  int32_t next = lists.heads[list];
-  blocks[block] = (Block){size, below, NONE, next};
-  if (next != NONE) blocks[next].prev = block;
-  set_head(&lists, list, block, TLSF_BITS);
-}
-
-static void tlsf_leave(int32_t block, uint32_t list) {
-  int32_t prev = blocks[block].prev, next = blocks[block].next;
-  if (next != NONE) blocks[next].prev = prev;
-  if (prev != NONE) blocks[prev].next = next;
-  else set_head(&lists, list, next, TLSF_BITS);
+  blocks[block].size = size;
+  blocks[block].below = below;
+  put_first(blocks, sizeof *blocks, block, list_of(size, TLSF_BITS), TLSF_BITS);
 }
 
 // Takes a free block out of its list, as it merges with a neighbour. Returns its size.
 static uint32_t tlsf_merge(int32_t block) {
   uint32_t size = blocks[block].size;
-  tlsf_leave(block, list_of(size, TLSF_BITS));
+  leave_list(blocks, sizeof *blocks, block, list_of(size, TLSF_BITS), TLSF_BITS);
   return size;
 }
 
@@ -212,9 +218,9 @@ static int32_t tlsf_alloc(uint32_t size) {
   if (list == NONE) return NONE;
   int32_t block = lists.heads[list];
   uint32_t whole = blocks[block].size;
-  tlsf_leave(block, (uint32_t)list);
+  leave_list(blocks, sizeof *blocks, block, (uint32_t)list, TLSF_BITS);
   blocks[block].size = size;
-  blocks[block].prev = IN_USE;
+  blocks[block].links.prev = IN_USE;
   if (whole > size) {
     tlsf_note_below(block + (int32_t)whole, block + (int32_t)size);
     tlsf_put(block + (int32_t)size, whole - size, block);
@@ -223,13 +229,13 @@ static int32_t tlsf_alloc(uint32_t size) {
 }
 
 static void tlsf_free(int32_t block) {
-  if (blocks[block].prev != IN_USE) abort();
+  if (blocks[block].links.prev != IN_USE) abort();
   uint32_t size = blocks[block].size;
   int32_t first = block, below = blocks[block].below, above = block + (int32_t)size;
-  if (above < end && blocks[above].prev != IN_USE) size += tlsf_merge(above);
-  if (below != NONE && blocks[below].prev != IN_USE) {
+  if (above < end && blocks[above].links.prev != IN_USE) size += tlsf_merge(above);
+  if (below != NONE && blocks[below].links.prev != IN_USE) {
     size += tlsf_merge(below);
-    blocks[block].prev = NONE;
+    blocks[block].links.prev = NONE;
     first = below;
     below = blocks[below].below;
   }

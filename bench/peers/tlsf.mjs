@@ -12,7 +12,9 @@
 // node of a block that begins there. So an address is all that names a block. Two-level bins have a node for each range
 // instead, and eight lists of a class.
 
-/** Lists of a class, as a power of two. Sizes below their number have a list each, all in class 0. */
+import { firstListFor, listOf, lowestBit } from "./size-lists.mjs";
+
+/** Lists of a class, as a power of two. */
 const SECOND_BITS = 5;
 const LISTS = 1 << SECOND_BITS;
 const LIST_MASK = LISTS - 1;
@@ -32,23 +34,6 @@ const PREV = 2;
 const NEXT = 3;
 const NODE_SHIFT = 2;
 
-/** Returns the lowest 1-bit, as a number from 0 to 31. */
-const lowestBit = (bits) => 31 - Math.clz32(bits & -bits);
-
-/** Returns the list that a free block of a size goes to. Its class is in the upper bits. */
-function listOf(size) {
-  if (size < LISTS) return size;
-  const shift = 31 - SECOND_BITS - Math.clz32(size);
-  return ((shift + 1) << SECOND_BITS) + ((size >>> shift) & LIST_MASK);
-}
-
-/** Returns the first list whose blocks are all at least that long. */
-function firstListFor(size) {
-  if (size < LISTS) return size;
-  const shift = 31 - SECOND_BITS - Math.clz32(size);
-  return listOf(size + (1 << shift) - 1);
-}
-
 /** An allocator of blocks in `size` units, below 2**26. */
 export class Tlsf {
   #size;
@@ -67,7 +52,7 @@ export class Tlsf {
 
   /** Takes `size` units, 1 or more. Returns where the block begins; -1 if there is no room. */
   alloc(size) {
-    const least = firstListFor(size);
+    const least = firstListFor(size, SECOND_BITS);
     let group = least >>> SECOND_BITS;
     let lists = this.#lists[group] & (-1 << (least & LIST_MASK));
     if (!lists) {
@@ -125,7 +110,7 @@ export class Tlsf {
   #putFree(block, size, below) {
     const nodes = this.#nodes;
     const node = block << NODE_SHIFT;
-    const list = listOf(size);
+    const list = listOf(size, SECOND_BITS);
     const next = this.#heads[list];
     nodes[node + SIZE] = size;
     nodes[node + BELOW] = below;
@@ -160,7 +145,7 @@ export class Tlsf {
   #merge(block) {
     const node = block << NODE_SHIFT;
     const size = this.#nodes[node + SIZE];
-    this.#leaveList(node, listOf(size));
+    this.#leaveList(node, listOf(size, SECOND_BITS));
     return size;
   }
 }

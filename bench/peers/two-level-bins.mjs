@@ -7,6 +7,8 @@
 // free merges the range with its neighbours, if they are free. Both take constant time, whatever is live. Nothing is
 // ordered by address, so a block lies wherever the latest range of its bin was.
 
+import { firstListFor, listOf, lowestBit } from "./size-lists.mjs";
+
 const MANTISSA_BITS = 3;
 /** Bins of one exponent, and the 1-bits to mask them. */
 const LEAVES = 1 << MANTISSA_BITS;
@@ -29,24 +31,6 @@ const RIGHT = 3;
 const BIN_PREV = 4;
 const BIN_NEXT = 5;
 const NODE_WORDS = 6;
-
-/** Returns the lowest 1-bit, as a number from 0 to 31. */
-const lowestBit = (bits) => 31 - Math.clz32(bits & -bits);
-
-/** Returns the bin that a range of a size goes to: the highest whose sizes are all at most as large. */
-export function binDown(size) {
-  if (size < LEAVES) return size;
-  const shift = 31 - MANTISSA_BITS - Math.clz32(size);
-  return ((shift + 1) << MANTISSA_BITS) + ((size >>> shift) & LEAF_MASK);
-}
-
-/** Returns the first bin whose ranges are all at least that long. */
-export function binUp(size) {
-  if (size < LEAVES) return size;
-  const shift = 31 - MANTISSA_BITS - Math.clz32(size);
-  const bin = ((shift + 1) << MANTISSA_BITS) + ((size >>> shift) & LEAF_MASK);
-  return size & ((1 << shift) - 1) ? bin + 1 : bin;
-}
 
 /** An allocator of ranges of `size` units, below 2**31. It knows at most `maxNodes` ranges, live ones and free ones. */
 export class TwoLevelBins {
@@ -72,7 +56,7 @@ export class TwoLevelBins {
 
   /** Takes `size` units, 1 or more. Returns the node of the block, for `offset` and `free`; -1 if there is no room. */
   alloc(size) {
-    const least = binUp(size);
+    const least = firstListFor(size, MANTISSA_BITS);
     let group = least >>> MANTISSA_BITS;
     let leaves = this.#leaves[group] & (-1 << (least & LEAF_MASK));
     if (!leaves) {
@@ -129,7 +113,7 @@ export class TwoLevelBins {
   /** Makes a free range of a node, and puts it first into its bin. */
   #putFree(node, offset, size, left, right) {
     const nodes = this.#nodes;
-    const bin = binDown(size);
+    const bin = listOf(size, MANTISSA_BITS);
     const next = this.#heads[bin];
     nodes[node + OFFSET] = offset;
     nodes[node + SIZE] = size;
@@ -166,7 +150,7 @@ export class TwoLevelBins {
   #forget(node, side) {
     const nodes = this.#nodes;
     const beyond = nodes[node + side];
-    this.#leaveBin(node, binDown(nodes[node + SIZE]));
+    this.#leaveBin(node, listOf(nodes[node + SIZE], MANTISSA_BITS));
     nodes[node + BIN_NEXT] = this.#spare;
     this.#spare = node;
     return beyond;

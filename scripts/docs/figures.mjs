@@ -1,11 +1,9 @@
 // The figures of the README and the tables of docs/benchmarks.md, from a replay and the recorded benchmark.
 import { medianText } from "../../bench/report/table.mjs";
 import { GROUP as GROWTH, growthTable } from "./growth.mjs";
+import { table } from "./markdown.mjs";
 
 const count = (n) => n.toLocaleString("en");
-
-/** Returns a row of a Markdown table. */
-const row = (cells) => `| ${cells.join(" | ")} |`;
 
 /** Returns the row of the scoreboard with that id. */
 function rowOf({ rows }, id) {
@@ -29,29 +27,26 @@ export function headlines(report, scoreboard) {
   const { wasm, ts, BigInt: port, "native C": native } = pair.cells;
   const median = (cell) => medianText(cell, pair);
   const millions = (cell) => (1e3 / cell.median).toFixed(1);
-  return [
-    row(["", "", "command"]),
-    row(["---", "---", "---"]),
-    row([
+  const lines = [
+    [
       `**${count(report.addressMatches)} of ${count(report.allocs)}**`,
       "allocations of a Go compile get the address that Go chose",
       "`npm start`",
-    ]),
-    row([
+    ],
+    [
       `**${millions(replayed.cells.wasm)} million**`,
       `page events of that compile replayed in a second; ${millions(replayed.cells.ts)} million on \`palloc/ts\``,
       "`npm run bench -- --only go-compile`",
-    ]),
-    row([
+    ],
+    [
       `**${median(wasm)}**`,
       "for an `alloc` and a `free` of one page in the steady state, in a heap of 4 GiB; " +
         `${median(ts)} on \`palloc/ts\`, ` +
         `${median(native)} for a plain port of Go's algorithms to C, ${median(port)} with BigInts`,
       '`npm run bench -- --only "free, sustained"`',
-    ]),
-    "",
-    `The last two are medians. ${machine(scoreboard)}`,
-  ].join("\n");
+    ],
+  ];
+  return `${table(["", "", "command"], lines, 3)}\n\nThe last two are medians. ${machine(scoreboard)}`;
 }
 
 /**
@@ -68,12 +63,11 @@ export function benchmarkTables({ rows, columns }) {
     const present = columns.filter((column) => members.some(({ cells }) => cells[column]));
     const lines = members.map((each) => {
       const [, name, input = ""] = each.id.split(" | ");
-      return row([name, input, ...present.map((column) => medianText(each.cells[column], each))]);
+      return [name, input, ...present.map((column) => medianText(each.cells[column], each))];
     });
     const title = `### ${group[0].toUpperCase()}${group.slice(1)}`;
-    const rule = row(["---", "---", ...present.map(() => "--:")]);
-    const table = [title, "", row(["", "", ...present]), rule, ...lines];
-    return (group === GROWTH ? [...table, "", growthTable({ rows })] : table).join("\n");
+    const parts = [title, table(["", "", ...present], lines)];
+    return (group === GROWTH ? [...parts, growthTable({ rows })] : parts).join("\n\n");
   });
   return tables.join("\n\n");
 }

@@ -1,6 +1,7 @@
 // How costs grow: the rows of the benchmark that are there for many sizes, as series, and a table of their growth.
 import { PROPORTIONAL } from "../../bench/cases/growth.mjs";
 import { medianText } from "../../bench/report/table.mjs";
+import { table } from "./markdown.mjs";
 
 export const GROUP = "cost over size";
 /** The columns whose growth is told, as the peers are not what is measured. */
@@ -58,12 +59,8 @@ export function growthTable(scoreboard) {
     const range = `${count(series.points[0].size)} … ${count(series.points.at(-1).size)} ${series.what}`;
     return [series.name, range, ...ENGINES.map((column) => cell(series, column))];
   });
-  return [
+  const about =
     `The growth over each range: the largest median to the smallest, bold if that is more than ${FLAT}. For costs in ` +
-      "proportion to the size, it is what one more adds.",
-    "",
-    ...[["", "", ...ENGINES], ["---", "---", ...ENGINES.map(() => "--:")], ...lines].map(
-      (cells) => `| ${cells.join(" | ")} |`,
-    ),
-  ].join("\n");
+    "proportion to the size, it is what one more adds.";
+  return `${about}\n\n${table(["", "", ...ENGINES], lines)}`;
 }

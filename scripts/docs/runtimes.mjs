@@ -1,5 +1,6 @@
 // The rows of the steady state in several runtimes, side by side.
 import { medianText } from "../../bench/report/table.mjs";
+import { table } from "./markdown.mjs";
 
 const GROUP = "steady state";
 const ENGINES = ["wasm", "ts"];
@@ -35,12 +36,8 @@ export function runtimeTable(runs) {
   const cells = (id) =>
     byRun.flatMap((rows) => {
       const row = rows.get(id);
-      return ENGINES.map((engine) => medianText(row?.cells[engine], { ...row }));
+      return ENGINES.map((engine) => medianText(row?.cells[engine], row ?? {}));
     });
-  const lines = [
-    ["", "", ...columns],
-    ["---", "---", ...columns.map(() => "--:")],
-    ...Array.from(ids, (id) => [...id.split(" | "), ...cells(id)]),
-  ];
-  return [machines(runs), "", ...lines.map((line) => `| ${line.join(" | ")} |`)].join("\n");
+  const lines = Array.from(ids, (id) => [...id.split(" | "), ...cells(id)]);
+  return `${machines(runs)}\n\n${table(["", "", ...columns], lines)}`;
 }
