@@ -32,7 +32,7 @@ export function seriesOf({ rows }) {
  * Returns how much a row grows in a column: how many times the least median the largest is or, of a row in proportion,
  * what one more of what is counted adds. Undefined if the column does not have the row at two sizes.
  */
-export function growthOf({ points, isProportional }, column) {
+function growthOf({ points, isProportional }, column) {
   const has = points.filter(({ cells }) => cells[column]);
   if (has.length < 2) return undefined;
   const medians = has.map(({ cells }) => cells[column].median);
