@@ -1,6 +1,6 @@
-// Lists of free ranges by their size, in two levels, as two-level bins and TLSF have them. The first level has a class for
-// each power of two. The second cuts each class into 1 << bits equal parts, with a list each. Sizes below 1 << bits have
-// a list each too, all in class 0.
+// Lists of free ranges by their size, in two levels, as two-level bins and TLSF have them. The first level has a class
+// for each power of two. The second cuts each class into 1 << bits equal parts, with a list each. Sizes below
+// 1 << bits have a list each too, all in class 0.
 
 /** Returns the lowest 1-bit, as a number from 0 to 31. */
 export const lowestBit = (bits) => 31 - Math.clz32(bits & -bits);
