@@ -1,9 +1,11 @@
 // PageBits: one bitmap of 512 pages as eight 64-bit words, and operations on ranges of its bits. A range is at least
 // one page long and lies within the bitmap. It covers part of a first word, then whole words, then part of a last word.
 // First and last may be the same word.
+//
+// The twin has a text of its own, as its words have 32 bits.
 
+import { assertRange } from "../build/both/assertions";
 import * as layout from "../src/engine/layout";
-import { assertRange } from "./assertions";
 import { lowBits } from "./candidate";
 
 /** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 6 bits of `i`. */
@@ -43,7 +45,7 @@ export function setRange(bits: usize, i: u32, n: u32): void {
 // @ts-ignore: decorator
 @inline
 export function setBits(bits: usize, i: u32, n: u32): void {
-  assertRange(i, n);
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -65,7 +67,7 @@ export function clearRange(bits: usize, i: u32, n: u32): void {
 // @ts-ignore: decorator
 @inline
 export function clearBits(bits: usize, i: u32, n: u32): void {
-  assertRange(i, n);
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -87,7 +89,7 @@ export function popcntRange(bits: usize, i: u32, n: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function countBits(bits: usize, i: u32, n: u32): u32 {
-  assertRange(i, n);
+  if (PALLOC_DEBUG) assertRange(i, n);
   const last = i + n - 1;
   let word = wordOf(bits, i);
   const end = wordOf(bits, last);
@@ -161,8 +163,8 @@ export function find(bits: usize, npages: u32, searchIdx: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function findRun(bits: usize, npages: u32, searchIdx: u32): u32 {
-  assertRange(searchIdx & ~63, 64);
-  assertRange(0, npages);
+  if (PALLOC_DEBUG) assertRange(searchIdx & ~63, 64);
+  if (PALLOC_DEBUG) assertRange(0, npages);
   const free = ~load<u64>(wordOf(bits, searchIdx));
   const first = <u32>ctz(free);
   // Zeros come in at the top, so a run ends with its word.
@@ -213,7 +215,7 @@ function findAnywhere(bits: usize, npages: u32, searchIdx: u32): u32 {
  * Returns its index; NONE if there is none.
  */
 export function findAligned(bits: usize, npages: u32, align: u32): u32 {
-  assertRange(0, npages);
+  if (PALLOC_DEBUG) assertRange(0, npages);
   // The aligned pages of a word that is itself aligned. lowBits leaves out the top bit of each group. Rotated by one,
   // these are the lowest bits.
   const starts = rotl(~lowBits(min(align, 64)), 1);
@@ -248,4 +250,37 @@ function shrink(x: u64, n: u32): u64 {
     width <<= 1;
   }
   return x & (x >> (n - width));
+}
+
+/** Reports whether any page of a range within a chunk is a hole. */
+export function hasHole(data: usize, first: u32, npages: u32): bool {
+  const end = first + npages;
+  for (let index = first; index < end; ) {
+    const word = data + ((index >> 6) << 3);
+    const n = min(64 - (index & 63), end - index);
+    if (load<u64>(word) & load<u64>(word, layout.DATA_SCAVENGED) & ((~(<u64>0) >> (64 - n)) << index)) return true;
+    index += n;
+  }
+  return false;
+}
+
+/** Counts the free and unscavenged pages of a range within a chunk. */
+export function countUnscavenged(data: usize, first: u32, npages: u32): u32 {
+  const end = first + npages;
+  let unscavenged: u32 = 0;
+  for (let index = first; index < end; ) {
+    const word = data + ((index >> 6) << 3);
+    const n = min(64 - (index & 63), end - index);
+    const range = (~(<u64>0) >> (64 - n)) << index;
+    unscavenged += <u32>popcnt(range & ~(load<u64>(word) | load<u64>(word, layout.DATA_SCAVENGED)));
+    index += n;
+  }
+  return unscavenged;
+}
+
+/** Sets bytes of memory to a value. */
+// @ts-ignore: decorator
+@inline
+export function fillBytes(at: usize, value: u8, nbytes: usize): void {
+  memory.fill(at, value, nbytes);
 }

@@ -2,3 +2,5 @@
 
 /** Whether heaps may be shared between threads. */
 declare const PALLOC_SHARED: bool;
+/** Whether assertions are checked. */
+declare const PALLOC_DEBUG: bool;

@@ -1,13 +1,18 @@
 // Page caches. A cache takes all free pages of one aligned 64-page block at once, and hands them out without the lock.
+//
+// The twin has a text of its own, as its words have 32 bits.
 
+import { findFree } from "../build/both/heap";
+import { assertMapped, resummarize } from "../build/both/mark";
+import { chunkOf, indexIn } from "./pages";
+import { dropRecord, makeRecord } from "../build/both/record";
+import { leafOf, mappedLeafOf } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./bits";
-import { findFree } from "./heap";
 import { write, writePages } from "./journal";
-import { markBlock } from "./mark";
-import { dropRecord, makeRecord } from "./record";
-import { dataOf, leafOf, mappedLeafOf } from "./tree";
+import { updateAbove } from "./merge";
+import { dataOf } from "./summary";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache
@@ -17,8 +22,8 @@ import { dataOf, leafOf, mappedLeafOf } from "./tree";
 export function refill(heap: usize, ref: u32, owner: u32): u32 {
   const page = findFree(heap, 1, 1);
   if (page < 0) return 0;
-  const chunk = <u32>(page >> layout.CHUNK_SHIFT);
-  const index = <u32>page & (layout.CHUNK_PAGES - layout.CACHE_PAGES);
+  const chunk = chunkOf(page);
+  const index = indexIn(chunk, page) & -layout.CACHE_PAGES;
   const leaf = leafOf(heap, chunk);
   const word = dataOf(leaf, chunk) + (index >> 3);
   const cache = ~load<u64>(word);
@@ -83,4 +88,14 @@ export function adopt(heap: usize, owner: u32, chunk: u32, index: u32, cache: u6
   writePages(heap, ref, cache, scav);
   commitRefill(heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
+}
+
+/** Does what `markRange` does, for the pages of the block at `index` that have a 1 in `pages`. */
+function markBlock(heap: usize, leaf: usize, chunk: u32, index: u32, pages: u64, inUse: bool): void {
+  if (PALLOC_DEBUG) assertMapped(leaf, chunk);
+  const word = dataOf(leaf, chunk) + (index >> 3);
+  const alloc = load<u64>(word);
+  store<u64>(word, inUse ? alloc | pages : alloc & ~pages);
+  // The pages need not be one run, so `updateSummary` does not apply.
+  if (resummarize(leaf, chunk)) updateAbove(heap, leaf);
 }

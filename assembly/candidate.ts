@@ -1,8 +1,10 @@
 // Scavenge candidates. A candidate is a run of free and unscavenged pages of one chunk, made of whole aligned groups of
 // min pages.
+//
+// The twin has a text of its own, as its words have 32 bits.
 
+import { assertRange } from "../build/both/assertions";
 import * as layout from "../src/engine/layout";
-import { assertRange } from "./assertions";
 
 /** Returns two words of both bitmaps, or-ed: 0 = free and unscavenged. */
 function keptPair(data: usize, at: usize): v128 {
@@ -24,7 +26,7 @@ function occupiedPair(x: v128, low: v128): v128 {
  * 512.
  */
 export function hasScavengeCandidate(data: usize, min: u32): bool {
-  assertRange(0, min);
+  if (PALLOC_DEBUG) assertRange(0, min);
   if (min > 64) return findInWords(data, layout.CHUNK_PAGES, min, min, 0) != 0;
   const low = lowBits(min);
   // The scavenger starts at the top, so what it looks for is often there.
@@ -51,8 +53,8 @@ export function findScavengeCandidate(data: usize, ceiling: u32, min: u32, max: 
 // @ts-ignore: decorator
 @inline
 export function candidateBelow(data: usize, ceiling: u32, min: u32, max: u32, hugePages: u32): u32 {
-  assertRange(0, ceiling);
-  assertRange(0, min);
+  if (PALLOC_DEBUG) assertRange(0, ceiling);
+  if (PALLOC_DEBUG) assertRange(0, min);
   if (min > 64) return findInWords(data, ceiling, min, max, hugePages);
   const low = lowBits(min);
   // The top page of a group stands for the group. It is 1 if any page of the group is occupied.

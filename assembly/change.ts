@@ -1,15 +1,17 @@
 // Changes of pages within one chunk, which most allocs and frees are. What takes a mark and a commit in a longer range
 // happens here in one go: the leaf is found once, and a new summary is not read back from memory. Once `change` has
 // changed anything it calls no function, so no stack overflow can interrupt it. So only a shared heap needs a journal.
+//
+// The twin has a text of its own, as it cannot say what must be inlined.
 
+import { assertHeld } from "../build/both/assertions";
+import { assertMapped, assertPages, assertSummary } from "../build/both/mark";
 import * as layout from "../src/engine/layout";
-import { assertHeld } from "./assertions";
 import { clearBits, countBits, countFreeAbove, countFreeBelow, isFull, setBits } from "./bits";
-import { count, countTaken, lowerSearch, saveCommit, total } from "./commit";
+import { commitRange, count, countReleased, countTaken, lowerSearch, markCandidate, saveCommit, total } from "./commit";
 import { close, isShared, write } from "./journal";
-import { assertMapped, assertPages, assertSummary } from "./mark";
-import { endOf, maxOf, pack, startOf, sumUp } from "./summary";
-import { dataOf, markCandidate, setSummary, sumOf } from "./tree";
+import { setSummary } from "./merge";
+import { dataOf, endOf, maxOf, pack, startOf, sumOf, sumUp } from "./summary";
 
 /** Allocates free pages of one chunk. Updates all that `markRange` and `commitRange` do. */
 export function claim(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {
@@ -25,9 +27,9 @@ export function unclaim(heap: usize, leaf: usize, chunk: u32, index: u32, npages
 // @ts-ignore: decorator
 @inline
 function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, inUse: bool): void {
-  assertHeld(heap);
-  assertMapped(leaf, chunk);
-  assertPages(leaf, chunk, index, npages, !inUse);
+  if (PALLOC_DEBUG) assertHeld(heap);
+  if (PALLOC_DEBUG) assertMapped(leaf, chunk);
+  if (PALLOC_DEBUG) assertPages(leaf, chunk, index, npages, !inUse);
   const op: u32 = (inUse ? layout.JOURNAL_CLAIM : layout.JOURNAL_UNCLAIM) | layout.JOURNAL_COUNTED;
   const data = dataOf(leaf, chunk);
   const was = sumOf(leaf, chunk);
@@ -57,7 +59,7 @@ function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, i
     else if (!isFull(data)) sum = sumUp(data);
   }
   if (sum != was) setSummary(heap, leaf, chunk, was, sum);
-  assertSummary(leaf, chunk);
+  if (PALLOC_DEBUG) assertSummary(leaf, chunk);
 
   if (isShared(heap)) saveCommit(heap, op, chunk, index, npages, scavenged, 0, 0);
   if (inUse) {
@@ -72,4 +74,21 @@ function change(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32, i
     markCandidate(heap, leaf, chunk);
   }
   if (isShared(heap)) close(heap);
+}
+
+/** Releases the run `hit` of a chunk, packed as findScavengeCandidate does, and moves scavAddr. Returns its pages. */
+// @ts-ignore: decorator
+@inline
+export function releaseRun(heap: usize, leaf: usize, chunk: u32, hit: u32, scavEnd: f64): i32 {
+  const index = hit & 0xffff;
+  const npages = hit >> 16;
+  if (isShared(heap)) {
+    commitRange(heap, leaf, layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE, chunk, index, npages, npages, 1, scavEnd);
+  } else {
+    // The same without a journal. It calls no function, and pages of a candidate are all free and unscavenged.
+    countReleased(heap, npages, 1);
+    setBits(dataOf(leaf, chunk) + layout.DATA_SCAVENGED, index, npages);
+    store<f64>(heap, scavEnd, layout.HEADER_SCAV_END);
+  }
+  return npages;
 }

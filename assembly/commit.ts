@@ -1,10 +1,12 @@
 // Commits. A commit is the second step of a call, after everything that can be undone. It calls no function, so no
 // stack overflow can interrupt it, and it happens completely or not at all.
+//
+// The twin has a text of its own, as it cannot say what must be inlined.
 
+import { assertHeld } from "../build/both/assertions";
 import * as layout from "../src/engine/layout";
-import { assertHeld } from "./assertions";
 import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
-import { dataOf, mappedLeafAt, markCandidate } from "./tree";
+import { dataOf } from "./summary";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -23,7 +25,7 @@ export function commitRange(
   runs: u32,
   scavEnd: f64,
 ): void {
-  assertHeld(heap);
+  if (PALLOC_DEBUG) assertHeld(heap);
   if (isShared(heap)) saveCommit(heap, op, first, from, npages, scavenged, runs, scavEnd);
   if (op & layout.JOURNAL_CLAIM) {
     countTaken(heap, npages, scavenged);
@@ -88,7 +90,7 @@ export function saveCommit(
 
 /** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
 export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scavEnd: f64): void {
-  assertHeld(heap);
+  if (PALLOC_DEBUG) assertHeld(heap);
   if (isShared(heap)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<f64>(heap, scavEnd, layout.JOURNAL_SCAV_END);
@@ -114,7 +116,7 @@ export function commitPassed(heap: usize, leaf: usize, op: u32, chunk: u32, scav
  * come into use.
  */
 export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
-  assertHeld(heap);
+  if (PALLOC_DEBUG) assertHeld(heap);
   if (isShared(heap)) {
     store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
     store<u32>(heap, index, layout.JOURNAL_INDEX);
@@ -144,7 +146,7 @@ export function commitRefill(heap: usize, leaf: usize, op: u32, chunk: u32, inde
  * next.
  */
 export function commitFlush(heap: usize, leaf: usize, op: u32, chunk: u32, index: u32): void {
-  assertHeld(heap);
+  if (PALLOC_DEBUG) assertHeld(heap);
   saveFields(heap, op);
   const cache = load<u64>(heap, layout.JOURNAL_CACHE);
   const scav = load<u64>(heap, layout.JOURNAL_SCAV);
@@ -298,5 +300,55 @@ export function lowerSearch(heap: usize, chunk: u32, index: u32): void {
   if (chunk < searchChunk || (chunk == searchChunk && index < load<u32>(heap, layout.HEADER_SEARCH_INDEX))) {
     store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
     store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
+  }
+}
+
+/** Moves scavAddr to the top of the heap. Pages that a hook has declined can be scavenged again. */
+export function reset(heap: usize): void {
+  if (PALLOC_DEBUG) assertHeld(heap);
+  saveFields(heap, 0);
+  toTop(heap);
+  store<u32>(heap, 1, layout.HEADER_SCAV_RESET);
+  close(heap);
+}
+
+/** Moves scavAddr to the top of the heap. */
+// @ts-ignore: decorator
+@inline
+export function toTop(heap: usize): void {
+  store<f64>(heap, load<f64>(heap, layout.HEADER_TOP), layout.HEADER_SCAV_END);
+  store<u32>(heap, 0, layout.HEADER_SCAV_STRICT);
+  count(heap, 1, layout.HEADER_SCAV_GENERATION);
+}
+
+/** Does what `mappedLeafOf` does, inline. */
+// @ts-ignore: decorator
+@inline
+function mappedLeafAt(heap: usize, chunk: u32): usize {
+  let node: usize = 0;
+  if (chunk >= load<u32>(heap, layout.HEADER_START) && chunk < load<u32>(heap, layout.HEADER_END)) {
+    node = heap + load<u32>(heap, layout.HEADER_ROOT);
+    for (let level = load<u32>(node, layout.NODE_SHAPE) >> layout.LEVEL_SHIFT; level; level--) {
+      const slot = (chunk >> (layout.FANOUT_SHIFT * level)) & (layout.FANOUT - 1);
+      node = heap + load<u32>(node + (slot << 2), layout.NODE_CHILDREN);
+      if (node == heap) break;
+    }
+    if (node == heap || !((load<u32>(node, layout.NODE_SHAPE) >> (chunk & (layout.FANOUT - 1))) & 1)) node = 0;
+  }
+  return node;
+}
+
+/** Sets the candidate bit of a chunk of the leaf, and those of the nodes above. */
+// @ts-ignore: decorator
+@inline
+export function markCandidate(heap: usize, leaf: usize, chunk: u32): void {
+  let node = leaf;
+  for (let shift: u32 = 0; ; shift += layout.FANOUT_SHIFT) {
+    const marks = load<u32>(node, layout.NODE_CANDIDATES);
+    store<u32>(node, marks | (1 << ((chunk >> shift) & (layout.FANOUT - 1))), layout.NODE_CANDIDATES);
+    const parent = load<u32>(node, layout.NODE_PARENT);
+    // A node that had a bit set already has its own bit set in all nodes above.
+    if (marks || !parent) break;
+    node = heap + parent;
   }
 }

@@ -3,15 +3,17 @@
 // puts the saved fields back and carries the commit out again.
 //
 // All functions here are inlined, because commits use them: a commit must not call, as any call may overflow the stack.
+//
+// The twin has a text of its own, as it cannot say what must be inlined.
 
+import { assertHeld } from "../build/both/assertions";
 import * as layout from "../src/engine/layout";
-import { assertHeld } from "./assertions";
 
 /** Writes down the range that is about to be marked. */
 // @ts-ignore: decorator
 @inline
 export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32): void {
-  assertHeld(heap);
+  if (PALLOC_DEBUG) assertHeld(heap);
   store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
   store<u32>(heap, index, layout.JOURNAL_INDEX);
   store<u32>(heap, npages, layout.JOURNAL_NPAGES);
@@ -36,6 +38,13 @@ export function writePages(heap: usize, ref: u32, cache: u64, scav: u64): void {
   store<u32>(heap, ref, layout.JOURNAL_REF);
   store<u64>(heap, cache, layout.JOURNAL_CACHE);
   store<u64>(heap, scav, layout.JOURNAL_SCAV);
+}
+
+/** Does the same; the twin has pages of 64 bits in two ways. */
+// @ts-ignore: decorator
+@inline
+export function writePages64(heap: usize, ref: u32, cache: u64, scav: u64): void {
+  writePages(heap, ref, cache, scav);
 }
 
 /** Whether other workers may use the heap. If so, this one may die within a commit, which is then done again. */

@@ -1,5 +1,7 @@
 // The lock, as a call takes it that is made of one crossing from JavaScript. Everything else about the lock is in
 // src/heap/lock.ts.
+//
+// The twin has a text of its own, as its views may be out of date.
 
 import * as layout from "../src/engine/layout";
 import { isShared } from "./journal";

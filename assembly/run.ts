@@ -2,9 +2,10 @@
 // batch stops before an operation that it cannot carry out, for whatever reason. The facade then makes that call
 // itself: the heap grows, or the call throws.
 
+import { alloc, allocRange, free } from "../build/both/heap";
+import { scavengeRange } from "../build/both/scavenge";
 import * as layout from "../src/engine/layout";
 import { cacheAlloc, refill } from "./cache";
-import { alloc, allocRange, free, scavengeRange } from "./heap";
 
 /** Bytes of a number. */
 const NUMBER = 8;

@@ -1,4 +1,6 @@
 // A scan: one kernel on many chunks in one crossing, which takes longer than most kernels.
+//
+// The twin has a text of its own, as it need not cross for a loop.
 
 import * as layout from "../src/engine/layout";
 import { findRun } from "./bits";

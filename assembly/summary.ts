@@ -1,4 +1,6 @@
-// Summaries of chunks. tree.ts has those of nodes.
+// The bitmaps and summaries of the chunks of a leaf. merge.ts has the summaries above.
+//
+// The twin has a text of its own, as it has no vectors.
 
 import * as layout from "../src/engine/layout";
 
@@ -122,4 +124,18 @@ export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
   if (load<u32>(part, layout.LEAF_SUMS) == sum) return false;
   store<u32>(part, sum, layout.LEAF_SUMS);
   return true;
+}
+
+/** Returns the address of the bitmaps of a chunk of the leaf. */
+// @ts-ignore: decorator
+@inline
+export function dataOf(leaf: usize, chunk: u32): usize {
+  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
+}
+
+/** Returns the packed summary of a chunk of the leaf. */
+// @ts-ignore: decorator
+@inline
+export function sumOf(leaf: usize, chunk: u32): u32 {
+  return load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
 }

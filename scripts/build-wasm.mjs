@@ -1,6 +1,7 @@
 // Compiles assembly/ to WebAssembly. Writes the bytes as JavaScript modules too, which Node, Vite and esbuild import in
 // the same way. Does nothing if the output is up to date.
 //
+//   build/both/               src/engine/both/, as AssemblyScript
 //   build/palloc.wasm         for plain heaps
 //   build/palloc.own.wasm     for plain heaps beside shared ones
 //   build/palloc.shared.wasm  for shared heaps: the same on shared memory
@@ -12,16 +13,20 @@
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import { root, upToDate, writeWhole } from "./files.mjs";
+import { ONE_TEXT, writeOneText } from "./one-text.mjs";
 
 const INPUTS = [
   "assembly",
+  "src/engine/both",
   "src/engine/layout.ts",
   "asconfig.json",
   "scripts/build-wasm.mjs",
   "scripts/files.mjs",
+  "scripts/one-text.mjs",
 ];
 /** The files that others import. If one is missing or out of date, all are built. */
 const OUTPUTS = ["palloc.wasm", "palloc.own.wasm", "palloc.shared.wasm"].concat(
+  ONE_TEXT,
   ["palloc.wasm", "palloc.pair", "palloc.debug"].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
 );
 /** The targets of asconfig.json. */
@@ -83,6 +88,7 @@ export async function buildWasm() {
   const paths = OUTPUTS.map((output) => `build/${output}`);
   if (paths.every((path) => upToDate(path, INPUTS))) return;
   const started = new Date();
+  writeOneText();
   const outputs = await compile();
   for (const [path, content] of outputs) writeWhole(path, content);
   const bytes = (name) => outputs.get(join(root, "build", name));

@@ -24,10 +24,10 @@ async function shipped(entry) {
 
 /** What is checked: its name, its bytes, the most that it may have, and the budget that it must come down to. */
 const rows = [
-  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_800, 16 * KIB],
-  ["palloc", await shipped("dist/index.js"), 31_200, 16 * KIB],
-  ["palloc/ts", await shipped("dist/ts.js"), 27_700, 12 * KIB],
-  ["palloc/shared", await shipped("dist/shared.js"), 33_700, 22 * KIB],
+  ["palloc.wasm", statSync(join(root, "dist/palloc.wasm")).size, 24_900, 16 * KIB],
+  ["palloc", await shipped("dist/index.js"), 31_300, 16 * KIB],
+  ["palloc/ts", await shipped("dist/ts.js"), 27_750, 12 * KIB],
+  ["palloc/shared", await shipped("dist/shared.js"), 33_800, 22 * KIB],
   ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 30_400, 20 * KIB],
 ];
 const number = (n) => n.toLocaleString("en").padStart(6);

@@ -17,7 +17,7 @@ const RANGES: Record<string, [index: number, npages: number, most: number]> = {
   popcntRange: [1, 2, PAGES],
   find: [2, 1, PAGES],
   alloc: [-1, 1, 2 ** 31],
-  findFreePage: [-1, 1, 2 ** 31],
+  findFree: [-1, 1, 2 ** 31],
   allocRange: [2, 3, 2 ** 31],
   free: [2, 3, 2 ** 31],
   inspect: [2, 3, 2 ** 31],

@@ -9,6 +9,7 @@ const OUT = "build/bench";
 const INPUTS = [
   "bench/inside",
   "assembly",
+  "src/engine/both",
   "src/engine/ts",
   "src/engine/layout.ts",
   "src/engine/memory.ts",
@@ -23,6 +24,7 @@ async function buildLoops() {
     config: "none",
     outFile: `${OUT}/loops.wasm`,
     textFile: `${OUT}/loops.wat`,
+    use: ["PALLOC_DEBUG=0"],
   };
   const { error, stderr } = await asc.main(
     ["bench/inside/assembly/loops.ts", ...asc.configToArguments({ ...options, ...outputs })],

@@ -357,7 +357,7 @@ export class PageAlloc {
   /** Address of the first free page, in bytes; 2**heapAddrBits when nothing is free at all. */
   get searchAddr(): number {
     const core = this[CORE];
-    const page = core.locked(() => core.engine.findFreePage(core.at, 1, 1));
+    const page = core.locked(() => core.engine.findFree(core.at, 1, 1));
     return page < 0 ? core.limit : page * core.pageSize;
   }
 

@@ -324,7 +324,7 @@ export class Arena {
     if (core.sys.used) return this.#allocUsed(npages, align, slack);
     core.lock.acquire();
     try {
-      const page = core.engine.findFreePage(core.at, npages, align);
+      const page = core.engine.findFree(core.at, npages, align);
       if (page < 0) return -1;
       begin(core, layout.SIZES_TAKE, page, npages, page, 0, 0, npages, slack);
       core.engine.allocRange(core.at, page >>> layout.CHUNK_SHIFT, page % layout.CHUNK_PAGES, npages);

@@ -44,7 +44,7 @@ export interface Kernels {
    */
   alloc(heap: number, npages: number, align: number): number;
   /** Returns where `alloc` would put npages pages, without taking them. Raises searchAddr. */
-  findFreePage(heap: number, npages: number, align: number): number;
+  findFree(heap: number, npages: number, align: number): number;
   /** Returns one of the RANGE_ answers, as `free` does. Sets HEADER_LAST_SCAVENGED as `alloc` does. */
   allocRange(heap: number, chunk: number, index: number, npages: number): number;
   free(heap: number, chunk: number, index: number, npages: number): number;

@@ -17,7 +17,7 @@ export interface Taken {
 /** Returns a function that finds the lowest free run of npages pages at a multiple of `align` pages. */
 export function lowest(core: Core, npages: number, align: number): () => Place | undefined {
   return () => {
-    const page = core.engine.findFreePage(core.at, npages, align);
+    const page = core.engine.findFree(core.at, npages, align);
     return page < 0 ? undefined : placeOf(page);
   };
 }

@@ -1,10 +1,12 @@
 // PageBits: one bitmap of 512 pages as sixteen 32-bit words, and operations on ranges of its bits. A range is at least
 // one page long and lies within the bitmap. It covers part of a first word, then whole words, then part of a last word.
 // First and last may be the same word.
+//
+// assembly/ has a text of its own, as its words have 64 bits.
 
+import { assertRange } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { assertRange } from "./assertions.ts";
 import { lowBits } from "./candidate.ts";
 
 /** Returns the mask for the first word of a range from page `i` on. Shifts use only the low 5 bits of `i`. */
@@ -197,3 +199,38 @@ export function findBitRange64(xLower: number, xUpper: number, n: number): numbe
   }
   return lower ? ctz(lower) : 32 + ctz(upper);
 }
+
+/** Reports whether any page of a range within a chunk is a hole. */
+export function hasHole({ i32 }: Memory, data: number, first: number, npages: number): boolean {
+  const end = first + npages;
+  for (let index = first; index < end; ) {
+    const word = (data >>> 2) + (index >>> 5);
+    const n = Math.min(32 - (index & 31), end - index);
+    if (i32[word] & i32[word + layout.DATA_SCAVENGED / 4] & ((-1 >>> (32 - n)) << index)) return true;
+    index += n;
+  }
+  return false;
+}
+
+/** Counts the free and unscavenged pages of a range within a chunk. */
+export function countUnscavenged({ i32 }: Memory, data: number, first: number, npages: number): number {
+  const end = first + npages;
+  let unscavenged = 0;
+  for (let index = first; index < end; ) {
+    const word = (data >>> 2) + (index >>> 5);
+    const n = Math.min(32 - (index & 31), end - index);
+    unscavenged += popcnt(
+      ((-1 >>> (32 - n)) << index) & ~(i32[word] | i32[word + layout.DATA_SCAVENGED / 4]),
+    );
+    index += n;
+  }
+  return unscavenged;
+}
+
+/** Sets bytes of memory to a value. */
+export function fillBytes({ u8 }: Memory, at: number, value: number, nbytes: number): void {
+  u8.fill(value, at, at + nbytes);
+}
+
+/** Variants that the engine in WebAssembly has inlined. The compiler of JavaScript inlines by itself. */
+export { find as findRun, popcntRange as countBits };

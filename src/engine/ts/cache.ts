@@ -1,14 +1,19 @@
 // Page caches. A cache takes all free pages of one aligned 64-page block at once, and hands them out without the lock.
+//
+// assembly/ has a text of its own, as its words have 64 bits.
 
+import { findFree } from "../both/heap.ts";
+import { assertMapped, resummarize } from "../both/mark.ts";
+import { dropRecord, makeRecord } from "../both/record.ts";
+import { leafOf, mappedLeafOf } from "../both/tree.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { findBitRange64, popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
-import { findFree } from "./heap.ts";
 import { write, writePages, writePages64 } from "./journal.ts";
-import { markBlock } from "./mark.ts";
-import { dropRecord, makeRecord } from "./record.ts";
-import { dataOf, leafOf, mappedLeafOf } from "./tree.ts";
+import { updateAbove } from "./merge.ts";
+import { chunkOf, indexIn } from "./pages.ts";
+import { dataOf } from "./summary.ts";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache
@@ -19,8 +24,8 @@ export function refill(memory: Memory, heap: number, ref: number, owner: number)
   const { i32 } = memory;
   const page = findFree(memory, heap, 1, 1);
   if (page < 0) return 0;
-  const chunk = Math.floor(page / layout.CHUNK_PAGES);
-  const index = (page % layout.CHUNK_PAGES) & -layout.CACHE_PAGES;
+  const chunk = chunkOf(page);
+  const index = indexIn(chunk, page) & -layout.CACHE_PAGES;
   const leaf = leafOf(memory, heap, chunk);
   const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
   const filled = ref || makeRecord(memory, heap, layout.KIND_CACHE, owner, 0, 0, 0, layout.JOURNAL_NEW);
@@ -104,4 +109,27 @@ export function adopt(
   writePages64(memory, heap, ref, cache, scav);
   commitRefill(memory, heap, leaf, layout.JOURNAL_REFILL, chunk, index);
   return ref;
+}
+
+/**
+ * Does what `markRange` does, for the pages of the block at `index` that have a 1 in `pagesLower` (the first 32) or
+ * `pagesUpper`.
+ */
+function markBlock(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  index: number,
+  pagesLower: number,
+  pagesUpper: number,
+  inUse: boolean,
+): void {
+  const { i32 } = memory;
+  if (PALLOC_DEBUG) assertMapped(memory, leaf, chunk);
+  const word = (dataOf(leaf, chunk) >>> 2) + (index >>> 5);
+  i32[word] = inUse ? i32[word] | pagesLower : i32[word] & ~pagesLower;
+  i32[word + 1] = inUse ? i32[word + 1] | pagesUpper : i32[word + 1] & ~pagesUpper;
+  // The pages need not be one run, so `updateSummary` does not apply.
+  if (resummarize(memory, leaf, chunk)) updateAbove(memory, heap, leaf);
 }

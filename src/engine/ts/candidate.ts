@@ -1,9 +1,11 @@
 // Scavenge candidates. A candidate is a run of free and unscavenged pages of one chunk, made of whole aligned groups of
 // min pages.
+//
+// assembly/ has a text of its own, as its words have 64 bits.
 
+import { assertRange } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { assertRange } from "./assertions.ts";
 
 /** Distance from a word of the alloc bitmap to the same word of the scavenged bitmap, in 32-bit words. */
 const TO_SCAVENGED = layout.BITMAP_BYTES / 4;

@@ -1,16 +1,18 @@
 // Changes of pages within one chunk, which most allocs and frees are. What takes a mark and a commit in a longer range
 // happens here in one go: the leaf is found once, and the summaries above change only where they must. As in a commit,
 // what cannot be undone calls no function.
+//
+// assembly/ has a text of its own, in which all of this is functions that are inlined.
 
+import { assertHeld } from "../both/assertions.ts";
+import { assertMapped, assertPages, assertSummary } from "../both/mark.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { assertHeld } from "./assertions.ts";
 import { clearRange, freeAbove, freeBelow, isFull, popcntRange, setRange } from "./bits.ts";
-import { saveCommit } from "./commit.ts";
+import { commitRange, saveCommit } from "./commit.ts";
 import { write } from "./journal.ts";
-import { assertMapped, assertPages, assertSummary } from "./mark.ts";
-import { endOf, maxOf, pack, startOf, summarize } from "./summary.ts";
-import { dataOf, setSummary, sumOf } from "./tree.ts";
+import { setSummary } from "./merge.ts";
+import { dataOf, endOf, maxOf, pack, startOf, summarize, sumOf } from "./summary.ts";
 
 /** Allocates free pages of one chunk. Updates all that `markRange` and `commitRange` do. */
 export function claim(
@@ -131,4 +133,19 @@ function mark(
   }
   if (sum !== was) setSummary(memory, heap, leaf, chunk, was, sum);
   if (PALLOC_DEBUG) assertSummary(memory, leaf, chunk);
+}
+
+/** Releases the run `hit` of a chunk, packed as findScavengeCandidate does, and moves scavAddr. Returns its pages. */
+export function releaseRun(
+  memory: Memory,
+  heap: number,
+  leaf: number,
+  chunk: number,
+  hit: number,
+  scavEnd: number,
+): number {
+  const npages = hit >>> 16;
+  const op = layout.JOURNAL_SCAVENGE | layout.JOURNAL_MOVE;
+  commitRange(memory, heap, leaf, op, chunk, hit & 0xffff, npages, npages, 1, scavEnd);
+  return npages;
 }

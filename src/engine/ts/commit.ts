@@ -1,12 +1,14 @@
 // Commits. A commit is the second step of a call, after everything that can be undone. It calls no function once it
 // changes more than the journal, so no stack overflow can interrupt it, and it happens completely or not at all. That
 // is why the code here repeats functions of other files inline.
+//
+// assembly/ has a text of its own, in which all of this is functions that are inlined.
 
+import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { assertHeld } from "./assertions.ts";
 import { ctz, popcnt } from "./bits.ts";
-import { saveCounts, saveFields, saveFree } from "./journal.ts";
+import { saveAll, saveCounts, saveFree } from "./journal.ts";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -153,7 +155,7 @@ export function saveCommit(
   // A commit that changes only counts saves only those.
   if (op === (layout.JOURNAL_UNCLAIM | layout.JOURNAL_COUNTED)) saveFree(memory, heap, op);
   else if (op === (layout.JOURNAL_CLAIM | layout.JOURNAL_COUNTED)) saveCounts(memory, heap, op);
-  else saveFields(memory, heap, op);
+  else saveAll(memory, heap, op);
 }
 
 /** Moves scavAddr below a chunk of the leaf. With JOURNAL_CLEAR, also clears the chunk's candidate bit. */
@@ -170,7 +172,7 @@ export function commitPassed(
   if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2]) {
     i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
     f64[(heap + layout.JOURNAL_SCAV_END) >>> 3] = scavEnd;
-    saveFields(memory, heap, op);
+    saveAll(memory, heap, op);
   }
   f64[(heap + layout.HEADER_SCAV_END) >>> 3] = scavEnd;
   if (op & layout.JOURNAL_CLEAR) {
@@ -210,7 +212,7 @@ export function commitRefill(
   if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) {
     i32[header + layout.JOURNAL_CHUNK / 4] = chunk;
     i32[header + layout.JOURNAL_INDEX / 4] = index;
-    saveFields(memory, heap, op);
+    saveAll(memory, heap, op);
   }
   if (op & layout.JOURNAL_COUNTED) {
     const inUse = i32[header + layout.HEADER_IN_USE / 4] + cached;
@@ -298,7 +300,7 @@ export function commitFlush(
   const scavenged =
     popcnt(i32[header + layout.JOURNAL_SCAV / 4]) + popcnt(i32[header + layout.JOURNAL_SCAV / 4 + 1]);
   const from = index + (lower ? ctz(lower) : 32 + ctz(upper));
-  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) saveFields(memory, heap, op);
+  if (PALLOC_SHARED && i32[header + layout.HEADER_SHARED / 4]) saveAll(memory, heap, op);
   const search = i32[header + layout.HEADER_SEARCH_CHUNK / 4];
   if (chunk < search || (chunk === search && from < i32[header + layout.HEADER_SEARCH_INDEX / 4])) {
     i32[header + layout.HEADER_SEARCH_CHUNK / 4] = chunk;
@@ -327,4 +329,44 @@ export function commitFlush(
     }
   }
   i32[header + layout.JOURNAL_OP / 4] = layout.JOURNAL_DROP;
+}
+
+/** Moves scavAddr to the top of the heap. Pages that a hook has declined can be scavenged again. */
+export function reset(memory: Memory, heap: number): void {
+  if (PALLOC_DEBUG) assertHeld(memory, heap);
+  const { i32, f64 } = memory;
+  if (PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2]) saveAll(memory, heap, 0);
+  f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
+  i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
+  i32[(heap + layout.HEADER_SCAV_GENERATION) >>> 2]++;
+  i32[(heap + layout.HEADER_SCAV_RESET) >>> 2] = 1;
+  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
+}
+
+// The functions below belong to no commit, so they may be called.
+
+/** Moves scavAddr to the top of the heap. */
+export function toTop(memory: Memory, heap: number): void {
+  const { i32, f64 } = memory;
+  f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
+  i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
+  count(memory, heap, 1, layout.HEADER_SCAV_GENERATION);
+}
+
+/** Adds to a u32 of the header. A negative amount subtracts. */
+export function count({ i32 }: Memory, heap: number, amount: number, counter: number): void {
+  i32[(heap + counter) >>> 2] += amount;
+}
+
+/** Lowers searchAddr to a page that becomes free, unless it is lower already. */
+export function lowerSearch(memory: Memory, heap: number, chunk: number, index: number): void {
+  const { i32 } = memory;
+  const searchChunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
+  if (
+    chunk > searchChunk ||
+    (chunk === searchChunk && index >= i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2])
+  )
+    return;
+  i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2] = chunk;
+  i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = index;
 }

@@ -1,34 +1,36 @@
 // The twin: the engine in TypeScript, on a buffer. Its files and names are those of assembly/.
 
+import {
+  alloc,
+  allocNow,
+  allocRange,
+  findFree,
+  free,
+  freeNow,
+  inspect,
+  mappedPage,
+  markUnmapped,
+} from "../both/heap.ts";
+import { map } from "../both/map.ts";
+import { dropRecord, endHold, hold, newRecord, returnHold } from "../both/record.ts";
+import { redo } from "../both/redo.ts";
+import {
+  findCandidate,
+  passOver,
+  release,
+  releaseNow,
+  scavengeRange,
+  scavengeTop,
+} from "../both/scavenge.ts";
+import { mappedLeafOf, walk } from "../both/tree.ts";
 import type { Engine, Kernels } from "../contract.ts";
 import { type Backing, MEMORY_PAGE, Memory, type SharedMemory } from "../memory.ts";
 import { clearRange, find, popcntRange, setRange } from "./bits.ts";
 import { adopt, cacheAlloc, flush, refill } from "./cache.ts";
 import { fillAligned, findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
-import {
-  alloc,
-  allocNow,
-  allocRange,
-  findCandidate,
-  findFree as findFreePage,
-  free,
-  freeNow,
-  inspect,
-  map,
-  mappedPage,
-  markUnmapped,
-  passOver,
-  release,
-  releaseNow,
-  reset,
-  scavengeRange,
-  scavengeTop,
-} from "./heap.ts";
-import { dropRecord, endHold, hold, newRecord, returnHold } from "./record.ts";
-import { redo } from "./redo.ts";
+import { reset } from "./commit.ts";
 import { scan } from "./scan.ts";
 import { summarize } from "./summary.ts";
-import { mappedLeafOf, walk } from "./tree.ts";
 
 /** The calls of the engine. Each takes the memory that it works on before its own arguments. */
 const calls = {
@@ -41,7 +43,7 @@ const calls = {
   findScavengeCandidate,
   alloc,
   allocNow,
-  findFreePage,
+  findFree,
   allocRange,
   free,
   freeNow,

@@ -4,10 +4,12 @@
 //
 // Any call may overflow the stack. So a commit calls at most one function of this file, and only before it changes the
 // heap.
+//
+// assembly/ has a text of its own, in which all of this is functions that are inlined.
 
+import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { assertHeld } from "./assertions.ts";
 
 /** Writes down the range that is about to be marked. */
 export function write(
@@ -65,6 +67,11 @@ export function writePages64(
   u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
 }
 
+/** Whether other workers may use the heap. If so, this one may die within a commit, which is then done again. */
+export function isShared({ i32 }: Memory, heap: number): boolean {
+  return PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2] !== 0;
+}
+
 /** Begins the commit of a free. Saves the counts without a loop over words, which would take 25 ns longer. */
 export function saveFree({ i32, f64 }: Memory, heap: number, op: number): void {
   const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
@@ -87,7 +94,7 @@ export function saveCounts({ i32, f64 }: Memory, heap: number, op: number): void
 }
 
 /** Begins a commit that may change any field. */
-export function saveFields({ i32 }: Memory, heap: number, op: number): void {
+export function saveAll({ i32 }: Memory, heap: number, op: number): void {
   const end = (heap + layout.FIELDS_END) >>> 2;
   for (let word = (heap + layout.FIELDS) >>> 2; word < end; word++) i32[word + layout.UNDO / 4] = i32[word];
   // Last: from here on, mend.ts restores the fields.

@@ -1,5 +1,7 @@
 // The lock, as a call takes it that is made of one call of the engine. Everything else about the lock is in
 // src/heap/lock.ts.
+//
+// assembly/ has a text of its own: it has no views, which may be out of date.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";

@@ -1,4 +1,6 @@
 // A scan: one kernel on many chunks in one call.
+//
+// assembly/ has a text of its own, with a loop for each kernel.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";

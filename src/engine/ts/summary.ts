@@ -1,4 +1,6 @@
-// Summaries of chunks. tree.ts has those of nodes.
+// The bitmaps and summaries of the chunks of a leaf. merge.ts has the summaries above.
+//
+// assembly/ has a text of its own, with vectors.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -100,4 +102,14 @@ export function setChunkSummary({ i32 }: Memory, leaf: number, slot: number, sum
   if (i32[part + layout.LEAF_SUMS / 4] === sum) return false;
   i32[part + layout.LEAF_SUMS / 4] = sum;
   return true;
+}
+
+/** Returns the address of the bitmaps of a chunk of the leaf. */
+export function dataOf(leaf: number, chunk: number): number {
+  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
+}
+
+/** Returns the packed summary of a chunk of the leaf. */
+export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
+  return i32[((leaf + layout.LEAF_SUMS) >>> 2) + (chunk & (layout.FANOUT - 1))];
 }

@@ -3,21 +3,21 @@
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { commitFlush, commitPassed, commitRange, commitRefill } from "./commit.ts";
-import { close } from "./journal.ts";
-import { commitReturn, linkRecord, unlinkRecord } from "./record.ts";
+import type { u32, usize } from "../ts/builtins.ts";
+import { commitFlush, commitPassed, commitRange, commitRefill } from "../ts/commit.ts";
+import { commitReturn, linkRecord, unlinkRecord } from "../ts/commit-record.ts";
+import { close } from "../ts/journal.ts";
 import { mappedLeafOf } from "./tree.ts";
 
 /**
  * Redoes the commit in the journal. A `reset`, or a `passOver` that clears no bit, leaves no bits there: restoring the
  * fields has undone it.
  */
-export function redo(memory: Memory, heap: number): void {
-  if (!PALLOC_SHARED) return;
+export function redo(memory: Memory, heap: usize): void {
   const { i32, f64 } = memory;
-  const op =
-    i32[(heap + layout.JOURNAL_OP) >>> 2] &
-    ~(layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS);
+  if (!PALLOC_SHARED) return;
+  const saved: u32 = layout.JOURNAL_FREE | layout.JOURNAL_COUNTS | layout.JOURNAL_FIELDS;
+  const op = i32[(heap + layout.JOURNAL_OP) >>> 2] & ~saved;
   const chunk = i32[(heap + layout.JOURNAL_CHUNK) >>> 2];
   const index = i32[(heap + layout.JOURNAL_INDEX) >>> 2];
   const scavEnd = f64[(heap + layout.JOURNAL_SCAV_END) >>> 3];
