@@ -3,6 +3,7 @@
 // and has no views.
 //
 //   i32[(node + layout.NODE_FIRST) >>> 2]             load<u32>(node, layout.NODE_FIRST)
+//   i32[((node + layout.NODE_MAX) >>> 2) + slot]      load<u32>(node + (slot << 2), layout.NODE_MAX)
 //   f64[(heap + layout.HEADER_TOP) >>> 3] = page;     store<f64>(heap, page, layout.HEADER_TOP);
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,8 +17,8 @@ const ENGINE = "../../src/engine/";
 /** What AssemblyScript has in place of a view. */
 const TYPES = { i32: "u32", f64: "f64" };
 const VIEW = /\b(i32|f64)\[/;
-/** A place in a view, as an address. */
-const PLACE = /^\(?(.*?)\)? >>> [23]$/s;
+/** A place in a view, as an address; or as an address, and the number of words from there. */
+const PLACE = /^\(?(.*?)\)? >>> [23]$|^\(\(?(.*?)\)? >>> 2\) \+ (\w+)$/s;
 /** The offset of a field: the last summand of an address. */
 const FIELD = /^(.*) \+ (layout\.\w+)$/s;
 
@@ -50,14 +51,16 @@ function withoutViews(text) {
   const place = PLACE.exec(inside.slice(0, length));
   if (!place)
     throw new Error(`scripts/one-text.mjs does not know this form: ${view[0]}${inside.slice(0, length)}]`);
-  const [, at, field] = FIELD.exec(place[1]) ?? [null, place[1], 0];
+  const [, address, start = address, word] = place;
+  const [, from, field] = FIELD.exec(start) ?? [null, start, 0];
+  const at = withoutViews(word ? `${from} + (${word} << 2)` : from);
   const type = TYPES[view[1]];
   const rest = inside.slice(length + 1);
   const stored = /^\s*=\s([^=][^;]*);/.exec(rest);
-  if (!stored) return `${before}load<${type}>(${withoutViews(at)}, ${field})${withoutViews(rest)}`;
+  if (!stored) return `${before}load<${type}>(${at}, ${field})${withoutViews(rest)}`;
   const value = withoutViews(stored[1]);
   const after = withoutViews(rest.slice(stored[0].length));
-  return `${before}store<${type}>(${withoutViews(at)}, ${value}, ${field});${after}`;
+  return `${before}store<${type}>(${at}, ${value}, ${field});${after}`;
 }
 
 /** Returns a file of src/engine/both/ as AssemblyScript. */

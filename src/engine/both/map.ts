@@ -83,7 +83,7 @@ function growLeaf(memory: Memory, heap: usize, chunk: u32): usize {
     if (child === heap) {
       const first = chunk & (-1 << (layout.FANOUT_SHIFT * level));
       child = newNode(memory, heap, (node - heap) as u32, first, level - 1);
-      i32[(node + (slot << 2) + layout.NODE_CHILDREN) >>> 2] = (child - heap) as u32;
+      i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] = (child - heap) as u32;
     }
     node = child;
   }
@@ -106,7 +106,7 @@ function cover(memory: Memory, heap: usize, chunk: u32): void {
     const above = newNode(memory, heap, 0, first & (-1 << (layout.FANOUT_SHIFT * (level + 2))), level + 1);
     const ref = (above - heap) as u32;
     const slot = slotOf(first, level + 1);
-    i32[(above + (slot << 2) + layout.NODE_CHILDREN) >>> 2] = (root - heap) as u32;
+    i32[((above + layout.NODE_CHILDREN) >>> 2) + slot] = (root - heap) as u32;
     i32[(root + layout.NODE_PARENT) >>> 2] = ref;
     updateAbove(memory, heap, root);
     if (i32[(root + layout.NODE_CANDIDATES) >>> 2]) i32[(above + layout.NODE_CANDIDATES) >>> 2] = 1 << slot;

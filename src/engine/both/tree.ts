@@ -25,7 +25,7 @@ export function slotOf(chunk: u32, level: u32): u32 {
 /** Returns the node under part `slot`; `heap` itself if there is none, since its ref is 0. */
 export function childOf(memory: Memory, heap: usize, node: usize, slot: u32): usize {
   const { i32 } = memory;
-  return heap + i32[(node + (slot << 2) + layout.NODE_CHILDREN) >>> 2];
+  return heap + i32[((node + layout.NODE_CHILDREN) >>> 2) + slot];
 }
 
 /** Returns the leaf that covers `chunk`; 0 if there is none. */
@@ -194,7 +194,7 @@ function highest(memory: Memory, heap: usize, from: usize, fromLevel: u32, fromM
 /** Returns the node under part `slot`, as read without the lock; 0 if that cannot be the ref of a node. */
 function seenBelow(memory: Memory, heap: usize, node: usize, slot: u32): usize {
   const { i32 } = memory;
-  const ref = i32[(node + (slot << 2) + layout.NODE_CHILDREN) >>> 2] >>> 0;
+  const ref = i32[((node + layout.NODE_CHILDREN) >>> 2) + slot] >>> 0;
   const isPiece = ref && !(ref & (layout.LINE_BYTES - 1));
   return isPiece && ref <= (i32[(heap + layout.HEADER_USED) >>> 2] >>> 0) - layout.NODE_BYTES
     ? heap + ref
