@@ -64,7 +64,7 @@ function withoutViews(text) {
 }
 
 /** Returns a file of src/engine/both/ as AssemblyScript. */
-function toAssemblyScript(text) {
+export function toAssemblyScript(text) {
   const kept = LEFT_OUT.reduce((rest, pattern) => rest.replace(pattern, ""), text);
   return withoutViews(kept)
     .replaceAll("clz32(", "clz(")
