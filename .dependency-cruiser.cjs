@@ -59,6 +59,13 @@ module.exports = {
       to: { path: "^src/engine/(ts|both)/" },
     },
     {
+      name: "one-text-knows-what-asc-can-read",
+      comment: "Each import of it must be one of AssemblyScript too.",
+      severity: "error",
+      from: { path: "^src/engine/both/" },
+      to: { pathNot: "^src/engine/(both/|ts/|layout\\.ts$|memory\\.ts$)" },
+    },
+    {
       name: "twin-apart",
       comment: "The twin runs where there is no WebAssembly.",
       severity: "error",
@@ -88,7 +95,7 @@ module.exports = {
     },
     {
       name: "assembly-knows-the-layout",
-      comment: "The engine is compiled on its own, with only the layout.",
+      comment: "The engine is compiled on its own, with only the layout and the one text.",
       severity: "error",
       from: { path: "^assembly/" },
       to: { path: "^src/", pathNot: "^src/engine/layout\\.ts$" },

@@ -4,15 +4,15 @@
 
 import { findFree } from "../build/both/heap";
 import { assertMapped, resummarize } from "../build/both/mark";
-import { chunkOf, indexIn } from "./pages";
 import { dropRecord, makeRecord } from "../build/both/record";
+import { dataOf } from "../build/both/sums";
 import { leafOf, mappedLeafOf } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
 import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./bits";
 import { write, writePages } from "./journal";
 import { updateAbove } from "./merge";
-import { dataOf } from "./summary";
+import { chunkOf, indexIn } from "./pages";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache

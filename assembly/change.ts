@@ -6,12 +6,13 @@
 
 import { assertHeld } from "../build/both/assertions";
 import { assertMapped, assertPages, assertSummary } from "../build/both/mark";
+import { dataOf, endOf, maxOf, pack, startOf, sumOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
 import { clearBits, countBits, countFreeAbove, countFreeBelow, isFull, setBits } from "./bits";
 import { commitRange, count, countReleased, countTaken, lowerSearch, markCandidate, saveCommit, total } from "./commit";
 import { close, isShared, write } from "./journal";
 import { setSummary } from "./merge";
-import { dataOf, endOf, maxOf, pack, startOf, sumOf, sumUp } from "./summary";
+import { sumUp } from "./summary";
 
 /** Allocates free pages of one chunk. Updates all that `markRange` and `commitRange` do. */
 export function claim(heap: usize, leaf: usize, chunk: u32, index: u32, npages: u32): void {

@@ -4,9 +4,9 @@
 // The twin has a text of its own, as it cannot say what must be inlined.
 
 import { assertHeld } from "../build/both/assertions";
+import { dataOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
 import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
-import { dataOf } from "./summary";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with

@@ -2,12 +2,12 @@
 //
 // The twin has a text of its own, as it has no vectors.
 
-import { pageOf } from "./pages";
+import { dataOf, spanOf } from "../build/both/sums";
 import { childOf, levelOf, raiseSearch } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
 import { find } from "./bits";
 import { bitmask, partEnd, partMax, partStart } from "./merge";
-import { dataOf, spanOf } from "./summary";
+import { pageOf } from "./pages";
 
 /**
  * Finds the lowest run of npages free pages. Returns its first page as a page number, or -1. On each level it takes the

@@ -40,7 +40,7 @@ export function writePages(heap: usize, ref: u32, cache: u64, scav: u64): void {
   store<u64>(heap, scav, layout.JOURNAL_SCAV);
 }
 
-/** Does the same; the twin has pages of 64 bits in two ways. */
+/** Does the same. In the twin, the other takes halves and this one bigints. */
 // @ts-ignore: decorator
 @inline
 export function writePages64(heap: usize, ref: u32, cache: u64, scav: u64): void {

@@ -2,9 +2,9 @@
 //
 // The twin has a text of its own, as it has no vectors.
 
+import { endOf, maxOf, pack, spanOf, startOf } from "../build/both/sums";
 import { levelOf } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
-import { endOf, maxOf, pack, spanOf, startOf } from "./summary";
 
 /** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(heap: usize, node: usize): void {

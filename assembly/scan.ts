@@ -2,10 +2,11 @@
 //
 // The twin has a text of its own, as it need not cross for a loop.
 
+import { endOf, maxOf, startOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
 import { findRun } from "./bits";
 import { candidateBelow, hasScavengeCandidate } from "./candidate";
-import { endOf, maxOf, startOf, summarize } from "./summary";
+import { summarize } from "./summary";
 
 /**
  * Runs a kernel, one of the SCAN_ numbers, on n chunks from address `data` on, and writes the results to `to`. a to d

@@ -1,36 +1,9 @@
-// The bitmaps and summaries of the chunks of a leaf. merge.ts has the summaries above.
+// Summaries of chunks, from their bitmaps. merge.ts has the summaries above.
 //
 // The twin has a text of its own, as it has no vectors.
 
+import { pack } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
-
-/** Packs three counts of 0 to 512 pages. */
-// @ts-ignore: decorator
-@inline
-export function pack(start: u32, max: u32, end: u32): u32 {
-  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
-}
-
-/** Returns the free pages at the start, from a packed summary. */
-// @ts-ignore: decorator
-@inline
-export function startOf(sum: u32): u32 {
-  return sum & layout.SUM_MASK;
-}
-
-/** Returns the longest run of free pages, from a packed summary. */
-// @ts-ignore: decorator
-@inline
-export function maxOf(sum: u32): u32 {
-  return (sum >> layout.SUM_BITS) & layout.SUM_MASK;
-}
-
-/** Returns the free pages at the end, from a packed summary. */
-// @ts-ignore: decorator
-@inline
-export function endOf(sum: u32): u32 {
-  return sum >> (2 * layout.SUM_BITS);
-}
 
 /** Returns the packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(bits: usize): u32 {
@@ -103,39 +76,4 @@ function longestWithin(bits: usize, max: u32): u32 {
     }
   }
   return width;
-}
-
-/**
- * Stands for a span that does not fit in 32 bits. A heap has fewer than 2^31 pages, so a part this large is never all
- * free.
- */
-const ENDLESS: u32 = 0xffffffff;
-
-/** Returns the number of pages in one part of a node of `level`. */
-// @ts-ignore: decorator
-@inline
-export function spanOf(level: u32): u32 {
-  return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
-}
-
-/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether it changed. */
-export function setChunkSummary(leaf: usize, slot: u32, sum: u32): bool {
-  const part = leaf + (slot << 2);
-  if (load<u32>(part, layout.LEAF_SUMS) == sum) return false;
-  store<u32>(part, sum, layout.LEAF_SUMS);
-  return true;
-}
-
-/** Returns the address of the bitmaps of a chunk of the leaf. */
-// @ts-ignore: decorator
-@inline
-export function dataOf(leaf: usize, chunk: u32): usize {
-  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
-}
-
-/** Returns the packed summary of a chunk of the leaf. */
-// @ts-ignore: decorator
-@inline
-export function sumOf(leaf: usize, chunk: u32): u32 {
-  return load<u32>(leaf + ((chunk & (layout.FANOUT - 1)) << 2), layout.LEAF_SUMS);
 }

@@ -14,11 +14,13 @@ const OUT = "build/both";
 /** Paths from there. */
 const ASSEMBLY = "../../assembly/";
 const ENGINE = "../../src/engine/";
-/** What AssemblyScript has in place of a view. */
-const TYPES = { i32: "u32", f64: "f64" };
 const VIEW = /\b(i32|f64)\[/;
-/** A place in a view, as an address; or as an address, and the number of words from there. */
-const PLACE = /^\(?(.*?)\)? >>> [23]$|^\(\(?(.*?)\)? >>> 2\) \+ (\w+)$/s;
+/** The forms of a place in a view: an address, or a word so many words from one. */
+const PLACES = { i32: /^\(?(.*?)\)? >>> 2$|^\(\(?(.*?)\)? >>> 2\) \+ (\w+)$/s, f64: /^\(?(.*?)\)? >>> 3$/s };
+/** What an address may have in brackets only, as a summand follows. */
+const OPERATORS = /[?&|^<>]/;
+/** What AssemblyScript does otherwise, on lines of code: it divides integers, and shifts u32 without a sign. */
+const OTHERWISE = /^(?! *(?:\/\/|\/?\*)).*(?: % | >> | \/ (?!\(.* as f64\))).*$/m;
 /** The offset of a field: the last summand of an address. */
 const FIELD = /^(.*) \+ (layout\.\w+)$/s;
 
@@ -41,6 +43,21 @@ function lengthWithin(text) {
   throw new Error(`a bracket does not close: ${text.slice(0, 50)}`);
 }
 
+/** Returns an address and the offset of a field there, from a place in a view. */
+function splitPlace(view, place) {
+  const [, address, start = address, word] = PLACES[view].exec(place) ?? [];
+  const [, from, field] = FIELD.exec(start) ?? [null, start, 0];
+  if (!from || OPERATORS.test(withoutBrackets(from)))
+    throw new Error(`scripts/one-text.mjs does not know this form: ${view}[${place}]`);
+  return [withoutViews(word ? `${from} + (${word} << 2)` : from), field];
+}
+
+/** Returns what of a text stands in no brackets. */
+function withoutBrackets(text) {
+  const less = text.replaceAll(/\([^()]*\)|\[[^[\]]*\]/g, "");
+  return less === text ? text : withoutBrackets(less);
+}
+
 /** Puts loads and stores in place of views. */
 function withoutViews(text) {
   const view = VIEW.exec(text);
@@ -48,13 +65,8 @@ function withoutViews(text) {
   const before = text.slice(0, view.index);
   const inside = text.slice(view.index + view[0].length);
   const length = lengthWithin(inside);
-  const place = PLACE.exec(inside.slice(0, length));
-  if (!place)
-    throw new Error(`scripts/one-text.mjs does not know this form: ${view[0]}${inside.slice(0, length)}]`);
-  const [, address, start = address, word] = place;
-  const [, from, field] = FIELD.exec(start) ?? [null, start, 0];
-  const at = withoutViews(word ? `${from} + (${word} << 2)` : from);
-  const type = TYPES[view[1]];
+  const [at, field] = splitPlace(view[1], inside.slice(0, length));
+  const type = view[1] === "i32" ? "u32" : "f64";
   const rest = inside.slice(length + 1);
   const stored = /^\s*=\s([^=][^;]*);/.exec(rest);
   if (!stored) return `${before}load<${type}>(${at}, ${field})${withoutViews(rest)}`;
@@ -65,6 +77,8 @@ function withoutViews(text) {
 
 /** Returns a file of src/engine/both/ as AssemblyScript. */
 export function toAssemblyScript(text) {
+  const otherwise = OTHERWISE.exec(text);
+  if (otherwise) throw new Error(`AssemblyScript does this otherwise: ${otherwise[0].trim()}`);
   const kept = LEFT_OUT.reduce((rest, pattern) => rest.replace(pattern, ""), text);
   return withoutViews(kept)
     .replaceAll("clz32(", "clz(")

@@ -49,9 +49,21 @@ describe("the one text", () => {
     expect(toAssemblyScript(text)).toBe(expected);
   });
 
-  it("does not give asc a view in a form that it does not know", () => {
-    expect(() => toAssemblyScript("x = i32[word];")).toThrow("does not know this form: i32[word]");
-    // asc refuses to assign to a load.
+  it.each([
+    "x = i32[word];",
+    "x = i32[(heap + layout.HEADER_TOP) >>> 3];",
+    "x = f64[(heap + layout.HEADER_TOP) >>> 2];",
+    "x = i32[(level ? node : leaf + layout.NODE_FIRST) >>> 2];",
+    "x = i32[((node & mask) >>> 2) + slot];",
+  ])("does not give asc %s", (text) => {
+    expect(() => toAssemblyScript(text)).toThrow(/does not know this form: (i32|f64)\[/);
+  });
+
+  it.each(["x = pages / 2;", "x = pages % 2;", "x = pages >> 2;"])("does not give asc %s", (text) => {
+    expect(() => toAssemblyScript(text)).toThrow(`AssemblyScript does this otherwise: ${text}`);
+  });
+
+  it("gives asc what it refuses: to assign to a load in place", () => {
     expect(toAssemblyScript("i32[at >>> 2] |= 1;")).toBe("load<u32>(at, 0) |= 1;");
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { root, upToDate, writeWhole } from "../../scripts/files.mjs";
+import { writeOneText } from "../../scripts/one-text.mjs";
 
 const OUT = "build/bench";
 const INPUTS = [
@@ -13,11 +14,13 @@ const INPUTS = [
   "src/engine/ts",
   "src/engine/layout.ts",
   "src/engine/memory.ts",
+  "scripts/one-text.mjs",
   "asconfig.json",
 ];
 
 /** Compiles the loops with the options of the engine itself. */
 async function buildLoops() {
+  writeOneText();
   const { options } = JSON.parse(readFileSync(join(root, "asconfig.json"), "utf8"));
   const outputs = {
     baseDir: root,

@@ -2,5 +2,5 @@
 
 /** Whether heaps may be shared between threads: true in `palloc/shared` and `palloc/ts/shared`. */
 declare const PALLOC_SHARED: boolean;
-/** Whether the twin checks its assertions: true in the tests' debug run alone. */
+/** Whether assertions are checked: true in the tests' debug run alone. */
 declare const PALLOC_DEBUG: boolean;

@@ -5,7 +5,7 @@ import type { Memory } from "../memory.ts";
 import { findAligned, NONE } from "../ts/bits.ts";
 import type { f64, u32, usize } from "../ts/builtins.ts";
 import { alignUp, pageOf } from "../ts/pages.ts";
-import { dataOf, endOf, maxOf, spanOf, startOf } from "../ts/summary.ts";
+import { dataOf, endOf, maxOf, spanOf, startOf } from "./sums.ts";
 import { childOf, levelOf, raiseSearch, slotOf } from "./tree.ts";
 
 /**

@@ -8,7 +8,7 @@ import { isWithin } from "../ts/pages.ts";
 
 /** Asserts that a range of bits is at least one bit long and lies within a bitmap. */
 export function assertRange(i: u32, n: u32): void {
-  const isStart = i < (layout.CHUNK_PAGES as u32);
+  const isStart = i >= 0 && i < (layout.CHUNK_PAGES as u32);
   assert(isStart && n >= 1 && isWithin(i, n), "the range lies within a bitmap");
 }
 

@@ -11,11 +11,11 @@ import { descend } from "../ts/descend.ts";
 import { write } from "../ts/journal.ts";
 import { enter, leave } from "../ts/lock.ts";
 import { chunkOf, indexIn, isWithin, pageOf } from "../ts/pages.ts";
-import { dataOf, maxOf, sumOf } from "../ts/summary.ts";
 import { descendAligned } from "./aligned.ts";
 import { assertHeld } from "./assertions.ts";
 import { markRange } from "./mark.ts";
 import { isCached, isHeld } from "./record.ts";
+import { dataOf, maxOf, sumOf } from "./sums.ts";
 import {
   countScavenged,
   hintedLeafOf,
@@ -134,9 +134,12 @@ export function alloc(memory: Memory, heap: usize, npages: u32, align: u32): f64
     const sum = leaf ? sumOf(memory, leaf, searched) : 0;
     if (maxOf(sum) >= npages) {
       const hit = sum === layout.SUM_FREE ? 0 : findRun(memory, dataOf(leaf, searched), npages, from);
+      const index = hit & 0xffff;
+      // Before the pages are taken: from then on, a call that overflows the stack would lose them.
+      const page = pageOf(searched, index);
       i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = hit >>> 16;
-      claim(memory, heap, leaf, searched, hit & 0xffff, npages);
-      return pageOf(searched, hit & 0xffff);
+      claim(memory, heap, leaf, searched, index, npages);
+      return page;
     }
   }
   const page = findFree(memory, heap, npages, align);

@@ -8,7 +8,8 @@ import { count, lowerSearch, toTop } from "../ts/commit.ts";
 import { close, saveAll, write } from "../ts/journal.ts";
 import { updateAbove } from "../ts/merge.ts";
 import { chunkOf, pageOf } from "../ts/pages.ts";
-import { dataOf, setChunkSummary, summarize } from "../ts/summary.ts";
+import { summarize } from "../ts/summary.ts";
+import { dataOf, setChunkSummary } from "./sums.ts";
 import { childOf, levelOf, slotOf } from "./tree.ts";
 
 /** Maps the pages of a range, which must all be holes. They become free and scavenged. */

@@ -6,7 +6,8 @@ import type { Memory } from "../memory.ts";
 import { clearRange, freeAbove, freeBelow, popcntRange, setRange } from "../ts/bits.ts";
 import { assert, type bool, type u32, type usize } from "../ts/builtins.ts";
 import { updateAbove } from "../ts/merge.ts";
-import { dataOf, endOf, maxOf, pack, setChunkSummary, startOf, summarize, sumOf } from "../ts/summary.ts";
+import { summarize } from "../ts/summary.ts";
+import { dataOf, endOf, maxOf, pack, setChunkSummary, startOf, sumOf } from "./sums.ts";
 import { leafOf } from "./tree.ts";
 
 /**

@@ -9,7 +9,7 @@ import { releaseRun } from "../ts/change.ts";
 import { commitPassed, commitRange } from "../ts/commit.ts";
 import { isIdle } from "../ts/lock.ts";
 import { alignUp, chunkOf, indexIn, pageOf } from "../ts/pages.ts";
-import { dataOf } from "../ts/summary.ts";
+import { dataOf } from "./sums.ts";
 import { hintedLeafOf, isMarked, mappedLeafOf, walk } from "./tree.ts";
 
 /**

@@ -7,7 +7,7 @@ import { popcntRange } from "../ts/bits.ts";
 import type { bool, f64, i32, u32, usize } from "../ts/builtins.ts";
 import { isShared } from "../ts/journal.ts";
 import { chunkOf, indexIn } from "../ts/pages.ts";
-import { dataOf } from "../ts/summary.ts";
+import { dataOf } from "./sums.ts";
 
 /** Returns the level of a node; 0 for a leaf. */
 // @inline

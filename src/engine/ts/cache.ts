@@ -5,6 +5,7 @@
 import { findFree } from "../both/heap.ts";
 import { assertMapped, resummarize } from "../both/mark.ts";
 import { dropRecord, makeRecord } from "../both/record.ts";
+import { dataOf } from "../both/sums.ts";
 import { leafOf, mappedLeafOf } from "../both/tree.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -13,7 +14,6 @@ import { commitFlush, commitRefill } from "./commit.ts";
 import { write, writePages, writePages64 } from "./journal.ts";
 import { updateAbove } from "./merge.ts";
 import { chunkOf, indexIn } from "./pages.ts";
-import { dataOf } from "./summary.ts";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache

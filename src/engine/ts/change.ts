@@ -2,17 +2,18 @@
 // happens here in one go: the leaf is found once, and the summaries above change only where they must. As in a commit,
 // what cannot be undone calls no function.
 //
-// assembly/ has a text of its own, in which all of this is functions that are inlined.
+// assembly/ has a text of its own, whose helpers are functions that are inlined.
 
 import { assertHeld } from "../both/assertions.ts";
 import { assertMapped, assertPages, assertSummary } from "../both/mark.ts";
+import { dataOf, endOf, maxOf, pack, startOf, sumOf } from "../both/sums.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, freeAbove, freeBelow, isFull, popcntRange, setRange } from "./bits.ts";
 import { commitRange, saveCommit } from "./commit.ts";
 import { write } from "./journal.ts";
 import { setSummary } from "./merge.ts";
-import { dataOf, endOf, maxOf, pack, startOf, summarize, sumOf } from "./summary.ts";
+import { summarize } from "./summary.ts";
 
 /** Allocates free pages of one chunk. Updates all that `markRange` and `commitRange` do. */
 export function claim(

@@ -1,6 +1,6 @@
 // Commits of records: their lists, and what they own.
 //
-// assembly/ has a text of its own, in which all of this is functions that are inlined.
+// assembly/ has a text of its own, whose helpers are functions that are inlined.
 
 import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";

@@ -2,7 +2,7 @@
 // changes more than the journal, so no stack overflow can interrupt it, and it happens completely or not at all. That
 // is why the code here repeats functions of other files inline.
 //
-// assembly/ has a text of its own, in which all of this is functions that are inlined.
+// assembly/ has a text of its own, whose helpers are functions that are inlined.
 
 import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";

@@ -2,11 +2,11 @@
 //
 // assembly/ has a text of its own, with vectors.
 
+import { dataOf, endOf, maxOf, spanOf, startOf } from "../both/sums.ts";
 import { childOf, levelOf, raiseSearch } from "../both/tree.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { find } from "./bits.ts";
-import { dataOf, endOf, maxOf, spanOf, startOf } from "./summary.ts";
 
 /** Returns the pages in one part of a node of `level`, exactly. `**` would take longer than all else in a descent. */
 function sizeOf(level: number): number {

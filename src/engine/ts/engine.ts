@@ -1,4 +1,5 @@
-// The twin: the engine in TypeScript, on a buffer. Its files and names are those of assembly/.
+// The twin: the engine in TypeScript, on a buffer. It is ../both/ and the files here, which have the names of those in
+// assembly/.
 
 import {
   alloc,

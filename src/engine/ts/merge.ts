@@ -2,10 +2,10 @@
 //
 // assembly/ has a text of its own, with vectors.
 
+import { endOf, maxOf, pack, spanOf, startOf } from "../both/sums.ts";
 import { levelOf, slotOf } from "../both/tree.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { endOf, maxOf, pack, spanOf, startOf } from "./summary.ts";
 
 /** Recomputes the summaries above `node`. Stops at the first that stays the same. */
 export function updateAbove(memory: Memory, heap: number, node: number): void {

@@ -2,11 +2,12 @@
 //
 // assembly/ has a text of its own, with a loop for each kernel.
 
+import { endOf, maxOf, startOf } from "../both/sums.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { find } from "./bits.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "./candidate.ts";
-import { endOf, maxOf, startOf, summarize } from "./summary.ts";
+import { summarize } from "./summary.ts";
 
 /**
  * Runs a kernel, one of the SCAN_ numbers, on n chunks from address `data` on, and writes the results to `to`. a to d

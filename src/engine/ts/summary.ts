@@ -1,30 +1,11 @@
-// The bitmaps and summaries of the chunks of a leaf. merge.ts has the summaries above.
+// Summaries of chunks, from their bitmaps. merge.ts has the summaries above.
 //
 // assembly/ has a text of its own, with vectors.
 
+import { pack } from "../both/sums.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, wordOf } from "./bits.ts";
-
-/** Packs three counts of 0 to 512 pages. */
-export function pack(start: number, max: number, end: number): number {
-  return start | (max << layout.SUM_BITS) | (end << (2 * layout.SUM_BITS));
-}
-
-/** Returns the free pages at the start, from a packed summary. */
-export function startOf(sum: number): number {
-  return sum & layout.SUM_MASK;
-}
-
-/** Returns the longest run of free pages, from a packed summary. */
-export function maxOf(sum: number): number {
-  return (sum >>> layout.SUM_BITS) & layout.SUM_MASK;
-}
-
-/** Returns the free pages at the end, from a packed summary. */
-export function endOf(sum: number): number {
-  return sum >>> (2 * layout.SUM_BITS);
-}
 
 /** Returns the packed summary of the chunk whose alloc bitmap is `bits`. */
 export function summarize(memory: Memory, bits: number): number {
@@ -83,33 +64,4 @@ function longestWithin(i32: Int32Array, first: number, max: number): number {
     max = width;
   }
   return max;
-}
-
-/**
- * Stands for a span that does not fit in 32 bits. A heap has fewer than 2^31 pages, so a part this large is never all
- * free.
- */
-const ENDLESS = 0xffffffff;
-
-/** Returns the number of pages in one part of a node of `level`. */
-export function spanOf(level: number): number {
-  return level < 8 ? 1 << (layout.CHUNK_SHIFT + layout.FANOUT_SHIFT * level) : ENDLESS;
-}
-
-/** Writes the packed summary of chunk `slot` of `leaf`. Returns whether it changed. */
-export function setChunkSummary({ i32 }: Memory, leaf: number, slot: number, sum: number): boolean {
-  const part = (leaf >>> 2) + slot;
-  if (i32[part + layout.LEAF_SUMS / 4] === sum) return false;
-  i32[part + layout.LEAF_SUMS / 4] = sum;
-  return true;
-}
-
-/** Returns the address of the bitmaps of a chunk of the leaf. */
-export function dataOf(leaf: number, chunk: number): number {
-  return leaf + layout.LEAF_DATA + (chunk & (layout.FANOUT - 1)) * layout.DATA_BYTES;
-}
-
-/** Returns the packed summary of a chunk of the leaf. */
-export function sumOf({ i32 }: Memory, leaf: number, chunk: number): number {
-  return i32[((leaf + layout.LEAF_SUMS) >>> 2) + (chunk & (layout.FANOUT - 1))];
 }
