@@ -25,7 +25,13 @@ const INPUTS = [
   "scripts/one-text.mjs",
 ];
 /** The files that others import. If one is missing or out of date, all are built. */
-const OUTPUTS = ["palloc.wasm", "palloc.own.wasm", "palloc.shared.wasm"].concat(
+const OUTPUTS = [
+  "palloc.wasm",
+  "palloc.own.wasm",
+  "palloc.shared.wasm",
+  "palloc.wat",
+  "palloc.own.wat",
+].concat(
   ONE_TEXT,
   ["palloc.wasm", "palloc.pair", "palloc.debug"].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
 );
