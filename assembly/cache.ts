@@ -3,16 +3,16 @@
 // The twin has a text of its own, as its words have 32 bits.
 
 import { findFree } from "../build/both/heap";
-import { assertMapped, resummarize } from "../build/both/mark";
+import { write } from "../build/both/journal";
+import { assertMapped, resummarize, updateAbove } from "../build/both/mark";
 import { dropRecord, makeRecord } from "../build/both/record";
 import { dataOf } from "../build/both/sums";
 import { leafOf, mappedLeafOf } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
-import { commitFlush, commitRefill } from "./commit";
 import { findBitRange64 } from "./bits";
-import { write, writePages } from "./journal";
-import { updateAbove } from "./merge";
+import { commitFlush, commitRefill } from "./commit";
 import { chunkOf, indexIn } from "./pages";
+import { writePages } from "./save";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache

@@ -5,12 +5,13 @@
 // The twin has a text of its own, as it cannot say what must be inlined.
 
 import { assertHeld } from "../build/both/assertions";
+import { count, lowerSearch } from "../build/both/fields";
+import { close, isShared, write } from "../build/both/journal";
 import { assertMapped, assertPages, assertSummary } from "../build/both/mark";
 import { dataOf, endOf, maxOf, pack, startOf, sumOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
 import { clearBits, countBits, countFreeAbove, countFreeBelow, isFull, setBits } from "./bits";
-import { commitRange, count, countReleased, countTaken, lowerSearch, markCandidate, saveCommit, total } from "./commit";
-import { close, isShared, write } from "./journal";
+import { commitRange, countReleased, countTaken, markCandidate, saveCommit, total } from "./commit";
 import { setSummary } from "./merge";
 import { sumUp } from "./summary";
 

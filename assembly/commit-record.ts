@@ -3,9 +3,10 @@
 // The twin has a text of its own, as it cannot say what must be inlined.
 
 import { assertHeld } from "../build/both/assertions";
+import { close } from "../build/both/journal";
 import * as layout from "../src/engine/layout";
 import { unplaceRecord } from "./commit";
-import { close, saveFields } from "./journal";
+import { saveFields } from "./save";
 
 /** Makes the record that the journal describes, and puts it first in the list of its kind. */
 export function linkRecord(heap: usize, next: u32): void {

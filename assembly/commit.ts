@@ -4,9 +4,11 @@
 // The twin has a text of its own, as it cannot say what must be inlined.
 
 import { assertHeld } from "../build/both/assertions";
+import { count, lowerSearch, toTop } from "../build/both/fields";
+import { close, isShared } from "../build/both/journal";
 import { dataOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
-import { close, isShared, saveCounts, saveFields, saveFree } from "./journal";
+import { saveCounts, saveFields, saveFree } from "./save";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -252,13 +254,6 @@ function changeChunks(
   }
 }
 
-/** Adds to a u32 of the header. A negative amount subtracts. */
-// @ts-ignore: decorator
-@inline
-export function count(heap: usize, amount: u32, counter: usize): void {
-  store<u32>(heap + counter, load<u32>(heap + counter) + amount);
-}
-
 /** Adds to an f64 of the header. */
 // @ts-ignore: decorator
 @inline
@@ -292,17 +287,6 @@ export function countReleased(heap: usize, npages: u32, runs: u32): void {
   total(heap, npages, layout.HEADER_SCAVENGED_TOTAL);
 }
 
-/** Lowers searchAddr to a page that becomes free, unless it is lower already. */
-// @ts-ignore: decorator
-@inline
-export function lowerSearch(heap: usize, chunk: u32, index: u32): void {
-  const searchChunk = load<u32>(heap, layout.HEADER_SEARCH_CHUNK);
-  if (chunk < searchChunk || (chunk == searchChunk && index < load<u32>(heap, layout.HEADER_SEARCH_INDEX))) {
-    store<u32>(heap, chunk, layout.HEADER_SEARCH_CHUNK);
-    store<u32>(heap, index, layout.HEADER_SEARCH_INDEX);
-  }
-}
-
 /** Moves scavAddr to the top of the heap. Pages that a hook has declined can be scavenged again. */
 export function reset(heap: usize): void {
   if (PALLOC_DEBUG) assertHeld(heap);
@@ -310,15 +294,6 @@ export function reset(heap: usize): void {
   toTop(heap);
   store<u32>(heap, 1, layout.HEADER_SCAV_RESET);
   close(heap);
-}
-
-/** Moves scavAddr to the top of the heap. */
-// @ts-ignore: decorator
-@inline
-export function toTop(heap: usize): void {
-  store<f64>(heap, load<f64>(heap, layout.HEADER_TOP), layout.HEADER_SCAV_END);
-  store<u32>(heap, 0, layout.HEADER_SCAV_STRICT);
-  count(heap, 1, layout.HEADER_SCAV_GENERATION);
 }
 
 /** Does what `mappedLeafOf` does, inline. */

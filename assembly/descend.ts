@@ -2,11 +2,11 @@
 //
 // The twin has a text of its own, as it has no vectors.
 
-import { dataOf, spanOf } from "../build/both/sums";
+import { dataOf, partEnd, partMax, partStart, spanOf } from "../build/both/sums";
 import { childOf, levelOf, raiseSearch } from "../build/both/tree";
 import * as layout from "../src/engine/layout";
 import { find } from "./bits";
-import { bitmask, partEnd, partMax, partStart } from "./merge";
+import { bitmask } from "./merge";
 import { pageOf } from "./pages";
 
 /**

@@ -3,8 +3,8 @@
 //
 // The twin has a text of its own, as its views may be out of date.
 
+import { isIdle, isShared } from "../build/both/journal";
 import * as layout from "../src/engine/layout";
-import { isShared } from "./journal";
 
 /**
  * Takes the lock with the word `held`, if it is free and no interrupted call must be mended. Returns whether it did. In
@@ -23,13 +23,6 @@ export function enter(heap: usize, held: u32): bool {
     }
   }
   return isIdle(heap);
-}
-
-/** Reports whether no call is under way, and no interrupted one must be mended. */
-// @ts-ignore: decorator
-@inline
-export function isIdle(heap: usize): bool {
-  return !(load<u32>(heap, layout.HEADER_LOCK) | load<u32>(heap, layout.JOURNAL_OP));
 }
 
 /**

@@ -2,17 +2,8 @@
 //
 // The twin has a text of its own, as it has no vectors.
 
-import { endOf, maxOf, pack, spanOf, startOf } from "../build/both/sums";
-import { levelOf } from "../build/both/tree";
+import { endOf, maxOf, pack, partEnd, partStart, spanOf, startOf } from "../build/both/sums";
 import * as layout from "../src/engine/layout";
-
-/** Recomputes the summaries above `node`. Stops at the first that stays the same. */
-export function updateAbove(heap: usize, node: usize): void {
-  const level = levelOf(node);
-  const first = load<u32>(node, layout.NODE_FIRST);
-  const start = partStart(node, level, 0);
-  setPart(heap, node, layout.FANOUT_SHIFT * level, first, start, partMax(node, level, 0), partEnd(node, level, 0));
-}
 
 /**
  * Writes the packed summary of a chunk of the leaf, and updates the summaries above. `was` is the summary before the
@@ -49,7 +40,7 @@ export function setSummary(heap: usize, leaf: usize, chunk: u32, was: u32, sum: 
  */
 // @ts-ignore: decorator
 @inline
-function setPart(
+export function setPart(
   heap: usize,
   from: usize,
   fromShift: u32,
@@ -166,30 +157,6 @@ function raiseLongest(heap: usize, from: usize, chunk: u32, shift: u32, longest:
     if (!ref) break;
     node = heap + ref;
   }
-}
-
-/** Returns the free pages at the start of part `slot` of a node. */
-// @ts-ignore: decorator
-@inline
-export function partStart(node: usize, level: u32, slot: u32): u32 {
-  const start = load<u32>(node + (slot << 2), layout.NODE_START);
-  return level ? start : start & layout.SUM_MASK;
-}
-
-/** Returns the longest run of free pages in part `slot` of a node. */
-// @ts-ignore: decorator
-@inline
-export function partMax(node: usize, level: u32, slot: u32): u32 {
-  const part = node + (slot << 2);
-  return level ? load<u32>(part, layout.NODE_MAX) : maxOf(load<u32>(part, layout.LEAF_SUMS));
-}
-
-/** Returns the free pages at the end of part `slot` of a node. */
-// @ts-ignore: decorator
-@inline
-export function partEnd(node: usize, level: u32, slot: u32): u32 {
-  const part = node + (slot << 2);
-  return level ? load<u32>(part, layout.NODE_END) : load<u32>(part, layout.LEAF_SUMS) >> (2 * layout.SUM_BITS);
 }
 
 /** Returns a bit for each lane of two vectors that is all ones. */

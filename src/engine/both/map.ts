@@ -4,11 +4,12 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, fillBytes, hasHole } from "../ts/bits.ts";
 import type { u32, usize } from "../ts/builtins.ts";
-import { count, lowerSearch, toTop } from "../ts/commit.ts";
-import { close, saveAll, write } from "../ts/journal.ts";
-import { updateAbove } from "../ts/merge.ts";
 import { chunkOf, pageOf } from "../ts/pages.ts";
+import { saveAll } from "../ts/save.ts";
 import { summarize } from "../ts/summary.ts";
+import { count, lowerSearch, toTop } from "./fields.ts";
+import { close, write } from "./journal.ts";
+import { updateAbove } from "./mark.ts";
 import { dataOf, setChunkSummary } from "./sums.ts";
 import { childOf, levelOf, slotOf } from "./tree.ts";
 

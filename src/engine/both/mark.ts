@@ -5,10 +5,21 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, freeAbove, freeBelow, popcntRange, setRange } from "../ts/bits.ts";
 import { assert, type bool, type u32, type usize } from "../ts/builtins.ts";
-import { updateAbove } from "../ts/merge.ts";
+import { setPart } from "../ts/merge.ts";
 import { summarize } from "../ts/summary.ts";
-import { dataOf, endOf, maxOf, pack, setChunkSummary, startOf, sumOf } from "./sums.ts";
-import { leafOf } from "./tree.ts";
+import {
+  dataOf,
+  endOf,
+  maxOf,
+  pack,
+  partEnd,
+  partMax,
+  partStart,
+  setChunkSummary,
+  startOf,
+  sumOf,
+} from "./sums.ts";
+import { leafOf, levelOf } from "./tree.ts";
 
 /**
  * Sets the alloc bits of a free range, or clears those of a range in use, and updates the summaries. `firstLeaf` covers
@@ -76,6 +87,17 @@ function updateSummary(memory: Memory, leaf: usize, chunk: u32, index: u32, npag
   const first = below !== index ? startOf(sum) : inUse ? below : run;
   const last = end + above !== layout.CHUNK_PAGES ? endOf(sum) : inUse ? above : run;
   return setChunkSummary(memory, leaf, chunk & (layout.FANOUT - 1), pack(first, longest, last));
+}
+
+/** Recomputes the summaries above `node`. Stops at the first that stays the same. */
+export function updateAbove(memory: Memory, heap: usize, node: usize): void {
+  const { i32 } = memory;
+  const level = levelOf(memory, node);
+  const first = i32[(node + layout.NODE_FIRST) >>> 2];
+  const start = partStart(memory, node, level, 0);
+  const longest = partMax(memory, node, level, 0);
+  const end = partEnd(memory, node, level, 0);
+  setPart(memory, heap, node, layout.FANOUT_SHIFT * level, first, start, longest, end);
 }
 
 /** Recomputes the summary of a chunk of the leaf. Returns whether it changed. */

@@ -7,8 +7,9 @@ import type { Memory } from "../memory.ts";
 import type { bool, f64, u32, u64, usize } from "../ts/builtins.ts";
 import { commitRange } from "../ts/commit.ts";
 import { commitReturn, linkRecord, unlinkRecord } from "../ts/commit-record.ts";
-import { write, writePages64, writeRecord } from "../ts/journal.ts";
 import { pageOf } from "../ts/pages.ts";
+import { writePages64 } from "../ts/save.ts";
+import { write, writeRecord } from "./journal.ts";
 import { markRange } from "./mark.ts";
 import { countScavenged, leafOf } from "./tree.ts";
 

@@ -6,7 +6,7 @@ import type { Memory } from "../memory.ts";
 import type { u32, usize } from "../ts/builtins.ts";
 import { commitFlush, commitPassed, commitRange, commitRefill } from "../ts/commit.ts";
 import { commitReturn, linkRecord, unlinkRecord } from "../ts/commit-record.ts";
-import { close } from "../ts/journal.ts";
+import { close } from "./journal.ts";
 import { mappedLeafOf } from "./tree.ts";
 
 /**

@@ -7,8 +7,8 @@ import type { f64, i32, u32, usize } from "../ts/builtins.ts";
 import { findScavengeCandidate, hasScavengeCandidate } from "../ts/candidate.ts";
 import { releaseRun } from "../ts/change.ts";
 import { commitPassed, commitRange } from "../ts/commit.ts";
-import { isIdle } from "../ts/lock.ts";
 import { alignUp, chunkOf, indexIn, pageOf } from "../ts/pages.ts";
+import { isIdle } from "./journal.ts";
 import { dataOf } from "./sums.ts";
 import { hintedLeafOf, isMarked, mappedLeafOf, walk } from "./tree.ts";
 

@@ -1,4 +1,4 @@
-// Packed summaries of chunks, and where a leaf has them and the bitmaps.
+// The summaries of chunks, packed, and of the parts of nodes, and where nodes have them.
 
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
@@ -60,4 +60,28 @@ export function setChunkSummary(memory: Memory, leaf: usize, slot: u32, sum: u32
   if (i32[((leaf + layout.LEAF_SUMS) >>> 2) + slot] === sum) return false;
   i32[((leaf + layout.LEAF_SUMS) >>> 2) + slot] = sum;
   return true;
+}
+
+/** Returns the free pages at the start of part `slot` of a node. */
+// @inline
+export function partStart(memory: Memory, node: usize, level: u32, slot: u32): u32 {
+  const { i32 } = memory;
+  const start = i32[((node + layout.NODE_START) >>> 2) + slot];
+  return level ? start : startOf(start);
+}
+
+/** Returns the longest run of free pages in part `slot` of a node. */
+// @inline
+export function partMax(memory: Memory, node: usize, level: u32, slot: u32): u32 {
+  const { i32 } = memory;
+  const part = node + (slot << 2);
+  return level ? i32[(part + layout.NODE_MAX) >>> 2] : maxOf(i32[(part + layout.LEAF_SUMS) >>> 2]);
+}
+
+/** Returns the free pages at the end of part `slot` of a node. */
+// @inline
+export function partEnd(memory: Memory, node: usize, level: u32, slot: u32): u32 {
+  const { i32 } = memory;
+  const part = node + (slot << 2);
+  return level ? i32[(part + layout.NODE_END) >>> 2] : endOf(i32[(part + layout.LEAF_SUMS) >>> 2]);
 }

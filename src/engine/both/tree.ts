@@ -5,8 +5,8 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { popcntRange } from "../ts/bits.ts";
 import type { bool, f64, i32, u32, usize } from "../ts/builtins.ts";
-import { isShared } from "../ts/journal.ts";
 import { chunkOf, indexIn } from "../ts/pages.ts";
+import { isShared } from "./journal.ts";
 import { dataOf } from "./sums.ts";
 
 /** Returns the level of a node; 0 for a leaf. */

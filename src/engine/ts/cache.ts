@@ -3,7 +3,8 @@
 // assembly/ has a text of its own, as its words have 64 bits.
 
 import { findFree } from "../both/heap.ts";
-import { assertMapped, resummarize } from "../both/mark.ts";
+import { write } from "../both/journal.ts";
+import { assertMapped, resummarize, updateAbove } from "../both/mark.ts";
 import { dropRecord, makeRecord } from "../both/record.ts";
 import { dataOf } from "../both/sums.ts";
 import { leafOf, mappedLeafOf } from "../both/tree.ts";
@@ -11,9 +12,8 @@ import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { findBitRange64, popcntRange } from "./bits.ts";
 import { commitFlush, commitRefill } from "./commit.ts";
-import { write, writePages, writePages64 } from "./journal.ts";
-import { updateAbove } from "./merge.ts";
 import { chunkOf, indexIn } from "./pages.ts";
+import { writePages, writePages64 } from "./save.ts";
 
 /**
  * Fills an empty cache with all free pages of the aligned 64-page block that has the first free page. Makes a cache

@@ -5,13 +5,13 @@
 // assembly/ has a text of its own, whose helpers are functions that are inlined.
 
 import { assertHeld } from "../both/assertions.ts";
+import { write } from "../both/journal.ts";
 import { assertMapped, assertPages, assertSummary } from "../both/mark.ts";
 import { dataOf, endOf, maxOf, pack, startOf, sumOf } from "../both/sums.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { clearRange, freeAbove, freeBelow, isFull, popcntRange, setRange } from "./bits.ts";
 import { commitRange, saveCommit } from "./commit.ts";
-import { write } from "./journal.ts";
 import { setSummary } from "./merge.ts";
 import { summarize } from "./summary.ts";
 

@@ -5,7 +5,7 @@
 import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-import { saveAll } from "./journal.ts";
+import { saveAll } from "./save.ts";
 
 /** Makes the record that the journal describes, and puts it first in the list of its kind. */
 export function linkRecord(memory: Memory, heap: number, next: number): void {

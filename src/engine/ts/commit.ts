@@ -8,7 +8,7 @@ import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { ctz, popcnt } from "./bits.ts";
-import { saveAll, saveCounts, saveFree } from "./journal.ts";
+import { saveAll, saveCounts, saveFree } from "./save.ts";
 
 /**
  * Commits a change of a range. With JOURNAL_CLAIM the range is now in use, with JOURNAL_UNCLAIM it is free, with
@@ -341,32 +341,4 @@ export function reset(memory: Memory, heap: number): void {
   i32[(heap + layout.HEADER_SCAV_GENERATION) >>> 2]++;
   i32[(heap + layout.HEADER_SCAV_RESET) >>> 2] = 1;
   i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
-}
-
-// The functions below belong to no commit, so they may be called.
-
-/** Moves scavAddr to the top of the heap. */
-export function toTop(memory: Memory, heap: number): void {
-  const { i32, f64 } = memory;
-  f64[(heap + layout.HEADER_SCAV_END) >>> 3] = f64[(heap + layout.HEADER_TOP) >>> 3];
-  i32[(heap + layout.HEADER_SCAV_STRICT) >>> 2] = 0;
-  count(memory, heap, 1, layout.HEADER_SCAV_GENERATION);
-}
-
-/** Adds to a u32 of the header. A negative amount subtracts. */
-export function count({ i32 }: Memory, heap: number, amount: number, counter: number): void {
-  i32[(heap + counter) >>> 2] += amount;
-}
-
-/** Lowers searchAddr to a page that becomes free, unless it is lower already. */
-export function lowerSearch(memory: Memory, heap: number, chunk: number, index: number): void {
-  const { i32 } = memory;
-  const searchChunk = i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2];
-  if (
-    chunk > searchChunk ||
-    (chunk === searchChunk && index >= i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2])
-  )
-    return;
-  i32[(heap + layout.HEADER_SEARCH_CHUNK) >>> 2] = chunk;
-  i32[(heap + layout.HEADER_SEARCH_INDEX) >>> 2] = index;
 }

@@ -3,6 +3,7 @@
 //
 // assembly/ has a text of its own: it has no views, which may be out of date.
 
+import { isIdle } from "../both/journal.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
 
@@ -22,11 +23,6 @@ export function enter(memory: Memory, heap: number, held: number): boolean {
   if (isSeen && !i32[journal]) return true;
   leave(memory, heap, held);
   return false;
-}
-
-/** Reports whether no call is under way, and no interrupted one must be mended. */
-export function isIdle({ i32 }: Memory, heap: number): boolean {
-  return !(i32[(heap + layout.HEADER_LOCK) >>> 2] | i32[(heap + layout.JOURNAL_OP) >>> 2]);
 }
 
 /**

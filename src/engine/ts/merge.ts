@@ -3,26 +3,9 @@
 // assembly/ has a text of its own, with vectors.
 
 import { endOf, maxOf, pack, spanOf, startOf } from "../both/sums.ts";
-import { levelOf, slotOf } from "../both/tree.ts";
+import { slotOf } from "../both/tree.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-
-/** Recomputes the summaries above `node`. Stops at the first that stays the same. */
-export function updateAbove(memory: Memory, heap: number, node: number): void {
-  const { i32 } = memory;
-  const level = levelOf(memory, node);
-  const first = i32[(node + layout.NODE_FIRST) >>> 2];
-  setPart(
-    memory,
-    heap,
-    node,
-    layout.FANOUT_SHIFT * level,
-    first,
-    partStart(memory, node, level, 0),
-    partMax(memory, node, level, 0),
-    partEnd(memory, node, level, 0),
-  );
-}
 
 /** The counts of a packed summary other than the longest run. */
 const EDGES = layout.SUM_MASK | (layout.SUM_MASK << (2 * layout.SUM_BITS));
@@ -62,7 +45,7 @@ export function setSummary(
  * Writes the summary of the part of a node that `chunk` is in, and updates the summaries above. Stops at the first that
  * stays the same. `shift` is FANOUT_SHIFT times the level of the node.
  */
-function setPart(
+export function setPart(
   memory: Memory,
   heap: number,
   from: number,
@@ -163,24 +146,4 @@ function raiseLongest(
     if (!ref) return;
     node = heap + ref;
   }
-}
-
-/** Returns the free pages at the start of part `slot` of a node. */
-function partStart({ i32 }: Memory, node: number, level: number, slot: number): number {
-  const start = i32[((node + layout.NODE_START) >>> 2) + slot];
-  return level ? start : startOf(start);
-}
-
-/** Returns the longest run of free pages in part `slot` of a node. */
-function partMax({ i32 }: Memory, node: number, level: number, slot: number): number {
-  return level
-    ? i32[((node + layout.NODE_MAX) >>> 2) + slot]
-    : maxOf(i32[((node + layout.LEAF_SUMS) >>> 2) + slot]);
-}
-
-/** Returns the free pages at the end of part `slot` of a node. */
-function partEnd({ i32 }: Memory, node: number, level: number, slot: number): number {
-  return level
-    ? i32[((node + layout.NODE_END) >>> 2) + slot]
-    : endOf(i32[((node + layout.LEAF_SUMS) >>> 2) + slot]);
 }

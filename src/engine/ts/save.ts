@@ -1,38 +1,12 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits (see layout.ts). If it is interrupted
-// before the commit, mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts puts the saved fields
-// back and carries the commit out again.
+// What a call saves in the journal: the pages that a cache gets or gives back, and the fields that a commit changes.
 //
 // Any call may overflow the stack. So a commit calls at most one function of this file, and only before it changes the
 // heap.
 //
-// assembly/ has a text of its own, in which all of this is functions that are inlined.
+// assembly/ has a text of its own, with words of 64 bits and vectors.
 
-import { assertHeld } from "../both/assertions.ts";
 import * as layout from "../layout.ts";
 import type { Memory } from "../memory.ts";
-
-/** Writes down the range that is about to be marked. */
-export function write(
-  memory: Memory,
-  heap: number,
-  op: number,
-  chunk: number,
-  index: number,
-  npages: number,
-): void {
-  if (PALLOC_DEBUG) assertHeld(memory, heap);
-  const { i32 } = memory;
-  i32[(heap + layout.JOURNAL_CHUNK) >>> 2] = chunk;
-  i32[(heap + layout.JOURNAL_INDEX) >>> 2] = index;
-  i32[(heap + layout.JOURNAL_NPAGES) >>> 2] = npages;
-  // Last, because it makes the entry valid.
-  i32[(heap + layout.JOURNAL_OP) >>> 2] = op;
-}
-
-/** Writes down the record that `commitRange` gives the range to (JOURNAL_NEW) or takes it from (JOURNAL_DROP). */
-export function writeRecord({ i32 }: Memory, heap: number, ref: number): void {
-  i32[(heap + layout.JOURNAL_REF) >>> 2] = ref;
-}
 
 /**
  * Writes down the pages that a cache gets or gives back, and which of them are scavenged, in two halves each. `ref` is
@@ -67,11 +41,6 @@ export function writePages64(
   u64[(heap + layout.JOURNAL_SCAV) >>> 3] = scav;
 }
 
-/** Whether other workers may use the heap. If so, this one may die within a commit, which is then done again. */
-export function isShared({ i32 }: Memory, heap: number): boolean {
-  return PALLOC_SHARED && i32[(heap + layout.HEADER_SHARED) >>> 2] !== 0;
-}
-
 /** Begins the commit of a free. Saves the counts without a loop over words, which would take 25 ns longer. */
 export function saveFree({ i32, f64 }: Memory, heap: number, op: number): void {
   const from = (heap + layout.HEADER_SEARCH_CHUNK) >>> 2;
@@ -99,9 +68,4 @@ export function saveAll({ i32 }: Memory, heap: number, op: number): void {
   for (let word = (heap + layout.FIELDS) >>> 2; word < end; word++) i32[word + layout.UNDO / 4] = i32[word];
   // Last: from here on, mend.ts restores the fields.
   i32[(heap + layout.JOURNAL_OP) >>> 2] = op | layout.JOURNAL_FIELDS;
-}
-
-/** Ends the entry: the call is done. */
-export function close({ i32 }: Memory, heap: number): void {
-  i32[(heap + layout.JOURNAL_OP) >>> 2] = 0;
 }

@@ -1,32 +1,11 @@
-// The journal. A call writes down what it is about to mark, marks it, and commits (see src/engine/layout.ts). If it is
-// interrupted before the commit, src/store/mend.ts undoes what it has marked. If a worker dies within a commit, mend.ts
-// puts the saved fields back and carries the commit out again.
+// What a call saves in the journal: the pages that a cache gets or gives back, and the fields that a commit changes.
 //
 // All functions here are inlined, because commits use them: a commit must not call, as any call may overflow the stack.
 //
-// The twin has a text of its own, as it cannot say what must be inlined.
+// The twin has a text of its own, as its words have 32 bits and it has no vectors.
 
-import { assertHeld } from "../build/both/assertions";
+import { isShared } from "../build/both/journal";
 import * as layout from "../src/engine/layout";
-
-/** Writes down the range that is about to be marked. */
-// @ts-ignore: decorator
-@inline
-export function write(heap: usize, op: u32, chunk: u32, index: u32, npages: u32): void {
-  if (PALLOC_DEBUG) assertHeld(heap);
-  store<u32>(heap, chunk, layout.JOURNAL_CHUNK);
-  store<u32>(heap, index, layout.JOURNAL_INDEX);
-  store<u32>(heap, npages, layout.JOURNAL_NPAGES);
-  // Last, because it makes the entry valid.
-  store<u32>(heap, op, layout.JOURNAL_OP);
-}
-
-/** Writes down the record that `commitRange` gives the range to (JOURNAL_NEW) or takes it from (JOURNAL_DROP). */
-// @ts-ignore: decorator
-@inline
-export function writeRecord(heap: usize, ref: u32): void {
-  store<u32>(heap, ref, layout.JOURNAL_REF);
-}
 
 /**
  * Writes down the pages that a cache gets or gives back, and which of them are scavenged. `ref` is the record that
@@ -45,13 +24,6 @@ export function writePages(heap: usize, ref: u32, cache: u64, scav: u64): void {
 @inline
 export function writePages64(heap: usize, ref: u32, cache: u64, scav: u64): void {
   writePages(heap, ref, cache, scav);
-}
-
-/** Whether other workers may use the heap. If so, this one may die within a commit, which is then done again. */
-// @ts-ignore: decorator
-@inline
-export function isShared(heap: usize): bool {
-  return PALLOC_SHARED && load<u32>(heap, layout.HEADER_SHARED) != 0;
 }
 
 /** Begins the commit of a free. */
@@ -91,11 +63,4 @@ export function saveAll(heap: usize, op: u32): void {
   }
   // Last: from here on, mend.ts restores the fields.
   store<u32>(heap, op | layout.JOURNAL_FIELDS, layout.JOURNAL_OP);
-}
-
-/** Ends the entry: the call is done. */
-// @ts-ignore: decorator
-@inline
-export function close(heap: usize): void {
-  store<u32>(heap, 0, layout.JOURNAL_OP);
 }
