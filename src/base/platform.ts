@@ -24,4 +24,13 @@ export interface ByteStream {
 export interface ByteBlob {
   readonly size: number;
   stream(): unknown;
+  slice?(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
+/** What is used of an AbortSignal. */
+export interface Abort {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
 }

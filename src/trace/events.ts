@@ -1,26 +1,43 @@
 // The events of a trace, as columns. Every format is read into them, and a replay reads them.
 
-/** The kinds of events, numbered as in the file. */
+/** The kinds of events. Those of Go's page trace have the numbers that they have there. */
 export const ALLOC = 1;
 export const FREE = 2;
 export const SCAVENGE = 3;
+export const EXISTS = 4;
+export const GROW = 5;
+export const UNMAP = 6;
 
-/** Bytes per page, in every trace. */
+/** Bytes per page, unless a trace says otherwise. */
 export const PAGE_BYTES = 8192;
 /** Addresses in a trace lie in [0, ADDRESS_LIMIT). */
 export const ADDRESS_LIMIT = 2 ** 48;
 
-/** What a program did with its pages: events as columns, ascending by time. */
+/** The formats that are read, by the names that `PageTrace.format` has. */
+export type TraceFormat = "go-page-trace" | "go-exec" | "pytorch" | "malloc" | "perf-kmem" | "neutral";
+
+/** What a program did with its pages: events as columns, ascending by time. A trace, or a block of one. */
 export interface PageTrace {
+  /** Format that the trace was read from. Left out in a trace of your own. */
+  readonly format?: string;
+  /** Bytes per page of `base` and `npages`: a power of two from 16 to 2^30. Default 8192. */
+  readonly pageSize?: number;
+  /** What the program's garbage collector did, if the trace has it. Of a block: the cycles that ended in it. */
+  readonly gc?: GcEvents;
+  /** How many objects of each size the program allocated, if that was asked for and the trace has it. */
+  readonly objects?: ObjectCounts;
   /** Number of events. */
   readonly length: number;
   /** Time in ns, on the recording machine's clock; ascending. */
   readonly time: Float64Array;
-  /** Id of the P (Go's processor) that did it; -1: none. */
+  /** Id of the P (Go's processor), or of the thread, that did it; -1: none. */
   readonly proc: Int32Array;
-  /** 1 alloc, 2 free, 3 scavenge. */
+  /**
+   * 1 alloc, 2 free, 3 scavenge, 4 exists (in use when the trace began, at this very place), 5 grow (the heap got these
+   * pages), 6 unmap (the heap gave them back).
+   */
   readonly kind: Uint8Array;
-  /** Address of the first page, in bytes. */
+  /** Address of the first page, in bytes; a multiple of the page size. */
   readonly base: Float64Array;
   /** Number of pages, 1 or more. */
   readonly npages: Uint32Array;
@@ -28,9 +45,34 @@ export interface PageTrace {
    * Byte offset of the event in the file, after unpacking. For messages; may be left out.
    */
   readonly offset?: Float64Array;
-  /**
-   * Tells people why the file seems to be cut short. Left out if the file seems complete. A cut within the very last
-   * buffer is not detected.
-   */
+  /** Tells people why the file seems to be cut short. Left out if the file seems complete. */
   readonly cutShort?: string;
+}
+
+/** Cycles of a garbage collector, as columns, ascending by time. NaN where the trace does not say. */
+export interface GcEvents {
+  /** Number of cycles. */
+  readonly length: number;
+  /** Start of the cycle, in ns. The sweeping of the cycle before has ended by then. */
+  readonly start: Float64Array;
+  /** End of marking, in ns. */
+  readonly time: Float64Array;
+  /** End of the sweeping that follows the marking, in ns. */
+  readonly sweepEnd: Float64Array;
+  /** Live bytes at the end of marking. */
+  readonly heapLive: Float64Array;
+  /** Bytes at which the next cycle is to end. */
+  readonly heapGoal: Float64Array;
+}
+
+/** How many objects a program had and made, by size; ascending. */
+export interface ObjectCounts {
+  /** Number of sizes. */
+  readonly length: number;
+  /** Bytes per object, as the allocator rounds them. */
+  readonly size: Float64Array;
+  /** Objects of the size that existed when the trace began, that were allocated, and that were freed. */
+  readonly existing: Float64Array;
+  readonly allocs: Float64Array;
+  readonly frees: Float64Array;
 }

@@ -4,6 +4,7 @@ import { arenaSuite } from "./arena.ts";
 import { badInputSuite } from "./bad-input.ts";
 import { cachesSuite } from "./caches.ts";
 import { correctionsSuite } from "./corrections.ts";
+import { formatsSuite } from "./formats/index.ts";
 import { goldenSuite } from "./golden.ts";
 import { heapSuite } from "./heap.ts";
 import { holesSuite } from "./holes.ts";
@@ -34,4 +35,5 @@ export function everySuite(subject: Subject): void {
   arenaSuite(subject);
   traceSuite(subject);
   replaySuite(subject);
+  formatsSuite(subject);
 }

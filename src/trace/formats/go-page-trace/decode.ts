@@ -33,9 +33,9 @@
 // is one, as it holds the first pages of the program. A program that is killed writes none of these.
 
 import { PageAllocError } from "../../../base/errors.ts";
+import { type Columns, GrowingColumns } from "../../columns/growing-columns.ts";
 import { showAddress } from "../../event-error.ts";
 import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace } from "../../events.ts";
-import { type Columns, GrowingColumns } from "../growing-columns.ts";
 
 /** Nanoseconds per tick, the unit of time in the file. */
 const TICK_NS = 128;

@@ -1,9 +1,17 @@
 // Reads a page trace: gunzips and decodes the bytes as they arrive, then sorts the events by time.
 
 import { countOrInfinity, readOptions } from "../../../base/arguments.ts";
-import type { PageTrace } from "../../events.ts";
-import { GunzipError, isGzip, unpacked } from "../inflate.ts";
-import { type Blocks, blockOfBytes, blocksOf, bytesNow, isBytes, type TraceSource } from "../source.ts";
+import { PAGE_BYTES, type PageTrace } from "../../events.ts";
+import type { Input } from "../../source/input.ts";
+import {
+  type Blocks,
+  blockOfBytes,
+  blocksOf,
+  bytesNow,
+  isBytes,
+  type TraceSource,
+} from "../../source/source.ts";
+import { isGzip, UnpackError, unpacked } from "../../source/unpack.ts";
 import { Decoder } from "./decode.ts";
 
 /** Options of `readPageTrace`. */
@@ -41,14 +49,22 @@ export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOp
 async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> {
   let blocks = source;
   try {
-    blocks = await unpacked(source);
+    blocks = (await unpacked(source)).blocks;
     for (let block = await blocks.next(); block; block = await blocks.next()) decoder.take(block);
   } catch (error) {
-    if (error instanceof GunzipError) return decoder.end(error.message);
+    if (error instanceof UnpackError) return decoder.end(error.message);
     throw error;
   } finally {
     // Also needed at the end: bytes after the gzip data are left unread.
     blocks.close();
   }
   return decoder.end();
+}
+
+/** Reads all of a page trace. Memory holds little more than its columns. */
+export async function readInput(input: Input): Promise<PageTrace> {
+  const decoder = new Decoder(Infinity);
+  const blocks = await input.open();
+  for (let block = await blocks.next(); block; block = await blocks.next()) decoder.take(block);
+  return { format: "go-page-trace", pageSize: PAGE_BYTES, ...decoder.end() };
 }

@@ -7,7 +7,9 @@
 import type { PageTrace } from "../events.ts";
 
 /** The columns of a trace that was read from a file, with none left out. */
-export type Columns = Required<Omit<PageTrace, "cutShort">>;
+export type Columns = Required<
+  Pick<PageTrace, "length" | "time" | "proc" | "kind" | "base" | "npages" | "offset">
+>;
 
 /** Events in each of the first two parts. Later parts double. */
 const FIRST_EVENTS = 2 ** 13;

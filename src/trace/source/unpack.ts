@@ -1,20 +1,31 @@
-// Gunzips blocks as they are requested.
+// Unpacks blocks as they are requested.
 
 import type { Blocks } from "./source.ts";
 
 /** Most bytes to give a gunzipper at once. Some unpack all of them, up to a thousandfold, before the first read. */
 const PIECE_BYTES = 2 ** 15;
 
-/** Gzip data is cut short or damaged. */
-export class GunzipError extends Error {}
+/** Packed data is cut short or damaged. */
+export class UnpackError extends Error {
+  readonly packing: Packing;
 
-/**
- * Returns the source's blocks, gunzipped if they are gzip. A plain trace starts with a sync word, which gzip cannot.
- */
-export async function unpacked(source: Blocks): Promise<Blocks> {
-  const start = await firstBlock(source);
+  constructor(packing: Packing, reason: string) {
+    super(reason);
+    this.packing = packing;
+  }
+}
+
+/** How a source is packed, if it is. */
+export type Packing = "gzip";
+
+/** Bytes that identify the packing. */
+const MAGIC_BYTES = 2;
+
+/** Returns the source's blocks, unpacked if they are packed. No trace starts as packed data does. */
+export async function unpacked(source: Blocks): Promise<{ blocks: Blocks; packing: Packing | undefined }> {
+  const start = await firstBytes(source, MAGIC_BYTES);
   const whole = startingWith(start, source);
-  return isGzip(start) ? gunzip(whole) : whole;
+  return isGzip(start) ? { blocks: gunzip(whole), packing: "gzip" } : { blocks: whole, packing: undefined };
 }
 
 /** Reports whether bytes start as gzip does. */
@@ -22,10 +33,10 @@ export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }
 
-/** Returns the first block, with at least the two bytes that identify gzip. Shorter only if the source is. */
-async function firstBlock(source: Blocks): Promise<Uint8Array> {
+/** Returns the first blocks as one, of at least `count` bytes. Shorter only if the source is. */
+export async function firstBytes(source: Blocks, count: number): Promise<Uint8Array> {
   let start = (await source.next()) ?? new Uint8Array(0);
-  while (start.length < 2) {
+  while (start.length < count) {
     const before = start.slice();
     const more = await source.next();
     if (!more) return before;
@@ -37,7 +48,7 @@ async function firstBlock(source: Blocks): Promise<Uint8Array> {
 }
 
 /** Puts a block back in front of the source that it came from. */
-function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks {
+export function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks {
   let first: Uint8Array | undefined = block;
   return {
     next: async () => {
@@ -50,7 +61,7 @@ function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks {
   };
 }
 
-/** Returns the unpacked blocks. They reject with GunzipError where the data is cut short or damaged. */
+/** Returns the unpacked blocks. They reject with UnpackError where the data is cut short or damaged. */
 function gunzip(packed: Blocks): Blocks {
   let failure: { readonly error: unknown } | undefined;
   let left = new Uint8Array(0);
@@ -78,7 +89,7 @@ function gunzip(packed: Blocks): Blocks {
         return (await reader.read()).value;
       } catch (error) {
         if (failure) throw failure.error;
-        throw new GunzipError(error instanceof Error ? error.message : String(error));
+        throw new UnpackError("gzip", error instanceof Error ? error.message : String(error));
       }
     },
     close() {
