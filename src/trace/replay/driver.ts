@@ -1,57 +1,86 @@
 // Drives a heap through the events of a trace, as the Go runtime drove its own. A P serves small requests from a page
-// cache. The heap serves the rest, and grows when it has no room. The driver counts in pages as it goes.
+// cache. The heap serves the rest, and grows when it has no room. The driver counts in pages of the heap as it goes.
 //
 // The heap gets the events in batches. Addresses are known only after a batch has run, so each event is visited twice.
 // First the driver checks it against the pages that the trace has in use, and writes its operations. Then it reads the
 // results, and counts what depends on addresses.
 //
-// The heap may place pages elsewhere than Go did: with several Ps the recorded order is ambiguous within a tick. So the
-// driver knows, for each recorded page in use, which event allocated it, and frees the pages that the heap gave to it.
+// The heap may place pages elsewhere than the program's allocator did: with several Ps the recorded order is ambiguous
+// within a tick, and other allocators do not take the lowest address that fits. So the driver knows, for each recorded
+// page in use, its allocation and where that lies in the heap.
 
 import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
+import { PageAllocError } from "../../base/errors.ts";
 import * as layout from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
-import { ADDRESS_LIMIT, ALLOC, FREE, PAGE_BYTES, type PageTrace } from "../events.ts";
-import { CHUNK_BYTES, makeTable, type Plan } from "./plan.ts";
+import { ALLOC, EXISTS, FREE, GROW, type PageTrace, SCAVENGE } from "../events.ts";
+import { Allocations } from "./allocations.ts";
+import { makeFirstCache } from "./first-cache.ts";
+import { type Geometry, growthFor, heapPages } from "./geometry.ts";
+import { Ranges } from "./ranges.ts";
+import { PAGES_MAX, RecordedPages } from "./recorded-pages.ts";
+import type { Sampler } from "./series.ts";
 
+const { CHUNK_PAGES } = layout;
 /** A P serves requests of fewer pages from its page cache. */
 const CACHED_PAGES_LIMIT = 16;
 /** Most operations of a batch: enough to hide the cost of the call, few enough for the processor's caches. */
 const BATCH = 1024;
-/** In place of the allocating event: the page was in use before the trace began. */
+/** In place of an allocation: the page was in use before the trace began. */
 const BEFORE = -1;
 
-/** What the driver has counted so far, in pages unless noted. */
+/** What the driver has counted so far, in pages of the heap unless noted. */
 class Counters {
-  /** Allocated by the trace. */
+  /** Allocated by the trace, or in use when it began. */
   inUse = 0;
   peakInUse = 0;
   /** Mapped in the heap. */
   sys = 0;
+  peakSys = 0;
   /** Free and scavenged. */
   released = 0;
   peakRetained = 0;
   /** Released by the trace's scavenge events, in total. */
   scavenged = 0;
-  /** Number of allocations that the heap placed where Go did. */
+  /** Number of allocations that the heap placed where they were recorded. */
   addressMatches = 0;
-  /** The first event that the heap placed elsewhere, -1 if none, and its address there in bytes. */
-  mismatchEvent = -1;
-  mismatchAddress = -1;
+  /** Number of events that name addresses which the heap cannot have. */
+  beyondRange = 0;
+}
+
+/** The first allocation that the heap placed elsewhere. */
+export interface Mismatch {
+  readonly event: number;
+  readonly recorded: number;
+  readonly placed: number;
+}
+
+/** What the driver does with the events. */
+export interface Course {
+  /** Whether scavenge events release pages. */
+  readonly scavenge: boolean;
+  /** Whether allocations are put at their recorded place, where the heap can. */
+  readonly recordedPlaces: boolean;
+  /** Whether the heap grows and shrinks as recorded, or only as needed. */
+  readonly recordedGrowth: boolean;
 }
 
 /** Replays one trace on one heap, from the first event to the last. */
 export class Driver {
   readonly counters = new Counters();
+  /** Undefined as long as all allocations are where they were recorded. */
+  firstMismatch: Mismatch | undefined;
   readonly #heap: PageAlloc;
-  readonly #plan: Plan;
-  readonly #trace: PageTrace;
-  readonly #scavenge: boolean;
-  readonly #series: Series;
+  readonly #geometry: Geometry;
+  readonly #course: Course;
+  readonly #sampler: Sampler;
+  /** The current block, and the number of events before it. */
+  #block: PageTrace | undefined;
+  #before = 0;
   /** Page caches by P. */
-  readonly #caches: PageCache[] = [];
+  readonly #caches: Array<PageCache | undefined> = [];
   /** By P: the index of its page cache in the batch, plus 1; 0 or undefined if the batch does not use it. */
   readonly #slots: number[] = [];
   /** The Ps whose page caches the batch uses, by that index. */
@@ -60,134 +89,188 @@ export class Driver {
   /** The P that `#slotOf` was last called for in this batch, -1 if none, and what it returned. */
   #proc = -1;
   #slot = -1;
-  /** By cell: the index of the event that allocated it, plus 1, or BEFORE; 0 if it is not in use. */
-  readonly #allocatedBy: Int32Array;
-  /**
-   * By alloc event: where the heap placed its first page, in pages from heapBase. Negative until its batch has run:
-   * then it is the index of its operation, bitwise inverted.
-   */
-  readonly #placed: Int32Array;
+  /** Whether the program ran before the trace began, so that its Ps have page caches. */
+  #resumed = false;
+  /** The allocation of each recorded page, or BEFORE; 0 if it is not in use. */
+  readonly #pages = new RecordedPages();
+  readonly #allocations = new Allocations();
   readonly #ops = new Float64Array(BATCH * layout.OP_NUMBERS);
   readonly #results = new Float64Array(BATCH * layout.RESULT_NUMBERS);
-  /** The event of each operation. */
+  /** The event of each operation, as an index in the block, and its allocation. */
   readonly #events = new Uint32Array(BATCH);
+  readonly #numbers = new Int32Array(BATCH);
   /** Operations in the batch. */
   #count = 0;
-  /** By sample: how many operations the batch had when it was requested. Samples from #sampled on are pending. */
-  readonly #sampleAt: Uint32Array;
-  #samples = 0;
-  #sampled = 0;
-  /** Address where the heap ends. */
-  #limit: number;
+  /** By pending sample: how many operations the batch had when it was requested. */
+  readonly #sampleAt: number[] = [];
+  /** Mapped addresses of the heap, and where they end. */
+  readonly #mapped = new Ranges();
+  #limit = 0;
+  #hasBegun = false;
 
-  /**
-   * @param heap a new heap with pages of PAGE_BYTES
-   * @param scavenge whether scavenge events release pages
-   * @param series receives the samples
-   */
-  constructor(heap: PageAlloc, plan: Plan, scavenge: boolean, series: Series) {
+  /** @param heap a new heap with pages of `geometry.heapPage` bytes */
+  constructor(heap: PageAlloc, geometry: Geometry, course: Course, sampler: Sampler) {
     this.#heap = heap;
-    this.#plan = plan;
-    this.#trace = plan.trace;
-    this.#scavenge = scavenge;
-    this.#series = series;
-    this.#allocatedBy = makeTable(plan.cellCount);
-    this.#placed = makeTable(plan.trace.length);
-    this.#sampleAt = new Uint32Array(series.time.length);
-    this.#limit = plan.heapBase;
-    this.#takePrefix();
+    this.#geometry = geometry;
+    this.#course = course;
+    this.#sampler = sampler;
   }
 
-  /** Queues the events [start, end). `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
+  /** Finishes the current block, and goes on to another one. Its events must have been checked. */
+  enter(block: PageTrace): void {
+    this.finish();
+    this.#before += this.#block?.length ?? 0;
+    this.#block = block;
+    if (this.#hasBegun || block.length === 0) return;
+    this.#hasBegun = true;
+    this.#begin(block);
+  }
+
+  /** Queues the events [start, end) of the block. `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
   add(start: number, end: number): void {
-    const { kind, npages, base } = this.#trace;
+    const { kind } = this.#block as PageTrace;
     for (let event = start; event < end; event++) {
       if (this.#count === BATCH) this.finish();
       if (kind[event] === ALLOC) this.#alloc(event);
       else if (kind[event] === FREE) this.#free(event);
-      // Free pages are not tied to an allocation, so the event's own addresses are used. As long as the heap places all
-      // as recorded, they are free and unscavenged. After a divergence some may be in use, in a P's cache or past the
-      // end of the heap. The heap skips those and releases the rest.
-      else if (this.#scavenge) this.#push(event, Op.scavengeRange, npages[event], base[event], 0);
+      else if (kind[event] === SCAVENGE) this.#scavenge(event);
+      else if (kind[event] === EXISTS) this.#exists(event);
+      else this.#changeSize(event);
     }
   }
 
   /** Requests a sample of the state after `event`, the latest that was added. */
   sample(event: number): void {
-    const sample = this.#samples++;
-    this.#series.time[sample] = this.#trace.time[event];
-    this.#series.inUse[sample] = this.counters.inUse * PAGE_BYTES;
-    this.#sampleAt[sample] = this.#count;
+    const { time } = this.#block as PageTrace;
+    this.#sampler.request(time[event], this.counters.inUse * this.#geometry.heapPage);
+    this.#sampleAt.push(this.#count);
+    if (!this.#sampler.full) return;
+    this.finish();
+    this.#sampler.thin();
   }
 
   /** Replays all queued events. Throws PageAllocError ERR_TRACE. */
   finish(): void {
     this.#runBatch();
     let from = 0;
-    for (; this.#sampled < this.#samples; this.#sampled++) {
-      const to = this.#sampleAt[this.#sampled];
+    for (const to of this.#sampleAt) {
       this.#account(from, to);
       from = to;
       const { sys, released } = this.counters;
-      this.#series.retained[this.#sampled] = (sys - released) * PAGE_BYTES;
-      this.#series.sys[this.#sampled] = sys * PAGE_BYTES;
+      const { heapPage } = this.#geometry;
+      this.#sampler.settle((sys - released) * heapPage, sys * heapPage);
     }
+    this.#sampleAt.length = 0;
     this.#account(from, this.#count);
     this.#count = 0;
   }
 
+  /** Sets where the heap begins: at the first event's chunk, or at 0 if the heap cannot have its address. */
+  #begin({ base, kind }: PageTrace): void {
+    const { chunkBytes, heapPage, tracePage } = this.#geometry;
+    const first = base[0];
+    if (this.#isBeyond(first, tracePage)) return;
+    this.#limit = first - (first % chunkBytes);
+    // A trace that tells what existed before it needs no guess.
+    if (kind[0] > SCAVENGE || this.#course.recordedPlaces) return;
+    this.#takePrefix(Math.floor((first - this.#limit) / heapPage), first);
+  }
+
   /** Allocates the pages that the program had before the trace began. Go allocates the lowest first. */
-  #takePrefix(): void {
-    const { heapBase, heapCell, prefixPages } = this.#plan;
-    if (prefixPages === 0) return;
-    this.#grow(prefixPages, 0);
-    const scavenged = this.#heap.allocRange(heapBase, prefixPages);
-    this.counters.released -= scavenged / PAGE_BYTES;
-    this.#allocatedBy.fill(BEFORE, heapCell, heapCell + prefixPages);
-    this.counters.peakRetained = prefixPages;
+  #takePrefix(npages: number, first: number): void {
+    if (npages === 0) return;
+    const { tracePage } = this.#geometry;
+    const base = this.#limit;
+    this.#grow(npages, 0);
+    this.counters.released -= this.#heap.allocRange(base, npages) / this.#geometry.heapPage;
+    this.counters.peakRetained = npages;
+    this.#mark(base / tracePage, (first - base) / tracePage, BEFORE, 0);
   }
 
   /** Adds an operation to the batch, which must have room for it. */
-  #push(event: number, code: number, npages: number, where: number, offset: number): void {
+  #push(event: number, code: number, npages: number, where: number, offset: number, number: number): void {
     const at = this.#count * layout.OP_NUMBERS;
     this.#ops[at] = code;
     this.#ops[at + 1] = npages;
     this.#ops[at + 2] = where;
     this.#ops[at + 3] = offset;
+    this.#numbers[this.#count] = number;
     this.#events[this.#count++] = event;
   }
 
   /** Adds the operation of an alloc event, and marks its pages. Throws if one is in use. */
   #alloc(event: number): void {
-    const npages = this.#trace.npages[event];
-    const proc = this.#trace.proc[event];
+    const { npages: counts, proc: procs } = this.#block as PageTrace;
+    const npages = heapPages(this.#geometry, counts[event]);
+    if (this.#course.recordedPlaces) {
+      this.#map(event);
+      const number = this.#begun(event, npages, ~this.#count);
+      const { base } = this.#block as PageTrace;
+      this.#push(event, Op.allocRange, npages, base[event], 0, number);
+    } else {
+      this.#place(event, npages, procs[event]);
+    }
+  }
+
+  /** Adds the operation that allocates pages for an event by first fit, and marks its own. */
+  #place(event: number, npages: number, proc: number): void {
     let slot = -1;
     if (this.counters.sys === 0) this.#start(event, npages);
-    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc);
-    this.#placed[event] = ~this.#count;
-    this.#push(event, Op.alloc, npages, slot, 0);
-    const allocatedBy = this.#allocatedBy;
-    const first = this.#plan.cell[event];
-    for (let cell = first; cell < first + npages; cell++) {
-      // Pages from before the trace are a guess, which the trace may correct.
-      if (allocatedBy[cell] > 0) this.#refuse(event, cell, "it is allocated twice, with no free in between");
-      allocatedBy[cell] = event + 1;
-    }
+    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc, event);
+    const number = this.#begun(event, npages, ~this.#count);
+    this.#push(event, Op.alloc, npages, slot, 0, number);
+  }
+
+  /** Begins an allocation, and marks its recorded pages. Returns its number. Throws if a page is in use. */
+  #begun(event: number, npages: number, placed: number): number {
+    const { base, npages: counts } = this.#block as PageTrace;
+    const { tracePage } = this.#geometry;
+    const allocations = this.#allocations;
+    const number = allocations.begin();
+    const first = base[event] / tracePage;
+    allocations.first[number] = first;
+    allocations.placed[number] = placed;
+    allocations.left[number] = counts[event];
+    allocations.npages[number] = npages;
+    this.#mark(first, counts[event], number, event);
+    if (this.#isBeyond(base[event], counts[event] * tracePage)) this.counters.beyondRange++;
     const counters = this.counters;
     counters.inUse += npages;
     if (counters.inUse > counters.peakInUse) counters.peakInUse = counters.inUse;
+    return number;
+  }
+
+  /** Marks recorded pages as an allocation's, or as BEFORE. Throws if one is in use. */
+  #mark(first: number, npages: number, number: number, event: number): void {
+    const pages = this.#pages;
+    const end = first + npages;
+    for (let page = first; page < end; ) {
+      const chunk = Math.floor(page / CHUNK_PAGES);
+      const chunkPage = chunk * CHUNK_PAGES;
+      const chunkCell = pages.touch(chunk);
+      if (chunkCell < 0) this.#refuse(event, page, this.#tooLarge());
+      const { cells } = pages;
+      const stop = chunkCell + Math.min(CHUNK_PAGES, end - chunkPage);
+      for (let cell = chunkCell + page - chunkPage; cell < stop; cell++) {
+        // Pages from before the trace are a guess, which the trace may correct.
+        if (cells[cell] > 0) this.#refuseTwice(event, chunkPage + cell - chunkCell);
+        cells[cell] = number;
+      }
+      page = chunkPage + CHUNK_PAGES;
+    }
   }
 
   /** Grows an empty heap. A batch cannot, as it has no address to grow from. */
   #start(event: number, npages: number): void {
     this.finish();
-    this.#grow(npages, event);
+    if (this.counters.sys === 0) this.#grow(npages, event);
   }
 
   /** Returns the index of a P's page cache in the batch. */
-  #slotOf(proc: number): number {
+  #slotOf(proc: number, event: number): number {
     if (proc === this.#proc) return this.#slot;
     if (!this.#slots[proc]) {
+      if (this.#resumed && !this.#caches[proc]) this.#resumeCache(proc, event);
       this.#used[this.#usedCount] = proc;
       this.#slots[proc] = ++this.#usedCount;
     }
@@ -196,34 +279,180 @@ export class Driver {
     return this.#slot;
   }
 
+  /** Makes the page cache that a P had when the trace began, if the first page that it got shows which one. */
+  #resumeCache(proc: number, event: number): void {
+    const { base } = this.#block as PageTrace;
+    const { exact, heapPage } = this.#geometry;
+    this.finish();
+    if (!exact || this.#mapped.missing(base[event], base[event] + heapPage).length > 0) return;
+    this.#caches[proc] = makeFirstCache(this.#heap, base[event]);
+  }
+
   /** Adds the operations of a free event: one for each run of pages from the same allocation. */
   #free(event: number): void {
-    const allocatedBy = this.#allocatedBy;
-    let cell = this.#plan.cell[event];
-    const end = cell + this.#trace.npages[event];
-    while (cell < end) {
-      if (this.#count === BATCH) this.finish();
-      const source = allocatedBy[cell];
-      const first = cell;
-      if (source === 0) this.#refuse(event, cell, "it is freed, but not in use");
-      do allocatedBy[cell++] = 0;
-      while (cell < end && allocatedBy[cell] === source);
-      this.#freeRun(event, source, first, cell - first);
+    const { base, npages } = this.#block as PageTrace;
+    const pages = this.#pages;
+    const { cells } = pages;
+    const first = base[event] / this.#geometry.tracePage;
+    const end = first + npages[event];
+    // The current run: its allocation and its first page.
+    let number = 0;
+    let start = first;
+    for (let page = first; page < end; ) {
+      const chunk = Math.floor(page / CHUNK_PAGES);
+      const chunkPage = chunk * CHUNK_PAGES;
+      const chunkCell = pages.cellOf(chunk);
+      if (chunkCell < 0) this.#refuseUnused(event, page, number, start);
+      const stop = Math.min(end, chunkPage + CHUNK_PAGES);
+      for (let cell = chunkCell + page - chunkPage; page < stop; page++, cell++) {
+        const owner = cells[cell];
+        if (owner === 0) this.#refuseUnused(event, page, number, start);
+        cells[cell] = 0;
+        if (owner === number) continue;
+        if (number !== 0) this.#freeRun(event, number, start, page - start);
+        number = owner;
+        start = page;
+      }
+    }
+    this.#freeRun(event, number, start, end - start);
+  }
+
+  /** Adds the operation that frees the heap's pages for recorded ones, all of one allocation. */
+  #freeRun(event: number, number: number, page: number, npages: number): void {
+    const { exact, scale, tracePage, heapPage } = this.#geometry;
+    if (this.#count === BATCH) this.finish();
+    if (number === BEFORE) {
+      // Larger pages stay: which of the recorded ones they had is not known.
+      if (exact) this.#push(event, Op.free, npages * scale, page * tracePage, 0, 0);
+      return;
+    }
+    const allocations = this.#allocations;
+    const left = allocations.left[number] - npages;
+    const offset = exact ? (page - allocations.first[number]) * scale : 0;
+    const freed = exact ? npages * scale : allocations.npages[number];
+    const placed = allocations.placed[number];
+    allocations.left[number] = left;
+    if (left === 0) allocations.end(number);
+    else if (!exact) return;
+    this.counters.inUse -= freed;
+    if (placed < 0) this.#push(event, Op.freeResult, freed, ~placed, offset * heapPage, 0);
+    else this.#push(event, Op.free, freed, (placed + offset) * heapPage, 0, 0);
+  }
+
+  /**
+   * Adds the operation of a scavenge event. Free pages are not tied to an allocation, so the event's own addresses are
+   * used. As long as the heap places all as recorded, they are free and unscavenged. After a divergence some may be in
+   * use, in a P's cache or past the end of the heap. The heap skips those and releases the rest.
+   */
+  #scavenge(event: number): void {
+    if (!this.#course.scavenge) return;
+    const { base, npages } = this.#block as PageTrace;
+    const { tracePage, scale } = this.#geometry;
+    if (this.#isBeyond(base[event], npages[event] * tracePage)) this.counters.beyondRange++;
+    else this.#push(event, Op.scavengeRange, npages[event] * scale, base[event], 0, 0);
+  }
+
+  /** Takes the pages of an exists event, at their place if they are free there. */
+  #exists(event: number): void {
+    const { base, npages: counts } = this.#block as PageTrace;
+    const { exact, heapPage, tracePage } = this.#geometry;
+    const npages = heapPages(this.#geometry, counts[event]);
+    this.#resumed = true;
+    let scavenged = -1;
+    if (exact && !this.#isBeyond(base[event], counts[event] * tracePage)) {
+      this.#map(event);
+      this.finish();
+      scavenged = this.#tryTake(base[event], npages);
+    }
+    if (scavenged < 0) {
+      this.#place(event, npages, -1);
+    } else {
+      this.#begun(event, npages, base[event] / heapPage);
+      this.#noteUse(scavenged);
     }
   }
 
-  /** Adds the operation that frees the heap's pages for a run of cells. `source` is their entry in #allocatedBy. */
-  #freeRun(event: number, source: number, cell: number, npages: number): void {
-    const { heapBase, heapCell } = this.#plan;
-    if (source === BEFORE) {
-      this.#push(event, Op.free, npages, heapBase + (cell - heapCell) * PAGE_BYTES, 0);
+  /**
+   * Takes pages of the heap. Returns the bytes of them that had been scavenged; -1 if a page is not free. After a
+   * divergence the heap may have given it to another allocation, or to a P's cache.
+   */
+  #tryTake(base: number, npages: number): number {
+    try {
+      return this.#heap.allocRange(base, npages);
+    } catch (error) {
+      if (error instanceof PageAllocError && error.code === "ERR_NOT_FREE") return -1;
+      throw error;
+    }
+  }
+
+  /** Grows or shrinks the heap as a grow or unmap event says. What it cannot do is left out. */
+  #changeSize(event: number): void {
+    const { base, npages, kind } = this.#block as PageTrace;
+    const { exact, tracePage } = this.#geometry;
+    const nbytes = npages[event] * tracePage;
+    if (!this.#course.recordedGrowth || !exact) return;
+    if (this.#isBeyond(base[event], nbytes)) {
+      this.counters.beyondRange++;
       return;
     }
-    this.counters.inUse -= npages;
-    const placed = this.#placed[source - 1];
-    const offset = cell - this.#plan.cell[source - 1];
-    if (placed < 0) this.#push(event, Op.freeResult, npages, ~placed, offset * PAGE_BYTES);
-    else this.#push(event, Op.free, npages, heapBase + (placed + offset) * PAGE_BYTES, 0);
+    this.finish();
+    if (kind[event] === GROW) this.#mapRange(base[event], base[event] + nbytes);
+    else this.#unmap(event, nbytes);
+  }
+
+  /** Unmaps the pages of an event. Those that the heap has in use, as it has placed allocations elsewhere, stay. */
+  #unmap(event: number, nbytes: number): void {
+    const { base } = this.#block as PageTrace;
+    const { heapPage } = this.#geometry;
+    let from = base[event];
+    const end = from + nbytes;
+    for (const [gap, next] of [...this.#mapped.missing(from, end), [end, end] as const]) {
+      if (from < gap) this.#unmapRange(from, gap, heapPage);
+      from = next;
+    }
+    this.#limit = this.#mapped.end || this.#limit;
+  }
+
+  #unmapRange(start: number, end: number, heapPage: number): void {
+    let unscavenged: number;
+    try {
+      unscavenged = this.#heap.unmap(start, end - start);
+    } catch (error) {
+      if (error instanceof PageAllocError && error.code === "ERR_NOT_FREE") return;
+      throw error;
+    }
+    this.#mapped.remove(start, end);
+    this.counters.sys -= (end - start) / heapPage;
+    this.counters.released -= (end - start - unscavenged) / heapPage;
+  }
+
+  /** Maps the pages of an event that are not, with the rest of their chunks if nothing of those is mapped. */
+  #map(event: number): void {
+    const { base, npages } = this.#block as PageTrace;
+    const { chunkBytes, tracePage } = this.#geometry;
+    const start = base[event];
+    const end = start + npages[event] * tracePage;
+    const missing = this.#mapped.missing(start, end);
+    if (missing.length === 0) return;
+    if (this.#isBeyond(start, end - start)) {
+      const reason = `the heap's addresses end at ${this.#geometry.limit}; replay the trace by first fit`;
+      throw eventError(this.#block as PageTrace, event, this.#before, reason);
+    }
+    this.finish();
+    for (let chunk = start - (start % chunkBytes); chunk < end; chunk += chunkBytes) {
+      const gaps = this.#mapped.missing(chunk, chunk + chunkBytes);
+      const isWhole = gaps.length === 1 && gaps[0][1] - gaps[0][0] === chunkBytes;
+      if (isWhole) this.#mapRange(chunk, chunk + chunkBytes);
+      else this.#mapRange(Math.max(chunk, start), Math.min(chunk + chunkBytes, end));
+    }
+  }
+
+  /** Maps the addresses [start, end) that are not. */
+  #mapRange(start: number, end: number): void {
+    for (const [from, to] of this.#mapped.missing(start, end)) {
+      this.#heap.grow(from, to - from);
+      this.#noteGrowth(from, to);
+    }
   }
 
   /** Runs the batch. Its results are accounted for later. */
@@ -237,7 +466,8 @@ export class Driver {
     } catch (error) {
       const failed = this.#results.findIndex(Number.isNaN) / layout.RESULT_NUMBERS;
       this.#account(0, failed);
-      this.#checkRoom(this.#trace.npages[this.#events[failed]], this.#events[failed]);
+      const event = this.#events[failed];
+      this.#checkRoom(this.#ops[failed * layout.OP_NUMBERS + 1], event);
       throw error;
     }
     this.#keepCaches(caches);
@@ -254,7 +484,7 @@ export class Driver {
   #keepCaches(caches: ReadonlyArray<PageCache | undefined>): void {
     for (let slot = 0; slot < caches.length; slot++) {
       const proc = this.#used[slot];
-      this.#caches[proc] ??= caches[slot] as PageCache;
+      this.#caches[proc] ??= caches[slot];
       this.#slots[proc] = 0;
     }
     this.#usedCount = 0;
@@ -265,91 +495,94 @@ export class Driver {
   #account(from: number, to: number): void {
     const ops = this.#ops;
     const results = this.#results;
-    const events = this.#events;
     for (let i = from; i < to; i++) {
       const code = ops[i * layout.OP_NUMBERS];
-      if (code === Op.alloc) {
-        this.#accountAlloc(
-          events[i],
-          results[i * layout.RESULT_NUMBERS],
-          results[i * layout.RESULT_NUMBERS + 1],
-        );
+      if (code === Op.alloc || code === Op.allocRange) {
+        this.#accountAlloc(i, results[i * layout.RESULT_NUMBERS], results[i * layout.RESULT_NUMBERS + 1]);
       } else if (code === Op.scavengeRange) {
-        const npages = results[i * layout.RESULT_NUMBERS] / PAGE_BYTES;
+        const npages = results[i * layout.RESULT_NUMBERS] / this.#geometry.heapPage;
         this.counters.released += npages;
         this.counters.scavenged += npages;
       }
     }
   }
 
-  #accountAlloc(event: number, base: number, scavenged: number): void {
-    const { counters } = this;
-    const trace = this.#trace;
-    const end = base + trace.npages[event] * PAGE_BYTES;
+  /** Counts the result of an allocation: its address, and the bytes of it that had been scavenged. */
+  #accountAlloc(operation: number, address: number, scavenged: number): void {
+    const { heapPage } = this.#geometry;
+    const { base, kind } = this.#block as PageTrace;
+    const event = this.#events[operation];
+    const npages = this.#ops[operation * layout.OP_NUMBERS + 1];
     // The heap grows only for an allocation that then ends in the new chunks.
-    if (end > this.#limit) this.#noteGrowth(trace.npages[event]);
-    if (scavenged) {
-      counters.released -= scavenged / PAGE_BYTES;
-      counters.peakRetained = Math.max(counters.peakRetained, counters.sys - counters.released);
+    if (address + npages * heapPage > this.#limit) {
+      this.#noteGrowth(this.#limit, this.#limit + growthFor(this.#geometry, npages));
     }
-    this.#placed[event] = (base - this.#plan.heapBase) / PAGE_BYTES;
-    if (base === trace.base[event]) {
-      counters.addressMatches++;
-    } else if (counters.mismatchEvent < 0) {
-      counters.mismatchEvent = event;
-      counters.mismatchAddress = base;
-    }
+    if (scavenged) this.#noteUse(scavenged);
+    this.#allocations.placed[this.#numbers[operation]] = address / heapPage;
+    if (kind[event] !== ALLOC) return;
+    if (address === base[event]) this.counters.addressMatches++;
+    else this.firstMismatch ??= { event: this.#before + event, recorded: base[event], placed: address };
   }
 
-  /** Grows the heap at its top, for a request of npages. */
+  /** Counts bytes that were taken, and had been scavenged. */
+  #noteUse(scavenged: number): void {
+    const { counters } = this;
+    counters.released -= scavenged / this.#geometry.heapPage;
+    counters.peakRetained = Math.max(counters.peakRetained, counters.sys - counters.released);
+  }
+
+  /** Grows the heap at its top, for a request of so many of its pages. */
   #grow(npages: number, event: number): void {
     this.#checkRoom(npages, event);
-    this.#heap.grow(this.#limit, growthFor(npages));
-    this.#noteGrowth(npages);
+    const base = this.#limit;
+    const nbytes = growthFor(this.#geometry, npages);
+    this.#heap.grow(base, nbytes);
+    this.#noteGrowth(base, base + nbytes);
   }
 
   /** Counts a growth of the heap. */
-  #noteGrowth(npages: number): void {
-    const nbytes = growthFor(npages);
-    this.#limit += nbytes;
-    this.counters.sys += nbytes / PAGE_BYTES;
-    this.counters.released += nbytes / PAGE_BYTES;
+  #noteGrowth(start: number, end: number): void {
+    const { counters } = this;
+    const npages = (end - start) / this.#geometry.heapPage;
+    this.#mapped.add(start, end);
+    this.#limit = Math.max(this.#limit, end);
+    counters.sys += npages;
+    counters.released += npages;
+    if (counters.sys > counters.peakSys) counters.peakSys = counters.sys;
   }
 
-  /** Throws if the address space ends before a growth for npages would. */
+  /** Throws if the address space ends before a growth for so many pages would. */
   #checkRoom(npages: number, event: number): void {
-    if (this.#limit + growthFor(npages) > ADDRESS_LIMIT) {
-      throw eventError(this.#trace, event, "the heap has reached the end of the address space");
+    if (this.#limit + growthFor(this.#geometry, npages) > this.#geometry.limit) {
+      const reason = "the heap has reached the end of the address space";
+      throw eventError(this.#block as PageTrace, event, this.#before, reason);
     }
   }
 
-  /** Throws the error for the page of one of the event's cells, or that of an earlier operation in the batch. */
-  #refuse(event: number, cell: number, reason: string): never {
-    this.finish();
-    const page = this.#trace.base[event] + (cell - this.#plan.cell[event]) * PAGE_BYTES;
-    throw eventError(this.#trace, event, reason, page);
+  /** Whether the heap cannot have these addresses. */
+  #isBeyond(base: number, nbytes: number): boolean {
+    return base + nbytes > this.#geometry.limit;
   }
-}
 
-/** Returns the bytes that the heap grows by for a request of npages: whole chunks. */
-function growthFor(npages: number): number {
-  return Math.ceil((npages * PAGE_BYTES) / CHUNK_BYTES) * CHUNK_BYTES;
-}
+  #tooLarge(): string {
+    const most = (PAGES_MAX * this.#geometry.tracePage) / 2 ** 30;
+    return `the trace has touched more than ${most} GiB by this event; a replay can hold ${most} GiB`;
+  }
 
-/** One point per sample: its time in ns, on the recording machine's clock, and bytes. */
-export interface Series {
-  time: Float64Array;
-  inUse: Float64Array;
-  retained: Float64Array;
-  sys: Float64Array;
-}
+  #refuseTwice(event: number, page: number): never {
+    this.#refuse(event, page, "it is allocated twice, with no free in between");
+  }
 
-/** Makes a series of that many points, all zero. */
-export function makeSeries(length: number): Series {
-  return {
-    time: new Float64Array(length),
-    inUse: new Float64Array(length),
-    retained: new Float64Array(length),
-    sys: new Float64Array(length),
-  };
+  /** Throws the error for a page that is freed but not in use. What the event frees before it is freed first. */
+  #refuseUnused(event: number, page: number, number: number, start: number): never {
+    if (number !== 0) this.#freeRun(event, number, start, page - start);
+    this.#refuse(event, page, "it is freed, but not in use");
+  }
+
+  /** Throws the error for a recorded page of an event, or that of an earlier operation in the batch. */
+  #refuse(event: number, page: number, reason: string): never {
+    this.finish();
+    const address = page * this.#geometry.tracePage;
+    throw eventError(this.#block as PageTrace, event, this.#before, reason, address);
+  }
 }

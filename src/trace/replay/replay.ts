@@ -1,22 +1,58 @@
 // Replays a trace on a new heap of either engine. Reports where its pages went and how much memory it took.
 
 import type { PageAlloc } from "../../api/page-alloc.ts";
-import { integer, readOptions, refuse, show } from "../../base/arguments.ts";
-import { PAGE_BYTES, type PageTrace } from "../events.ts";
-import { Driver, makeSeries, type Series } from "./driver.ts";
-import { type Plan, planReplay } from "./plan.ts";
+import { integer, powerOfTwo, readOptions, refuse, show } from "../../base/arguments.ts";
+import type { Abort } from "../../base/platform.ts";
+import { mostAddrBits } from "../../engine/pages.ts";
+import type { PageTrace } from "../events.ts";
+import { Breaks } from "./breaks.ts";
+import { Counts, checkColumns, checkEvents, pageSizeOf } from "./check.ts";
+import { type Course, Driver } from "./driver.ts";
+import { type Geometry, geometryOf } from "./geometry.ts";
+import { Sampler, type Series } from "./series.ts";
 
 /** Options of `replay`. */
 export interface ReplayOptions {
-  /** Which pages are released. "none", or "recorded" (default): those of the trace's scavenge events. */
+  /**
+   * Which pages are released. "none", or "recorded": those of the trace's scavenge events. Default "recorded", or
+   * "none" if `pageSize` is larger than the trace's.
+   */
   scavenge?: "none" | "recorded";
   /**
+   * Where allocations go. "first-fit" (default): as this heap places them, the lowest address that fits, with page
+   * caches where the trace has Ps. "recorded": where the trace says.
+   */
+  placement?: "first-fit" | "recorded";
+  /**
+   * How the heap grows. "recorded" (default): by the trace's grow and unmap events, and when there is no room.
+   * "needed": when there is no room.
+   */
+  growth?: "recorded" | "needed";
+  /**
+   * Bytes per page of the heap; a power of two, 16 to 2^30. Default: the trace's. Each allocation is rounded up to
+   * pages. With larger pages than the trace's, recorded places, growth and scavenging mean nothing, and are left out.
+   */
+  pageSize?: number;
+  /** Bytes per page of the system below, as for a PageAlloc. */
+  physPageSize?: number;
+  /** Bytes per huge page of that system, as for a PageAlloc. */
+  physHugePageSize?: number;
+  /**
    * Points of the series, spread evenly over the events; 0 to 2^20, default 512. A trace with fewer events gets one
-   * per event.
+   * per event. A stream gets from half as many to all, as its length is not known before its end.
    */
   samples?: number;
-  /** Called about a hundred times, with the number of events replayed so far and in all. Its time is not counted. */
+  /**
+   * Called about a hundred times, with the number of events replayed so far and in all. Its time is not counted. For a
+   * stream it is called once a block, and the second number is NaN.
+   */
   onProgress?(done: number, total: number): void;
+}
+
+/** Options of `replay` for a stream. */
+export interface ReplayStreamOptions extends ReplayOptions {
+  /** Stops the replay: it rejects with the signal's reason. */
+  signal?: Abort;
 }
 
 /** The result of a replay. */
@@ -26,19 +62,28 @@ export interface ReplayReport {
   frees: number;
   /** Scavenge events in the trace, replayed or not. */
   scavenges: number;
+  /** What was in use when the trace began, as far as the trace says. */
+  exists: number;
   /** Allocations placed at the very address that the trace recorded. */
   addressMatches: number;
   /** The first allocation placed elsewhere; addresses in bytes. `event` is its index in the trace. */
   firstMismatch: { event: number; recorded: number; placed: number } | null;
-  /** Most bytes that the trace had allocated at one time. Pages from before the trace are not counted. */
+  /** Events with addresses that a heap with such pages cannot have. Their allocations are placed by first fit. */
+  beyondRange: number;
+  /**
+   * Most bytes that the trace had allocated at one time, with what existed when it began. Pages of which that is only
+   * guessed are not counted.
+   */
   peakInUseBytes: number;
   /** Most bytes of the heap that were not released at one time. Pages from before the trace are counted. */
   peakRetainedBytes: number;
+  /** Most bytes of the heap that were mapped at one time. */
+  peakHeapBytes: number;
   /** Mapped bytes of the heap at the end. */
   heapBytes: number;
   /** Bytes released by scavenge events, in total. */
   scavengedBytes: number;
-  /** Time that the events took, in ms. Reading and planning are not counted. */
+  /** Time that the events took, in ms. Reading and checking are not counted. */
   elapsedMs: number;
   /** 0 when the clock is too coarse for so few events. */
   eventsPerSecond: number;
@@ -46,10 +91,23 @@ export interface ReplayReport {
   series: Series;
 }
 
-const OPTIONS = ["scavenge", "samples", "onProgress"] as const;
-/** Options of a heap that a replay does not support yet. Ignoring them would give misleading results. */
-const NOT_YET = ["pageSize", "physPageSize", "physHugePageSize"] as const;
-type KnownOptions = ReplayOptions & { [name in (typeof NOT_YET)[number]]?: unknown };
+/** A trace in blocks, as `openTrace` gives it. */
+export interface TraceBlocks extends AsyncIterable<PageTrace> {
+  /** Bytes per page, in every block. */
+  readonly pageSize?: number;
+}
+
+const OPTIONS = [
+  "scavenge",
+  "placement",
+  "growth",
+  "pageSize",
+  "physPageSize",
+  "physHugePageSize",
+  "samples",
+  "onProgress",
+] as const;
+const STREAM_OPTIONS = [...OPTIONS, "signal"] as const;
 
 const SAMPLES = 512;
 const SAMPLES_MAX = 2 ** 20;
@@ -62,96 +120,208 @@ const PROGRESS_STEPS = 100;
  * a page is allocated twice or freed when not in use. The message names the event by its index, its byte in the file if
  * the trace has it, and the page.
  */
-export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: ReplayOptions): ReplayReport {
+export function replay(engine: typeof PageAlloc, trace: PageTrace, options?: ReplayOptions): ReplayReport;
+/**
+ * Replays a trace in blocks, as `openTrace` gives it. Memory holds a block, and what the trace has in use. The event
+ * loop runs between blocks. Rejects as above, with what the stream rejects with, or with the signal's reason.
+ */
+export function replay(
+  engine: typeof PageAlloc,
+  trace: TraceBlocks,
+  options?: ReplayStreamOptions,
+): Promise<ReplayReport>;
+export function replay(
+  engine: typeof PageAlloc,
+  trace: PageTrace | TraceBlocks,
+  options?: ReplayStreamOptions,
+): ReplayReport | Promise<ReplayReport> {
   if (typeof engine !== "function" || typeof engine.prototype?.allocToCache !== "function") {
     throw new TypeError(`engine must be a PageAlloc class, got ${show(engine)}`);
   }
-  const { scavenge, samples, onProgress } = checkOptions(options);
-  const plan = planReplay(trace);
-  const heap = new engine({ pageSize: PAGE_BYTES });
+  if (Object(trace) === trace && Symbol.asyncIterator in trace) return replayBlocks(engine, trace, options);
+  return replayWhole(engine, trace as PageTrace, options);
+}
+
+function replayWhole(
+  engine: typeof PageAlloc,
+  trace: PageTrace,
+  options: ReplayOptions | undefined,
+): ReplayReport {
+  const given = readOptions("options", options, OPTIONS);
+  checkColumns(trace);
+  const setup = checkOptions(trace, given);
+  const counts = new Counts();
+  checkEvents(trace, setup.geometry.tracePage, 0, counts);
+  const run = new Run(engine, setup, counts, trace.length);
   try {
-    const series = makeSeries(Math.min(samples, trace.length));
-    const driver = new Driver(heap, plan, scavenge === "recorded", series);
-    const elapsedMs = drive(driver, trace.length, series.time.length, onProgress);
-    return report(plan, driver, series, elapsedMs);
+    run.block(trace);
+    return run.end();
   } finally {
-    heap.dispose();
+    run.dispose();
   }
 }
 
-function checkOptions(options: ReplayOptions | undefined) {
-  const given = readOptions<KnownOptions>("options", options, [...OPTIONS, ...NOT_YET]);
-  for (const name of NOT_YET) {
-    if (given[name] === undefined) continue;
-    throw new TypeError(
-      `options.${name} must be left out, got ${show(given[name])}: replay does not support it yet, and uses pages ` +
-        `of ${PAGE_BYTES} bytes`,
-    );
+async function replayBlocks(
+  engine: typeof PageAlloc,
+  trace: TraceBlocks,
+  options: ReplayStreamOptions | undefined,
+): Promise<ReplayReport> {
+  const { signal, ...given } = readOptions("options", options, STREAM_OPTIONS);
+  if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+    refuse("options.signal", signal, "an AbortSignal");
   }
-  const { scavenge = "recorded", samples = SAMPLES, onProgress } = given;
-  if (scavenge !== "none" && scavenge !== "recorded") {
-    refuse("options.scavenge", scavenge, '"none" or "recorded"', "string");
+  const setup = checkOptions(trace, given);
+  const counts = new Counts();
+  const run = new Run(engine, setup, counts, undefined);
+  const breaks = new Breaks();
+  try {
+    for await (const block of trace) {
+      if (signal?.aborted) throw signal.reason;
+      checkColumns(block);
+      checkEvents(block, setup.geometry.tracePage, run.events, counts);
+      run.block(block);
+      await breaks.now();
+    }
+    if (signal?.aborted) throw signal.reason;
+    return run.end();
+  } finally {
+    breaks.close();
+    run.dispose();
+  }
+}
+
+/** The checked options of a replay. */
+interface Setup {
+  readonly geometry: Geometry;
+  readonly course: Course;
+  readonly samples: number;
+  readonly onProgress: ReplayOptions["onProgress"];
+  readonly heap: {
+    readonly pageSize: number;
+    readonly physPageSize?: number;
+    readonly physHugePageSize?: number;
+  };
+}
+
+function checkOptions(trace: PageTrace | TraceBlocks, given: ReplayOptions): Setup {
+  const tracePage = pageSizeOf(trace);
+  const { placement = "first-fit", growth = "recorded", samples = SAMPLES, onProgress } = given;
+  const { pageSize = tracePage, physPageSize, physHugePageSize } = given;
+  powerOfTwo("options.pageSize", pageSize, 16, 2 ** 30);
+  const geometry = geometryOf(tracePage, pageSize, 2 ** mostAddrBits(Math.log2(pageSize)));
+  const { scavenge = geometry.exact ? "recorded" : "none" } = given;
+  oneOf("options.scavenge", scavenge, ["none", "recorded"]);
+  oneOf("options.placement", placement, ["first-fit", "recorded"]);
+  oneOf("options.growth", growth, ["recorded", "needed"]);
+  for (const [name, value] of Object.entries({ scavenge, placement })) {
+    if (value !== "recorded" || geometry.exact) continue;
+    const most = `for pages of at most ${tracePage} bytes, the trace's`;
+    throw new RangeError(`options.${name} can be "recorded" only ${most}; options.pageSize is ${pageSize}`);
   }
   integer("options.samples", samples, 0, SAMPLES_MAX);
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw new TypeError(`options.onProgress must be a function or undefined, got ${show(onProgress)}`);
   }
-  return { scavenge, samples, onProgress };
-}
-
-/** Replays all events, requests samples and reports progress. Returns the time that the events took, in ms. */
-function drive(
-  driver: Driver,
-  total: number,
-  samples: number,
-  onProgress: ReplayOptions["onProgress"],
-): number {
-  const steps = onProgress === undefined ? 0 : Math.min(PROGRESS_STEPS, total);
-  let sample = 0;
-  let step = 0;
-  let done = 0;
-  let outside = 0;
-  const start = performance.now();
-  while (done < total) {
-    const sampleAt = partEnd(total, samples, sample);
-    const stepAt = partEnd(total, steps, step);
-    const stop = Math.min(sampleAt, stepAt);
-    driver.add(done, stop);
-    done = stop;
-    if (done === sampleAt && sample < samples) {
-      sample++;
-      driver.sample(done - 1);
-    }
-    if (done < stepAt) continue;
-    driver.finish();
-    step++;
-    const paused = performance.now();
-    onProgress?.(done, total);
-    outside += performance.now() - paused;
-  }
-  return performance.now() - start - outside;
-}
-
-/** Returns the end of part `part` when `total` is cut evenly into `parts`; `total` for a part beyond the last. */
-function partEnd(total: number, parts: number, part: number): number {
-  return part < parts ? Math.floor(((part + 1) * total) / parts) : total;
-}
-
-function report(plan: Plan, driver: Driver, series: Series, elapsedMs: number): ReplayReport {
-  const { trace, counts } = plan;
-  const found = driver.counters;
-  const event = found.mismatchEvent;
   return {
-    events: trace.length,
-    ...counts,
-    addressMatches: found.addressMatches,
-    firstMismatch: event < 0 ? null : { event, recorded: trace.base[event], placed: found.mismatchAddress },
-    peakInUseBytes: found.peakInUse * PAGE_BYTES,
-    peakRetainedBytes: found.peakRetained * PAGE_BYTES,
-    heapBytes: found.sys * PAGE_BYTES,
-    scavengedBytes: found.scavenged * PAGE_BYTES,
-    elapsedMs,
-    eventsPerSecond: elapsedMs > 0 ? (trace.length / elapsedMs) * 1000 : 0,
-    series,
+    geometry,
+    course: {
+      scavenge: scavenge === "recorded",
+      recordedPlaces: placement === "recorded",
+      recordedGrowth: growth === "recorded",
+    },
+    samples,
+    onProgress,
+    heap: { pageSize, physPageSize, physHugePageSize },
   };
+}
+
+function oneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value))
+    refuse(name, value, allowed.map((word) => `"${word}"`).join(" or "), "string");
+}
+
+/** One replay: a heap, what drives it, and the time that it takes. */
+class Run {
+  /** Number of events so far. */
+  events = 0;
+  readonly #setup: Setup;
+  readonly #counts: Counts;
+  readonly #total: number | undefined;
+  readonly #heap: PageAlloc;
+  readonly #sampler: Sampler;
+  readonly #driver: Driver;
+  #elapsedMs = 0;
+  #lastTime = 0;
+
+  /** @param total number of events; undefined if it is not known */
+  constructor(engine: typeof PageAlloc, setup: Setup, counts: Counts, total: number | undefined) {
+    this.#setup = setup;
+    this.#counts = counts;
+    this.#total = total;
+    this.#sampler = new Sampler(setup.samples, total);
+    this.#heap = new engine(setup.heap);
+    this.#driver = new Driver(this.#heap, setup.geometry, setup.course, this.#sampler);
+  }
+
+  /** Replays a block, takes samples and reports progress. */
+  block(block: PageTrace): void {
+    const { onProgress } = this.#setup;
+    const start = performance.now();
+    const { length } = block;
+    const steps =
+      onProgress === undefined || this.#total === undefined ? 0 : Math.min(PROGRESS_STEPS, length);
+    let outside = 0;
+    let step = 0;
+    this.#driver.enter(block);
+    for (let done = 0; done < length; ) {
+      const sampleAt = this.#sampler.next - this.events;
+      const stepAt = step < steps ? Math.floor(((step + 1) * length) / steps) : length;
+      const stop = Math.min(sampleAt, stepAt, length);
+      this.#driver.add(done, stop);
+      done = stop;
+      if (done === sampleAt) this.#driver.sample(done - 1);
+      if (done < stepAt || step >= steps) continue;
+      this.#driver.finish();
+      step++;
+      const paused = performance.now();
+      onProgress?.(done, length);
+      outside += performance.now() - paused;
+    }
+    this.#driver.finish();
+    this.events += length;
+    if (length > 0) this.#lastTime = block.time[length - 1];
+    this.#elapsedMs += performance.now() - start - outside;
+    if (this.#total === undefined) onProgress?.(this.events, Number.NaN);
+  }
+
+  /** Returns the report, after the last block. */
+  end(): ReplayReport {
+    const { heapPage } = this.#setup.geometry;
+    const { counters, firstMismatch } = this.#driver;
+    const { sys, released, inUse } = counters;
+    if (this.#sampler.lacksLast(this.events)) {
+      this.#sampler.request(this.#lastTime, inUse * heapPage);
+      this.#sampler.settle((sys - released) * heapPage, sys * heapPage);
+    }
+    const elapsedMs = this.#elapsedMs;
+    return {
+      events: this.events,
+      ...this.#counts,
+      addressMatches: counters.addressMatches,
+      firstMismatch: firstMismatch ?? null,
+      beyondRange: counters.beyondRange,
+      peakInUseBytes: counters.peakInUse * heapPage,
+      peakRetainedBytes: counters.peakRetained * heapPage,
+      peakHeapBytes: counters.peakSys * heapPage,
+      heapBytes: sys * heapPage,
+      scavengedBytes: counters.scavenged * heapPage,
+      elapsedMs,
+      eventsPerSecond: elapsedMs > 0 ? (this.events / elapsedMs) * 1000 : 0,
+      series: this.#sampler.take(),
+    };
+  }
+
+  dispose(): void {
+    this.#heap.dispose();
+  }
 }
