@@ -13,6 +13,8 @@ import { kernelsSuite } from "./kernels.ts";
 import { memorySuite } from "./memory.ts";
 import { pictureSuite } from "./picture.ts";
 import { replaySuite } from "./replay.ts";
+import { replayBlocksSuite } from "./replay-blocks.ts";
+import { replayKindsSuite } from "./replay-kinds.ts";
 import { runSuite } from "./run.ts";
 import { snapshotSuite } from "./snapshot.ts";
 import { tablesSuite } from "./tables.ts";
@@ -35,5 +37,7 @@ export function everySuite(subject: Subject): void {
   arenaSuite(subject);
   traceSuite(subject);
   replaySuite(subject);
+  replayKindsSuite(subject);
+  replayBlocksSuite(subject);
   formatsSuite(subject);
 }
