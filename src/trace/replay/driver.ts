@@ -126,7 +126,7 @@ export class Driver {
     this.#begin(block);
   }
 
-  /** Queues the events [start, end) of the block. `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
+  /** Queues events [start, end) of the block. `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
   add(start: number, end: number): void {
     const { kind } = this.#block as PageTrace;
     for (let event = start; event < end; event++) {

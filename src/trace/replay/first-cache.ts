@@ -5,9 +5,9 @@ import type { PageCache } from "../../api/page-cache.ts";
 import * as layout from "../../engine/layout.ts";
 
 /**
- * Makes the cache of a P whose first request got the page at `base`. It has what is free in that page's block from there
- * upward: a cache gives its lowest page first. The page must be mapped. Returns undefined if it is not free, so that it
- * cannot have come from a cache.
+ * Makes the cache of a P whose first request got the page at `base`. It has what is free in that page's block from
+ * there upward: a cache gives its lowest page first. The page must be mapped. Returns undefined if it is not free, so
+ * that it cannot have come from a cache.
  */
 export function makeFirstCache(heap: PageAlloc, base: number): PageCache | undefined {
   const { pageSize } = heap;
