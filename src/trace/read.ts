@@ -26,7 +26,7 @@ export interface ReadOptions {
   objects?: boolean;
   /**
    * Go page traces that cannot be read twice: most events to hold, 1 to 2^31. Each P writes a buffer when it is full,
-   * so events come out of order. Default 2^21, which takes 88 MB. `readTrace` has room for all.
+   * so events come out of order. Default 2^20, which takes up to 100 MB. `readTrace` has room for all.
    */
   window?: number;
   /** Stops the reading: the call rejects with the signal's reason. */
@@ -45,7 +45,7 @@ export interface TraceStream extends AsyncIterable<PageTrace> {
 
 const OPTIONS = ["format", "device", "limit", "objects", "window", "signal", "onProgress"] as const;
 const LIMIT = 2 ** 32;
-const WINDOW = 2 ** 21;
+const WINDOW = 2 ** 20;
 
 /**
  * Reads a trace whole. `data` is an array, a stream, an async iterable or a Blob of bytes: plain, gzip or zstd. Does

@@ -19,6 +19,7 @@ import { runSuite } from "./run.ts";
 import { snapshotSuite } from "./snapshot.ts";
 import { tablesSuite } from "./tables.ts";
 import { traceSuite } from "./trace.ts";
+import { traceBlocksSuite } from "./trace-blocks.ts";
 
 export function everySuite(subject: Subject): void {
   goldenSuite(subject);
@@ -36,6 +37,7 @@ export function everySuite(subject: Subject): void {
   badInputSuite(subject);
   arenaSuite(subject);
   traceSuite(subject);
+  traceBlocksSuite(subject);
   replaySuite(subject);
   replayKindsSuite(subject);
   replayBlocksSuite(subject);

@@ -49,19 +49,13 @@ export class GrowingColumns {
     return part;
   }
 
-  /** Returns the address of an event's first page. */
-  baseOf(event: number): number {
-    const part = partOf(event);
-    return this.#base[part][event - startOf(part)];
-  }
-
   /**
-   * Returns the first `length` events, sorted by time. Events of the same time keep their order. The columns are empty
-   * afterwards. Throws RangeError when memory is full.
+   * Returns the first `length` events, sorted by time. Events of the same time keep their order, or are sorted by their
+   * offset if `mixed` is set. The columns are empty afterwards. Throws RangeError when memory is full.
    */
-  takeByTime(length: number): Columns {
+  takeByTime(length: number, mixed = false): Columns {
     const time = join(this.#time, length);
-    const order = orderByTime(time);
+    const order = orderByTime(time, mixed ? join(this.#offset, length) : undefined);
     const kind = new Uint8Array(length);
     arrange(order, this.#time, time, this.#kind, kind);
     const proc = new Int32Array(length);
@@ -70,8 +64,22 @@ export class GrowingColumns {
     const base = new Float64Array(length);
     const offset = new Float64Array(length);
     arrange(order, this.#base, base, this.#offset, offset);
+    this.#capacity = 0;
     return { length, time, proc, kind, base, npages, offset };
   }
+}
+
+/** Returns the columns of the events [start, end). They are views. */
+export function partOfColumns(columns: Columns, start: number, end: number): Columns {
+  return {
+    length: end - start,
+    time: columns.time.subarray(start, end),
+    proc: columns.proc.subarray(start, end),
+    kind: columns.kind.subarray(start, end),
+    base: columns.base.subarray(start, end),
+    npages: columns.npages.subarray(start, end),
+    offset: columns.offset.subarray(start, end),
+  };
 }
 
 /** Returns the part that an event is in. */
@@ -179,10 +187,11 @@ function twiceAsLong(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> 
 /**
  * Sorts the events by time with a natural merge sort: finds sequences of ascending times, and merges neighbours until
  * one is left. There are few sequences, a few per buffer of a P, and they rarely interleave. So most events move as
- * part of a stretch. Only neighbours merge, the earlier one first, so events of the same time keep their file order.
+ * part of a stretch. Only neighbours merge, the earlier one first, so events of the same time keep their order. With
+ * offsets, these decide between events of the same time.
  */
-function orderByTime(time: Float64Array): Stretches {
-  let from = ascendingSequences(time);
+function orderByTime(time: Float64Array, offset: Float64Array | undefined): Stretches {
+  let from = ascendingSequences(time, offset);
   // The index of each sequence's first stretch, and the number of all stretches. At first each sequence is one stretch.
   let starts = Uint32Array.from({ length: from.count + 1 }, (_, i) => i);
   while (starts.length > 2) {
@@ -190,7 +199,7 @@ function orderByTime(time: Float64Array): Stretches {
     const merged = new Uint32Array(Math.ceil((starts.length - 1) / 2) + 1);
     for (let i = 1; i < merged.length; i++) {
       const middle = starts[2 * i - 1];
-      mergePair(time, from, starts[2 * i - 2], middle, starts[2 * i] ?? middle, to);
+      mergePair(time, offset, from, starts[2 * i - 2], middle, starts[2 * i] ?? middle, to);
       merged[i] = to.count;
     }
     from = to;
@@ -200,11 +209,12 @@ function orderByTime(time: Float64Array): Stretches {
 }
 
 /** Returns the sequences of ascending times, each as one stretch. */
-function ascendingSequences(time: Float64Array): Stretches {
+function ascendingSequences(time: Float64Array, offset: Float64Array | undefined): Stretches {
   const sequences = new Stretches();
   let first = 0;
   for (let i = 1; i < time.length; i++) {
-    if (time[i] >= time[i - 1]) continue;
+    if (time[i] > time[i - 1]) continue;
+    if (time[i] === time[i - 1] && (!offset || offset[i] > offset[i - 1])) continue;
     sequences.add(first, i);
     first = i;
   }
@@ -215,6 +225,7 @@ function ascendingSequences(time: Float64Array): Stretches {
 /** Merges the sequence in stretches [start, middle) with that in [middle, end), and adds the result to `to`. */
 function mergePair(
   time: Float64Array,
+  offset: Float64Array | undefined,
   { first, last }: Stretches,
   start: number,
   middle: number,
@@ -227,12 +238,20 @@ function mergePair(
   let j = first[right];
   while (left < middle && right < end) {
     const before = i;
-    while (i < last[left] && time[i] <= time[j]) i++;
+    while (
+      i < last[left] &&
+      (time[i] < time[j] || (time[i] === time[j] && !(offset && offset[i] > offset[j])))
+    )
+      i++;
     if (i > before) to.add(before, i);
     if (i === last[left]) i = first[++left];
     else {
       const before = j;
-      while (j < last[right] && time[j] < time[i]) j++;
+      while (
+        j < last[right] &&
+        (time[j] < time[i] || (offset && time[j] === time[i] && offset[j] < offset[i]))
+      )
+        j++;
       to.add(before, j);
       if (j === last[right]) j = first[++right];
     }

@@ -2,13 +2,16 @@
 
 import { PageAllocError } from "../../base/errors.ts";
 import type { Abort, ByteBlob } from "../../base/platform.ts";
-import { type Blocks, blockOfBytes, blocksOf, bytesNow, isBytes, type TraceSource } from "./source.ts";
+import { type Blocks, blocksOf, blocksOfBytes, bytesNow, isBytes, type TraceSource } from "./source.ts";
 import { firstBytes, startingWith, UnpackError, unpacked } from "./unpack.ts";
 
 /** Bytes by which a format is recognised. */
 const START_BYTES = 4096;
 /** Bytes of the source after which progress is reported again, unless a hundredth of it is less. */
 const PROGRESS_BYTES = 2 ** 20;
+
+/** Bytes of an array to give at a time, so that its reader need not hold what comes of all. */
+const BLOCK_BYTES = 2 ** 18;
 
 /** Options of an input. They have been checked. */
 export interface InputOptions {
@@ -48,7 +51,7 @@ export class Input {
       const bytes = bytesNow(name, source).slice();
       this.rereadable = true;
       this.#size = bytes.length;
-      this.#open = () => blockOfBytes(bytes);
+      this.#open = () => blocksOfBytes(bytes, BLOCK_BYTES);
       this.#slice = async (start, end) => bytes.subarray(start, end);
       return;
     }

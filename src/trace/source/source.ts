@@ -106,13 +106,14 @@ function blockOf(
   return bytesNow(`a block of ${name}`, value);
 }
 
-/** Returns bytes as a single block. */
-export function blockOfBytes(bytes: Uint8Array): Blocks {
-  let left: Uint8Array | undefined = bytes;
+/** Returns bytes as blocks of at most `size` bytes. */
+export function blocksOfBytes(bytes: Uint8Array, size = bytes.length): Blocks {
+  let at = 0;
   return {
     async next() {
-      const block = left;
-      left = undefined;
+      if (at >= bytes.length) return undefined;
+      const block = bytes.subarray(at, at + size);
+      at += block.length;
       return block;
     },
     close() {},

@@ -33,18 +33,18 @@
 // is one, as it holds the first pages of the program. A program that is killed writes none of these.
 
 import { PageAllocError } from "../../../base/errors.ts";
-import { type Columns, GrowingColumns } from "../../columns/growing-columns.ts";
+import { type Columns, GrowingColumns, partOfColumns } from "../../columns/growing-columns.ts";
 import { showAddress } from "../../event-error.ts";
 import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace } from "../../events.ts";
 
 /** Nanoseconds per tick, the unit of time in the file. */
-const TICK_NS = 128;
+export const TICK_NS = 128;
 
-const WORD_BYTES = 8;
-const KIND_MASK = 0b11;
+export const WORD_BYTES = 8;
+export const KIND_MASK = 0b11;
 /** In an event: npages is the next word. In a sync word: it names a P. */
-const FLAG = 0b100;
-const FIELD_SHIFT = 3;
+export const FLAG = 0b100;
+export const FIELD_SHIFT = 3;
 const NPAGES_MASK = 0x3ff;
 /** The upper half of a time base must be below this, so that ticks are exact in a number: 2^24 * 2^29 = 2^53. */
 const BASE_HIGH_LIMIT = 2 ** 24;
@@ -87,10 +87,96 @@ export class Decoder {
   #timeBase = -1;
   /** What the last word was. After "many" comes the number of pages of an event. */
   #last: "base" | "proc" | "event" | "many" = "event";
+  /** Events that were taken, or dropped. */
+  #gone = 0;
+  /** Where buffers begin whose events are checked, and dropped. */
+  readonly #known: ReadonlySet<number>;
+  #isKnown = false;
+  /** Time of the last event that was taken, in ns. */
+  #takenTime = 0;
+  /** Events that were added from elsewhere. If there are any, only offsets tell the order in the file. */
+  #added = 0;
+  /** Address of the latest event, -1 before the first. */
+  #latestPage = -1;
 
-  /** @param limit most bytes to decode */
-  constructor(limit: number) {
+  /**
+   * @param limit most bytes to decode
+   * @param known bytes where buffers begin whose events are had from elsewhere
+   * @param start byte of the file where the bytes begin
+   */
+  constructor(limit: number, known: ReadonlySet<number> = new Set(), start = 0) {
     this.#limit = limit;
+    this.#known = known;
+    this.#at = start;
+  }
+
+  /** Number of events that can be taken. */
+  get pending(): number {
+    return this.#partStart + this.#index;
+  }
+
+  /** Byte where the current buffer starts. */
+  get bufferStart(): number {
+    return this.#bufferStart;
+  }
+
+  /** Whether the current event lacks its number of pages, so that nothing can be taken. */
+  get isWithin(): boolean {
+    return this.#last === "many";
+  }
+
+  /** Adds events from elsewhere in the file. */
+  add(columns: Columns): void {
+    this.#added += columns.length;
+    this.#put(columns, 0);
+  }
+
+  /**
+   * Returns all events up to a time in ns, or so many of the earliest if that are more; sorted. The others stay. Caller
+   * must see to it that `isWithin` is false. Throws PageAllocError ERR_TRACE if one is earlier than what was returned before.
+   */
+  takeUpTo(horizon: number, least: number): Columns {
+    const where = this.#where();
+    try {
+      const all = this.#columns.takeByTime(this.pending, this.#added > 0);
+      this.#part = undefined;
+      this.#partStart = 0;
+      this.#index = 0;
+      let count = Math.min(least, all.length);
+      while (count < all.length && all.time[count] <= horizon) count++;
+      this.#mustNotBeLate(all);
+      this.#put(all, count);
+      this.#gone += count;
+      if (count > 0) this.#takenTime = all.time[count - 1];
+      return count === all.length ? all : partOfColumns(all, 0, count);
+    } catch (error) {
+      throw memoryError(error, where);
+    }
+  }
+
+  /** Puts events back, from `start` on. */
+  #put(columns: Columns, start: number): void {
+    for (let from = start; from < columns.length; ) {
+      const part = this.#roomyPart();
+      const length = Math.min(columns.length - from, part.length - this.#index);
+      const { time, proc, kind, base, npages, offset } = partOfColumns(columns, from, from + length);
+      part.time.set(time, this.#index);
+      part.proc.set(proc, this.#index);
+      part.kind.set(kind, this.#index);
+      part.base.set(base, this.#index);
+      part.npages.set(npages, this.#index);
+      part.offset.set(offset, this.#index);
+      this.#index += length;
+      from += length;
+    }
+  }
+
+  #mustNotBeLate({ length, time, proc, base, offset }: Columns): void {
+    if (length === 0 || time[0] >= this.#takenTime) return;
+    const reason =
+      `P ${proc[0]} wrote nothing for longer than the window of events that are held; raise the option window, or ` +
+      "give an array or a Blob, which can be read twice";
+    this.#fail(reason, offset[0], base[0]);
   }
 
   /** Decodes the next bytes of the file. */
@@ -119,16 +205,17 @@ export class Decoder {
     const where = this.#where();
     this.#part = undefined;
     try {
-      const columns = this.#columns.takeByTime(this.#length);
+      const columns = this.#columns.takeByTime(this.pending, this.#added > 0);
+      this.#mustNotBeLate(columns);
       return cutShort ? { ...columns, cutShort } : columns;
     } catch (error) {
       throw memoryError(error, where);
     }
   }
 
-  /** Number of events so far. */
+  /** Number of events in the file so far. */
   get #length(): number {
-    return this.#partStart + this.#index;
+    return this.#gone + this.pending - this.#added;
   }
 
   #bytes(block: Uint8Array): void {
@@ -189,6 +276,7 @@ export class Decoder {
   #endBuffer(): void {
     if (this.#proc) this.#proc.full = this.#at - this.#bufferStart >= FULL_BYTES;
     this.#bufferStart = this.#at;
+    this.#isKnown = this.#known.has(this.#at);
   }
 
   #timeSync(low: number, high: number): void {
@@ -240,7 +328,9 @@ export class Decoder {
       }
       counts[index++] = npages;
     }
-    this.#index = index;
+    if (index > this.#index) this.#latestPage = bases[index - 1];
+    if (this.#isKnown) this.#gone += index - this.#index;
+    else this.#index = index;
     this.#at = blockStart + at;
     return at;
   }
@@ -249,7 +339,10 @@ export class Decoder {
   #manyPages(low: number, high: number): void {
     const { base, npages } = this.#part as Columns;
     if (high !== 0 || !fits(base[this.#index], low)) this.#refusePages(low + high);
-    npages[this.#index++] = low;
+    npages[this.#index] = low;
+    this.#latestPage = base[this.#index];
+    if (this.#isKnown) this.#gone++;
+    else this.#index++;
     this.#last = "event";
   }
 
@@ -302,7 +395,7 @@ export class Decoder {
   #where(byte = this.#at, page?: number): string {
     let where = "before any page";
     if (page !== undefined) where = `page ${showAddress(page)}`;
-    else if (this.#length > 0) where = `after page ${showAddress(this.#columns.baseOf(this.#length - 1))}`;
+    else if (this.#latestPage >= 0) where = `after page ${showAddress(this.#latestPage)}`;
     return `event ${this.#length} at byte ${byte}, ${where}`;
   }
 }

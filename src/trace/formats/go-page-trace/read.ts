@@ -5,14 +5,15 @@ import { PAGE_BYTES, type PageTrace } from "../../events.ts";
 import type { Input } from "../../source/input.ts";
 import {
   type Blocks,
-  blockOfBytes,
   blocksOf,
+  blocksOfBytes,
   bytesNow,
   isBytes,
   type TraceSource,
 } from "../../source/source.ts";
 import { isGzip, UnpackError, unpacked } from "../../source/unpack.ts";
 import { Decoder } from "./decode.ts";
+import { FirstLook, type Look } from "./late-buffers.ts";
 
 /** Options of `readPageTrace`. */
 export interface ReadPageTraceOptions {
@@ -41,7 +42,7 @@ export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOp
   const decoder = new Decoder(countOrInfinity("options.limit", limit));
   if (!isBytes(data)) return readBlocks(decoder, blocksOf("data", data));
   const bytes = bytesNow("data", data);
-  if (isGzip(bytes)) return readBlocks(decoder, blockOfBytes(bytes.slice()));
+  if (isGzip(bytes)) return readBlocks(decoder, blocksOfBytes(bytes.slice()));
   decoder.take(bytes);
   return decoder.end();
 }
@@ -61,10 +62,45 @@ async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> 
   return decoder.end();
 }
 
+/** What every trace and block of this format has. */
+const ABOUT = { format: "go-page-trace", pageSize: PAGE_BYTES } as const;
+/** Events to collect before some are sorted and given. */
+const BATCH_EVENTS = 2 ** 15;
+
 /** Reads all of a page trace. Memory holds little more than its columns. */
 export async function readInput(input: Input): Promise<PageTrace> {
   const decoder = new Decoder(Infinity);
   const blocks = await input.open();
   for (let block = await blocks.next(); block; block = await blocks.next()) decoder.take(block);
-  return { format: "go-page-trace", pageSize: PAGE_BYTES, ...decoder.end() };
+  return { ...ABOUT, ...decoder.end() };
+}
+
+/**
+ * Reads a page trace in blocks. If the input can be read twice, a first look tells which events can be given. Otherwise
+ * up to `window` events are held.
+ */
+export async function* readBlocksOf(input: Input, window: number): AsyncGenerator<PageTrace> {
+  if (input.rereadable) input.passes = 2;
+  const look = input.rereadable ? await lookAt(input, window) : undefined;
+  const decoder = new Decoder(Infinity, look?.starts);
+  for (const columns of look?.late ?? []) decoder.add(columns);
+  const blocks = await input.open();
+  let enough = BATCH_EVENTS;
+  for (let block = await blocks.next(); block; block = await blocks.next()) {
+    decoder.take(block);
+    if (decoder.pending < (look ? enough : 1.5 * window) || decoder.isWithin) continue;
+    const horizon = look ? look.horizonAt(decoder.bufferStart) : -Infinity;
+    const columns = decoder.takeUpTo(horizon, look ? 0 : decoder.pending - window);
+    // What stays is sorted again with what comes, so as much must come as stays.
+    enough = BATCH_EVENTS + 2 * decoder.pending;
+    if (columns.length > 0) yield { ...ABOUT, ...columns };
+  }
+  yield { ...ABOUT, ...decoder.end() };
+}
+
+async function lookAt(input: Input, window: number): Promise<Look> {
+  const look = new FirstLook(window);
+  const blocks = await input.open();
+  for (let block = await blocks.next(); block; block = await blocks.next()) look.take(block);
+  return look.end();
 }
