@@ -1,17 +1,17 @@
-// Reads a page trace: gunzips and decodes the bytes as they arrive, then sorts the events by time.
+// Reads a page trace: unpacks and decodes the bytes as they arrive, then sorts the events by time.
 
 import { countOrInfinity, readOptions } from "../../../base/arguments.ts";
 import { PAGE_BYTES, type PageTrace } from "../../events.ts";
 import type { Input } from "../../source/input.ts";
 import {
   type Blocks,
-  blockOfBytes,
   blocksOf,
+  blocksOfBytes,
   bytesNow,
   isBytes,
   type TraceSource,
 } from "../../source/source.ts";
-import { isGzip, UnpackError, unpacked } from "../../source/unpack.ts";
+import { packingOf, UnpackError, unpacked } from "../../source/unpack.ts";
 import { Decoder } from "./decode.ts";
 
 /** Options of `readPageTrace`. */
@@ -26,7 +26,7 @@ export interface ReadPageTraceOptions {
 const LIMIT = 2 ** 32;
 
 /**
- * Reads Go's page trace format, plain or gzipped. Events are sorted by time; events of the same time keep their file
+ * Reads Go's page trace format: plain, gzip or zstd. Events are sorted by time; events of the same time keep their file
  * order. Does not change `data`. A Uint8Array is read as it is at the moment of the call. Blocks of a stream, an async
  * iterable or a Blob are decoded as they arrive; after the first bad word no more are requested.
  *
@@ -41,7 +41,7 @@ export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOp
   const decoder = new Decoder(countOrInfinity("options.limit", limit));
   if (!isBytes(data)) return readBlocks(decoder, blocksOf("data", data));
   const bytes = bytesNow("data", data);
-  if (isGzip(bytes)) return readBlocks(decoder, blockOfBytes(bytes.slice()));
+  if (packingOf(bytes)) return readBlocks(decoder, blocksOfBytes(bytes.slice(), bytes.length));
   decoder.take(bytes);
   return decoder.end();
 }
@@ -55,7 +55,7 @@ async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> 
     if (error instanceof UnpackError) return decoder.end(error.message);
     throw error;
   } finally {
-    // Also needed at the end: bytes after the gzip data are left unread.
+    // Also needed at the end: bytes after gzip data may be left unread.
     blocks.close();
   }
   return decoder.end();
