@@ -17,6 +17,7 @@ import { runSuite } from "./run.ts";
 import { snapshotSuite } from "./snapshot.ts";
 import { tablesSuite } from "./tables.ts";
 import { traceSuite } from "./trace.ts";
+import { traceInputSuite } from "./trace-inputs.ts";
 
 export function everySuite(subject: Subject): void {
   goldenSuite(subject);
@@ -34,6 +35,7 @@ export function everySuite(subject: Subject): void {
   badInputSuite(subject);
   arenaSuite(subject);
   traceSuite(subject);
+  traceInputSuite(subject);
   replaySuite(subject);
   formatsSuite(subject);
 }

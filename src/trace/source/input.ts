@@ -106,7 +106,7 @@ export class Input {
     if (!slice || this.#isPacked) return undefined;
     return async (start, end) => {
       this.#mustGoOn();
-      const bytes = await this.#unlessAborted(slice(start, end));
+      const bytes = await this.#unlessAborted(() => slice(start, end));
       this.#bytesRead += bytes.length;
       this.#bytesReported ??= 0;
       this.#report();
@@ -144,7 +144,7 @@ export class Input {
     return {
       next: async () => {
         this.#mustGoOn();
-        const block = await this.#unlessAborted(source.next());
+        const block = await this.#unlessAborted(source.next);
         if (block) this.#bytesRead += block.length;
         this.#report();
         return block;
@@ -157,9 +157,11 @@ export class Input {
   #limited(source: Blocks): Blocks {
     const { limit } = this.#options;
     let at = 0;
+    let isOver = false;
     return {
       next: async () => {
         this.#mustGoOn();
+        if (isOver) throw overLimit(limit);
         let block: Uint8Array | undefined;
         try {
           block = await source.next();
@@ -172,11 +174,9 @@ export class Input {
           return undefined;
         }
         const room = limit - at;
-        if (block.length > 0 && room === 0) {
-          const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
-          throw new PageAllocError("ERR_TRACE", `byte ${at}: ${reason}`);
-        }
-        if (block.length > room) block = block.subarray(0, room);
+        isOver = block.length > room;
+        if (isOver && room === 0) throw overLimit(limit);
+        if (isOver) block = block.subarray(0, room);
         at += block.length;
         return block;
       },
@@ -210,11 +210,16 @@ export class Input {
     if (signal?.aborted) throw signal.reason;
   }
 
-  /** Waits for a promise, or rejects with the signal's reason as soon as it is aborted. */
-  #unlessAborted<T>(promise: Promise<T>): Promise<T> {
+  /** Waits for a call, or rejects with the signal's reason as soon as it is aborted: even by the call itself. */
+  #unlessAborted<T>(call: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#interrupt = reject;
-      promise.then(resolve, reject);
+      call().then(resolve, reject);
     });
   }
+}
+
+function overLimit(limit: number): PageAllocError {
+  const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
+  return new PageAllocError("ERR_TRACE", `byte ${limit}: ${reason}`);
 }
