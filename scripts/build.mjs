@@ -88,8 +88,8 @@ function bundleLibrary(entries, shared, { format, ending, options }) {
 }
 
 /**
- * Bundles the zstd decoder. zstddec decodes its module by fetching a data: URL, which many pages forbid, or else by Node's
- * Buffer, for which some bundlers add a polyfill. So it is made to do it the second way, with base64.mjs for Buffer.
+ * Bundles the zstd decoder. zstddec decodes its module by fetching a data: URL, which many pages forbid, or else by
+ * Node's Buffer, for which some bundlers add a polyfill. So it does it the second way, with base64.mjs for Buffer.
  */
 function bundleZstd({ format, options }) {
   return build({
@@ -106,8 +106,8 @@ function bundleZstd({ format, options }) {
 }
 
 /**
- * Makes some modules files of their own: base/errors.ts, so that all entries throw the same PageAllocError, and the zstd
- * decoder, so that it is loaded only if it is needed.
+ * Makes some modules files of their own: base/errors.ts, so that all entries throw the same PageAllocError, and the
+ * zstd decoder, so that it is loaded only if it is needed.
  */
 const filesOfTheirOwn = (ending) => ({
   name: "files-of-their-own",

@@ -131,7 +131,8 @@ export function describeUnknown(start: Uint8Array): string {
   const kind = KINDS.find(({ is }) => is(start, text));
   if (!kind) {
     const bytes = Array.from(start.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    return `byte 0: this is no trace of a known format; it begins with the bytes ${bytes}. Of a Go program: ${RECORD_GO}`;
+    const reason = `this is no trace of a known format; it begins with the bytes ${bytes}`;
+    return `byte 0: ${reason}. Of a Go program: ${RECORD_GO}`;
   }
   const name = typeof kind.name === "string" ? kind.name : kind.name(text);
   return `byte 0: this ${name}, which is no trace that can be read; ${kind.advice}`;

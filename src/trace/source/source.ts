@@ -6,10 +6,7 @@
 import { show } from "../../base/arguments.ts";
 import type { ByteBlob, ByteStream } from "../../base/platform.ts";
 
-/**
- * The bytes of a trace: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. They may be packed by gzip or
- * zstd.
- */
+/** The bytes of a trace, plain, gzip or zstd: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
 export type TraceSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array> | ByteBlob;
 
 /** Bytes that arrive in blocks. */

@@ -86,8 +86,8 @@ export class ZstdDecoder {
   }
 
   /**
-   * Returns the next unpacked bytes, which are valid until the next call; undefined if it needs more packed ones. Throws
-   * an Error that says why when the data is damaged.
+   * Returns the next unpacked bytes, which are valid until the next call; undefined if it needs more packed ones.
+   * Throws an Error that says why when the data is damaged.
    */
   read(): Uint8Array | undefined {
     const { ZSTD_decompressStream, ZSTD_DStreamInSize, ZSTD_DStreamOutSize } = this.#exports;
