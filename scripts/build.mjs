@@ -4,7 +4,7 @@
 //   node scripts/build.mjs
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, statSync, utimesSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { build } from "esbuild";
 import { buildWasm } from "./build-wasm.mjs";
 import { readPackage, removeOthers, root, upToDate, writeWhole } from "./files.mjs";
@@ -61,12 +61,12 @@ const MODULES = { format: "esm", ending: ".js", options: { splitting: true, sour
 /**
  * CommonJS: each entry is one file. Calls from file to file would go through getters, and take half as long again.
  * There are no source maps, since the code reads like the sources. With this platform, esbuild lists the exports in a
- * way that Node can find.
+ * way that Node can find. An import() becomes a require, since not all that runs CommonJS knows the former.
  */
 const COMMON_JS = {
   format: "cjs",
   ending: ".cjs",
-  options: { platform: "node", outExtension: { ".js": ".cjs" } },
+  options: { platform: "node", outExtension: { ".js": ".cjs" }, supported: { "dynamic-import": false } },
 };
 
 /**
@@ -83,17 +83,39 @@ function bundleLibrary(entries, shared, { format, ending, options }) {
     minifySyntax: true,
     chunkNames: "common-[hash]",
     define: { PALLOC_DEBUG: "false", PALLOC_SHARED: String(shared) },
-    plugins: [oneErrorClass(ending)],
+    plugins: [filesOfTheirOwn(ending)],
   });
 }
 
-/** Makes base/errors.ts a file of its own, so that all entries throw the same PageAllocError. */
-const oneErrorClass = (ending) => ({
-  name: "one-error-class",
+/**
+ * Bundles the zstd decoder. zstddec decodes its module by fetching a data: URL, which many pages forbid, or else by
+ * Node's Buffer, for which some bundlers add a polyfill. So it does it the second way, with base64.mjs for Buffer.
+ */
+function bundleZstd({ format, options }) {
+  return build({
+    ...OPTIONS,
+    platform: "neutral",
+    ...options,
+    format,
+    entryPoints: { zstd: src("trace/source/zstd.ts") },
+    metafile: true,
+    define: { fetch: "undefined" },
+    inject: [join(root, "scripts/base64.mjs")],
+    minifySyntax: true,
+  });
+}
+
+/**
+ * Makes some modules files of their own: base/errors.ts, so that all entries throw the same PageAllocError, and the
+ * zstd decoder, so that it is loaded only if it is needed.
+ */
+const filesOfTheirOwn = (ending) => ({
+  name: "files-of-their-own",
   setup({ onResolve }) {
-    onResolve({ filter: /\/base\/errors\.ts$|^\.\/errors\.ts$/ }, ({ kind }) =>
-      kind === "entry-point" ? undefined : { path: `./errors${ending}`, external: true, sideEffects: false },
-    );
+    onResolve({ filter: /\/base\/errors\.ts$|^\.\/(errors|zstd)\.ts$/ }, ({ kind, path }) => {
+      if (kind === "entry-point") return undefined;
+      return { path: `./${basename(path, ".ts")}${ending}`, external: true, sideEffects: false };
+    });
   },
 });
 
@@ -218,16 +240,18 @@ function declarations() {
 /** Writes the files of the package, and removes all others from dist/. */
 async function buildDist() {
   const started = new Date();
-  const [command, page, ...bundles] = await Promise.all([
+  const [command, page, zstd, ...bundles] = await Promise.all([
     bundleCommand(),
     bundlePage(),
+    bundleZstd(MODULES),
+    bundleZstd(COMMON_JS),
     bundleLibrary(PLAIN_ENTRIES, false, MODULES),
     bundleLibrary(SHARED_ENTRIES, true, MODULES),
     bundleLibrary(PLAIN_ENTRIES, false, COMMON_JS),
     bundleLibrary(SHARED_ENTRIES, true, COMMON_JS),
   ]);
   const files = new Map();
-  for (const { path, contents } of [page, ...bundles].flatMap(({ outputFiles }) => outputFiles))
+  for (const { path, contents } of [page, zstd, ...bundles].flatMap(({ outputFiles }) => outputFiles))
     files.set(path, contents);
   for (const [entry, modules] of Object.entries(WORKERD_ENTRIES)) {
     files.set(dist(`${entry}.workerd.js`), workerdEntry(entry, modules));
@@ -241,7 +265,8 @@ async function buildDist() {
   files.set(dist("go-compile-runtime.pt.gz"), readFileSync(join(root, TRACE)));
   for (const file of BENCH) files.set(dist(`bench/${file}`), readFileSync(join(root, "bench/native", file)));
   files.set(dist("bench-page.html"), readFileSync(src("cli/bench-page.html")));
-  files.set(dist("cli-licences.txt"), licences(command.metafile, page.metafile));
+  files.set(dist("zstd-licences.txt"), licences("zstd.js and zstd.cjs contain", zstd.metafile));
+  files.set(dist("cli-licences.txt"), licences("The command contains", command.metafile, page.metafile));
   const programs = new Map(command.outputFiles.map(({ path, contents }) => [path, contents]));
   rmSync(join(root, STAMP), { force: true });
   for (const [path, content] of files) writeWhole(path, content);

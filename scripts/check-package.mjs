@@ -8,13 +8,13 @@ import { readPackage, root } from "./files.mjs";
 
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
-  /^dist\/(index|ts|shared|ts-shared|arena|trace|errors)\.(js|js\.map|cjs)$/,
+  /^dist\/(index|ts|shared|ts-shared|arena|trace|errors|zstd)\.(js|js\.map|cjs)$/,
   /^dist\/(index|shared)\.workerd\.js$/,
   /^dist\/cli\.js$/,
   /^dist\/bench-page\.html$/,
   /^dist\/palloc(\.shared)?\.wasm(\.d\.c?ts)?$/,
   /^dist\/go-compile-runtime\.pt\.gz$/,
-  /^dist\/cli-licences\.txt$/,
+  /^dist\/(cli|zstd)-licences\.txt$/,
 ];
 const ALLOWED = [
   ...NEEDED,

@@ -13,8 +13,8 @@ function licenceOf(name) {
   return readFileSync(join(folder, file), "utf8").trim();
 }
 
-/** Returns one text with the licences of all packages that esbuild's metafiles list. */
-export function licences(...metafiles) {
+/** Returns one text with the licences of all packages that esbuild's metafiles list. It begins with `whatContains`. */
+export function licences(whatContains, ...metafiles) {
   const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
   const names = new Set(inputs.map((path) => PACKAGE.exec(path)?.[1]));
   names.delete(undefined);
@@ -22,5 +22,5 @@ export function licences(...metafiles) {
     const { version } = readPackage(join("node_modules", name));
     return `${name} ${version}\n\n${licenceOf(name)}\n`;
   });
-  return `The command contains the following packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+  return `${whatContains} the following packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }

@@ -35,7 +35,14 @@ async function tryOut(entry, { PageAlloc, PageAllocError }, arena, trace) {
       result.arena.push(codeOf(error));
     }
   }
-  if (trace) result.trace = await trace.readPageTrace(new Uint8Array(64)).then(String, codeOf);
+  if (trace) {
+    result.trace = await trace.readPageTrace(new Uint8Array(64)).then(String, codeOf);
+    // A trace of one event, packed by zstd.
+    const zstd = Uint8Array.from(atob("KLUv/SQYpQAAYAQACAAJAAAAwAAAAAIAYOABYAHwyfHz"), (byte) =>
+      byte.charCodeAt(0),
+    );
+    result.zstd = await trace.readPageTrace(zstd).then(({ length }) => length, codeOf);
+  }
   if (!entry.endsWith("shared")) return result;
   try {
     const first = new PageAlloc({ shared: true });
@@ -86,13 +93,20 @@ ${tail}
 `;
 }
 
-/** Returns the line that the program must print. `shared` is whether the environment can share memory. */
-export function expected({ entries = ENTRIES, withOthers = true, shared = true } = {}) {
+/**
+ * Returns the line that the program must print. `shared` is whether the environment can share memory, `zstd` whether it
+ * compiles WebAssembly at run time.
+ */
+export function expected({ entries = ENTRIES, withOthers = true, shared = true, zstd = true } = {}) {
   const results = entries.map((name) => [
     name,
     {
       ...PLAIN,
-      ...(withOthers && { arena: [0, 512, "ERR_NOT_ALLOCATED"], trace: "ERR_TRACE" }),
+      ...(withOthers && {
+        arena: [0, 512, "ERR_NOT_ALLOCATED"],
+        trace: "ERR_TRACE",
+        zstd: zstd ? 1 : "ERR_WASM_UNAVAILABLE",
+      }),
       ...(name.endsWith("shared") && { shared: shared ? 24576 : "ERR_NOT_ISOLATED" }),
     },
   ]);

@@ -20,6 +20,7 @@ import { snapshotSuite } from "./snapshot.ts";
 import { tablesSuite } from "./tables.ts";
 import { traceSuite } from "./trace.ts";
 import { traceBlocksSuite } from "./trace-blocks.ts";
+import { traceInputSuite } from "./trace-inputs.ts";
 
 export function everySuite(subject: Subject): void {
   goldenSuite(subject);
@@ -38,6 +39,7 @@ export function everySuite(subject: Subject): void {
   arenaSuite(subject);
   traceSuite(subject);
   traceBlocksSuite(subject);
+  traceInputSuite(subject);
   replaySuite(subject);
   replayKindsSuite(subject);
   replayBlocksSuite(subject);

@@ -10,6 +10,7 @@ export default [
   {
     name: "Cloudflare Workers",
     versions: "Wrangler 4.86",
+    note: "Traces packed by zstd are not read, as Workers do not compile WebAssembly at run time.",
     async run(project) {
       await project.install("wrangler@4.86.0", "miniflare@4.20260426.0");
       await project.write({ "wrangler.json": JSON.stringify(CONFIG), "main.js": WORKER });
@@ -25,7 +26,7 @@ export default [
       });
       try {
         await project.check("without `init`", async () => {
-          checkOutput(await (await workers.dispatchFetch("http://localhost/")).text());
+          checkOutput(await (await workers.dispatchFetch("http://localhost/")).text(), { zstd: false });
         });
       } finally {
         await workers.dispose();

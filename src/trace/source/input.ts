@@ -7,6 +7,8 @@ import { firstBytes, startingWith, UnpackError, unpacked } from "./unpack.ts";
 
 /** Bytes by which a format is recognised. */
 const START_BYTES = 4096;
+/** Most bytes to give at a time, so that a reader need not hold what comes of more. */
+const BLOCK_BYTES = 2 ** 18;
 /** Bytes of the source after which progress is reported again, unless a hundredth of it is less. */
 const PROGRESS_BYTES = 2 ** 20;
 
@@ -33,17 +35,23 @@ export class Input {
   /** Bytes of the source, before unpacking; undefined for a stream. */
   readonly #size: number | undefined;
   #bytesRead = 0;
-  #bytesReported = 0;
+  /** Undefined until `open`, which is when the number of passes is known. */
+  #bytesReported: number | undefined;
+  #passesBegun = 0;
   #isPacked = false;
   /** The current blocks, from the beginning if `start` has opened them. */
   #blocks: Blocks | undefined;
   #isAtStart = false;
+  /** Rejects what is being waited for. */
+  #interrupt: ((reason: unknown) => void) | undefined;
 
   /**
+   * Opens the source, so that a wrong one is refused at once. `close` must be called in the end.
+   *
    * @param name of the source, for messages
    * @param source an array is copied, since its owner may change it
    *
-   * Throws TypeError for what is not a source.
+   * Throws TypeError for what is not a source, and for a locked stream.
    */
   constructor(name: string, source: TraceSource, options: InputOptions) {
     this.#options = options;
@@ -51,45 +59,47 @@ export class Input {
       const bytes = bytesNow(name, source).slice();
       this.rereadable = true;
       this.#size = bytes.length;
-      this.#open = () => blocksOfBytes(bytes, BLOCK_BYTES);
+      this.#open = () => blocksOfBytes(bytes, PROGRESS_BYTES);
       this.#slice = async (start, end) => bytes.subarray(start, end);
-      return;
+    } else {
+      const { size, stream, slice } = Object(source) as Partial<ByteBlob>;
+      this.rereadable = typeof stream === "function" && typeof size === "number";
+      this.#size = this.rereadable ? size : undefined;
+      if (this.rereadable && typeof slice === "function") {
+        this.#slice = async (start, end) =>
+          new Uint8Array(await slice.call(source, start, end).arrayBuffer());
+      }
+      this.#open = () => blocksOf(name, source);
     }
-    const { size, stream, slice } = Object(source) as Partial<ByteBlob>;
-    this.rereadable = typeof stream === "function" && typeof size === "number";
-    this.#size = this.rereadable ? size : undefined;
-    if (this.rereadable && typeof slice === "function") {
-      this.#slice = async (start, end) => new Uint8Array(await slice.call(source, start, end).arrayBuffer());
-    }
-    // Opened now, so that a wrong source or a locked stream is refused now.
-    const first = blocksOf(name, source);
-    let isFirst = true;
-    this.#open = () => {
-      if (!isFirst) return blocksOf(name, source);
-      isFirst = false;
-      return first;
-    };
+    this.#blocks = this.#open();
+    options.signal?.addEventListener("abort", this.#stop);
   }
 
-  /** Returns the first 4,096 unpacked bytes, or all if there are fewer. `open` gives them again. */
+  /** Returns the first 4,096 unpacked bytes, or all if there are fewer. `open` gives them again. Rejects as it does. */
   async start(): Promise<Uint8Array> {
-    const blocks = await this.#unpack();
-    const start = await firstBytes(blocks, START_BYTES);
-    // A copy: the block is valid only until the next is requested.
+    const blocks = await this.#begin(this.#blocks as Blocks);
+    // A copy, since the caller of openTrace gets control back before the next block is requested.
+    const start = (await firstBytes(blocks, START_BYTES)).slice();
     this.#blocks = startingWith(start, blocks);
     this.#isAtStart = true;
     return start.slice(0, START_BYTES);
   }
 
   /**
-   * Returns the unpacked bytes from the beginning. Only if the input is rereadable it can be called again, which closes
-   * the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte where packed data is damaged
-   * or the limit is exceeded, and with the signal's reason once it is aborted.
+   * Returns the unpacked bytes from the beginning. `start` comes before it. Only if the input is rereadable it can be
+   * called again, which closes the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte
+   * where packed data is damaged or the limit is exceeded, and with the signal's reason once it is aborted.
    */
   async open(): Promise<Blocks> {
-    const blocks = this.#isAtStart ? (this.#blocks as Blocks) : await this.#unpack();
+    this.#mustGoOn();
+    this.#bytesReported ??= 0;
+    this.#report();
+    if (!this.#isAtStart) {
+      this.#blocks?.close();
+      return this.#begin(this.#open());
+    }
     this.#isAtStart = false;
-    return this.#limited(blocks);
+    return this.#blocks as Blocks;
   }
 
   /**
@@ -101,27 +111,37 @@ export class Input {
     if (!slice || this.#isPacked) return undefined;
     return async (start, end) => {
       this.#mustGoOn();
-      const bytes = await slice(start, end);
-      this.#report(bytes.length);
+      const bytes = await this.#unlessAborted(() => slice(start, end));
+      this.#bytesRead += bytes.length;
+      this.#bytesReported ??= 0;
+      this.#report();
       return bytes;
     };
   }
 
   /** Tells the source to stop. */
   close(): void {
+    this.#options.signal?.removeEventListener("abort", this.#stop);
     this.#blocks?.close();
+    this.#blocks = undefined;
   }
 
-  /** Opens the source from the beginning. */
-  async #unpack(): Promise<Blocks> {
-    this.#mustGoOn();
+  /** Called when the signal is aborted, even if nobody waits for a block then. */
+  readonly #stop = () => {
+    this.#interrupt?.(this.#options.signal?.reason);
     this.close();
-    const source = this.#watched(this.#open());
-    this.#blocks = source;
-    const { blocks, packing } = await unpacked(source);
+  };
+
+  /** Begins a pass over the source. */
+  async #begin(source: Blocks): Promise<Blocks> {
+    this.#passesBegun++;
+    const watched = this.#watched(source);
+    this.#blocks = watched;
+    const { blocks, packing } = await unpacked(watched);
     this.#isPacked = packing !== undefined;
-    this.#blocks = blocks;
-    return blocks;
+    const limited = this.#limited(blocks);
+    this.#blocks = limited;
+    return limited;
   }
 
   /** Blocks of the source that report progress, and end when the signal is aborted. */
@@ -129,52 +149,72 @@ export class Input {
     return {
       next: async () => {
         this.#mustGoOn();
-        const block = await this.#unlessAborted(source.next());
-        if (block) this.#report(block.length);
+        const block = await this.#unlessAborted(source.next);
+        if (block) this.#bytesRead += block.length;
+        this.#report();
         return block;
       },
       close: source.close,
     };
   }
 
-  /** Unpacked blocks whose errors name the byte. */
+  /** Unpacked blocks of at most BLOCK_BYTES, whose errors name the byte. */
   #limited(source: Blocks): Blocks {
     const { limit } = this.#options;
     let at = 0;
+    let isOver = false;
+    /** What is left of the source's block. */
+    let rest: Uint8Array = new Uint8Array(0);
+    const piece = () => {
+      const first = rest.subarray(0, BLOCK_BYTES);
+      rest = rest.subarray(BLOCK_BYTES);
+      at += first.length;
+      return first;
+    };
     return {
       next: async () => {
+        this.#mustGoOn();
+        if (rest.length > 0) return piece();
+        if (isOver) throw overLimit(limit);
         let block: Uint8Array | undefined;
         try {
           block = await source.next();
         } catch (error) {
           if (!(error instanceof UnpackError)) throw error;
-          const reason = `byte ${at}: the ${error.packing} data is cut short or damaged (${error.message})`;
-          throw new PageAllocError("ERR_TRACE", reason, { cause: error });
+          throw new PageAllocError("ERR_TRACE", `byte ${at}: ${error.message}`, { cause: error });
         }
-        if (!block) return undefined;
+        if (!block) {
+          this.#endPass();
+          return undefined;
+        }
         const room = limit - at;
-        if (block.length > 0 && room === 0) {
-          const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
-          throw new PageAllocError("ERR_TRACE", `byte ${at}: ${reason}`);
-        }
-        if (block.length > room) block = block.subarray(0, room);
-        at += block.length;
-        return block;
+        isOver = block.length > room;
+        if (isOver && room === 0) throw overLimit(limit);
+        rest = isOver ? block.subarray(0, room) : block;
+        return piece();
       },
       close: source.close,
     };
   }
 
-  /** Counts bytes of the source, and reports progress now and then. */
-  #report(count: number): void {
-    this.#bytesRead += count;
+  /** Counts the whole source as read: a gunzipper may leave out what follows the packed data. */
+  #endPass(): void {
+    this.#bytesRead = Math.max(this.#bytesRead, (this.#size ?? 0) * this.#passesBegun);
+    this.#report(true);
+  }
+
+  /** Reports progress now and then, and at the end of a pass. */
+  #report(isEnd = false): void {
     const { onProgress } = this.#options;
-    if (!onProgress) return;
+    const reported = this.#bytesReported;
+    if (!onProgress || reported === undefined) return;
     const total = this.#size === undefined ? undefined : this.#size * this.passes;
-    const step = Math.min(PROGRESS_BYTES, (total ?? Infinity) / 100);
-    if (this.#bytesRead - this.#bytesReported < step && this.#bytesRead !== total) return;
-    this.#bytesReported = this.#bytesRead;
-    onProgress(this.#bytesRead, total);
+    // `start` and `readAt` may read the same bytes.
+    const read = Math.min(this.#bytesRead, total ?? Infinity);
+    const step = isEnd || read === total ? 1 : Math.min(PROGRESS_BYTES, (total ?? Infinity) / 100);
+    if (read - reported < step) return;
+    this.#bytesReported = read;
+    onProgress(read, total);
   }
 
   /** Throws the signal's reason if it is aborted. */
@@ -183,19 +223,16 @@ export class Input {
     if (signal?.aborted) throw signal.reason;
   }
 
-  /** Waits for a promise, or rejects with the signal's reason as soon as it is aborted. */
-  async #unlessAborted<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this.#options;
-    if (!signal) return promise;
-    let stop = () => {};
-    const aborted = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason);
-      signal.addEventListener("abort", stop);
+  /** Waits for a call, or rejects with the signal's reason as soon as it is aborted: even by the call itself. */
+  #unlessAborted<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#interrupt = reject;
+      call().then(resolve, reject);
     });
-    try {
-      return await Promise.race([promise, aborted]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
   }
+}
+
+function overLimit(limit: number): PageAllocError {
+  const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
+  return new PageAllocError("ERR_TRACE", `byte ${limit}: ${reason}`);
 }

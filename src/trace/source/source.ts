@@ -6,7 +6,7 @@
 import { show } from "../../base/arguments.ts";
 import type { ByteBlob, ByteStream } from "../../base/platform.ts";
 
-/** The bytes of a trace: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
+/** The bytes of a trace, plain, gzip or zstd: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
 export type TraceSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array> | ByteBlob;
 
 /** Bytes that arrive in blocks. */
@@ -16,7 +16,7 @@ export interface Blocks {
    * error, or with TypeError when a block is not a Uint8Array.
    */
   next(): Promise<Uint8Array | undefined>;
-  /** Tells the source to stop. Does not wait for that, as the source may be waiting itself. */
+  /** Tells the source to stop, if it has not ended. Does not wait for that, as the source may be waiting itself. */
   close(): void;
 }
 
@@ -73,16 +73,18 @@ function blocksOfIterator(name: string, iterator: AsyncIterator<unknown>): Block
   let ended = false;
   return {
     async next() {
+      if (ended) return undefined;
       let result: IteratorResult<unknown> | undefined;
       try {
         result = await iterator.next();
       } finally {
-        ended = result?.done !== false;
+        ended ||= result?.done !== false;
       }
       return blockOf(name, result);
     },
     close() {
       if (!ended) settle(() => iterator.return?.());
+      ended = true;
     },
   };
 }
@@ -106,8 +108,8 @@ function blockOf(
   return bytesNow(`a block of ${name}`, value);
 }
 
-/** Returns bytes as blocks of at most `size` bytes. */
-export function blocksOfBytes(bytes: Uint8Array, size = bytes.length): Blocks {
+/** Returns bytes in blocks of at most `size`. */
+export function blocksOfBytes(bytes: Uint8Array, size: number): Blocks {
   let at = 0;
   return {
     async next() {

@@ -1,36 +1,42 @@
 // Unpacks blocks as they are requested.
 
+import { PageAllocError } from "../../base/errors.ts";
 import type { Blocks } from "./source.ts";
+import type { ZstdDecoder } from "./zstd.ts";
 
 /** Most bytes to give a gunzipper at once. Some unpack all of them, up to a thousandfold, before the first read. */
 const PIECE_BYTES = 2 ** 15;
 
+/** How a source is packed, if it is. */
+export type Packing = "gzip" | "zstd";
+
 /** Packed data is cut short or damaged. */
 export class UnpackError extends Error {
-  readonly packing: Packing;
-
   constructor(packing: Packing, reason: string) {
-    super(reason);
-    this.packing = packing;
+    super(`the ${packing} data is cut short or damaged (${reason})`);
   }
 }
 
-/** How a source is packed, if it is. */
-export type Packing = "gzip";
-
-/** Bytes that identify the packing. */
-const MAGIC_BYTES = 2;
+/** Bytes that tell the packing. */
+const MAGIC_BYTES = 4;
 
 /** Returns the source's blocks, unpacked if they are packed. No trace starts as packed data does. */
 export async function unpacked(source: Blocks): Promise<{ blocks: Blocks; packing: Packing | undefined }> {
   const start = await firstBytes(source, MAGIC_BYTES);
+  const packing = packingOf(start);
   const whole = startingWith(start, source);
-  return isGzip(start) ? { blocks: gunzip(whole), packing: "gzip" } : { blocks: whole, packing: undefined };
+  const blocks = packing === "gzip" ? gunzip(whole) : packing === "zstd" ? unzstd(whole) : whole;
+  return { blocks, packing };
 }
 
-/** Reports whether bytes start as gzip does. */
-export function isGzip(start: Uint8Array): boolean {
-  return start[0] === 0x1f && start[1] === 0x8b;
+/** Returns how bytes are packed that start so. */
+export function packingOf(start: Uint8Array): Packing | undefined {
+  if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
+  const [first, second, third, fourth] = start;
+  if (first === 0x28 && second === 0xb5 && third === 0x2f && fourth === 0xfd) return "zstd";
+  // A frame that decoders pass over.
+  if (first >>> 4 === 5 && second === 0x2a && third === 0x4d && fourth === 0x18) return "zstd";
+  return undefined;
 }
 
 /** Returns the first blocks as one, of at least `count` bytes. Shorter only if the source is. */
@@ -97,4 +103,42 @@ function gunzip(packed: Blocks): Blocks {
       packed.close();
     },
   };
+}
+
+/** Returns the unpacked blocks, as gunzip does. Loads the decoder first. */
+function unzstd(packed: Blocks): Blocks {
+  let decoder: ZstdDecoder | undefined;
+  return {
+    async next() {
+      decoder ??= await openZstd();
+      for (;;) {
+        const piece = readZstd(decoder);
+        if (piece) return piece;
+        const block = await packed.next();
+        if (block) decoder.give(block);
+        else if (decoder.mayEnd) return undefined;
+        else throw new UnpackError("zstd", "it ends in mid-frame");
+      }
+    },
+    close: packed.close,
+  };
+}
+
+function readZstd(decoder: ZstdDecoder): Uint8Array | undefined {
+  try {
+    return decoder.read();
+  } catch (error) {
+    throw new UnpackError("zstd", error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function openZstd(): Promise<ZstdDecoder> {
+  try {
+    return await (await import("./zstd.ts")).openZstd();
+  } catch (cause) {
+    const message =
+      `the trace is packed by zstd, and its decoder cannot be loaded: ${cause}. The decoder needs WebAssembly, which ` +
+      "a page's Content-Security-Policy allows by 'wasm-unsafe-eval'. Or unpack the trace first, by zstd -d.";
+    throw new PageAllocError("ERR_WASM_UNAVAILABLE", message, { cause });
+  }
 }

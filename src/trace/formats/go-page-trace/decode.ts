@@ -363,7 +363,7 @@ export class Decoder {
   }
 
   #checkEnd(failure: string | undefined): void {
-    if (failure !== undefined) this.#fail(`the gzip data is cut short or damaged (${failure})`);
+    if (failure !== undefined) this.#fail(failure);
     if (this.#last === "many") {
       const { offset, base } = this.#part as Columns;
       const reason = "the trace is cut short: the word with the number of pages is missing";

@@ -6,8 +6,15 @@ import { readBlocksOf, readInput } from "./read.ts";
 
 export const goPageTrace: Format = {
   name: "go-page-trace",
-  // The first word names the P of the first buffer.
-  recognises: (start) => start.length >= 8 && (start[0] & 0b111) === 0b100,
+  // The first word names the P of the first buffer, by a small number or -1. In text its upper half has letters.
+  recognises: (start) => {
+    const high = start.subarray(4, 8);
+    return (
+      start.length >= 8 &&
+      (start[0] & 0b111) === 0b100 &&
+      (high.every((byte) => byte === 0) || high.every((byte) => byte === 0xff))
+    );
+  },
   open: async (input, { window }) => ({ pageSize: PAGE_BYTES, blocks: readBlocksOf(input, window) }),
   read: readInput,
 };

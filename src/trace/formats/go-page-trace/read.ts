@@ -1,4 +1,4 @@
-// Reads a page trace: gunzips and decodes the bytes as they arrive, then sorts the events by time.
+// Reads a page trace: unpacks and decodes the bytes as they arrive, then sorts the events by time.
 
 import { countOrInfinity, readOptions } from "../../../base/arguments.ts";
 import { PAGE_BYTES, type PageTrace } from "../../events.ts";
@@ -11,7 +11,7 @@ import {
   isBytes,
   type TraceSource,
 } from "../../source/source.ts";
-import { isGzip, UnpackError, unpacked } from "../../source/unpack.ts";
+import { packingOf, UnpackError, unpacked } from "../../source/unpack.ts";
 import { Decoder } from "./decode.ts";
 import { FirstLook, type Look } from "./late-buffers.ts";
 
@@ -27,7 +27,7 @@ export interface ReadPageTraceOptions {
 const LIMIT = 2 ** 32;
 
 /**
- * Reads Go's page trace format, plain or gzipped. Events are sorted by time; events of the same time keep their file
+ * Reads Go's page trace format: plain, gzip or zstd. Events are sorted by time; events of the same time keep their file
  * order. Does not change `data`. A Uint8Array is read as it is at the moment of the call. Blocks of a stream, an async
  * iterable or a Blob are decoded as they arrive; after the first bad word no more are requested.
  *
@@ -42,7 +42,7 @@ export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOp
   const decoder = new Decoder(countOrInfinity("options.limit", limit));
   if (!isBytes(data)) return readBlocks(decoder, blocksOf("data", data));
   const bytes = bytesNow("data", data);
-  if (isGzip(bytes)) return readBlocks(decoder, blocksOfBytes(bytes.slice()));
+  if (packingOf(bytes)) return readBlocks(decoder, blocksOfBytes(bytes.slice(), bytes.length));
   decoder.take(bytes);
   return decoder.end();
 }
@@ -56,7 +56,7 @@ async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> 
     if (error instanceof UnpackError) return decoder.end(error.message);
     throw error;
   } finally {
-    // Also needed at the end: bytes after the gzip data are left unread.
+    // Also needed at the end: bytes after gzip data may be left unread.
     blocks.close();
   }
   return decoder.end();
