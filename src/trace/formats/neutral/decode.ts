@@ -26,34 +26,61 @@ export interface IndexEntries {
 /** The content of a frame cannot be. */
 export class ContentError extends Error {}
 
-/** Takes numbers from bytes. */
+/** Takes numbers from bytes. Beyond the end it takes zeros, which `end` refuses. */
 class Numbers {
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Index of the next byte. */
+  at = 0;
   readonly #view: DataView;
-  #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Takes a whole number of 1 to 8 bytes. */
   whole(): number {
-    const byte = this.#bytes[this.#at++];
-    return byte < 0x80 ? byte : this.#long(byte);
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 56; scale *= 2 ** 7) {
+      const byte = this.bytes[this.at++] | 0;
+      value += (byte & 0x7f) * scale;
+      if (byte >= 0x80) continue;
+      if (value <= Number.MAX_SAFE_INTEGER) return value;
+      break;
+    }
+    throw new ContentError("a number in it is above 2^53 - 1");
   }
 
-  /** Takes a whole number that may be negative. */
-  signed(): number {
-    const folded = this.whole();
-    if (folded < 2 ** 31) return (folded >>> 1) ^ -(folded & 1);
-    return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
+  /** Takes `count` whole numbers. Nearly all have one or two bytes. */
+  wholes(count: number): Float64Array {
+    const { bytes } = this;
+    const values = new Float64Array(count);
+    let { at } = this;
+    for (let i = 0; i < count; i++) {
+      const byte = bytes[at] | 0;
+      if (byte < 0x80) {
+        values[i] = byte;
+        at++;
+        continue;
+      }
+      const next = bytes[at + 1] | 0;
+      if (next < 0x80) {
+        values[i] = (byte & 0x7f) | (next << 7);
+        at += 2;
+        continue;
+      }
+      this.at = at;
+      values[i] = this.whole();
+      at = this.at;
+    }
+    this.at = at;
+    return values;
   }
 
   double(): number {
-    if (this.#at + DOUBLE_BYTES > this.#bytes.length) throw new ContentError("it ends too early");
-    const value = this.#view.getFloat64(this.#at, true);
-    this.#at += DOUBLE_BYTES;
+    if (this.at + DOUBLE_BYTES > this.bytes.length) throw new ContentError("it ends too early");
+    const value = this.#view.getFloat64(this.at, true);
+    this.at += DOUBLE_BYTES;
     return value;
   }
 
@@ -63,21 +90,16 @@ class Numbers {
     return column;
   }
 
-  /** Checks that all bytes have been taken. */
+  /** Checks that exactly all bytes have been taken. */
   end(): void {
-    if (this.#at !== this.#bytes.length) throw new ContentError("it is longer than its columns");
+    if (this.at !== this.bytes.length) throw new ContentError("it is longer or shorter than its columns");
   }
+}
 
-  /** Takes the rest of a number whose first byte says that more follow, or is missing. */
-  #long(first: number): number {
-    let value = first & 0x7f;
-    for (let scale = 2 ** 7; scale < 2 ** 56; scale *= 2 ** 7) {
-      const byte = this.#bytes[this.#at++];
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80 && value <= Number.MAX_SAFE_INTEGER) return value;
-    }
-    throw new ContentError("it ends within a number, or has one above 2^53 - 1");
-  }
+/** Returns the number that a whole one stands for: 0, -1, 1, -2 ... for 0, 1, 2, 3 ... */
+function signed(whole: number): number {
+  if (whole < 2 ** 31) return (whole >>> 1) ^ -(whole & 1);
+  return whole % 2 === 0 ? whole / 2 : -(whole + 1) / 2;
 }
 
 /**
@@ -105,23 +127,33 @@ export function decodeEvents(
 function decodeTimes(numbers: Numbers, count: number): Float64Array {
   const unit = numbers.double();
   const first = numbers.double();
+  if (unit === 0) return decodePlainTimes(numbers, first, count);
   const time = new Float64Array(count);
   time[0] = first;
-  if (unit === 0) {
-    for (let i = 1; i < count; i++) time[i] = numbers.double();
-  } else {
-    let units = 0;
-    for (let i = 1; i < count; i++) {
-      units += numbers.whole();
-      time[i] = first + units * unit;
-    }
-  }
+  const steps = numbers.wholes(count - 1);
+  let units = 0;
   for (let i = 1; i < count; i++) {
-    // NaN fails this too.
-    if (!(time[i] >= time[i - 1])) throw new ContentError("its times go back");
+    units += steps[i - 1];
+    time[i] = first + units * unit;
   }
-  if (!Number.isFinite(first) || !Number.isFinite(time[count - 1]))
-    throw new ContentError("a time is no number");
+  if (!(unit > 0) || !Number.isFinite(first) || !Number.isFinite(time[count - 1])) {
+    throw new ContentError("its times are not finite, or go back");
+  }
+  return time;
+}
+
+function decodePlainTimes(numbers: Numbers, first: number, count: number): Float64Array {
+  const time = new Float64Array(count);
+  time[0] = first;
+  for (let i = 1; i < count; i++) time[i] = numbers.double();
+  // NaN is not ascending either.
+  if (
+    !Number.isFinite(first) ||
+    !Number.isFinite(time[count - 1]) ||
+    !time.every((t, i) => i === 0 || t >= time[i - 1])
+  ) {
+    throw new ContentError("its times are not finite, or go back");
+  }
   return time;
 }
 
@@ -129,7 +161,7 @@ function decodeProcs(numbers: Numbers, count: number): Int32Array {
   const procs = new Int32Array(count);
   for (let i = 0; i < count; ) {
     const length = numbers.whole();
-    const proc = numbers.signed();
+    const proc = signed(numbers.whole());
     if (length === 0 || length > count - i)
       throw new ContentError("it names the procs of fewer or more events");
     if (proc !== (proc | 0)) throw new ContentError("a proc does not fit in 32 bits");
@@ -140,26 +172,28 @@ function decodeProcs(numbers: Numbers, count: number): Int32Array {
 }
 
 function decodeSizes(numbers: Numbers, kinds: Uint8Array, npages: Uint32Array): void {
+  const both = numbers.wholes(kinds.length);
   for (let i = 0; i < kinds.length; i++) {
-    const both = numbers.whole();
-    const kind = both & 0b111;
-    if (kind < ALLOC || kind > UNMAP) throw new ContentError(`event ${i} in it has the kind ${kind}`);
-    const pages = (both < 2 ** 31 ? both >>> 3 : Math.floor(both / 8)) + 1;
-    if (pages >= 2 ** 32) throw new ContentError(`event ${i} in it has ${pages} pages`);
+    const value = both[i];
+    // Bitwise operators work on 32 bits.
+    const kind = value < 2 ** 31 ? value & 7 : value % 8;
+    const less = value < 2 ** 31 ? value >>> 3 : Math.floor(value / 8);
+    if (kind < ALLOC || kind > UNMAP) throw new ContentError(`event ${i} of it has the kind ${kind}`);
+    if (less >= 2 ** 32 - 1) throw new ContentError(`event ${i} of it has ${less + 1} pages`);
     kinds[i] = kind;
-    npages[i] = pages;
+    npages[i] = less + 1;
   }
 }
 
 function decodeBases(numbers: Numbers, npages: Uint32Array, pageSize: number): Float64Array {
-  const bases = new Float64Array(npages.length);
+  const bases = numbers.wholes(npages.length);
   const limit = ADDRESS_LIMIT / pageSize;
   let end = 0;
   for (let i = 0; i < bases.length; i++) {
-    const page = end + numbers.signed();
+    const page = end + signed(bases[i]);
     end = page + npages[i];
     if (page < 0 || end > limit)
-      throw new ContentError(`event ${i} in it has pages beyond the address space`);
+      throw new ContentError(`event ${i} of it has pages beyond the address space`);
     bases[i] = page * pageSize;
   }
   return bases;
@@ -189,13 +223,12 @@ function decodeColumns(numbers: Numbers, columns: number, count: number): Float6
 export function decodeIndex(bytes: Uint8Array, count: number): IndexEntries {
   const numbers = new Numbers(bytes);
   const offset = new Float64Array(count);
-  const events = new Float64Array(count);
   let last = 0;
   for (let i = 0; i < count; i++) {
     last += numbers.whole();
     offset[i] = last;
   }
-  for (let i = 0; i < count; i++) events[i] = numbers.whole();
+  const events = numbers.wholes(count);
   const time = numbers.doubles(count);
   numbers.end();
   return { offset, events, time };
