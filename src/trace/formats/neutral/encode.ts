@@ -1,8 +1,8 @@
 // Encodes a trace as a file of palloc's own, the neutral form: compact, read in blocks, and begun anywhere.
 //
 // All numbers are little-endian. A *whole* has 1 to 8 bytes with 7 bits each, the lowest first; the top bit says that
-// more follow. It is at most 2^53 - 1. A *signed* is a whole with the sign in the lowest bit: 0, -1, 1, -2 ... are 0, 1,
-// 2, 3 ... A *double* has 8 bytes. Sums are CRC-32, as in gzip.
+// more follow. It is at most 2^53 - 1. A *signed* is a whole with the sign in the lowest bit: 0, -1, 1, -2 ... are
+// 0, 1, 2, 3 ... A *double* has 8 bytes. Sums are CRC-32, as in gzip.
 //
 // The file starts with a header:
 //
