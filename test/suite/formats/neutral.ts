@@ -23,6 +23,7 @@ export function neutralSuite({ trace }: Subject): void {
     roundTrips(trace);
     damage(trace);
     index(trace);
+    wrongIndex(trace);
     refusals(trace);
   });
   describe("page traces, written", () => pageTraces(trace));
@@ -126,7 +127,21 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
     );
   });
 
-  it.each(RECORDED)("gives %s back, in less than half of its gzipped bytes if long", async (name) => {
+  it.each([
+    [-0, 0],
+    [0, 0],
+    [-0, -0],
+    [-0, 0, 5],
+    [-5, -0],
+    [0.1, 0.2, 0.3],
+    [2 ** 53, 2 ** 60, 1e300],
+    [-1e308, 1e308],
+  ])("gives the times %d, %d ... back", async (...times) => {
+    const want = traceOf(times.map((time): Event => [time, 0, 1, 1, 1]));
+    sameEvents(await readTrace(await collect(writeTrace(want))), want, "trace");
+  });
+
+  it.each(RECORDED)("gives %s back, in less than 0.6 of its gzipped bytes", async (name) => {
     const data = await unpackedTrace(name);
     const want = await readTrace(data);
     const file = await collect(writeTrace(want));
@@ -298,6 +313,31 @@ function index({ writeTrace, openTrace }: Api): void {
         `byte ${alone.length}: the file is cut short: it has no end frame`,
       );
     }
+  });
+}
+
+/** Where the index starts. */
+function indexAt(file: Uint8Array): number {
+  return Number(new DataView(file.buffer, file.byteOffset).getBigUint64(file.length - 16, true));
+}
+
+function wrongIndex({ writeTrace, readTrace }: Api): void {
+  it("refuses an index of another file, and an end that is not where the index is", async () => {
+    const events = (shift: number) => traceOf([0, 1, 2].map((i): Event => [i + shift, 0, 1, i, 1]));
+    const file = await collect(writeTrace(events(0)));
+    const others = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => collect(writeTrace(events(i + 1)))),
+    );
+    const swapped = (other: Uint8Array) =>
+      new Uint8Array([...file.subarray(0, indexAt(file)), ...other.subarray(indexAt(other))]);
+    const same = others.filter((other) => indexAt(other) === indexAt(file));
+    const longer = await collect(writeTrace(longTrace(50)));
+    expect(same.length).toBeGreaterThan(0);
+    await expect(readTrace(swapped(same[0]))).rejects.toThrow(
+      `byte ${indexAt(file)}: the frame cannot be: its entry for block 0 is not what the block has`,
+    );
+    const lost = new Uint8Array([...file.subarray(0, -HEAD_BYTES), ...longer.subarray(-HEAD_BYTES)]);
+    await expect(readTrace(lost)).rejects.toThrow("the end does not say where the index of 1 blocks is");
   });
 }
 
