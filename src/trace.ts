@@ -3,6 +3,8 @@
 export { PageAllocError } from "./base/errors.ts";
 export type { GcEvents, ObjectCounts, PageTrace, TraceFormat } from "./trace/events.ts";
 export { type ReadPageTraceOptions, readPageTrace } from "./trace/formats/go-page-trace/read.ts";
+export { writePageTrace } from "./trace/formats/go-page-trace/write.ts";
+export { writeTrace } from "./trace/formats/neutral/write.ts";
 export { openTrace, type ReadOptions, readTrace, type TraceStream } from "./trace/read.ts";
 export {
   type ReplayOptions,
@@ -11,3 +13,4 @@ export {
   replay,
 } from "./trace/replay/replay.ts";
 export type { TraceSource } from "./trace/source/source.ts";
+export type { BlockSource } from "./trace/written.ts";

@@ -4,6 +4,8 @@ import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { BenchFiles, BenchRequest } from "./bench.ts";
+import type { ConvertRequest } from "./convert.ts";
+import type { InfoRequest } from "./info.ts";
 import { complain, OutputError, print } from "./output.ts";
 import { type Output, type ReplayRequest, replayTraces } from "./replay.ts";
 
@@ -72,6 +74,16 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
     const bundled = file(host.bundledTrace.pathname.replace(/^.*\//, ""), host.bundledTrace);
     status = await replayTraces({ ...options, traces: named.length > 0 ? named : [bundled] }, host);
   });
+  addConvert(program).action(
+    async (input: string, output: string, options: Omit<ConvertRequest, "input" | "output">) => {
+      const { convert } = await import("./convert.ts");
+      status = await convert({ ...options, input, output }, host);
+    },
+  );
+  addInfo(program).action(async (files: string[], options: Omit<InfoRequest, "files">) => {
+    const { info } = await import("./info.ts");
+    status = await info({ ...options, files }, host);
+  });
   addBench(program).action(async (options: BenchRequest) => {
     const { bench } = await import("./bench.ts");
     try {
@@ -123,6 +135,52 @@ function addReplay(program: Command): Command {
     .addHelpText("after", EXAMPLES);
 }
 
+function addConvert(program: Command): Command {
+  const command = program
+    .command("convert")
+    .description("Convert a trace of any format to palloc's own, or to a page trace of Go.")
+    .argument("<in>", "trace, plain or gzipped; - is standard input")
+    .argument("<out>", "file to write, gzipped if it ends in .gz; - is standard output")
+    .addOption(
+      new Option(
+        "--to <format>",
+        "format to write (default: go-page-trace if <out> ends in .pt or .pt.gz, else neutral)",
+      ).choices(["neutral", "go-page-trace"]),
+    );
+  return addReading(command);
+}
+
+function addInfo(program: Command): Command {
+  const command = program
+    .command("info")
+    .description("Say what a trace is: its format, events, time, peak, sizes, and what can be asked of it.")
+    .addArgument(
+      new Argument("<file...>", "traces, plain or gzipped; - is standard input").argParser(addTrace),
+    )
+    .addOption(new Option("--json", "print one line of JSON per trace"));
+  return addReading(command);
+}
+
+/** Adds the options of reading any format. */
+function addReading(command: Command): Command {
+  return command
+    .addOption(new Option("--format <format>", "format of the trace (default: told by its first bytes)"))
+    .addOption(
+      new Option("--device <number>", "PyTorch: the device whose trace is read").argParser(parseCount),
+    )
+    .addOption(
+      new Option("--limit <bytes>", "most bytes that a trace may unpack to (default: Infinity)").argParser(
+        parseLimit,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--window <events>",
+        "Go page traces: most events to hold until they are in order",
+      ).argParser(parseCount),
+    );
+}
+
 function addBench(program: Command): Command {
   return program
     .command("bench")
@@ -138,7 +196,7 @@ function addBench(program: Command): Command {
     .addOption(new Option("--quick", "measure each cell just long enough to see that it works"));
 }
 
-function addTrace(name: string, others: readonly string[]): string[] {
+function addTrace(name: string, others: readonly string[] = []): string[] {
   if (name === STDIN && others.includes(STDIN)) {
     throw new InvalidArgumentError("Standard input can be read only once.");
   }
@@ -149,6 +207,11 @@ function parseLimit(text: string): number {
   const limit = text === "Infinity" || /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (limit === Infinity || Number.isSafeInteger(limit)) return limit;
   throw new InvalidArgumentError("It must be a whole number of bytes, or Infinity.");
+}
+
+function parseCount(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) < 2 ** 31) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number below 2^31.");
 }
 
 function parsePort(text: string): number {

@@ -13,7 +13,8 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-function mebibytes(bytes: number): string {
+/** Formats bytes as MiB, for people. */
+export function mebibytes(bytes: number): string {
   return `${tenths.format(bytes / MIB)} MiB`;
 }
 
@@ -29,6 +30,11 @@ export function table(name: string, engine: string, report: ReplayReport): strin
     ["events per second", rough.format(report.eventsPerSecond)],
     ["engine", engine],
   ];
+  return labelled(name, rows);
+}
+
+/** Formats a name, and values with their labels below it. */
+export function labelled(name: string, rows: ReadonlyArray<readonly [label: string, value: string]>): string {
   const width = Math.max(...rows.map(([label]) => label.length));
   return `${name}\n${rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}\n`).join("")}`;
 }

@@ -12,8 +12,8 @@ export class OutputError extends Error {
   }
 }
 
-/** Writes text, and waits until the system has accepted it. Rejects with OutputError. */
-export function print(stream: Writable, text: string): Promise<void> {
+/** Writes text or bytes, and waits until the system has accepted them. Rejects with OutputError. */
+export function print(stream: Writable, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => {
       if (error) reject(new OutputError(error));

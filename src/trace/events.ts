@@ -20,6 +20,8 @@ export type TraceFormat = "go-page-trace" | "go-exec" | "pytorch" | "malloc" | "
 export interface PageTrace {
   /** Format that the trace was read from. Left out in a trace of your own. */
   readonly format?: string;
+  /** Of the neutral form: the format that it was converted from. */
+  readonly origin?: string;
   /** Bytes per page of `base` and `npages`: a power of two from 16 to 2^30. Default 8192. */
   readonly pageSize?: number;
   /** What the program's garbage collector did, if the trace has it. Of a block: the cycles that ended in it. */

@@ -31,6 +31,8 @@ export interface FormatOptions {
 export interface OpenTrace {
   /** Bytes per page, in every block. */
   readonly pageSize: number;
+  /** Of the neutral form: the format that it was converted from. */
+  readonly origin?: string;
   /**
    * The events in time order, in blocks. Each block has new columns, `format` and `pageSize`. Rejects with ERR_TRACE
    * that names the byte. `return` need not close the input.

@@ -39,6 +39,8 @@ export interface ReadOptions {
 export interface TraceStream extends AsyncIterable<PageTrace> {
   /** Format that is read. */
   readonly format: TraceFormat;
+  /** Of the neutral form: the format that it was converted from. */
+  readonly origin?: string;
   /** Bytes per page, in every block. */
   readonly pageSize: number;
 }
@@ -83,10 +85,11 @@ export async function openTrace(data: TraceSource, options?: ReadOptions): Promi
   }
 }
 
-function streamOf({ name }: Format, { pageSize, blocks }: OpenTrace, input: Input): TraceStream {
+function streamOf({ name }: Format, { pageSize, origin, blocks }: OpenTrace, input: Input): TraceStream {
   let iterated = false;
   return {
     format: name,
+    ...(origin && { origin }),
     pageSize,
     async *[Symbol.asyncIterator]() {
       if (iterated) throw new TypeError("a TraceStream can be iterated once; open the trace again");

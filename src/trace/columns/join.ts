@@ -2,7 +2,7 @@
 
 import type { GcEvents, ObjectCounts, PageTrace, TraceFormat } from "../events.ts";
 
-/** Returns the blocks as one trace. The last block's `objects` and `cutShort` are the trace's. */
+/** Returns the blocks as one trace. The last `objects`, `origin` and `cutShort` of a block are the trace's. */
 export async function joinBlocks(
   format: TraceFormat,
   pageSize: number,
@@ -12,16 +12,21 @@ export async function joinBlocks(
   let length = 0;
   let cutShort: string | undefined;
   let objects: ObjectCounts | undefined;
+  let origin: string | undefined;
+  let hasOffsets = false;
   for await (const block of blocks) {
     parts.push(block);
     length += block.length;
     cutShort = block.cutShort ?? cutShort;
     objects = block.objects ?? objects;
+    origin = block.origin ?? origin;
+    hasOffsets ||= block.offset !== undefined;
   }
   const gc = joinGc(parts.flatMap((part) => part.gc ?? []));
   return {
     format,
     pageSize,
+    ...(origin && { origin }),
     ...(gc && { gc }),
     ...(objects && { objects }),
     length,
@@ -30,13 +35,13 @@ export async function joinBlocks(
     kind: join(new Uint8Array(length), parts, (part) => part.kind),
     base: join(new Float64Array(length), parts, (part) => part.base),
     npages: join(new Uint32Array(length), parts, (part) => part.npages),
-    offset: join(new Float64Array(length), parts, (part) => part.offset),
+    ...(hasOffsets && { offset: join(new Float64Array(length), parts, (part) => part.offset) }),
     ...(cutShort && { cutShort }),
   };
 }
 
 /** Joins columns of collector cycles; undefined if there are none. */
-function joinGc(parts: readonly GcEvents[]): GcEvents | undefined {
+export function joinGc(parts: readonly GcEvents[]): GcEvents | undefined {
   if (parts.length === 0) return undefined;
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const column = (of: (part: GcEvents) => Float64Array) => join(new Float64Array(length), parts, of);

@@ -12,9 +12,6 @@ const BLOCK_BYTES = 2 ** 18;
 /** Bytes of the source after which progress is reported again, unless a hundredth of it is less. */
 const PROGRESS_BYTES = 2 ** 20;
 
-/** Bytes of an array to give at a time, so that its reader need not hold what comes of all. */
-const BLOCK_BYTES = 2 ** 18;
-
 /** Options of an input. They have been checked. */
 export interface InputOptions {
   /** Most bytes to read in a pass, counted after unpacking. */

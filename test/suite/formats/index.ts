@@ -1,7 +1,9 @@
 // The suites of the trace formats, one a format.
 import type { Subject } from "../../support/subject.ts";
+import { neutralSuite } from "./neutral.ts";
 import { unknownSuite } from "./unknown.ts";
 
 export function formatsSuite(subject: Subject): void {
+  neutralSuite(subject);
   unknownSuite(subject);
 }

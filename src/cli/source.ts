@@ -1,0 +1,98 @@
+// Where the commands read traces from: files, and standard input, which some formats need in a file.
+
+import { createReadStream, createWriteStream, rmSync } from "node:fs";
+import { mkdtemp, open, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { TraceSource } from "palloc/trace";
+
+/** Bytes read from a file at a time. */
+const READ_BYTES = 2 ** 18;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** What a command reads. */
+export interface Opened {
+  readonly source: TraceSource;
+  /** Bytes of the source. */
+  readonly size: number;
+  /** Lets go of it. */
+  close(): void;
+}
+
+/**
+ * Opens a file. One that is no regular file, as a pipe, can be read only once; so it is copied to a temporary file.
+ * Rejects with the system's error.
+ *
+ * @param onSpool called before a pipe is copied
+ */
+export async function openSource(path: string | URL, onSpool: () => void): Promise<Opened> {
+  const found = await stat(path);
+  if (!found.isFile() && !found.isDirectory()) return spool(createReadStream(path), onSpool);
+  // A folder opens, but the first read reports it. So do files that seem empty, as those of /proc.
+  const { size } = found;
+  return { source: fileBlob(path, size), size, close() {} };
+}
+
+/** Copies a stream to a temporary file, which `close` removes, and so does a signal that ends the process. */
+export async function spool(stream: Readable, onSpool: () => void): Promise<Opened> {
+  onSpool();
+  const folder = await mkdtemp(join(tmpdir(), "palloc-"));
+  const close = removeAtEnd(folder);
+  try {
+    const path = join(folder, "input");
+    await pipeline(stream, createWriteStream(path));
+    const { size } = await stat(path);
+    return { source: fileBlob(path, size), size, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Has a temporary file or folder removed when a signal ends the process. The function that it returns removes it now.
+ */
+export function removeAtEnd(path: string): () => void {
+  const close = () => {
+    rmSync(path, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, end);
+  };
+  const end = (signal: NodeJS.Signals) => {
+    close();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
+  return close;
+}
+
+/** A file as a Blob. Node's own prints a warning. */
+function fileBlob(path: string | URL, size: number) {
+  return {
+    size,
+    stream: () => Readable.toWeb(createReadStream(path, { highWaterMark: READ_BYTES })),
+    slice: (start: number, end: number) => ({
+      async arrayBuffer() {
+        const file = await open(path);
+        try {
+          const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
+          let length = 0;
+          while (length < bytes.length) {
+            const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length);
+            if (bytesRead === 0) break;
+            length += bytesRead;
+          }
+          return bytes.buffer.slice(0, length);
+        } finally {
+          await file.close();
+        }
+      },
+    }),
+  };
+}
+
+/** Reports whether an error is about the trace. Errors of the library and the file system have a code. */
+export function isExpected(error: unknown): error is Error {
+  return error instanceof Error && "code" in error;
+}
