@@ -1,6 +1,7 @@
 // The formats that are read, in the order in which they are tried on a file's first bytes.
 
 import type { Format } from "../format.ts";
+import { goExec } from "./go-exec/index.ts";
 import { goPageTrace } from "./go-page-trace/index.ts";
 
-export const FORMATS: readonly Format[] = [goPageTrace];
+export const FORMATS: readonly Format[] = [goExec, goPageTrace];
