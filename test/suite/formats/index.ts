@@ -1,4 +1,7 @@
 // The suites of the trace formats, one a format.
 import type { Subject } from "../../support/subject.ts";
+import { goExecSuite } from "./go-exec.ts";
 
-export function formatsSuite(_subject: Subject): void {}
+export function formatsSuite(subject: Subject): void {
+  goExecSuite(subject);
+}
