@@ -10,7 +10,7 @@ export interface Span {
 }
 
 /** Most spans of a block. Adding a span moves half of a block. */
-const BLOCK_SPANS = 512;
+const BLOCK_SPANS = 128;
 
 /** Spans that do not overlap. */
 export class LiveSpans {
