@@ -1,7 +1,8 @@
 // The formats that are read, in the order in which they are tried on a file's first bytes.
 
 import type { Format } from "../format.ts";
+import { goExec } from "./go-exec/index.ts";
 import { goPageTrace } from "./go-page-trace/index.ts";
 import { neutral } from "./neutral/index.ts";
 
-export const FORMATS: readonly Format[] = [neutral, goPageTrace];
+export const FORMATS: readonly Format[] = [neutral, goExec, goPageTrace];

@@ -1,9 +1,11 @@
 // The suites of the trace formats, one a format.
 import type { Subject } from "../../support/subject.ts";
+import { goExecSuite } from "./go-exec.ts";
 import { neutralSuite } from "./neutral.ts";
 import { unknownSuite } from "./unknown.ts";
 
 export function formatsSuite(subject: Subject): void {
+  goExecSuite(subject);
   neutralSuite(subject);
   unknownSuite(subject);
 }

@@ -1,0 +1,21 @@
+// Errors about an execution trace. All name the byte.
+
+import { PageAllocError } from "../../../base/errors.ts";
+
+/** Throws PageAllocError ERR_TRACE that names a byte of the file, after unpacking. */
+export function fail(byte: number, reason: string): never {
+  throw new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`);
+}
+
+/** Throws the error for a trace without the events of the experiment. */
+export function failWithoutPages(): never {
+  const advice = "record one with GODEBUG=traceallocfree=1 and Go 1.23 or later";
+  fail(0, `this is a Go execution trace without page events; ${advice}`);
+}
+
+/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
+export function memoryError(error: unknown, byte: number): unknown {
+  if (!(error instanceof RangeError)) return error;
+  const reason = `the trace is too long for the memory that is left (${error.message})`;
+  return new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`, { cause: error });
+}

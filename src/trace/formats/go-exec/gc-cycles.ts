@@ -1,0 +1,90 @@
+// Puts the events of Go's collector together to cycles.
+
+import type { GcEvents } from "../../events.ts";
+
+/** Times in ns, and bytes; NaN where the trace does not say. */
+interface Cycle {
+  readonly start: number;
+  time: number;
+  sweepEnd: number;
+  heapLive: number;
+  heapGoal: number;
+}
+
+/** The cycles of a collector. Its events must come in order. */
+export class GcCycles {
+  #cycles: Cycle[] = [];
+  /** The latest cycle. It is complete when the next one begins. */
+  #latest: Cycle | undefined;
+  /** The latest count of live bytes. */
+  #heapLive = Number.NaN;
+
+  begin(time: number): void {
+    this.#complete();
+    this.#latest = newCycle(time);
+  }
+
+  /** Ends the marking of a cycle. If the trace has not seen it begin, its start is not known. */
+  end(time: number): void {
+    this.#latest ??= newCycle(Number.NaN);
+    this.#latest.time = time;
+    // Go counts what was marked just before it says that marking has ended.
+    this.#latest.heapLive = this.#heapLive;
+  }
+
+  sweepEnd(time: number): void {
+    if (this.#isMarked) (this.#latest as Cycle).sweepEnd = time;
+  }
+
+  heapAlloc(bytes: number): void {
+    this.#heapLive = bytes;
+    const latest = this.#latest;
+    if (latest && this.#isMarked && Number.isNaN(latest.heapLive)) latest.heapLive = bytes;
+  }
+
+  /** Go sets the goal right after marking, and again when a setting changes. */
+  heapGoal(bytes: number): void {
+    const latest = this.#latest;
+    if (latest && this.#isMarked && Number.isNaN(latest.heapGoal)) latest.heapGoal = bytes;
+  }
+
+  /** Returns the cycles that are complete, and forgets them. */
+  take(): GcEvents {
+    const cycles = this.#cycles;
+    this.#cycles = [];
+    const column = (of: (cycle: Cycle) => number) => Float64Array.from(cycles, of);
+    return {
+      length: cycles.length,
+      start: column(({ start }) => start),
+      time: column(({ time }) => time),
+      sweepEnd: column(({ sweepEnd }) => sweepEnd),
+      heapLive: column(({ heapLive }) => heapLive),
+      heapGoal: column(({ heapGoal }) => heapGoal),
+    };
+  }
+
+  /** Returns the cycles that are left at the end of the trace. One that was not marked by then is left out. */
+  takeLast(): GcEvents {
+    this.#complete();
+    return this.take();
+  }
+
+  get #isMarked(): boolean {
+    return this.#latest !== undefined && !Number.isNaN(this.#latest.time);
+  }
+
+  #complete(): void {
+    if (this.#isMarked) this.#cycles.push(this.#latest as Cycle);
+    this.#latest = undefined;
+  }
+}
+
+function newCycle(start: number): Cycle {
+  return {
+    start,
+    time: Number.NaN,
+    sweepEnd: Number.NaN,
+    heapLive: Number.NaN,
+    heapGoal: Number.NaN,
+  };
+}
