@@ -2,5 +2,6 @@
 
 import type { Format } from "../format.ts";
 import { goPageTrace } from "./go-page-trace/index.ts";
+import { pytorch } from "./pytorch/index.ts";
 
-export const FORMATS: readonly Format[] = [goPageTrace];
+export const FORMATS: readonly Format[] = [pytorch, goPageTrace];
