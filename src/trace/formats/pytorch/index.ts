@@ -8,8 +8,8 @@ import { fail, PAGE_BYTES, Snapshot, type Traces } from "./snapshot.ts";
 import { Unpickler } from "./unpickle.ts";
 
 const HOW_TO_RECORD =
-  "call torch.cuda.memory._record_memory_history() before, and torch.cuda.memory._dump_snapshot(path) after what is to " +
-  "be recorded";
+  "call torch.cuda.memory._record_memory_history() before, and torch.cuda.memory._dump_snapshot(path) after what is " +
+  "to be recorded";
 
 export const pytorch: Format = {
   name: "pytorch",

@@ -1,8 +1,8 @@
 // Makes events of a device's history that a heap can follow from its start.
 //
-// The history is a ring: it has the last entries only. What was there before them shows in frees of what the history did
-// not allocate, in releases of segments that it did not get, and in the segments and blocks at the end. All that comes
-// first.
+// The history is a ring: it has the last entries only. What was there before them shows in frees of what the history
+// did not allocate, in releases of segments that it did not get, and in the segments and blocks at the end. All that
+// comes first.
 //
 // A ring loses nothing in its middle, but recording may have been paused. So a page that is used before it was grown is
 // grown there, and what is still in use where something else begins was freed before.

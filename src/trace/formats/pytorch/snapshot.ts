@@ -143,7 +143,7 @@ export class DeviceTrace implements Node {
     this.length++;
   }
 
-  /** Returns the events, in order. The history is empty afterwards. Throws PageAllocError ERR_TRACE if memory is full. */
+  /** Returns the events, in order, and drops them. Throws PageAllocError ERR_TRACE if memory is full. */
   take(): Columns {
     this.#part = undefined;
     return orFull(this.#byte, () => this.#columns.takeByTime(this.length));
@@ -340,7 +340,7 @@ function pageAddress(byte: number, name: string, value: Value): number {
     return value;
   fail(
     byte,
-    `${name} must be a multiple of ${PAGE_BYTES} below 2^48, as all addresses are that PyTorch's allocator gives; got ` +
+    `${name} must be a multiple of ${PAGE_BYTES} below 2^48, as all addresses of PyTorch's allocator are; got ` +
       describe(value),
   );
 }

@@ -1,9 +1,9 @@
-// Reads a pickle of plain data, protocols 2 to 5, as its bytes arrive. No code is ever run: opcodes that import, call or
-// ask for something outside the file are refused.
+// Reads a pickle of plain data, protocols 2 to 5, as its bytes arrive. No code is ever run: opcodes that import, call
+// or ask for something outside the file are refused.
 //
-// A pickle is a program for a machine with a stack and a memo. Nearly all of a snapshot is stacks of source lines, which
-// nobody asked for. So a list or dict becomes a node only if it begins inside a node that wants it; anything else is
-// undefined as soon as it is read. What begins after a MARK ends up inside the value below the mark: that tells.
+// A pickle is a program for a machine with a stack and a memo. Nearly all of a snapshot is stacks of source lines,
+// which nobody asked for. So a list or dict becomes a node only if it begins inside a node that wants it; anything else
+// is undefined as soon as it is read. What begins after a MARK ends up inside the value below the mark: that tells.
 
 import { PageAllocError } from "../../../base/errors.ts";
 import type { ByteReader } from "../../source/byte-reader.ts";

@@ -1,4 +1,5 @@
-// The strings of a snapshot that are told apart: the keys that are read, and their values. All others read as undefined.
+// The strings of a snapshot that are told apart: the keys that are read, and their values. All others read as
+// undefined.
 
 const WORDS: readonly string[] = [
   "segments",
