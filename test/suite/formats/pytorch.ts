@@ -162,7 +162,8 @@ export function pytorchSuite({
     it("a history with holes in it can be replayed", async () => {
       const page = (n: number) => `J${String.fromCharCode(0, n * 2, 1, 0)}`;
       const entry = (action: string, at: number, n: number) =>
-        `}(${text("action")}${text(action)}${text("addr")}${page(at)}${text("size")}M\x00${String.fromCharCode(n * 2)}u`;
+        `}(${text("action")}${text(action)}${text("addr")}${page(at)}` +
+        `${text("size")}M\x00${String.fromCharCode(n * 2)}u`;
       const entries = [
         entry("segment_alloc", 0, 16),
         entry("alloc", 0, 4),
@@ -335,8 +336,8 @@ export function pytorchSuite({
     it("addresses that no allocator gives are refused", async () => {
       const file = await loadFixture("traces/pytorch/mosaic.pickle.gz");
       expect(await refusal(file)).toBe(
-        "byte 35: device_traces[0][0], alloc: addr must be a multiple of 512 below 2^48, as all addresses of PyTorch's " +
-          "allocator are; got 78125042165853 (0x470de762e85d)",
+        "byte 35: device_traces[0][0], alloc: addr must be a multiple of 512 below 2^48, as all addresses of " +
+          "PyTorch's allocator are; got 78125042165853 (0x470de762e85d)",
       );
     });
 
