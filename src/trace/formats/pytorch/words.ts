@@ -29,6 +29,8 @@ const WORDS: readonly string[] = [
 /** Bytes of the longest word. */
 export const LONGEST_WORD = Math.max(...WORDS.map((word) => word.length));
 
+/** The words by their codes. An index outside of an array would be looked up as a name, which is slow. */
+const BY_CODE: ReadonlyArray<string | undefined> = [undefined, ...WORDS];
 const CODES: ReadonlyMap<string, number> = new Map(WORDS.map((word, i) => [word, i + 1]));
 
 /** The words of each length, with their bytes. */
@@ -57,5 +59,5 @@ export function codeOf(word: string): number {
 
 /** Returns the word of a code, undefined for 0. */
 export function wordOf(code: number): string | undefined {
-  return WORDS[code - 1];
+  return BY_CODE[code];
 }
