@@ -4,5 +4,6 @@ import type { Format } from "../format.ts";
 import { goExec } from "./go-exec/index.ts";
 import { goPageTrace } from "./go-page-trace/index.ts";
 import { neutral } from "./neutral/index.ts";
+import { pytorch } from "./pytorch/index.ts";
 
-export const FORMATS: readonly Format[] = [neutral, goExec, goPageTrace];
+export const FORMATS: readonly Format[] = [neutral, goExec, pytorch, goPageTrace];

@@ -2,10 +2,12 @@
 import type { Subject } from "../../support/subject.ts";
 import { goExecSuite } from "./go-exec.ts";
 import { neutralSuite } from "./neutral.ts";
+import { pytorchSuite } from "./pytorch.ts";
 import { unknownSuite } from "./unknown.ts";
 
 export function formatsSuite(subject: Subject): void {
   goExecSuite(subject);
   neutralSuite(subject);
+  pytorchSuite(subject);
   unknownSuite(subject);
 }
