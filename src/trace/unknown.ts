@@ -18,11 +18,6 @@ const CONVERT = "if it is a log of allocations, convert it to CSV with the colum
 /** The kinds that can be told. The first that fits is named, so those with the weakest signs come last. */
 const KINDS: readonly Kind[] = [
   { is: (start) => start.length === 0, name: "is empty", advice: "the program may not have written it yet" },
-  {
-    is: (_, text) => /^go 1\.\d+ trace/.test(text),
-    name: (text) => `is an execution trace of a Go version that is not known (${text.slice(0, 13).trim()})`,
-    advice: RECORD_GO,
-  },
   { is: starts("\x1f\x8b"), name: "is gzip within a packed file", advice: UNPACK },
   { is: starts("\x28\xb5\x2f\xfd"), name: "is zstd within a packed file", advice: UNPACK },
   { is: starts("PK\x03\x04", "PK\x05\x06"), name: "is a zip archive", advice: UNPACK },

@@ -10,8 +10,8 @@ const COLUMNS = ["time", "proc", "kind", "base", "npages", "offset"] as const;
 const WORDS = 4095;
 
 /**
- * A file as a program with these Ps writes it: P i has an event every `every[i]` ticks or so, and appends its buffer when
- * it is full. The events without a P come last.
+ * A file as a program with these Ps writes it: each has an event every so many ticks, and appends its buffer when it is
+ * full. The first are the events without a P, which come last.
  */
 function fileOf(events: number, every: readonly number[], seed: number): Uint8Array {
   const random = new Random(seed);

@@ -347,7 +347,7 @@ function objectTests({ trace: { readTrace } }: Subject): void {
 function refusalTests({ palloc: { PageAllocError }, trace: { openTrace, readTrace } }: Subject): void {
   const noPages =
     "byte 0: this is a Go execution trace without page events; " +
-    "record one with GODEBUG=traceallocfree=1 and Go 1.23 or later";
+    "record one by GODEBUG=traceallocfree=1 go test -trace=FILE, with Go 1.23 or later";
   const damaged = "; the trace is damaged";
   const head = 16 + info().length;
   const made = (...list: number[][]) => fileOf(23, events(1, 7, 100, ...list));

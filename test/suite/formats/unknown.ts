@@ -12,13 +12,8 @@ const PERFETTO = "\n\x05\x32\x03\x0a\x01\x08\n\x02\x18\x00";
 
 /** First bytes, what they are called, and words of the advice. */
 const FILES: [what: string, start: string, name: string, advice: string][] = [
-  [
-    "Go 1.11",
-    "go 1.11 trace\0\0\0",
-    "an execution trace of a Go version that is not known (go 1.11 trace)",
-    "GODEBUG",
-  ],
-  ["Go 1.21", "go 1.21 trace\0\0\0", "(go 1.21 trace)", "traceallocfree=1 go test -trace=FILE"],
+  ["Go 1.11", "go 1.11 trace\0\0\0", "a Go execution trace without page events", "GODEBUG"],
+  ["Go 1.21", "go 1.21 trace\0\0\0", "without page events", "traceallocfree=1 go test -trace=FILE"],
   ["zip", "PK\x03\x04\x14\0", "a zip archive", "unpack it first"],
   ["an empty zip", "PK\x05\x06\0\0", "a zip archive", "unpack it first"],
   ["bzip2", "BZh91AY", "packed by bzip2", "unpack it first"],

@@ -9,7 +9,7 @@ export function fail(byte: number, reason: string): never {
 
 /** Throws the error for a trace without the events of the experiment. */
 export function failWithoutPages(): never {
-  const advice = "record one with GODEBUG=traceallocfree=1 and Go 1.23 or later";
+  const advice = "record one by GODEBUG=traceallocfree=1 go test -trace=FILE, with Go 1.23 or later";
   fail(0, `this is a Go execution trace without page events; ${advice}`);
 }
 

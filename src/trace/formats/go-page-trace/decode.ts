@@ -132,8 +132,8 @@ export class Decoder {
   }
 
   /**
-   * Returns all events up to a time in ns, or so many of the earliest if that are more; sorted. The others stay. Caller
-   * must see to it that `isWithin` is false. Throws PageAllocError ERR_TRACE if one is earlier than what was returned before.
+   * Returns all events up to a time in ns, or so many of the earliest if that are more; sorted. The others stay. Not
+   * while `isWithin`. Throws PageAllocError ERR_TRACE if an event is earlier than what was returned before.
    */
   takeUpTo(horizon: number, least: number): Columns {
     const where = this.#where();
