@@ -2,5 +2,7 @@
 
 import type { Format } from "../format.ts";
 import { goPageTrace } from "./go-page-trace/index.ts";
+import { malloc } from "./malloc/index.ts";
+import { perfKmem } from "./perf-kmem/index.ts";
 
-export const FORMATS: readonly Format[] = [goPageTrace];
+export const FORMATS: readonly Format[] = [malloc, perfKmem, goPageTrace];
