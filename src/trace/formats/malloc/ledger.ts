@@ -58,7 +58,7 @@ export class Ledger {
       throw impossible(offset, `a block of ${bytes} bytes`, "blocks are smaller than 64 GiB");
     if (address >= POINTER_LIMIT)
       throw impossible(offset, "this address", "addresses are below 2^53, without a tag");
-    if (this.#moved.size > 0) this.#freeMoved(address, offset);
+    if (mayMove(address)) this.#freeMoved(address, offset);
     let base = address;
     if (canKeep(address, units)) this.#claim(address / UNIT_BYTES, units, offset);
     else {
@@ -76,7 +76,7 @@ export class Ledger {
     if (start === unit) {
       this.#live.remove();
       this.#add(FREE, address, npages, offset);
-    } else if (this.#moved.size > 0) this.#freeMoved(address, offset);
+    } else if (mayMove(address)) this.#freeMoved(address, offset);
   }
 
   /**
@@ -134,6 +134,11 @@ function canKeep(address: number, units: number): boolean {
   if (address % UNIT_BYTES !== 0) return false;
   const end = address + units * UNIT_BYTES;
   return end <= MADE_UP_START || (address >= MADE_UP_END && end <= ADDRESS_LIMIT);
+}
+
+/** Reports whether a block at this address can have a made-up place. Saves a look-up for most. */
+function mayMove(address: number): boolean {
+  return address % UNIT_BYTES !== 0 || address > MADE_UP_START - MOST_UNITS * UNIT_BYTES;
 }
 
 function impossible(offset: number, what: string, allowed: string): PageAllocError {

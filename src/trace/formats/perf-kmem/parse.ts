@@ -58,13 +58,20 @@ export function parseLine(lines: Lines, event: PageEvent): boolean {
   parseTime(lines, start, name, event);
   lines.position = fields;
   event.isAlloc = isAlloc;
+  const pfnAt = lines.position;
   event.pfn = parsePfn(lines);
   if (!find(lines, ORDER, SPACE)) throw lines.error("order=");
   const { position } = lines;
   event.order = decimal(lines);
-  if (event.order >= 0 && event.order <= MOST_ORDER) return true;
-  lines.position = position;
-  throw lines.error(`an order from 0 to ${MOST_ORDER}`);
+  if (event.order < 0 || event.order > MOST_ORDER) {
+    lines.position = position;
+    throw lines.error(`an order from 0 to ${MOST_ORDER}`);
+  }
+  if (event.pfn + 2 ** event.order > PFN_LIMIT) {
+    lines.position = pfnAt;
+    throw lines.error("pages below 2^36");
+  }
+  return true;
 }
 
 /** Goes to the byte after the next such word. Returns whether there is one. */
@@ -84,9 +91,8 @@ function parsePfn(lines: Lines): number {
   const { bytes, position } = lines;
   if (NULLS.some((word) => skipWord(lines, word))) return 0;
   const pfn = bytes[position] === ZERO ? hex(lines) : decimal(lines);
-  if (pfn >= 0 && pfn < PFN_LIMIT) return pfn;
-  lines.position = position;
-  throw lines.error("the number of a page, below 2^36");
+  if (pfn >= 0) return pfn;
+  throw lines.error("the number of a page");
 }
 
 /** Parses the time and the thread, which end before the event's name. */
