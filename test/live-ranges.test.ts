@@ -15,12 +15,12 @@ describe("LiveRanges", () => {
     const live = new LiveRanges();
     const plain = new Map<number, number>();
     // More than two leaves' worth come and go, dense enough for ranges to reach over the borders of leaves.
-    for (let step = 0; step < 6000; step++) {
+    for (let step = 0; step < 3000; step++) {
       const page = random.below(4000);
       const npages = random.oneIn(20) ? 200 : random.between(1, 4);
       live.seek(page);
       expect([live.start, live.start === Infinity ? 0 : live.npages]).toEqual(plainSeek(plain, page));
-      const fills = Math.floor(step / 1500) % 2 === 0;
+      const fills = Math.floor(step / 750) % 2 === 0;
       if (live.start < page + npages && !(fills && live.start >= page)) {
         plain.delete(live.start);
         live.remove();
@@ -28,6 +28,23 @@ describe("LiveRanges", () => {
         plain.set(page, npages);
         live.insert(page, npages);
       }
+    }
+  });
+
+  it("finds a range that reaches past the start of the next leaf", () => {
+    const live = new LiveRanges();
+    for (let page = 10; page <= 6000; page += 10) {
+      live.seek(page);
+      live.insert(page, 1);
+    }
+    // Any of them may be the first of a leaf.
+    for (let page = 10; page <= 6000; page += 10) {
+      live.seek(page);
+      live.remove();
+      live.seek(page - 5);
+      live.insert(page - 5, 9);
+      live.seek(page + 2);
+      expect([live.start, live.npages]).toEqual([page - 5, 9]);
     }
   });
 

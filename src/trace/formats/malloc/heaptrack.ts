@@ -73,6 +73,6 @@ function checkVersion(lines: Lines): void {
   const { position } = lines;
   const version = field(lines, hex, "a version");
   if (version <= FILE_VERSION || version === UNNUMBERED_VERSION) return;
-  lines.position = position;
+  lines.position = position + 1;
   throw lines.error(`a version of the file up to ${FILE_VERSION}; later ones are not known yet`);
 }

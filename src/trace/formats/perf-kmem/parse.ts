@@ -47,7 +47,7 @@ export interface PageEvent {
   order: number;
 }
 
-/** Parses a line into `event`. Returns whether the line is a page event. Throws PageAllocError ERR_TRACE if it is bad. */
+/** Parses a line into `event`. Returns whether it is a page event. Throws PageAllocError ERR_TRACE if it is bad. */
 export function parseLine(lines: Lines, event: PageEvent): boolean {
   const start = lines.position;
   if (!find(lines, EVENT, SMALL_K)) return false;
