@@ -2,7 +2,7 @@
 
 import { ascii, decimal, pointer, skipByte, skipWord } from "../../source/fields.ts";
 import type { Lines } from "../../source/lines.ts";
-import { type Call, note, OP_EXPECTED, OPS, type Op, pointerOf, Threads } from "./own.ts";
+import { type Call, MOST_THREAD, note, OP_EXPECTED, OPS, type Op, pointerOf, Threads } from "./own.ts";
 import type { Text } from "./text.ts";
 
 const COMMA = 0x2c;
@@ -11,6 +11,8 @@ const ZERO = 0x30;
 
 /** The columns that are read. Others are passed over. */
 const COLUMNS = ["time", "op", "address", "bytes", "old", "thread"];
+const [TIME, OP, ADDRESS, BYTES, OLD] = COLUMNS.keys();
+const OTHER = -1;
 const NEEDED = ["time", "op", "address", "bytes"];
 
 const OP_WORDS = Object.entries(OPS).map(([name, op]) => ({ word: ascii(name), op }));
@@ -23,15 +25,17 @@ export const csv: Text = {
   parser(lines, ledger) {
     const threads = new Threads();
     const call: Call = { time: -1, op: "free", address: -1, bytes: -1, old: -1, thread: -1 };
-    let names: readonly string[] | undefined;
+    let columns: readonly number[] | undefined;
     return () => {
-      if (!names) {
-        names = columnsOf(lines);
+      if (!columns) {
+        columns = columnsOf(lines);
         return;
       }
-      for (let i = 0; i < names.length; i++) {
-        if (i > 0 && !skipByte(lines, COMMA)) throw lines.error(`a comma and ${names[i]}`);
-        parseField(lines, names[i], call, threads);
+      for (let i = 0; i < columns.length; i++) {
+        if (i > 0 && !skipByte(lines, COMMA)) {
+          throw lines.error(`a comma and ${COLUMNS[columns[i]] ?? "another field"}`);
+        }
+        parseField(lines, columns[i], call, threads);
       }
       if (lines.position < lines.end) throw lines.error("the end of the line");
       note(ledger, lines, call);
@@ -44,32 +48,33 @@ function namesOf(line: string): string[] {
   return line.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"));
 }
 
-function columnsOf(lines: Lines): string[] {
+/** Returns, by field of a line, the index of its column in COLUMNS. */
+function columnsOf(lines: Lines): number[] {
   const names = namesOf(lines.text());
   const missing = NEEDED.find((name) => !names.includes(name));
   if (missing)
     throw lines.error(`a column ${missing}; the columns are ${NEEDED.join(", ")}, and old and thread`);
   const twice = COLUMNS.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
   if (twice) throw lines.error(`one column ${twice}`);
-  return names;
+  return names.map((name) => COLUMNS.indexOf(name));
 }
 
 /** Parses a field into the call. */
-function parseField(lines: Lines, name: string, call: Call, threads: Threads): void {
-  if (!COLUMNS.includes(name)) {
+function parseField(lines: Lines, column: number, call: Call, threads: Threads): void {
+  if (column === OTHER) {
     skipField(lines);
     return;
   }
   const quoted = skipByte(lines, QUOTE);
   const { position } = lines;
-  if (name === "time") call.time = decimal(lines);
-  else if (name === "op") call.op = opOf(lines);
-  else if (name === "address") call.address = addressOf(lines);
-  else if (name === "bytes") call.bytes = decimal(lines);
-  else if (name === "old") call.old = addressOf(lines);
+  if (column === TIME) call.time = decimal(lines);
+  else if (column === OP) call.op = opOf(lines);
+  else if (column === ADDRESS) call.address = addressOf(lines);
+  else if (column === BYTES) call.bytes = decimal(lines);
+  else if (column === OLD) call.old = addressOf(lines);
   else call.thread = threadOf(lines, threads);
-  if ((name === "time" || name === "address") && lines.position === position) {
-    throw lines.error(name === "time" ? "a time in ns" : "an address, decimal or with 0x");
+  if ((column === TIME || column === ADDRESS) && lines.position === position) {
+    throw lines.error(column === TIME ? "a time in ns" : "an address, decimal or with 0x");
   }
   if (quoted && !skipByte(lines, QUOTE)) throw lines.error("a quote");
 }
@@ -98,8 +103,12 @@ function addressOf(lines: Lines): number {
 
 /** Returns the number of a thread; -1 if the field is empty. */
 function threadOf(lines: Lines, threads: Threads): number {
+  const { position } = lines;
   const end = fieldEnd(lines);
-  if (lines.position === end) return -1;
+  if (position === end) return -1;
+  const number = decimal(lines);
+  if (lines.position === end && number <= MOST_THREAD) return number;
+  lines.position = position;
   const thread = threads.numberOf(lines.text(end));
   lines.position = end;
   return thread;

@@ -26,7 +26,10 @@ export const OP_EXPECTED = `an op: ${Object.keys(OPS).join(", ")}`;
 
 /** Bits of an address below the tag that some processors ignore. */
 const POINTER_BITS = 56;
-const MOST_THREAD = 2 ** 31 - 1;
+/** Characters of an address that is exact as a number: 0x and 13 digits, or 15 decimal digits. */
+const EXACT_CHARACTERS = 15;
+/** Highest id of a thread that is kept. */
+export const MOST_THREAD = 2 ** 31 - 1;
 
 /** A call of a log. A number is -1 if the log leaves it out. */
 export interface Call {
@@ -55,6 +58,7 @@ export function note(ledger: Ledger, lines: Lines, { time, op, address, bytes, o
 
 /** Returns an address of any 64 bits, in decimal or with 0x, without its tag. */
 export function pointerOf(text: string): number {
+  if (text.length <= EXACT_CHARACTERS) return Number(text);
   return Number(BigInt.asUintN(POINTER_BITS, BigInt(text)));
 }
 
