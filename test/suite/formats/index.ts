@@ -1,13 +1,17 @@
 // The suites of the trace formats, one a format.
 import type { Subject } from "../../support/subject.ts";
 import { goExecSuite } from "./go-exec.ts";
+import { mallocSuite } from "./malloc.ts";
 import { neutralSuite } from "./neutral.ts";
+import { perfKmemSuite } from "./perf-kmem.ts";
 import { pytorchSuite } from "./pytorch.ts";
 import { unknownSuite } from "./unknown.ts";
 
 export function formatsSuite(subject: Subject): void {
   goExecSuite(subject);
+  mallocSuite(subject);
   neutralSuite(subject);
+  perfKmemSuite(subject);
   pytorchSuite(subject);
   unknownSuite(subject);
 }
