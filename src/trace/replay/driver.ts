@@ -13,7 +13,7 @@ import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
 import { PageAllocError } from "../../base/errors.ts";
-import * as layout from "../../engine/layout.ts";
+import { CHUNK_PAGES, OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace, SCAVENGE } from "../events.ts";
 import { Allocations } from "./allocations.ts";
@@ -23,7 +23,6 @@ import { Ranges } from "./ranges.ts";
 import { PAGES_MAX, RecordedPages } from "./recorded-pages.ts";
 import type { Sampler } from "./series.ts";
 
-const { CHUNK_PAGES } = layout;
 /** A P serves requests of fewer pages from its page cache. */
 const CACHED_PAGES_LIMIT = 16;
 /** Most operations of a batch: enough to hide the cost of the call, few enough for the processor's caches. */
@@ -94,8 +93,8 @@ export class Driver {
   /** The allocation of each recorded page, or BEFORE; 0 if it is not in use. */
   readonly #pages = new RecordedPages();
   readonly #allocations = new Allocations();
-  readonly #ops = new Float64Array(BATCH * layout.OP_NUMBERS);
-  readonly #results = new Float64Array(BATCH * layout.RESULT_NUMBERS);
+  readonly #ops = new Float64Array(BATCH * OP_NUMBERS);
+  readonly #results = new Float64Array(BATCH * RESULT_NUMBERS);
   /** The event of each operation, as an index in the block, and its allocation. */
   readonly #events = new Uint32Array(BATCH);
   readonly #numbers = new Int32Array(BATCH);
@@ -189,7 +188,7 @@ export class Driver {
 
   /** Adds an operation to the batch, which must have room for it. */
   #push(event: number, code: number, npages: number, where: number, offset: number, number: number): void {
-    const at = this.#count * layout.OP_NUMBERS;
+    const at = this.#count * OP_NUMBERS;
     this.#ops[at] = code;
     this.#ops[at + 1] = npages;
     this.#ops[at + 2] = where;
@@ -458,16 +457,16 @@ export class Driver {
   /** Runs the batch. Its results are accounted for later. */
   #runBatch(): void {
     if (this.#count === 0) return;
-    const ops = this.#ops.subarray(0, this.#count * layout.OP_NUMBERS);
+    const ops = this.#ops.subarray(0, this.#count * OP_NUMBERS);
     this.#results.fill(Number.NaN);
     const caches = this.#takeCaches();
     try {
       this.#heap.run(ops, this.#results, { caches, grow: true });
     } catch (error) {
-      const failed = this.#results.findIndex(Number.isNaN) / layout.RESULT_NUMBERS;
+      const failed = this.#results.findIndex(Number.isNaN) / RESULT_NUMBERS;
       this.#account(0, failed);
       const event = this.#events[failed];
-      this.#checkRoom(this.#ops[failed * layout.OP_NUMBERS + 1], event);
+      this.#checkRoom(this.#ops[failed * OP_NUMBERS + 1], event);
       throw error;
     }
     this.#keepCaches(caches);
@@ -496,11 +495,11 @@ export class Driver {
     const ops = this.#ops;
     const results = this.#results;
     for (let i = from; i < to; i++) {
-      const code = ops[i * layout.OP_NUMBERS];
+      const code = ops[i * OP_NUMBERS];
       if (code === Op.alloc || code === Op.allocRange) {
-        this.#accountAlloc(i, results[i * layout.RESULT_NUMBERS], results[i * layout.RESULT_NUMBERS + 1]);
+        this.#accountAlloc(i, results[i * RESULT_NUMBERS], results[i * RESULT_NUMBERS + 1]);
       } else if (code === Op.scavengeRange) {
-        const npages = results[i * layout.RESULT_NUMBERS] / this.#geometry.heapPage;
+        const npages = results[i * RESULT_NUMBERS] / this.#geometry.heapPage;
         this.counters.released += npages;
         this.counters.scavenged += npages;
       }
@@ -512,7 +511,7 @@ export class Driver {
     const { heapPage } = this.#geometry;
     const { base, kind } = this.#block as PageTrace;
     const event = this.#events[operation];
-    const npages = this.#ops[operation * layout.OP_NUMBERS + 1];
+    const npages = this.#ops[operation * OP_NUMBERS + 1];
     // The heap grows only for an allocation that then ends in the new chunks.
     if (address + npages * heapPage > this.#limit) {
       this.#noteGrowth(this.#limit, this.#limit + growthFor(this.#geometry, npages));
