@@ -740,13 +740,13 @@ function optionTests(subject: Subject): void {
   it("refuses a trace whose tables do not fit in memory", async () => {
     // One table has a number for each page of the chunks, the others for each allocation that is in use.
     const tables = {
-      pages: [alloc(goPage(0), 1), alloc(goPage(600), 1), alloc(goPage(1200), 1)],
-      allocations: Array.from({ length: 1024 }, (_, i) => alloc(goPage(i), 1)),
+      pages: Array.from({ length: 65 }, (_, chunk) => alloc(goPage(512 * chunk), 1)),
+      allocations: Array.from({ length: 4096 }, (_, i) => alloc(goPage(i), 1)),
     };
     const failure = new RangeError("Array buffer allocation failed");
     const Scarce = new Proxy(Int32Array, {
       construct(type, args, newTarget) {
-        if (args[0] === 2048) throw failure;
+        if (args[0] === 2 ** 16 || args[0] === 2 ** 13) throw failure;
         return Reflect.construct(type, args, newTarget);
       },
     });

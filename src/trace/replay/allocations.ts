@@ -3,7 +3,7 @@
 import { longer } from "./tables.ts";
 
 /** Allocations that there is room for at first. */
-const ROOM = 512;
+const ROOM = 2 ** 12;
 
 /** Allocations by their number, 1 and up. Numbers of ended ones are used again. */
 export class Allocations {
@@ -13,7 +13,7 @@ export class Allocations {
   placed = new Float64Array(ROOM);
   /** Recorded pages still in use. Of an ended allocation: the number that ended before it. */
   left = new Int32Array(ROOM);
-  /** Pages of the heap that it has. */
+  /** Pages of the heap that it has. Set only if they are larger than the recorded ones. */
   npages = new Float64Array(ROOM);
   #count = 1;
   /** The number that ended last, 0 if none. */

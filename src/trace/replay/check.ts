@@ -13,6 +13,8 @@ import {
   UNMAP,
 } from "../events.ts";
 
+import type { Geometry } from "./geometry.ts";
+
 /** Most bytes per page of a trace. */
 const MOST_PAGE_BYTES = 2 ** 30;
 const LEAST_PAGE_BYTES = 16;
@@ -23,6 +25,8 @@ export class Counts {
   frees = 0;
   scavenges = 0;
   exists = 0;
+  /** Events, other than frees, with addresses that the heap cannot have. */
+  beyondRange = 0;
 }
 
 /** Returns the bytes per page of a trace. Throws TypeError or RangeError. */
@@ -57,16 +61,24 @@ export function checkColumns(trace: PageTrace): void {
  *
  * @param before number of events before this block
  */
-export function checkEvents(trace: PageTrace, pageSize: number, before: number, counts: Counts): void {
+export function checkEvents(
+  trace: PageTrace,
+  { tracePage, perTracePage, limit }: Geometry,
+  before: number,
+  counts: Counts,
+): void {
   const { length, kind, base, npages } = trace;
   const ofKind = new Uint32Array(UNMAP + 1);
-  const limit = ADDRESS_LIMIT / pageSize;
+  const most = ADDRESS_LIMIT * perTracePage;
+  const heapEnd = limit * perTracePage;
   for (let event = 0; event < length; event++) {
-    const page = base[event] / pageSize;
+    const page = base[event] * perTracePage;
     const end = page + npages[event];
-    const fits = page >= 0 && page === Math.floor(page) && page < end && end <= limit;
-    if (!fits || kind[event] < ALLOC || kind[event] > UNMAP) throw impossible(trace, event, pageSize, before);
+    const fits = page >= 0 && page === Math.floor(page) && page < end && end <= most;
+    if (!fits || kind[event] < ALLOC || kind[event] > UNMAP)
+      throw impossible(trace, event, tracePage, before);
     ofKind[kind[event]]++;
+    if (end > heapEnd && kind[event] !== FREE) counts.beyondRange++;
   }
   counts.allocs += ofKind[ALLOC];
   counts.frees += ofKind[FREE];

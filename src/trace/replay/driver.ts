@@ -45,8 +45,6 @@ class Counters {
   scavenged = 0;
   /** Number of allocations that the heap placed where they were recorded. */
   addressMatches = 0;
-  /** Number of events that name addresses which the heap cannot have. */
-  beyondRange = 0;
 }
 
 /** The first allocation that the heap placed elsewhere. */
@@ -223,16 +221,15 @@ export class Driver {
   /** Begins an allocation, and marks its recorded pages. Returns its number. Throws if a page is in use. */
   #begun(event: number, npages: number, placed: number): number {
     const { base, npages: counts } = this.#block as PageTrace;
-    const { tracePage } = this.#geometry;
+    const { exact, perTracePage } = this.#geometry;
     const allocations = this.#allocations;
     const number = allocations.begin();
-    const first = base[event] / tracePage;
+    const first = base[event] * perTracePage;
     allocations.first[number] = first;
     allocations.placed[number] = placed;
     allocations.left[number] = counts[event];
-    allocations.npages[number] = npages;
+    if (!exact) allocations.npages[number] = npages;
     this.#mark(first, counts[event], number, event);
-    if (this.#isBeyond(base[event], counts[event] * tracePage)) this.counters.beyondRange++;
     const counters = this.counters;
     counters.inUse += npages;
     if (counters.inUse > counters.peakInUse) counters.peakInUse = counters.inUse;
@@ -244,13 +241,14 @@ export class Driver {
     const pages = this.#pages;
     const end = first + npages;
     for (let page = first; page < end; ) {
-      const chunk = Math.floor(page / CHUNK_PAGES);
+      const chunk = Math.floor(page * (1 / CHUNK_PAGES));
       const chunkPage = chunk * CHUNK_PAGES;
       const chunkCell = pages.touch(chunk);
       if (chunkCell < 0) this.#refuse(event, page, this.#tooLarge());
       const { cells } = pages;
-      const stop = chunkCell + Math.min(CHUNK_PAGES, end - chunkPage);
-      for (let cell = chunkCell + page - chunkPage; cell < stop; cell++) {
+      // Integers: page numbers may need more than 32 bits, but a loop over those is slow.
+      const stop = (chunkCell + Math.min(CHUNK_PAGES, end - chunkPage)) | 0;
+      for (let cell = (chunkCell + (page - chunkPage)) | 0; cell < stop; cell++) {
         // Pages from before the trace are a guess, which the trace may correct.
         if (cells[cell] > 0) this.#refuseTwice(event, chunkPage + cell - chunkCell);
         cells[cell] = number;
@@ -292,26 +290,31 @@ export class Driver {
     const { base, npages } = this.#block as PageTrace;
     const pages = this.#pages;
     const { cells } = pages;
-    const first = base[event] / this.#geometry.tracePage;
+    const first = base[event] * this.#geometry.perTracePage;
     const end = first + npages[event];
     // The current run: its allocation and its first page.
     let number = 0;
     let start = first;
     for (let page = first; page < end; ) {
-      const chunk = Math.floor(page / CHUNK_PAGES);
+      const chunk = Math.floor(page * (1 / CHUNK_PAGES));
       const chunkPage = chunk * CHUNK_PAGES;
       const chunkCell = pages.cellOf(chunk);
       if (chunkCell < 0) this.#refuseUnused(event, page, number, start);
-      const stop = Math.min(end, chunkPage + CHUNK_PAGES);
-      for (let cell = chunkCell + page - chunkPage; page < stop; page++, cell++) {
+      const stop = (chunkCell + Math.min(CHUNK_PAGES, end - chunkPage)) | 0;
+      for (let cell = (chunkCell + (page - chunkPage)) | 0; cell < stop; cell++) {
         const owner = cells[cell];
-        if (owner === 0) this.#refuseUnused(event, page, number, start);
+        if (owner === number && owner !== 0) {
+          cells[cell] = 0;
+          continue;
+        }
+        const runEnd = chunkPage + (cell - chunkCell);
+        if (owner === 0) this.#refuseUnused(event, runEnd, number, start);
         cells[cell] = 0;
-        if (owner === number) continue;
-        if (number !== 0) this.#freeRun(event, number, start, page - start);
+        if (number !== 0) this.#freeRun(event, number, start, runEnd - start);
         number = owner;
-        start = page;
+        start = runEnd;
       }
+      page = chunkPage + CHUNK_PAGES;
     }
     this.#freeRun(event, number, start, end - start);
   }
@@ -347,8 +350,8 @@ export class Driver {
     if (!this.#course.scavenge) return;
     const { base, npages } = this.#block as PageTrace;
     const { tracePage, scale } = this.#geometry;
-    if (this.#isBeyond(base[event], npages[event] * tracePage)) this.counters.beyondRange++;
-    else this.#push(event, Op.scavengeRange, npages[event] * scale, base[event], 0, 0);
+    if (this.#isBeyond(base[event], npages[event] * tracePage)) return;
+    this.#push(event, Op.scavengeRange, npages[event] * scale, base[event], 0, 0);
   }
 
   /** Takes the pages of an exists event, at their place if they are free there. */
@@ -389,11 +392,7 @@ export class Driver {
     const { base, npages, kind } = this.#block as PageTrace;
     const { exact, tracePage } = this.#geometry;
     const nbytes = npages[event] * tracePage;
-    if (!this.#course.recordedGrowth || !exact) return;
-    if (this.#isBeyond(base[event], nbytes)) {
-      this.counters.beyondRange++;
-      return;
-    }
+    if (!this.#course.recordedGrowth || !exact || this.#isBeyond(base[event], nbytes)) return;
     this.finish();
     if (kind[event] === GROW) this.#mapRange(base[event], base[event] + nbytes);
     else this.#unmap(event, nbytes);
@@ -492,35 +491,33 @@ export class Driver {
 
   /** Counts the results of the operations [from, to). */
   #account(from: number, to: number): void {
+    if (from === to) return;
     const ops = this.#ops;
     const results = this.#results;
+    const { base, kind } = this.#block as PageTrace;
+    const { heapPage } = this.#geometry;
+    const { placed } = this.#allocations;
     for (let i = from; i < to; i++) {
       const code = ops[i * OP_NUMBERS];
+      const value = results[i * RESULT_NUMBERS];
       if (code === Op.alloc || code === Op.allocRange) {
-        this.#accountAlloc(i, results[i * RESULT_NUMBERS], results[i * RESULT_NUMBERS + 1]);
+        const event = this.#events[i];
+        const scavenged = results[i * RESULT_NUMBERS + 1];
+        placed[this.#numbers[i]] = value / heapPage;
+        // The heap grows only for an allocation that then ends in the new chunks.
+        if (value + ops[i * OP_NUMBERS + 1] * heapPage > this.#limit) {
+          const nbytes = growthFor(this.#geometry, ops[i * OP_NUMBERS + 1]);
+          this.#noteGrowth(this.#limit, this.#limit + nbytes);
+        }
+        if (scavenged) this.#noteUse(scavenged);
+        if (kind[event] !== ALLOC) continue;
+        if (value === base[event]) this.counters.addressMatches++;
+        else this.firstMismatch ??= { event: this.#before + event, recorded: base[event], placed: value };
       } else if (code === Op.scavengeRange) {
-        const npages = results[i * RESULT_NUMBERS] / this.#geometry.heapPage;
-        this.counters.released += npages;
-        this.counters.scavenged += npages;
+        this.counters.released += value / heapPage;
+        this.counters.scavenged += value / heapPage;
       }
     }
-  }
-
-  /** Counts the result of an allocation: its address, and the bytes of it that had been scavenged. */
-  #accountAlloc(operation: number, address: number, scavenged: number): void {
-    const { heapPage } = this.#geometry;
-    const { base, kind } = this.#block as PageTrace;
-    const event = this.#events[operation];
-    const npages = this.#ops[operation * OP_NUMBERS + 1];
-    // The heap grows only for an allocation that then ends in the new chunks.
-    if (address + npages * heapPage > this.#limit) {
-      this.#noteGrowth(this.#limit, this.#limit + growthFor(this.#geometry, npages));
-    }
-    if (scavenged) this.#noteUse(scavenged);
-    this.#allocations.placed[this.#numbers[operation]] = address / heapPage;
-    if (kind[event] !== ALLOC) return;
-    if (address === base[event]) this.counters.addressMatches++;
-    else this.firstMismatch ??= { event: this.#before + event, recorded: base[event], placed: address };
   }
 
   /** Counts bytes that were taken, and had been scavenged. */

@@ -6,6 +6,8 @@ import { CHUNK_PAGES } from "../../engine/layout.ts";
 export interface Geometry {
   /** Bytes per page of the trace. */
   readonly tracePage: number;
+  /** 1 / tracePage: a product with it is exact, and faster than a quotient. */
+  readonly perTracePage: number;
   /** Bytes per page of the heap. */
   readonly heapPage: number;
   /** Pages of the heap per page of the trace: a power of two, less than 1 if they are larger. */
@@ -24,7 +26,15 @@ export interface Geometry {
 /** Returns the geometry for a trace with pages of `tracePage` bytes. `limit` is that of the heap's addresses. */
 export function geometryOf(tracePage: number, heapPage: number, limit: number): Geometry {
   const scale = tracePage / heapPage;
-  return { tracePage, heapPage, scale, exact: scale >= 1, chunkBytes: CHUNK_PAGES * heapPage, limit };
+  return {
+    tracePage,
+    perTracePage: 1 / tracePage,
+    heapPage,
+    scale,
+    exact: scale >= 1,
+    chunkBytes: CHUNK_PAGES * heapPage,
+    limit,
+  };
 }
 
 /** Returns the pages of the heap that hold npages of the trace. */

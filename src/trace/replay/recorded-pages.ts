@@ -13,13 +13,16 @@ const CHUNKS_MAX = 2 ** 18;
 const NEAR_CHUNKS = 2 ** 16;
 const NEAR_BELOW = 2 ** 12;
 
+/** Cells at first: those of 64 chunks. */
+const FIRST_CELLS = 2 ** 15;
+
 /** Most pages that a trace may touch. */
 export const PAGES_MAX = CHUNKS_MAX * CHUNK_PAGES;
 
 /** A number for each recorded page, 0 at first. */
 export class RecordedPages {
   /** The numbers, by cell. Valid until `touch` is called. */
-  cells = new Int32Array(CHUNK_PAGES);
+  cells = new Int32Array(FIRST_CELLS);
   /** Number of chunks so far. */
   #count = 0;
   /** By chunk, counted from #low: its number plus 1; 0 if it was not touched. */

@@ -151,7 +151,7 @@ function replayWhole(
   checkColumns(trace);
   const setup = checkOptions(trace, given);
   const counts = new Counts();
-  checkEvents(trace, setup.geometry.tracePage, 0, counts);
+  checkEvents(trace, setup.geometry, 0, counts);
   const run = new Run(engine, setup, counts, trace.length);
   try {
     run.block(trace);
@@ -178,7 +178,7 @@ async function replayBlocks(
     for await (const block of trace) {
       if (signal?.aborted) throw signal.reason;
       checkColumns(block);
-      checkEvents(block, setup.geometry.tracePage, run.events, counts);
+      checkEvents(block, setup.geometry, run.events, counts);
       run.block(block);
       await breaks.now();
     }
@@ -309,7 +309,6 @@ class Run {
       ...this.#counts,
       addressMatches: counters.addressMatches,
       firstMismatch: firstMismatch ?? null,
-      beyondRange: counters.beyondRange,
       peakInUseBytes: counters.peakInUse * heapPage,
       peakRetainedBytes: counters.peakRetained * heapPage,
       peakHeapBytes: counters.peakSys * heapPage,
