@@ -19,7 +19,7 @@ describe("LiveRanges", () => {
       const page = random.below(4000);
       const npages = random.oneIn(20) ? 200 : random.between(1, 4);
       live.seek(page);
-      expect([live.start, live.start === Infinity ? 0 : live.npages]).toEqual(plainSeek(plain, page));
+      expect([live.start, live.start === Infinity ? 0 : live.length]).toEqual(plainSeek(plain, page));
       const fills = Math.floor(step / 750) % 2 === 0;
       if (live.start < page + npages && !(fills && live.start >= page)) {
         plain.delete(live.start);
@@ -44,7 +44,7 @@ describe("LiveRanges", () => {
       live.seek(page - 5);
       live.insert(page - 5, 9);
       live.seek(page + 2);
-      expect([live.start, live.npages]).toEqual([page - 5, 9]);
+      expect([live.start, live.length]).toEqual([page - 5, 9]);
     }
   });
 

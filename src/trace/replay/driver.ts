@@ -16,10 +16,10 @@ import { PageAllocError } from "../../base/errors.ts";
 import { CHUNK_PAGES, OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace, SCAVENGE } from "../events.ts";
+import { Ranges } from "../ranges.ts";
 import { Allocations } from "./allocations.ts";
 import { makeFirstCache } from "./first-cache.ts";
 import { type Geometry, growthFor, heapPages } from "./geometry.ts";
-import { Ranges } from "./ranges.ts";
 import { PAGES_MAX, RecordedPages } from "./recorded-pages.ts";
 import type { Sampler } from "./series.ts";
 

@@ -9,6 +9,10 @@ import type { ByteBlob, ByteStream } from "../../base/platform.ts";
 /** The bytes of a trace, plain, gzip or zstd: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
 export type TraceSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array> | ByteBlob;
 
+/** Bytes of a Blob to read at a time, and blocks to read ahead. */
+const BLOB_BYTES = 2 ** 17;
+const BLOB_BLOCKS = 4;
+
 /** Bytes that arrive in blocks. */
 export interface Blocks {
   /**
@@ -60,7 +64,10 @@ export function blocksOf(name: string, source: Exclude<TraceSource, Uint8Array>)
   // Tests methods rather than classes, because a process may have several classes of the same name.
   const able = Object(source);
   if (typeof able.getReader === "function") return blocksOfStream(name, able);
-  if (typeof able.stream === "function") return blocksOfStream(name, able.stream());
+  if (typeof able.stream === "function") {
+    if (typeof able.slice === "function" && typeof able.size === "number") return blocksOfBlob(able);
+    return blocksOfStream(name, able.stream());
+  }
   if (typeof able[Symbol.asyncIterator] === "function") {
     return blocksOfIterator(name, able[Symbol.asyncIterator]());
   }
@@ -96,6 +103,31 @@ function blocksOfStream(name: string, stream: ByteStream): Blocks {
   return {
     next: async () => blockOf(name, await reader.read()),
     close: () => settle(() => reader.cancel()),
+  };
+}
+
+/** Reads some blocks ahead, so that a file is read while its bytes are decoded. The stream of a Blob does not. */
+function blocksOfBlob(blob: Required<ByteBlob>): Blocks {
+  const ahead: Promise<ArrayBuffer>[] = [];
+  let at = 0;
+  let ended = false;
+  return {
+    async next() {
+      while (!ended && at < blob.size && ahead.length <= BLOB_BLOCKS) {
+        const end = Math.min(at + BLOB_BYTES, blob.size);
+        const block = blob.slice(at, end).arrayBuffer();
+        // The call that takes the block rejects, if there is one.
+        block.catch(() => {});
+        ahead.push(block);
+        at = end;
+      }
+      const block = await ahead.shift();
+      return block && new Uint8Array(block);
+    },
+    close() {
+      ended = true;
+      ahead.length = 0;
+    },
   };
 }
 

@@ -23,6 +23,7 @@ import {
   sync,
 } from "../../support/exec-trace.ts";
 import { loadFixture } from "../../support/fixtures.ts";
+import { Random } from "../../support/random.ts";
 import { same } from "../../support/same.ts";
 import type { Subject } from "../../support/subject.ts";
 import { changeEverywhere, cutEverywhere } from "../../support/trace-fuzz.ts";
@@ -246,8 +247,8 @@ function repairTests({ trace: { readTrace } }: Subject): void {
   it("an alloc frees all that it overlaps, at its time and by its P", async () => {
     const got = await read(span(1, 0, 4), alloc(1, 4, 2), alloc(1, 8, 1), alloc(1, 3, 4), free(1, 0));
     const freed = [
-      [FREE, 4, 2, 104, 1],
       [FREE, 0, 4, 104, 1],
+      [FREE, 4, 2, 104, 1],
     ];
     same(got.slice(3), [...freed, [ALLOC, 3, 4, 104, 1]], "events");
   });
@@ -317,6 +318,57 @@ function gcTests({ trace: { readTrace } }: Subject): void {
     expect([...(gc?.heapLive ?? [])]).toEqual([500, 700, 700]);
     expect([...(gc?.heapGoal ?? [])]).toEqual([900, 1400, Number.NaN]);
   });
+
+  it.each([1, 2, 3, 4, 5])(
+    "finds the cycles of several Ms, whose events interleave, seed %i",
+    async (seed) => {
+      const random = new Random(seed);
+      const list: Array<[time: number, type: number, value: number]> = [];
+      for (let time = 1; time < 1500; time++) {
+        const type = random.oneIn(20) ? (Math.floor(time / 20) % 2 === 0 ? 29 : 30) : 0;
+        list.push([time, type || [33, 37, 38][random.below(3)], random.below(2 ** 20)]);
+      }
+      const first = list.findIndex(([, type]) => type === 29);
+      const all = list.slice(Math.max(0, first));
+      const ofM = all.map(() => random.below(3));
+      const batches = [0, 1, 2].map((m) => {
+        let now = 0;
+        const own = all.filter((_, i) => ofM[i] === m);
+        const data = own.map(([time, type, value]) => {
+          const ticks = time - now;
+          now = time;
+          return event(type, ticks, value, ...(type === 29 || type === 33 ? [0] : []));
+        });
+        return events(1, m, 0, ...data);
+      });
+      const { gc } = await readTrace(fileOf(23, ...batches));
+      if (!gc) throw new Error("no cycles");
+      const got = Array.from(gc.start, (start, i) =>
+        [start / TICK, gc.time[i] / TICK, gc.sweepEnd[i] / TICK].concat(gc.heapLive[i], gc.heapGoal[i]),
+      );
+      same(got, plainCycles(all), "cycles");
+    },
+  );
+}
+
+/** The cycles that events give, one after the other: begin, end, end of sweeping, live bytes, goal. */
+function plainCycles(list: ReadonlyArray<readonly [time: number, type: number, value: number]>): number[][] {
+  const cycles: number[][] = [];
+  let current: number[] | undefined;
+  let live = Number.NaN;
+  for (const [time, type, value] of list) {
+    if (type === 29) current = undefined;
+    if (type === 37) live = value;
+    if (type === 29) cycles.push([time, Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
+    if (type === 30) {
+      current = cycles.at(-1) as number[];
+      [current[1], current[3]] = [time, live];
+    } else if (!current) continue;
+    else if (type === 33) current[2] = time;
+    else if (type === 37 && Number.isNaN(current[3])) current[3] = value;
+    else if (type === 38 && Number.isNaN(current[4])) current[4] = value;
+  }
+  return cycles.filter((cycle) => !Number.isNaN(cycle[1]));
 }
 
 function objectTests({ trace: { readTrace } }: Subject): void {

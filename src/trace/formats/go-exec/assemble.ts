@@ -7,21 +7,17 @@ import * as layout from "../../../engine/layout.ts";
 import { BlockWriter } from "../../columns/block-writer.ts";
 import type { Columns } from "../../columns/growing-columns.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace } from "../../events.ts";
+import { LiveRanges } from "../../live-ranges.ts";
 import { GcCycles } from "./gc-cycles.ts";
-import { LiveSpans, type Span } from "./live-spans.ts";
+import type { GcRecord } from "./gc-records.ts";
 import { type ObjectEvent, ObjectSizes } from "./object-sizes.ts";
-import { type Extent, Kind, NO_CLASS } from "./records.ts";
+import { type Extent, type Generation, Kind, NO_CLASS } from "./records.ts";
 
 /** Most bytes that the heap starts with as one piece. Spans farther apart get pieces of their own. */
 const PIECE_BYTES = 2 ** 36;
 const NO_P = -1;
-
-/** The records of a generation, in order; times in ns. */
-export interface Generation {
-  readonly records: Columns;
-  /** Time of its start. */
-  readonly start: number;
-}
+/** What happened to an object, by its record's kind. */
+const EVENTS: readonly ObjectEvent[] = ["existing", "allocs", "frees"];
 
 /** Makes the events of one trace. */
 export class Assembler {
@@ -33,9 +29,13 @@ export class Assembler {
   readonly #writer: BlockWriter;
   /** Blocks that are full. */
   readonly #full: PageTrace[] = [];
-  readonly #spans: LiveSpans;
+  readonly #live = new LiveRanges();
   readonly #cycles = new GcCycles();
   readonly #objects: ObjectSizes | undefined;
+  /** The generation's records about the collector, and the index and the time of the next. */
+  #gc: readonly GcRecord[] = [];
+  #gcNext = 0;
+  #gcTime = Infinity;
   #isFirstGeneration = true;
   /** Time of the latest event in ns. Threads enter a generation one by one, so the next may begin before it. */
   #now = 0;
@@ -49,21 +49,21 @@ export class Assembler {
     this.#pageSize = pageSize;
     this.#extent = extent;
     this.#writer = new BlockWriter("go-exec", pageSize);
-    this.#spans = new LiveSpans(pageSize);
     if (objects) this.#objects = new ObjectSizes(pageSize);
   }
 
   /** Returns the blocks that a generation fills. */
-  *take({ records, start }: Generation): Generator<PageTrace> {
-    const isFirst = this.#isFirstGeneration;
-    if (isFirst) this.#begin(records, start);
-    this.#isFirstGeneration = false;
-    for (let i = 0; i < records.length; i++) {
-      this.#now = Math.max(this.#now, records.time[i]);
-      if (records.kind[i] <= Kind.free) this.#spanRecord(records, i, isFirst);
-      else this.#otherRecord(records.kind[i], records.base[i], isFirst);
-      if (this.#full.length > 0) yield* this.#full.splice(0);
+  *take({ records, gc, start }: Generation): Generator<PageTrace> {
+    this.#gc = gc;
+    this.#gcNext = 0;
+    this.#gcTime = gc[0]?.time ?? Infinity;
+    if (this.#isFirstGeneration) this.#begin(records, start);
+    for (let i = 0; i < records.length; ) {
+      i = this.#takeSome(records, i);
+      yield* this.#full.splice(0);
     }
+    this.#takeGc(Infinity);
+    this.#isFirstGeneration = false;
   }
 
   /** Returns the last block. */
@@ -82,10 +82,7 @@ export class Assembler {
       existing.map((i) => base[i]),
       existing.map((i) => npages[i]),
     );
-    for (const i of existing) {
-      const span = { base: base[i], npages: npages[i], sizeClass: kind[i] - Kind.exists };
-      this.#exists(span, offset[i]);
-    }
+    for (const i of existing) this.#exists(base[i], npages[i], kind[i] - Kind.exists, offset[i]);
   }
 
   /**
@@ -111,28 +108,70 @@ export class Assembler {
     }
   }
 
+  /** Takes records from index `from` on, up to the one that fills a block. Returns the index of the next. */
+  #takeSome({ length, time, kind: kinds, base, npages, proc, offset }: Columns, from: number): number {
+    for (let i = from; i < length; i++) {
+      if (this.#full.length > 0) return i;
+      if (time[i] >= this.#gcTime) this.#takeGc(time[i]);
+      if (time[i] > this.#now) this.#now = time[i];
+      const kind = kinds[i];
+      if (kind > Kind.free) this.#object(kind, base[i]);
+      else if (kind === Kind.free) this.#freeAt(base[i], proc[i], offset[i]);
+      else if (kind >= Kind.alloc) {
+        this.#place(ALLOC, base[i], npages[i], kind - Kind.alloc, proc[i], offset[i]);
+      } else if (!this.#isFirstGeneration) this.#exists(base[i], npages[i], kind - Kind.exists, offset[i]);
+    }
+    return length;
+  }
+
+  /** Takes the records about the collector up to a time. */
+  #takeGc(until: number): void {
+    while (this.#gcTime <= until && this.#gcNext < this.#gc.length) {
+      const { kind, value } = this.#gc[this.#gcNext];
+      this.#now = Math.max(this.#now, this.#gcTime);
+      this.#cycles.add(kind, this.#now, value);
+      this.#gcTime = this.#gc[++this.#gcNext]?.time ?? Infinity;
+    }
+  }
+
   /** Adds a span that existed before, unless it is known. */
-  #exists(span: Span, offset: number): void {
-    const known = this.#spans.at(span.base);
-    if (known?.base === span.base && known.npages === span.npages) return;
-    this.#place(EXISTS, span, NO_P, offset);
+  #exists(base: number, npages: number, sizeClass: number, offset: number): void {
+    const page = base / this.#pageSize;
+    const live = this.#live;
+    live.seek(page);
+    if (live.start === page && live.length === npages) return;
+    this.#place(EXISTS, base, npages, sizeClass, NO_P, offset);
   }
 
   /** Adds a span. */
-  #place(kind: number, span: Span, proc: number, offset: number): void {
-    for (;;) {
-      const old = this.#spans.overlapping(span.base, span.npages);
-      if (!old) break;
+  #place(kind: number, base: number, npages: number, sizeClass: number, proc: number, offset: number): void {
+    const page = base / this.#pageSize;
+    const live = this.#live;
+    live.seek(page);
+    while (live.start < page + npages) {
       this.impliedFrees++;
-      this.#free(old, proc, offset);
+      this.#free(proc, offset);
+      live.seek(page);
     }
-    this.#spans.add(span);
-    this.#add(kind, span.base, span.npages, proc, offset);
+    live.insert(page, npages);
+    this.#objects?.setClass(page, sizeClass);
+    this.#add(kind, base, npages, proc, offset);
   }
 
-  #free(span: Span, proc: number, offset: number): void {
-    this.#spans.remove(span);
-    this.#add(FREE, span.base, span.npages, proc, offset);
+  /** Frees the span that starts at an address, if there is one. */
+  #freeAt(base: number, proc: number, offset: number): void {
+    const page = base / this.#pageSize;
+    this.#live.seek(page);
+    if (this.#live.start === page) this.#free(proc, offset);
+    else this.skippedFrees++;
+  }
+
+  /** Frees the current span. */
+  #free(proc: number, offset: number): void {
+    const { start, length: npages } = this.#live;
+    this.#live.remove();
+    this.#objects?.forgetClass(start);
+    this.#add(FREE, start * this.#pageSize, npages, proc, offset);
   }
 
   /** Adds an event of the current time. */
@@ -141,36 +180,13 @@ export class Assembler {
     this.#writer.add(this.#now, proc, kind, base, npages, offset);
   }
 
-  #spanRecord({ kind, base: bases, npages, proc, offset }: Columns, i: number, isFirst: boolean): void {
-    const base = bases[i];
-    if (kind[i] === Kind.free) {
-      const span = this.#spans.at(base);
-      if (span?.base === base) this.#free(span, proc[i], offset[i]);
-      else this.skippedFrees++;
-    } else if (kind[i] >= Kind.alloc) {
-      const span = { base, npages: npages[i], sizeClass: kind[i] - Kind.alloc };
-      this.#place(ALLOC, span, proc[i], offset[i]);
-    } else if (!isFirst) {
-      const span = { base, npages: npages[i], sizeClass: kind[i] - Kind.exists };
-      this.#exists(span, offset[i]);
-    }
-  }
-
-  /** Takes a record of an object or of the collector. `base` is an address, or bytes. */
-  #otherRecord(kind: number, base: number, isFirst: boolean): void {
-    if (kind === Kind.gcBegin) this.#cycles.begin(this.#now);
-    else if (kind === Kind.gcEnd) this.#cycles.end(this.#now);
-    else if (kind === Kind.sweepEnd) this.#cycles.sweepEnd(this.#now);
-    else if (kind === Kind.heapAlloc) this.#cycles.heapAlloc(base);
-    else if (kind === Kind.heapGoal) this.#cycles.heapGoal(base);
-    else if (kind === Kind.objectAlloc) this.#object(base, "allocs");
-    else if (kind === Kind.objectFree) this.#object(base, "frees");
+  /** Takes a record of an object. */
+  #object(kind: number, address: number): void {
     // Later ones exist because they were allocated, or are in the first generation too.
-    else if (isFirst) this.#object(base, "existing");
-  }
-
-  #object(address: number, event: ObjectEvent): void {
-    const span = this.#spans.at(address);
-    if (span) this.#objects?.count(span, event);
+    if (kind === Kind.objectExists && !this.#isFirstGeneration) return;
+    const page = Math.floor(address / this.#pageSize);
+    const live = this.#live;
+    live.seek(page);
+    if (live.start <= page) this.#objects?.count(live.start, live.length, EVENTS[kind - Kind.objectExists]);
   }
 }

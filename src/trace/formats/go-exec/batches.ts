@@ -180,7 +180,8 @@ export class Batches {
   #number(what: string, limit = EXACT_LIMIT): number {
     const reader = this.#reader;
     const byte = reader.offset;
-    const end = this.#varint.read(reader.bytes, reader.position);
+    this.#varint.open(reader.bytes);
+    const end = this.#varint.read(reader.position);
     if (end < 0) fail(byte, `${what} has more than 64 bits; the trace is damaged`);
     if (end > reader.bytes.length) fail(byte, `the trace is cut short: ${what} is missing`);
     const { value } = this.#varint;

@@ -1,6 +1,7 @@
 // Puts the events of Go's collector together to cycles.
 
 import type { GcEvents } from "../../events.ts";
+import { GcKind } from "./gc-records.ts";
 
 /** Times in ns, and bytes; NaN where the trace does not say. */
 interface Cycle {
@@ -19,33 +20,14 @@ export class GcCycles {
   /** The latest count of live bytes. */
   #heapLive = Number.NaN;
 
-  begin(time: number): void {
-    this.#complete();
-    this.#latest = newCycle(time);
-  }
-
-  /** Ends the marking of a cycle. If the trace has not seen it begin, its start is not known. */
-  end(time: number): void {
-    this.#latest ??= newCycle(Number.NaN);
-    this.#latest.time = time;
-    // Go counts what was marked just before it says that marking has ended.
-    this.#latest.heapLive = this.#heapLive;
-  }
-
-  sweepEnd(time: number): void {
-    if (this.#isMarked) (this.#latest as Cycle).sweepEnd = time;
-  }
-
-  heapAlloc(bytes: number): void {
-    this.#heapLive = bytes;
-    const latest = this.#latest;
-    if (latest && this.#isMarked && Number.isNaN(latest.heapLive)) latest.heapLive = bytes;
-  }
-
-  /** Go sets the goal right after marking, and again when a setting changes. */
-  heapGoal(bytes: number): void {
-    const latest = this.#latest;
-    if (latest && this.#isMarked && Number.isNaN(latest.heapGoal)) latest.heapGoal = bytes;
+  /** Takes a record: its kind, its time in ns, and its value. */
+  add(kind: number, time: number, value: number): void {
+    if (kind === GcKind.begin) this.#begin(time);
+    else if (kind === GcKind.end) this.#end(time);
+    else if (kind === GcKind.heapAlloc) this.#heapAlloc(value);
+    else if (!this.#isMarked) return;
+    else if (kind === GcKind.sweepEnd) (this.#latest as Cycle).sweepEnd = time;
+    else this.#heapGoal(value);
   }
 
   /** Returns the cycles that are complete, and forgets them. */
@@ -67,6 +49,31 @@ export class GcCycles {
   takeLast(): GcEvents {
     this.#complete();
     return this.take();
+  }
+
+  #begin(time: number): void {
+    this.#complete();
+    this.#latest = newCycle(time);
+  }
+
+  /** Ends the marking of a cycle. If the trace has not seen it begin, its start is not known. */
+  #end(time: number): void {
+    this.#latest ??= newCycle(Number.NaN);
+    this.#latest.time = time;
+    // Go counts what was marked just before it says that marking has ended.
+    this.#latest.heapLive = this.#heapLive;
+  }
+
+  #heapAlloc(bytes: number): void {
+    this.#heapLive = bytes;
+    const latest = this.#latest;
+    if (latest && this.#isMarked && Number.isNaN(latest.heapLive)) latest.heapLive = bytes;
+  }
+
+  /** Go sets the goal right after marking, and again when a setting changes. */
+  #heapGoal(bytes: number): void {
+    const latest = this.#latest as Cycle;
+    if (Number.isNaN(latest.heapGoal)) latest.heapGoal = bytes;
   }
 
   get #isMarked(): boolean {

@@ -1,10 +1,9 @@
 // Reads an execution trace generation by generation.
 
 import type { Blocks } from "../../source/source.ts";
-import type { Generation } from "./assemble.ts";
 import { Batches, type Info } from "./batches.ts";
 import { fail, failWithoutPages, memoryError } from "./damage.ts";
-import { type Extent, Recorder, type Wanted } from "./records.ts";
+import { type Extent, type Generation, Recorder, type Wanted } from "./records.ts";
 
 /** The generations of one file. */
 export class Generations {

@@ -7,10 +7,10 @@ import { joinBlocks } from "../../columns/join.ts";
 import type { PageTrace } from "../../events.ts";
 import type { Format } from "../../format.ts";
 import type { Input } from "../../source/input.ts";
-import { Assembler, type Generation } from "./assemble.ts";
+import { Assembler } from "./assemble.ts";
 import { versionOf } from "./batches.ts";
 import { Generations } from "./generations.ts";
-import type { Extent } from "./records.ts";
+import type { Extent, Generation } from "./records.ts";
 
 export const goExec: Format = {
   name: "go-exec",

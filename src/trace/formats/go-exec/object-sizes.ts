@@ -1,7 +1,6 @@
 // Counts objects by size.
 
 import type { ObjectCounts } from "../../events.ts";
-import type { Span } from "./live-spans.ts";
 import { NO_CLASS } from "./records.ts";
 
 /** Bytes per object, by Go's size classes. A span of class 0 has one object, which is as large as the span. */
@@ -19,14 +18,27 @@ export type ObjectEvent = "existing" | "allocs" | "frees";
 /** Counts of objects. */
 export class ObjectSizes {
   readonly #pageSize: number;
+  /** Size class by the first page of a span. */
+  readonly #classes = new Map<number, number>();
   readonly #counts = new Map<number, Record<ObjectEvent, number>>();
 
   constructor(pageSize: number) {
     this.#pageSize = pageSize;
   }
 
+  /** Sets the size class of the span that starts at a page: 0 to CLASSES - 1, or NO_CLASS. */
+  setClass(page: number, sizeClass: number): void {
+    this.#classes.set(page, sizeClass);
+  }
+
+  /** The span that starts at a page is no more. */
+  forgetClass(page: number): void {
+    this.#classes.delete(page);
+  }
+
   /** Counts an object in a span. Those in a span without a size class are passed over: their size is not known. */
-  count({ sizeClass, npages }: Span, event: ObjectEvent): void {
+  count(page: number, npages: number, event: ObjectEvent): void {
+    const sizeClass = this.#classes.get(page) as number;
     if (sizeClass === NO_CLASS) return;
     const size = CLASS_BYTES[sizeClass] || npages * this.#pageSize;
     let counts = this.#counts.get(size);

@@ -72,7 +72,7 @@ export class Ledger {
   free(address: number, offset: number): void {
     const unit = address / UNIT_BYTES;
     this.#live.seek(unit);
-    const { start, npages } = this.#live;
+    const { start, length: npages } = this.#live;
     if (start === unit) {
       this.#live.remove();
       this.#add(FREE, address, npages, offset);
@@ -93,7 +93,7 @@ export class Ledger {
   #claim(unit: number, units: number, offset: number): void {
     this.#live.seek(unit);
     while (this.#live.start < unit + units) {
-      const { start, npages } = this.#live;
+      const { start, length: npages } = this.#live;
       this.#live.remove();
       this.#add(FREE, start * UNIT_BYTES, npages, offset);
       this.#live.seek(unit);

@@ -51,7 +51,7 @@ function release(
   live.seek(page);
   while (live.start < end) {
     const first = live.start;
-    const last = first + live.npages;
+    const last = first + live.length;
     live.remove();
     const from = Math.max(first, page);
     const to = Math.min(last, end);

@@ -10,7 +10,8 @@
 import { BlockWriter } from "../../columns/block-writer.ts";
 import type { Columns } from "../../columns/growing-columns.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace, UNMAP } from "../../events.ts";
-import { Ranges } from "./ranges.ts";
+import { LiveRanges } from "../../live-ranges.ts";
+import { Ranges } from "../../ranges.ts";
 import { PAGE_BYTES, type Segments } from "./snapshot.ts";
 
 /** Returns the events of a device, in blocks. `segments` are those of all devices. */
@@ -49,12 +50,12 @@ function* before(
   const known = new Ranges();
   function grow(from: number, to: number, byte: number): void {
     heap.at(start, -1, byte);
-    for (const gap of known.gaps(from, to)) heap.grow(gap.start, gap.end);
-    known.cover(from, to);
+    for (const gap of known.missing(from, to)) heap.grow(...gap);
+    known.add(from, to);
   }
   for (let event = 0; event < length; event++) {
     const end = base[event] + npages[event] * PAGE_BYTES;
-    if (kind[event] === GROW) known.cover(base[event], end);
+    if (kind[event] === GROW) known.add(base[event], end);
     else if (kind[event] === UNMAP) grow(base[event], end, offset[event]);
     yield;
   }
@@ -67,14 +68,14 @@ function* before(
   // The pages that were in use at some time so far.
   const used = new Ranges();
   function exist(from: number, to: number, id: number, byte: number): void {
-    if (used.find(from, to)) return;
+    if (used.overlaps(from, to)) return;
     heap.at(start, id, byte);
     heap.use(EXISTS, from, to);
-    used.cover(from, to);
+    used.add(from, to);
   }
   for (let event = 0; event < length; event++) {
     const end = base[event] + npages[event] * PAGE_BYTES;
-    if (kind[event] === ALLOC) used.cover(base[event], end);
+    if (kind[event] === ALLOC) used.add(base[event], end);
     else if (kind[event] === FREE) exist(base[event], end, proc[event], offset[event]);
     yield;
   }
@@ -92,7 +93,7 @@ class Heap {
   readonly #writer = new BlockWriter("pytorch", PAGE_BYTES);
   /** The memory that the device has, and the blocks in use, which lie in it. */
   readonly #mapped = new Ranges();
-  readonly #live = new Ranges();
+  readonly #live = new LiveRanges();
   #time = 0;
   #proc = -1;
   #offset = 0;
@@ -106,33 +107,31 @@ class Heap {
 
   /** Maps what is not mapped of [start, end). */
   grow(start: number, end: number): void {
-    for (const gap of this.#mapped.gaps(start, end)) {
-      this.#mapped.add(gap.start, gap.end);
-      this.#add(GROW, gap.start, gap.end);
+    for (const gap of this.#mapped.missing(start, end)) {
+      this.#mapped.add(...gap);
+      this.#add(GROW, ...gap);
     }
   }
 
   /** Unmaps what is mapped of [start, end), and first frees what is in use there. */
   unmap(start: number, end: number): void {
     this.#freeAll(start, end);
-    for (let range = this.#mapped.take(start, end); range; range = this.#mapped.take(start, end)) {
-      if (range.start < start) this.#mapped.add(range.start, start);
-      if (range.end > end) this.#mapped.add(end, range.end);
-      this.#add(UNMAP, Math.max(start, range.start), Math.min(end, range.end));
-    }
+    for (const range of this.#mapped.remove(start, end)) this.#add(UNMAP, ...range);
   }
 
   /** Takes [start, end) into use, by an event of kind ALLOC or EXISTS. */
   use(kind: number, start: number, end: number): void {
     this.#freeAll(start, end);
     this.grow(start, end);
-    this.#live.add(start, end);
+    this.#live.seek(start);
+    this.#live.insert(start, end - start);
     this.#add(kind, start, end);
   }
 
   /** Frees the block that starts at an address, if there is one. */
   free(start: number): void {
-    if (this.#live.find(start, start + 1)?.start === start) this.#freeAll(start, start + 1);
+    this.#live.seek(start);
+    if (this.#live.start === start) this.#freeAll(start, start + 1);
   }
 
   /** Returns the last block of events. */
@@ -142,8 +141,10 @@ class Heap {
 
   /** Frees the blocks that overlap [start, end). */
   #freeAll(start: number, end: number): void {
-    for (let block = this.#live.take(start, end); block; block = this.#live.take(start, end)) {
-      this.#add(FREE, block.start, block.end);
+    const live = this.#live;
+    for (live.seek(start); live.start < end; live.seek(start)) {
+      this.#add(FREE, live.start, live.start + live.length);
+      live.remove();
     }
   }
 
