@@ -1,10 +1,10 @@
 // `palloc info`: says what traces are, from one pass over each, in bounded memory.
 
-import { openTrace, type PageTrace, type TraceStream } from "palloc/trace";
-import { begin, type ReadHost, type ReadRequest } from "./convert.ts";
-import { count, labelled, mebibytes } from "./format.ts";
-import { complain, OutputError, print } from "./output.ts";
-import { isExpected, type Opened } from "./source.ts";
+import type { PageTrace } from "palloc/trace";
+import { count, hex, labelled, mebibytes } from "./format.ts";
+import { print } from "./output.ts";
+import { type ReadHost, type Reading, type ReadRequest, withTrace } from "./reading.ts";
+import type { Opened } from "./source.ts";
 
 /** The arguments of `palloc info`. */
 export interface InfoRequest extends ReadRequest {
@@ -48,31 +48,29 @@ interface Info {
 export async function info(request: InfoRequest, host: ReadHost): Promise<number> {
   let status = 0;
   for (const path of request.files) {
-    const { name, opened, options, close } = begin(path, request, host);
-    let found: Info | undefined;
-    try {
-      const from = await opened;
-      found = await look(name, from, await openTrace(from.source, options));
-    } catch (error) {
-      if (!isExpected(error) || error instanceof OutputError) throw error;
-      close();
-      await complain(host.stderr, `${name}: ${error.message}`);
-      status = 1;
-    } finally {
-      close();
-    }
-    if (found) await print(host.stdout, request.json ? `${JSON.stringify(found)}\n` : text(found));
+    const found = await withTrace(path, request, "copy", host, look);
+    if (!found) status = 1;
+    else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
   }
   return status;
 }
 
 /** Goes over a trace once. */
-async function look(file: string, { source, size }: Opened, trace: TraceStream): Promise<Info> {
+async function look({ name, trace, opened }: Reading): Promise<Info> {
+  const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
   const { format, origin, pageSize } = trace;
   const packing = await packingOf(source);
-  return { file, fileBytes: size, format, ...(origin && { origin }), packing, pageSize, ...sums.result() };
+  return {
+    file: name,
+    fileBytes: size,
+    format,
+    ...(origin && { origin }),
+    packing,
+    pageSize,
+    ...sums.result(),
+  };
 }
 
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
@@ -172,7 +170,6 @@ class Sums {
 function text(info: Info): string {
   const { format, origin, packing, firstTime, lastTime, peakInUseTime, lowestAddress, endAddress } = info;
   const seconds = (ns: number) => `${(ns / 1e9).toFixed(3)} s`;
-  const hex = (address: number | null) => `0x${(address ?? 0).toString(16)}`;
   const rows: Array<[string, string]> = [
     ["format", `${format}${origin ? `, converted from ${origin}` : ""}`],
     ["file", `${count(info.fileBytes)} bytes${packing === "none" ? "" : `, ${packing}`}`],
@@ -185,7 +182,7 @@ function text(info: Info): string {
     const when = peakInUseTime === null ? "" : `, after ${seconds(peakInUseTime - firstTime)}`;
     rows.push(["peak in use", mebibytes(info.peakInUseBytes) + when]);
     rows.push(["allocated in total", mebibytes(info.allocatedBytes)]);
-    rows.push(["addresses", `${hex(lowestAddress)} to ${hex(endAddress)}`]);
+    rows.push(["addresses", `${hex(lowestAddress ?? 0)} to ${hex(endAddress ?? 0)}`]);
   }
   if (info.gcCycles !== null) rows.push(["gc cycles", count(info.gcCycles)]);
   for (const { most, allocs, bytes } of info.sizes) {

@@ -21,23 +21,21 @@ export interface Opened {
   close(): void;
 }
 
-/**
- * Opens a file. One that is no regular file, as a pipe, can be read only once; so it is copied to a temporary file.
- * Rejects with the system's error.
- *
- * @param onSpool called before a pipe is copied
- */
-export async function openSource(path: string | URL, onSpool: () => void): Promise<Opened> {
+/** Reports whether a file is a pipe or a device, which can be read only once. Rejects with the system's error. */
+export async function isPipe(path: string | URL): Promise<boolean> {
   const found = await stat(path);
-  if (!found.isFile() && !found.isDirectory()) return spool(createReadStream(path), onSpool);
+  return !found.isFile() && !found.isDirectory();
+}
+
+/** Opens a file. Rejects with the system's error. */
+export async function openFile(path: string | URL): Promise<Opened> {
   // A folder opens, but the first read reports it. So do files that seem empty, as those of /proc.
-  const { size } = found;
+  const { size } = await stat(path);
   return { source: fileBlob(path, size), size, close() {} };
 }
 
 /** Copies a stream to a temporary file, which `close` removes, and so does a signal that ends the process. */
-export async function spool(stream: Readable, onSpool: () => void): Promise<Opened> {
-  onSpool();
+export async function spool(stream: Readable): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), "palloc-"));
   const close = removeAtEnd(folder);
   try {
@@ -90,9 +88,4 @@ function fileBlob(path: string | URL, size: number) {
       },
     }),
   };
-}
-
-/** Reports whether an error is about the trace. Errors of the library and the file system have a code. */
-export function isExpected(error: unknown): error is Error {
-  return error instanceof Error && "code" in error;
 }
