@@ -80,6 +80,7 @@ describe("the table of palloc replay", () => {
         "  allocations at the recorded address  32,294 of 32,294",
         "  peak in use                          186.4 MiB",
         "  peak retained                        186.4 MiB",
+        "  peak heap size                       188.0 MiB",
         "  heap size                            188.0 MiB",
         "  scavenged                            13.6 MiB",
         "  events per second                    N",
@@ -172,7 +173,7 @@ describe("standard input", () => {
     const stdin = () => Readable.from([new Uint8Array(9)]);
     const bad = await pallocIn({ stdin: stdin() }, "replay", "-");
     expect(bad).toMatchObject({ status: 1, stdout: "" });
-    expect(bad.stderr).toMatch(/^palloc: standard input: event 0 at byte 0, .*\n$/);
+    expect(bad.stderr).toMatch(/^palloc: standard input: byte 0: .*\n$/);
     const good = Readable.from([await readFile(LINK)]);
     const { stdout } = await pallocIn({ stdin: good }, "replay", "--json", "-");
     expect(JSON.parse(stdout)).toMatchObject({ trace: "standard input", events: 4193 });
@@ -282,7 +283,7 @@ describe("a long trace", () => {
     const { status, stderr } = await palloc("replay", long);
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^palloc: .*: event 0 at byte 0, before any page: this is not a page trace: .*\n$/,
+      /^palloc: .*: byte 0: this is no trace of a known format; .*\n$/,
     );
   });
 
@@ -290,7 +291,7 @@ describe("a long trace", () => {
     const { status, stdout, stderr } = await palloc("replay", "--limit", "1000", LINK);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
-      /^palloc: .*: event \d+ at byte 1000, .* the limit of 1000 bytes; raise the option limit .*\n$/,
+      /^palloc: .*: byte 1000: .* the limit of 1000 bytes; raise the option limit .*\n$/,
     );
     for (const limit of ["Infinity", "34472"]) {
       expect((await palloc("replay", "--limit", limit, LINK)).status).toBe(0);
@@ -387,7 +388,7 @@ describe("the progress bar", () => {
   it("is shown on a terminal and erased at the end", async () => {
     const { status, stdout, stderr } = await pallocIn({ isTTY: true }, "replay", LINK);
     expect(status).toBe(0);
-    expect(stderr).toContain("0 of 4,193 events");
+    expect(stderr).toContain("0 of 19,950 bytes");
     // The last thing is to erase the line.
     expect(stderr.endsWith("\u001b[2K")).toBe(true);
     expect(stdout).toContain("4,193");
@@ -539,7 +540,7 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
     child.stdin?.write(data);
     const { status, stdout, stderr } = await end;
     expect([status, stdout]).toEqual([1, ""]);
-    expect(stderr).toMatch(/^palloc: standard input: event 0 at byte 0, /);
+    expect(stderr).toMatch(/^palloc: standard input: byte 0: /);
   });
 
   it.runIf(POSIX).each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
@@ -556,7 +557,7 @@ describe.runIf(existsSync(COMMAND))("dist/cli.js", () => {
       const terminal = "data:text/javascript,process.stderr.isTTY = true";
       const { child, end } = start(process.execPath, ["--import", terminal, COMMAND, "replay", long]);
       child.stderr?.on("data", (text) => {
-        if (String(text).includes("of 8,388,606 events")) child.kill(signal);
+        if (String(text).includes("of 67,108,864 bytes")) child.kill(signal);
       });
       const ended = await end;
       expect([ended.signal, ended.stdout]).toEqual([signal, ""]);

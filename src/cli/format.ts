@@ -5,19 +5,21 @@ import type { ReplayReport } from "palloc/trace";
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const COLUMNS = ["time_ns", "in_use_bytes", "retained_bytes", "sys_bytes"];
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const rough = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
-const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/** Formats an integer with thousands separators. */
+/** Formats an integer with thousands separators. Intl does too, but takes a fifth of the time of an empty process. */
 export function count(value: number): string {
-  return whole.format(value);
+  return grouped(value.toFixed(0));
+}
+
+/** Puts separators between the thousands of a number of at most two decimals. */
+function grouped(digits: string): string {
+  return digits.replace(/\d(?=(\d{3})+(\.|$))/g, "$&,");
 }
 
 /** Formats bytes as MiB, or as KiB if they are few, for people. */
 export function mebibytes(bytes: number): string {
-  if (bytes > 0 && bytes < MIB) return `${tenths.format(bytes / KIB)} KiB`;
-  return `${tenths.format(bytes / MIB)} MiB`;
+  if (bytes > 0 && bytes < MIB) return `${(bytes / KIB).toFixed(1)} KiB`;
+  return `${grouped((bytes / MIB).toFixed(1))} MiB`;
 }
 
 /**
@@ -41,7 +43,10 @@ export function table(name: string, engine: string, report: ReplayReport, isFitt
     ["heap size", mebibytes(report.heapBytes)],
   );
   if (report.scavenges > 0) rows.push(["scavenged", mebibytes(report.scavengedBytes)]);
-  rows.push(["events per second", rough.format(report.eventsPerSecond)], ["engine", engine]);
+  rows.push(
+    ["events per second", grouped(String(Number(report.eventsPerSecond.toPrecision(3))))],
+    ["engine", engine],
+  );
   return labelled(name, rows);
 }
 

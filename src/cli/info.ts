@@ -14,7 +14,7 @@ export interface InfoRequest extends ReadRequest {
 }
 
 const KINDS = ["", "alloc", "free", "scavenge", "exists", "grow", "unmap"];
-const [ALLOC, FREE, SCAVENGE, EXISTS] = [1, 2, 3, 4];
+const [ALLOC, FREE, SCAVENGE, EXISTS, GROW] = [1, 2, 3, 4, 5];
 
 /** What a trace is. Times in ns, sizes in bytes. */
 interface Info {
@@ -48,7 +48,7 @@ interface Info {
 export async function info(request: InfoRequest, host: ReadHost): Promise<number> {
   let status = 0;
   for (const path of request.files) {
-    const found = await withTrace(path, request, "copy", host, look);
+    const found = await withTrace(path, request, "copy", host, (reading) => look(reading, request));
     if (!found) status = 1;
     else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
   }
@@ -56,21 +56,17 @@ export async function info(request: InfoRequest, host: ReadHost): Promise<number
 }
 
 /** Goes over a trace once. */
-async function look({ name, trace, opened }: Reading): Promise<Info> {
+async function look({ name, trace, opened }: Reading, { device }: InfoRequest): Promise<Info> {
   const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
   const { format, origin, pageSize } = trace;
   const packing = await packingOf(source);
-  return {
-    file: name,
-    fileBytes: size,
-    format,
-    ...(origin && { origin }),
-    packing,
-    pageSize,
-    ...sums.result(),
-  };
+  const { ask: questions, ...found } = sums.result();
+  const chosen = device === undefined ? "" : ` --device ${device}`;
+  const ask = questions.map(([question, options]) => `${question}: palloc replay ${options}${chosen}`);
+  const head = { file: name, fileBytes: size, format, ...(origin && { origin }), packing, pageSize };
+  return { ...head, ...found, ask };
 }
 
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
@@ -157,12 +153,16 @@ class Sums {
     };
   }
 
-  /** What can be asked of the trace. */
-  #ask(): string[] {
+  /** What can be asked of the trace, and the options that answer it. */
+  #ask(): Array<[question: string, options: string]> {
     if (this.#kinds[ALLOC] === 0) return [];
-    const release =
-      this.#kinds[SCAVENGE] > 0 ? ["what its scavenger saved: palloc replay --scavenge recorded"] : [];
-    return ["what first fit would need: palloc replay --scavenge none", ...release];
+    const grows = this.#kinds[GROW] > 0;
+    const asked: Array<[string, string]> = [
+      ["what first fit would need", `${grows ? "--growth needed " : ""}--scavenge none`],
+    ];
+    if (grows) asked.push(["how much of what was mapped was fragmentation", "--placement recorded"]);
+    if (this.#kinds[SCAVENGE] > 0) asked.push(["what its scavenger saved", "--scavenge recorded"]);
+    return asked;
   }
 }
 

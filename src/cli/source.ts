@@ -1,10 +1,10 @@
 // Where the commands read traces from: files, and standard input, which some formats need in a file.
 
-import { createReadStream, createWriteStream, rmSync } from "node:fs";
-import { mkdtemp, open, stat } from "node:fs/promises";
+import { createWriteStream, rmSync } from "node:fs";
+import { type FileHandle, mkdtemp, open, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { TraceSource } from "palloc/trace";
 
@@ -65,11 +65,11 @@ export function removeAtEnd(path: string): () => void {
   return close;
 }
 
-/** A file as a Blob. Node's own prints a warning. */
+/** A file as a Blob. Node's own prints a warning, and streams of its take longer to load than a small file. */
 function fileBlob(path: string | URL, size: number) {
   return {
     size,
-    stream: () => Readable.toWeb(createReadStream(path, { highWaterMark: READ_BYTES })),
+    stream: () => ({ locked: false, getReader: () => fileReader(path) }),
     slice: (start: number, end: number) => ({
       async arrayBuffer() {
         const file = await open(path);
@@ -87,5 +87,26 @@ function fileBlob(path: string | URL, size: number) {
         }
       },
     }),
+  };
+}
+
+/** Reads a file in blocks. Each is valid until the next is asked for. */
+function fileReader(path: string | URL) {
+  const block = new Uint8Array(READ_BYTES);
+  let file: FileHandle | undefined;
+  const cancel = async () => {
+    const opened = file;
+    file = undefined;
+    await opened?.close();
+  };
+  return {
+    async read() {
+      file ??= await open(path);
+      const { bytesRead } = await file.read(block, 0, block.length);
+      if (bytesRead > 0) return { done: false as const, value: block.subarray(0, bytesRead) };
+      await cancel();
+      return { done: true as const, value: undefined };
+    },
+    cancel,
   };
 }
