@@ -90,19 +90,21 @@ function fileBlob(path: string | URL, size: number) {
   };
 }
 
-/** Reads a file in blocks. Each is valid until the next is asked for. */
+/** Reads a file in blocks. Each is valid until the next is asked for. After the end there are no more. */
 function fileReader(path: string | URL) {
   const block = new Uint8Array(READ_BYTES);
-  let file: FileHandle | undefined;
+  let file: Promise<FileHandle> | undefined;
+  let isOver = false;
   const cancel = async () => {
-    const opened = file;
-    file = undefined;
-    await opened?.close();
+    if (isOver) return;
+    isOver = true;
+    await (await file)?.close();
   };
   return {
     async read() {
-      file ??= await open(path);
-      const { bytesRead } = await file.read(block, 0, block.length);
+      if (isOver) return { done: true as const, value: undefined };
+      file ??= open(path);
+      const { bytesRead } = await (await file).read(block, 0, block.length);
       if (bytesRead > 0) return { done: false as const, value: block.subarray(0, bytesRead) };
       await cancel();
       return { done: true as const, value: undefined };
