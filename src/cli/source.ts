@@ -65,7 +65,7 @@ export function removeAtEnd(path: string): () => void {
   return close;
 }
 
-/** A file as a Blob. Node's own prints a warning. A web stream of Node takes longer to load than a small file to read. */
+/** A file as a Blob. Node's own prints a warning. Its web streams take longer to load than a small file to read. */
 function fileBlob(path: string | URL, size: number) {
   return {
     size,
