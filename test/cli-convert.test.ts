@@ -232,6 +232,26 @@ describe("palloc info", () => {
     expect(stdout).not.toContain("--scavenge recorded");
   });
 
+  it.each([
+    ["go1-json.pt.gz", ["--scavenge none", "--scavenge recorded"]],
+    ["go-exec/go1.27-prog-1p.trace.gz", ["--growth needed --scavenge none", "--placement recorded"]],
+    ["malloc/bpftrace.csv.gz", ["--scavenge none"]],
+    ["perf-kmem/node.txt.gz", ["--scavenge none"]],
+    [
+      "pytorch/tiny-5.pickle",
+      ["--growth needed --scavenge none --device 0", "--placement recorded --device 0"],
+    ],
+  ])("names commands that work on %s", async (name, options) => {
+    const path = fileURLToPath(new URL(`fixtures/traces/${name}`, import.meta.url));
+    const device = name.startsWith("pytorch") ? ["--device", "0"] : [];
+    const { stdout } = await palloc(["info", "--json", path, ...device]);
+    const commands: string[] = JSON.parse(stdout).ask.map((hint: string) => hint.split(": palloc ")[1]);
+    expect(commands).toEqual(options.map((option) => `replay ${option}`));
+    for (const command of commands) {
+      expect(await palloc([...command.split(" "), path])).toMatchObject({ status: 0, stderr: "" });
+    }
+  });
+
   it("counts events that existed, and gives back what was freed", async () => {
     const column = (...values: number[]) => Float64Array.from(values);
     const trace = {

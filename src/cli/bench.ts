@@ -16,7 +16,7 @@ import { COLUMNS, shortCases } from "./bench-cases.ts";
 import { serveBench } from "./bench-serve.ts";
 import { complain, print } from "./output.ts";
 import { startProgress } from "./progress.ts";
-import type { Output } from "./replay.ts";
+import type { Output } from "./reading.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

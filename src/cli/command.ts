@@ -1,18 +1,15 @@
 // The command line: its arguments, options and usage errors.
 
-import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { BenchFiles, BenchRequest } from "./bench.ts";
 import type { ConvertRequest } from "./convert.ts";
 import type { InfoRequest } from "./info.ts";
 import { complain, OutputError, print } from "./output.ts";
-import { type Output, type ReplayRequest, replayTraces } from "./replay.ts";
+import type { ReadHost } from "./reading.ts";
+import type { ReplayRequest } from "./replay.ts";
 
 /** What the process gives to the command. */
-export interface Host extends Output, BenchFiles {
-  /** Read for a trace named "-". */
-  readonly stdin: Readable;
+export interface Host extends ReadHost, BenchFiles {
   /** The trace to replay if none is named. */
   readonly bundledTrace: URL;
 }
@@ -23,16 +20,19 @@ const WRONG_USAGE = 2;
 const NO_READER = 128 + 13;
 
 const STDIN = "-";
+const ADVICE = "Try palloc --help.";
 const MOST_PORT = 65_535;
-/** Bytes read from a file at a time. */
-const READ_BYTES = 2 ** 18;
 
 const EXAMPLES = `
 Examples:
   $ palloc replay                                    the bundled trace, on WebAssembly
   $ palloc replay --engine ts --scavenge none a.pt   pure TypeScript, no page released
   $ palloc replay --csv a.pt > a.csv                 memory over time, to plot
-  $ zstd -dc a.pt.zst | palloc replay -              a trace from standard input
+  $ xz -dc a.pt.xz | palloc replay -                 a trace from standard input
+
+How much of a CUDA reserve was fragmentation, and what first fit would have needed:
+  $ palloc replay --placement recorded snapshot.pickle
+  $ palloc replay --growth needed snapshot.pickle
 
 Exit status: 0, 1 when a trace is bad or cannot be read or the output cannot be written, 2 for wrong usage, 141 when
 the reader of the output has gone.`;
@@ -65,14 +65,11 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
       },
       writeErr: (text) => host.stderr.write(text),
     })
-    .showHelpAfterError("Try palloc --help.")
+    .showHelpAfterError(ADVICE)
     .exitOverride();
   addReplay(program).action(async (names: string[], options: Omit<ReplayRequest, "traces">) => {
-    const named = names.map((name) =>
-      name === STDIN ? { name: "standard input", open: () => host.stdin } : file(name, name),
-    );
-    const bundled = file(host.bundledTrace.pathname.replace(/^.*\//, ""), host.bundledTrace);
-    status = await replayTraces({ ...options, traces: named.length > 0 ? named : [bundled] }, host);
+    const { replayTraces } = await import("./replay.ts");
+    status = await replayTraces({ ...options, traces: names.length > 0 ? names : [host.bundledTrace] }, host);
   });
   addConvert(program).action(
     async (input: string, output: string, options: Omit<ConvertRequest, "input" | "output">) => {
@@ -97,7 +94,10 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) {
+      await print(host.stderr, refusal(error)).catch(() => {});
+      return WRONG_USAGE;
+    }
     // Commander has printed its message. It throws for --help and --version too, with status 0.
     if (said) await print(host.stdout, said);
     return error.exitCode === 0 ? 0 : WRONG_USAGE;
@@ -105,31 +105,65 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
   return status;
 }
 
-function file(name: string, path: string | URL) {
-  return { name, open: () => createReadStream(path, { highWaterMark: READ_BYTES }) };
+/** Returns what to print about an option that the library refuses. Throws any other error. */
+function refusal(error: unknown): string {
+  if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+  if (!error.message.startsWith("options.")) throw error;
+  const message = error.message.replace(/\boptions\.(\w+)/g, (_, name: string) => `--${kebab(name)}`);
+  return `error: ${message}\n${ADVICE}\n`;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function addReplay(program: Command): Command {
-  return program
+  const command = program
     .command("replay")
-    .description("Replay page traces of Go programs on a heap, and report how much memory they took.")
+    .description(
+      "Replay traces on a heap, and report where the allocations went and how much memory they took.",
+    )
     .addArgument(
-      new Argument("[trace...]", "page traces, plain or gzipped; - is standard input")
+      new Argument("[trace...]", "traces of any format, plain, gzip or zstd; - is standard input")
         .default([], "one of a Go compile")
         .argParser(addTrace),
     )
     .addOption(new Option("--engine <engine>", "engine to run on").choices(["wasm", "ts"]).default("wasm"))
     .addOption(
-      new Option("--scavenge <policy>", "which free pages to release")
-        .choices(["none", "recorded"])
-        .default("recorded"),
+      new Option("--placement <policy>", "where allocations go (default: first-fit)").choices([
+        "first-fit",
+        "recorded",
+      ]),
     )
     .addOption(
       new Option(
-        "--limit <bytes>",
-        "most bytes that a trace may unpack to, or Infinity (default: 4 GiB)",
-      ).argParser(parseLimit),
+        "--growth <policy>",
+        "how the heap grows: as the trace recorded it, or only when there is no room (default: recorded)",
+      ).choices(["recorded", "needed"]),
     )
+    .addOption(
+      new Option(
+        "--scavenge <policy>",
+        "which free pages to release (default: recorded, or none with larger pages than the trace's)",
+      ).choices(["none", "recorded"]),
+    )
+    .addOption(
+      new Option("--page-size <bytes>", "bytes per page of the heap (default: the trace's)").argParser(
+        parseBytes,
+      ),
+    )
+    .addOption(
+      new Option("--phys-page-size <bytes>", "bytes per page of the system (default: 4K)").argParser(
+        parseBytes,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--phys-huge-page-size <bytes>",
+        "bytes per huge page of the system (default: 2M)",
+      ).argParser(parseBytes),
+    );
+  return addReading(command)
     .addOption(new Option("--json", "print the report and the series, one line per trace").conflicts("csv"))
     .addOption(new Option("--csv", "print the series"))
     .addHelpText("after", EXAMPLES);
@@ -139,7 +173,7 @@ function addConvert(program: Command): Command {
   const command = program
     .command("convert")
     .description("Convert a trace of any format to palloc's own, or to a page trace of Go.")
-    .argument("<in>", "trace, plain or gzipped; - is standard input")
+    .argument("<in>", "trace, plain, gzip or zstd; - is standard input")
     .argument("<out>", "file to write, gzipped if it ends in .gz; - is standard output")
     .addOption(
       new Option(
@@ -155,7 +189,7 @@ function addInfo(program: Command): Command {
     .command("info")
     .description("Say what a trace is: its format, events, time, peak, sizes, and what can be asked of it.")
     .addArgument(
-      new Argument("<file...>", "traces, plain or gzipped; - is standard input").argParser(addTrace),
+      new Argument("<file...>", "traces, plain, gzip or zstd; - is standard input").argParser(addTrace),
     )
     .addOption(new Option("--json", "print one line of JSON per trace"));
   return addReading(command);
@@ -207,6 +241,14 @@ function parseLimit(text: string): number {
   const limit = text === "Infinity" || /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (limit === Infinity || Number.isSafeInteger(limit)) return limit;
   throw new InvalidArgumentError("It must be a whole number of bytes, or Infinity.");
+}
+
+/** Reads a number of bytes, such as 8192, 64K or 2M. */
+function parseBytes(text: string): number {
+  const [, digits, unit = ""] = /^(\d+)([KMG])?$/.exec(text) ?? [];
+  const bytes = Number(digits) * 1024 ** " KMG".indexOf(unit || " ");
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError("It must be a whole number of bytes, such as 8192, 64K or 2M.");
 }
 
 function parseCount(text: string): number {

@@ -6,24 +6,13 @@ import { basename, dirname, join } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import {
-  openTrace,
-  type PageTrace,
-  type ReadOptions,
-  type TraceStream,
-  writePageTrace,
-  writeTrace,
-} from "palloc/trace";
-import { complain, OutputError, print } from "./output.ts";
-import { startProgress } from "./progress.ts";
-import type { Output } from "./replay.ts";
-import { isExpected, type Opened, openSource, removeAtEnd, spool } from "./source.ts";
+import { writePageTrace, writeTrace } from "palloc/trace";
+import { print } from "./output.ts";
+import { type ReadHost, type ReadRequest, STREAM, warn, withTrace } from "./reading.ts";
+import { removeAtEnd } from "./source.ts";
 
 /** The formats that are written. */
 export const TARGETS = ["neutral", "go-page-trace"] as const;
-
-/** Options of reading, as the commands take them. */
-export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "limit" | "window"> {}
 
 /** The arguments of `palloc convert`. */
 export interface ConvertRequest extends ReadRequest {
@@ -35,77 +24,16 @@ export interface ConvertRequest extends ReadRequest {
   readonly to?: (typeof TARGETS)[number];
 }
 
-/** What the commands that read a trace use of the process. */
-export interface ReadHost extends Output {
-  readonly stdin: Readable;
-}
-
-const STREAM = "-";
-
 /** Converts a trace. Returns the exit status. Rejects with OutputError when standard output cannot be written. */
-export async function convert(request: ConvertRequest, output: ReadHost): Promise<number> {
-  const { name, opened, options, close } = begin(request.input, request, output);
-  try {
-    const { source } = await opened;
-    const trace = await openTrace(source, options);
-    let cutShort: string | undefined;
-    const watched = watch(trace, (block) => {
-      cutShort = block.cutShort ?? cutShort;
-    });
+export async function convert(request: ConvertRequest, host: ReadHost): Promise<number> {
+  const done = await withTrace(request.input, request, "copy", host, async ({ trace }) => {
     const target = request.to ?? targetOf(request.output);
-    const bytes = target === "neutral" ? writeTrace(watched) : writePageTrace(watched);
-    await (request.output === STREAM ? writeTo(output.stdout, bytes) : writeFile(request.output, bytes));
-    close();
-    if (cutShort) await complain(output.stderr, `${name}: warning: ${cutShort}`);
-    return 0;
-  } catch (error) {
-    close();
-    if (error instanceof OutputError || !isExpected(error)) throw error;
-    await complain(output.stderr, `${name}: ${error.message}`);
-    return 1;
-  }
-}
-
-/** Opens an input that is a path or "-", and gives what `openTrace` gets. `close` is to be called at the end. */
-export function begin(path: string, read: ReadRequest, host: ReadHost) {
-  const { stderr } = host;
-  const name = path === STREAM ? "standard input" : path;
-  let progress: ReturnType<typeof startProgress> | undefined;
-  let source: Opened | undefined;
-  const onSpool = () => {
-    if (stderr.isTTY) stderr.write(`palloc: ${name}: copied to a temporary file first\n`);
-  };
-  const opened = (path === STREAM ? spool(host.stdin, onSpool) : openSource(path, onSpool)).then((is) => {
-    source = is;
-    if (stderr.isTTY) progress = startProgress(stderr, name, is.size, "bytes");
-    return is;
+    const bytes = target === "neutral" ? writeTrace(trace) : writePageTrace(trace);
+    await (request.output === STREAM ? writeTo(host.stdout, bytes) : writeFile(request.output, bytes));
   });
-  opened.catch(() => {});
-  const { format, device, limit, window } = read;
-  const onProgress = (done: number) => progress?.update(done);
-  return {
-    name,
-    opened,
-    options: { format, device, limit, window, onProgress },
-    close() {
-      progress?.stop();
-      source?.close();
-      if (path === STREAM) host.stdin.destroy();
-    },
-  };
-}
-
-/** Shows each block to `see`, and passes it on. */
-function watch(trace: TraceStream, see: (block: PageTrace) => void): TraceStream {
-  return {
-    ...trace,
-    async *[Symbol.asyncIterator]() {
-      for await (const block of trace) {
-        see(block);
-        yield block;
-      }
-    },
-  };
+  if (!done) return 1;
+  await warn(done, host);
+  return 0;
 }
 
 function targetOf(path: string): (typeof TARGETS)[number] {

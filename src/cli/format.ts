@@ -2,35 +2,61 @@
 
 import type { ReplayReport } from "palloc/trace";
 
+const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const COLUMNS = ["time_ns", "in_use_bytes", "retained_bytes", "sys_bytes"];
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const rough = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
-const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/** Formats an integer with thousands separators. */
+/** Formats an integer with thousands separators. Intl does too, but takes a fifth of the time of an empty process. */
 export function count(value: number): string {
-  return whole.format(value);
+  return grouped(value.toFixed(0));
 }
 
-/** Formats bytes as MiB, for people. */
+/** Puts separators between the thousands of a number of at most two decimals. */
+function grouped(digits: string): string {
+  return digits.replace(/\d(?=(\d{3})+(\.|$))/g, "$&,");
+}
+
+/** Formats bytes as MiB, or as KiB if they are few, for people. */
 export function mebibytes(bytes: number): string {
-  return `${tenths.format(bytes / MIB)} MiB`;
+  if (bytes > 0 && bytes < MIB) return `${(bytes / KIB).toFixed(1)} KiB`;
+  return `${grouped((bytes / MIB).toFixed(1))} MiB`;
 }
 
-/** Formats a report as a short table for people. */
-export function table(name: string, engine: string, report: ReplayReport): string {
-  const rows: Array<[label: string, value: string]> = [
-    ["events", count(report.events)],
-    ["allocations at the recorded address", `${count(report.addressMatches)} of ${count(report.allocs)}`],
+/**
+ * Formats a report as a short table for people: what the trace has.
+ *
+ * @param isFitted whether to compare where the allocations are with where the trace recorded them
+ */
+export function table(name: string, engine: string, report: ReplayReport, isFitted: boolean): string {
+  const { allocs, exists, addressMatches, firstMismatch, beyondRange } = report;
+  const rows: Array<[label: string, value: string]> = [["events", count(report.events)]];
+  if (isFitted)
+    rows.push(["allocations at the recorded address", `${count(addressMatches)} of ${count(allocs)}`]);
+  if (isFitted && firstMismatch) rows.push(["first allocation elsewhere", mismatch(firstMismatch)]);
+  if (exists > 0) rows.push(["ranges in use before the trace", count(exists)]);
+  if (beyondRange > 0)
+    rows.push(["addresses beyond the range", `${count(beyondRange)}, placed by first fit`]);
+  rows.push(
     ["peak in use", mebibytes(report.peakInUseBytes)],
     ["peak retained", mebibytes(report.peakRetainedBytes)],
+    ["peak heap size", mebibytes(report.peakHeapBytes)],
     ["heap size", mebibytes(report.heapBytes)],
-    ["scavenged", mebibytes(report.scavengedBytes)],
-    ["events per second", rough.format(report.eventsPerSecond)],
+  );
+  if (report.scavenges > 0) rows.push(["scavenged", mebibytes(report.scavengedBytes)]);
+  rows.push(
+    ["events per second", grouped(String(Number(report.eventsPerSecond.toPrecision(3))))],
     ["engine", engine],
-  ];
+  );
   return labelled(name, rows);
+}
+
+function mismatch({ event, recorded, placed }: NonNullable<ReplayReport["firstMismatch"]>): string {
+  return `event ${count(event)}, at ${hex(placed)} instead of ${hex(recorded)}`;
+}
+
+/** Formats an address. */
+export function hex(address: number): string {
+  return `0x${address.toString(16)}`;
 }
 
 /** Formats a name, and values with their labels below it. */

@@ -1,10 +1,10 @@
 // `palloc info`: says what traces are, from one pass over each, in bounded memory.
 
-import { openTrace, type PageTrace, type TraceStream } from "palloc/trace";
-import { begin, type ReadHost, type ReadRequest } from "./convert.ts";
-import { count, labelled, mebibytes } from "./format.ts";
-import { complain, OutputError, print } from "./output.ts";
-import { isExpected, type Opened } from "./source.ts";
+import type { PageTrace } from "palloc/trace";
+import { count, hex, labelled, mebibytes } from "./format.ts";
+import { print } from "./output.ts";
+import { type ReadHost, type Reading, type ReadRequest, withTrace } from "./reading.ts";
+import type { Opened } from "./source.ts";
 
 /** The arguments of `palloc info`. */
 export interface InfoRequest extends ReadRequest {
@@ -14,7 +14,7 @@ export interface InfoRequest extends ReadRequest {
 }
 
 const KINDS = ["", "alloc", "free", "scavenge", "exists", "grow", "unmap"];
-const [ALLOC, FREE, SCAVENGE, EXISTS] = [1, 2, 3, 4];
+const [ALLOC, FREE, SCAVENGE, EXISTS, GROW] = [1, 2, 3, 4, 5];
 
 /** What a trace is. Times in ns, sizes in bytes. */
 interface Info {
@@ -48,31 +48,25 @@ interface Info {
 export async function info(request: InfoRequest, host: ReadHost): Promise<number> {
   let status = 0;
   for (const path of request.files) {
-    const { name, opened, options, close } = begin(path, request, host);
-    let found: Info | undefined;
-    try {
-      const from = await opened;
-      found = await look(name, from, await openTrace(from.source, options));
-    } catch (error) {
-      if (!isExpected(error) || error instanceof OutputError) throw error;
-      close();
-      await complain(host.stderr, `${name}: ${error.message}`);
-      status = 1;
-    } finally {
-      close();
-    }
-    if (found) await print(host.stdout, request.json ? `${JSON.stringify(found)}\n` : text(found));
+    const found = await withTrace(path, request, "copy", host, (reading) => look(reading, request));
+    if (!found) status = 1;
+    else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
   }
   return status;
 }
 
 /** Goes over a trace once. */
-async function look(file: string, { source, size }: Opened, trace: TraceStream): Promise<Info> {
+async function look({ name, trace, opened }: Reading, { device }: InfoRequest): Promise<Info> {
+  const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
   const { format, origin, pageSize } = trace;
   const packing = await packingOf(source);
-  return { file, fileBytes: size, format, ...(origin && { origin }), packing, pageSize, ...sums.result() };
+  const { ask: questions, ...found } = sums.result();
+  const chosen = device === undefined ? "" : ` --device ${device}`;
+  const ask = questions.map(([question, options]) => `${question}: palloc replay ${options}${chosen}`);
+  const head = { file: name, fileBytes: size, format, ...(origin && { origin }), packing, pageSize };
+  return { ...head, ...found, ask };
 }
 
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
@@ -159,12 +153,16 @@ class Sums {
     };
   }
 
-  /** What can be asked of the trace. */
-  #ask(): string[] {
+  /** What can be asked of the trace, and the options that answer it. */
+  #ask(): Array<[question: string, options: string]> {
     if (this.#kinds[ALLOC] === 0) return [];
-    const release =
-      this.#kinds[SCAVENGE] > 0 ? ["what its scavenger saved: palloc replay --scavenge recorded"] : [];
-    return ["what first fit would need: palloc replay --scavenge none", ...release];
+    const grows = this.#kinds[GROW] > 0;
+    const asked: Array<[string, string]> = [
+      ["what first fit would need", `${grows ? "--growth needed " : ""}--scavenge none`],
+    ];
+    if (grows) asked.push(["how much of what was mapped was fragmentation", "--placement recorded"]);
+    if (this.#kinds[SCAVENGE] > 0) asked.push(["what its scavenger saved", "--scavenge recorded"]);
+    return asked;
   }
 }
 
@@ -172,7 +170,6 @@ class Sums {
 function text(info: Info): string {
   const { format, origin, packing, firstTime, lastTime, peakInUseTime, lowestAddress, endAddress } = info;
   const seconds = (ns: number) => `${(ns / 1e9).toFixed(3)} s`;
-  const hex = (address: number | null) => `0x${(address ?? 0).toString(16)}`;
   const rows: Array<[string, string]> = [
     ["format", `${format}${origin ? `, converted from ${origin}` : ""}`],
     ["file", `${count(info.fileBytes)} bytes${packing === "none" ? "" : `, ${packing}`}`],
@@ -185,7 +182,7 @@ function text(info: Info): string {
     const when = peakInUseTime === null ? "" : `, after ${seconds(peakInUseTime - firstTime)}`;
     rows.push(["peak in use", mebibytes(info.peakInUseBytes) + when]);
     rows.push(["allocated in total", mebibytes(info.allocatedBytes)]);
-    rows.push(["addresses", `${hex(lowestAddress)} to ${hex(endAddress)}`]);
+    rows.push(["addresses", `${hex(lowestAddress ?? 0)} to ${hex(endAddress ?? 0)}`]);
   }
   if (info.gcCycles !== null) rows.push(["gc cycles", count(info.gcCycles)]);
   for (const { most, allocs, bytes } of info.sizes) {

@@ -9,17 +9,17 @@ export interface Progress {
   stop(): void;
 }
 
-/** Shows a bar for `total` things; `unit` is their plural. */
+/** Shows a bar for `total` things, or just their number if `total` is undefined; `unit` is their plural. */
 export function startProgress(
   stream: NodeJS.WritableStream,
   name: string,
-  total: number,
+  total: number | undefined,
   unit: string,
 ): Progress {
   const bar = new SingleBar({
     stream,
     // The name comes last, because a line that is too long for the terminal loses its end.
-    format: `{bar} {value} of {total} ${unit}  {name}`,
+    format: total === undefined ? `{value} ${unit}  {name}` : `{bar} {value} of {total} ${unit}  {name}`,
     formatValue: (value, _, type) => (type === "value" || type === "total" ? count(value) : String(value)),
     clearOnComplete: true,
     // The terminal's settings stay as they are. A signal that cannot be caught, or that comes in the middle of a
@@ -27,6 +27,6 @@ export function startProgress(
     hideCursor: false,
     linewrap: true,
   });
-  bar.start(total, 0, { name });
+  bar.start(total ?? 0, 0, { name });
   return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }

@@ -1,10 +1,10 @@
 // Where the commands read traces from: files, and standard input, which some formats need in a file.
 
-import { createReadStream, createWriteStream, rmSync } from "node:fs";
-import { mkdtemp, open, stat } from "node:fs/promises";
+import { createWriteStream, rmSync } from "node:fs";
+import { type FileHandle, mkdtemp, open, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { TraceSource } from "palloc/trace";
 
@@ -21,23 +21,21 @@ export interface Opened {
   close(): void;
 }
 
-/**
- * Opens a file. One that is no regular file, as a pipe, can be read only once; so it is copied to a temporary file.
- * Rejects with the system's error.
- *
- * @param onSpool called before a pipe is copied
- */
-export async function openSource(path: string | URL, onSpool: () => void): Promise<Opened> {
+/** Reports whether a file is a pipe or a device, which can be read only once. Rejects with the system's error. */
+export async function isPipe(path: string | URL): Promise<boolean> {
   const found = await stat(path);
-  if (!found.isFile() && !found.isDirectory()) return spool(createReadStream(path), onSpool);
+  return !found.isFile() && !found.isDirectory();
+}
+
+/** Opens a file. Rejects with the system's error. */
+export async function openFile(path: string | URL): Promise<Opened> {
   // A folder opens, but the first read reports it. So do files that seem empty, as those of /proc.
-  const { size } = found;
+  const { size } = await stat(path);
   return { source: fileBlob(path, size), size, close() {} };
 }
 
 /** Copies a stream to a temporary file, which `close` removes, and so does a signal that ends the process. */
-export async function spool(stream: Readable, onSpool: () => void): Promise<Opened> {
-  onSpool();
+export async function spool(stream: Readable): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), "palloc-"));
   const close = removeAtEnd(folder);
   try {
@@ -67,11 +65,11 @@ export function removeAtEnd(path: string): () => void {
   return close;
 }
 
-/** A file as a Blob. Node's own prints a warning. */
+/** A file as a Blob. Node's own prints a warning. Its web streams take longer to load than a small file to read. */
 function fileBlob(path: string | URL, size: number) {
   return {
     size,
-    stream: () => Readable.toWeb(createReadStream(path, { highWaterMark: READ_BYTES })),
+    stream: () => ({ locked: false, getReader: () => fileReader(path) }),
     slice: (start: number, end: number) => ({
       async arrayBuffer() {
         const file = await open(path);
@@ -92,7 +90,25 @@ function fileBlob(path: string | URL, size: number) {
   };
 }
 
-/** Reports whether an error is about the trace. Errors of the library and the file system have a code. */
-export function isExpected(error: unknown): error is Error {
-  return error instanceof Error && "code" in error;
+/** Reads a file in blocks. Each is valid until the next is asked for. After the end there are no more. */
+function fileReader(path: string | URL) {
+  const block = new Uint8Array(READ_BYTES);
+  let file: Promise<FileHandle> | undefined;
+  let isOver = false;
+  const cancel = async () => {
+    if (isOver) return;
+    isOver = true;
+    await (await file)?.close();
+  };
+  return {
+    async read() {
+      if (isOver) return { done: true as const, value: undefined };
+      file ??= open(path);
+      const { bytesRead } = await (await file).read(block, 0, block.length);
+      if (bytesRead > 0) return { done: false as const, value: block.subarray(0, bytesRead) };
+      await cancel();
+      return { done: true as const, value: undefined };
+    },
+    cancel,
+  };
 }
