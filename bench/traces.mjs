@@ -16,6 +16,7 @@ const options = new Command("npm run bench:traces --")
   .description("Replays and reads long traces, each in a process of its own. Needs 5 GB of temporary space.")
   .option("--only <pattern>", "run only rows whose name matches this regular expression")
   .option("--quick", "take short traces: just enough to see that it works")
+  .option("--rounds <number>", "run each row so many times, by turns with the C program", Number, 3)
   .option("--json [file]", "write the results as JSON, to a file or to standard output")
   .option(
     "--command <file>",
@@ -37,26 +38,24 @@ const GO_EXEC = sample("go-exec/go1.27-prog-1p.trace.gz");
 const GO_EXEC_BYTES = 316_234;
 const count = (x) => x.toLocaleString("en");
 
-/** `input` is a file to write or a `path`; `rounds`, how often the row is run. */
+/** `input` is a file to write, or has a `path`. `native`: the C program does the same. */
 const REPLAYS = [
-  { name: `${count(some)} events from disk`, input: pageTraceOf(some), rounds: 5, native: true },
-  { name: `${count(some)} events of 4 Ps`, input: pageTraceOf(some, 4), rounds: 3, native: true },
-  { name: `${count(many)} events from disk`, input: pageTraceOf(many), rounds: 3, native: true },
-  { name: `${count(many)} events, gzip`, input: gzipOf(pageTraceOf(many)), rounds: 3 },
-  { name: `${count(many)} events from a pipe`, input: pageTraceOf(many), rounds: 3, piped: true },
+  { name: `${count(some)} events from disk`, input: pageTraceOf(some), native: true },
+  { name: `${count(some)} events of 4 Ps`, input: pageTraceOf(some, 4), native: true },
+  { name: `${count(many)} events from disk`, input: pageTraceOf(many), native: true },
+  { name: `${count(many)} events, gzip`, input: gzipOf(pageTraceOf(many)) },
+  { name: `${count(many)} events from a pipe`, input: pageTraceOf(many), piped: true },
 ];
 const READS = [
   ...sizes.map((bytes) => ({
     name: `PyTorch snapshot, ${count(bytes / 1e6)} MB`,
     input: snapshotOf(bytes),
-    rounds: bytes > 1e8 ? 1 : 3,
     times: 1,
   })),
-  { name: `malloc log, ${count(lines)} lines of CSV`, input: mallocLogOf(lines), rounds: 3, times: 1 },
+  { name: `malloc log, ${count(lines)} lines of CSV`, input: mallocLogOf(lines), times: 1 },
   {
     name: "Go execution trace, the fastest of many times",
     input: GO_EXEC,
-    rounds: 3,
     times: quick ? 2 : 200,
     bytes: GO_EXEC_BYTES,
   },
@@ -65,7 +64,9 @@ const COLD = [
   { name: "node -e 0", args: ["-e", "0"] },
   { name: "palloc replay: 44,311 events", args: [options.command, "replay"] },
 ];
-const COLD_ROUNDS = quick ? 1 : 15;
+/** How often a row is run, and a cold one. */
+const rounds = quick ? 1 : options.rounds;
+const coldRounds = quick ? 1 : 5 * options.rounds;
 
 const pattern = new RegExp(options.only ?? "");
 const wanted = (rows) => rows.filter(({ name }) => pattern.test(name));
@@ -98,9 +99,9 @@ async function readIn(path, { times }) {
 }
 
 /** Runs some measurements by turns. Returns, by measurement, the medians and the counts, which must be the same. */
-async function byTurns(measurements, rounds) {
+async function byTurns(measurements, times) {
   const all = measurements.map(() => []);
-  for (let round = 0; round < rounds; round++)
+  for (let time = 0; time < times; time++)
     for (const [i, measure] of measurements.entries()) all[i].push(await measure());
   for (const { events, addressMatches } of all.flat()) {
     if (events === all[0][0].events && addressMatches === all[0][0].addressMatches) continue;
@@ -127,9 +128,8 @@ function printTable(head, rows) {
 
 const header = headerOf({ runtime: `Node ${process.version}`, cc: cc ?? whyNoColumn(), isQuick: quick });
 for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${value}`);
-print(
-  "Whole processes: the median of some by turns. The files have just been written, so they are in memory.",
-);
+print(`Whole processes: the median of ${rounds}. Cold: of ${coldRounds}.`);
+print("The files have just been written, so the system has them in memory.");
 
 /** Bytes of all files that the rows need. What comes from a pipe may be copied to another. */
 const needed = [...replays, ...reads].map(({ input, piped }) => (input.bytes ?? 0) * (piped ? 2 : 1));
@@ -140,16 +140,16 @@ try {
     const path = await inputs.pathOf(row.input);
     const measurements = [() => replayed(path, row)];
     if (cc && row.native) measurements.push(() => replayedInC(path));
-    const [palloc, native] = await byTurns(measurements, quick ? 1 : row.rounds);
+    const [palloc, native] = await byTurns(measurements, rounds);
     results.replays.push({ name: row.name, palloc, native });
   }
   for (const row of reads) {
     const path = row.input.path ?? (await inputs.pathOf(row.input));
-    const [palloc] = await byTurns([() => readIn(path, row)], quick ? 1 : row.rounds);
+    const [palloc] = await byTurns([() => readIn(path, row)], rounds);
     results.reads.push({ name: row.name, fileBytes: row.bytes ?? sizeOf(path), palloc });
   }
   const measurements = cold.map(({ args }) => async () => ({ ms: (await runNode(args)).ms, bytes: 0 }));
-  for (const [i, { ms }] of (await byTurns(measurements, COLD_ROUNDS)).entries())
+  for (const [i, { ms }] of (await byTurns(measurements, coldRounds)).entries())
     results.cold.push({ name: cold[i].name, ms });
 } finally {
   inputs.remove();

@@ -18,8 +18,8 @@ export function whyNoColumn() {
 }
 
 /**
- * Compiles the file `source` to the file `binary`, unless `isFresh` says that this has been done. Returns the version of
- * the compiler; undefined if there is none.
+ * Compiles the file `source` to the file `binary`, unless `isFresh` says that this has been done. Returns the
+ * compiler's version; undefined if there is none.
  */
 export function compileNative(source, binary, isFresh = false) {
   const compiler = findCompiler();
