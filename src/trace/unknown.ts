@@ -57,18 +57,6 @@ const KINDS: readonly Kind[] = [
       "for GPU memory, give a PyTorch snapshot: torch.cuda.memory._record_memory_history(), then _dump_snapshot(FILE)",
   },
   {
-    // Raw data has allocations as "+ SIZE TRACE ADDRESS".
-    is: (_, text) =>
-      /^v [0-9a-f]+ [0-9a-f]+\n/.test(text) && /^(a [0-9a-f]+ [0-9a-f]+|\+ [0-9a-f]+)$/m.test(text),
-    name: "is heaptrack data after interpretation, which drops the addresses",
-    advice: "record by heaptrack --raw",
-  },
-  {
-    is: (_, text) => /^v [0-9a-f]+ [0-9a-f]+\n/.test(text),
-    name: (text) => `is heaptrack data of version ${Number.parseInt(text.split(/[ \n]/)[2], 16)}`,
-    advice: "version 3, raw, is read: record by heaptrack --raw, of heaptrack 1.4 or later",
-  },
-  {
     is: starts("heap_v2/"),
     name: "is a heap profile of jemalloc",
     advice: SUMMARY,

@@ -15,7 +15,7 @@ const IMPORTS = {
   "palloc/arena": `${DIST}/arena.js`,
   "palloc/trace": `${DIST}/trace.js`,
 };
-const TWIN_ONLY = { entries: ["palloc/ts", "palloc/ts/shared"] };
+const TWIN_ONLY = { entries: ["palloc/ts", "palloc/ts/shared"], zstd: false };
 
 const SHARED_WORKER = "onconnect = ({ ports }) => tryAll().then((line) => ports[0].postMessage(line));";
 const SERVICE_WORKER = "onmessage = ({ source }) => tryAll().then((line) => source.postMessage(line));";

@@ -26,8 +26,6 @@ const FILES: [what: string, start: string, name: string, advice: string][] = [
   ["perf.data", "PERFILE2\x68\0", "perf.data", "perf script"],
   ["memray", "memray\0\x0c\0", "a recording of memray", "heaptrack --raw"],
   ["SQLite", "SQLite format 3\0\x10\0", "an SQLite database", "torch.cuda.memory"],
-  ["heaptrack 2", "v 10200 2\nx ./a.out\nI 1000 2000\n", "heaptrack data of version 2", "version 3, raw"],
-  ["interpreted heaptrack", "v 10400 3\nX ./a.out\na 48 1\n+ 0\n", "after interpretation", "heaptrack --raw"],
   ["jemalloc", "heap_v2/524288\n  t*: 1: 2 [0: 0]\n", "a heap profile of jemalloc", "sums"],
   ["a legacy profile", "heap profile: 1: 2 [3: 4] @ heap/1048576\n", "of pprof or tcmalloc", "GODEBUG"],
   ["massif", "desc: --time-unit=B\ncmd: ./a.out\n", "Valgrind's massif", "sums"],
