@@ -18,19 +18,29 @@ export function whyNoColumn() {
 }
 
 /**
- * Returns the column, with the compiler's `version`; undefined if there is no compiler. Compiles the file `source` to
- * the file `binary`, unless `isFresh` says that this has been done.
+ * Compiles the file `source` to the file `binary`, unless `isFresh` says that this has been done. Returns the
+ * compiler's version; undefined if there is none.
  */
-export function nativeColumn(source, binary, isFresh = false) {
+export function compileNative(source, binary, isFresh = false) {
   const compiler = findCompiler();
   if (!compiler) return undefined;
   if (!isFresh) {
     const flags = ["-O3", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
     execFileSync(compiler.command, [...flags, "-o", binary, source], { stdio: "pipe" });
   }
+  return compiler.version;
+}
+
+/**
+ * Returns the column, with the compiler's `version`; undefined if there is no compiler. The other parameters are as for
+ * `compileNative`.
+ */
+export function nativeColumn(source, binary, isFresh) {
+  const version = compileNative(source, binary, isFresh);
+  if (version === undefined) return undefined;
   return {
     name: "native C",
-    version: compiler.version,
+    version,
     has: (each) => each.native !== undefined,
     async measure({ native: { args, input } }, { budgetMs, leastSamples }) {
       const data = input?.();

@@ -69,28 +69,22 @@ export function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks
 
 /** Returns the unpacked blocks. They reject with UnpackError where the data is cut short or damaged. */
 function gunzip(packed: Blocks): Blocks {
+  const { readable, writable } = new DecompressionStream("gzip");
+  const reader = readable.getReader();
   let failure: { readonly error: unknown } | undefined;
-  let left = new Uint8Array(0);
-  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    async pull(controller) {
-      try {
-        while (left.length === 0) {
-          const block = await packed.next();
-          if (!block) return controller.close();
-          // A copy, because the caller owns the block, and streams refuse shared memory.
-          left = new Uint8Array(block);
-        }
-        controller.enqueue(left.subarray(0, PIECE_BYTES));
-        left = left.subarray(PIECE_BYTES);
-      } catch (error) {
-        failure = { error };
-        throw error;
-      }
-    },
-  });
-  const reader = stream.pipeThrough(new DecompressionStream("gzip")).getReader();
+  const nextPacked = async () => {
+    try {
+      return await packed.next();
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  };
+  let isFed = false;
   return {
     async next() {
+      if (!isFed) feed(writable.getWriter(), nextPacked);
+      isFed = true;
       try {
         return (await reader.read()).value;
       } catch (error) {
@@ -103,6 +97,28 @@ function gunzip(packed: Blocks): Blocks {
       packed.close();
     },
   };
+}
+
+/**
+ * Writes blocks to a gunzipper, each piece once it has room: a pipe to Node's would read 512 MiB ahead. Whoever reads
+ * from the gunzipper learns what goes wrong here.
+ */
+async function feed(
+  writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>,
+  next: Blocks["next"],
+): Promise<void> {
+  try {
+    for (let block = await next(); block; block = await next()) {
+      // A copy, because the caller owns the block, and streams refuse shared memory.
+      const bytes = new Uint8Array(block);
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+        await writer.write(bytes.subarray(at, at + PIECE_BYTES));
+      }
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => {});
+  }
 }
 
 /** Returns the unpacked blocks, as gunzip does. Loads the decoder first. */
