@@ -20,7 +20,8 @@ export interface ReplayOptions {
   scavenge?: "none" | "recorded";
   /**
    * Where allocations go. "first-fit" (default): as this heap places them, the lowest address that fits. A Go
-   * program's Ps have page caches, as in Go; so has each `proc` of a trace that names no format. "recorded": where the trace says.
+   * program's Ps have page caches, as in Go. So has each `proc` of a trace that names no format. "recorded": where the
+   * trace says.
    */
   placement?: "first-fit" | "recorded";
   /**
