@@ -35,6 +35,8 @@ export class Input {
   /** Undefined until `open`, which is when the number of passes is known. */
   #bytesReported: number | undefined;
   #passesBegun = 0;
+  /** Bytes that the reader has unpacked itself in this pass, beyond those that it was given. */
+  #furtherBytes = 0;
   #isPacked = false;
   /** The current blocks, from the beginning if `start` has opened them. */
   #blocks: Blocks | undefined;
@@ -116,6 +118,20 @@ export class Input {
     };
   }
 
+  /**
+   * Counts bytes that the reader unpacks itself toward the limit, before it does so.
+   *
+   * @param more bytes beyond those that it was given
+   * @param at byte offset of the packed ones
+   *
+   * Throws PageAllocError ERR_TRACE that names the byte when the limit is exceeded.
+   */
+  countUnpacked(more: number, at: number): void {
+    this.#furtherBytes += Math.max(0, more);
+    const { limit } = this.#options;
+    if (at + this.#furtherBytes > limit) throw overLimit(limit, at);
+  }
+
   /** Tells the source to stop. */
   close(): void {
     this.#options.signal?.removeEventListener("abort", this.#stop);
@@ -132,6 +148,7 @@ export class Input {
   /** Begins a pass over the source. */
   async #begin(source: Blocks): Promise<Blocks> {
     this.#passesBegun++;
+    this.#furtherBytes = 0;
     const watched = this.#watched(source);
     this.#blocks = watched;
     const { blocks, packing } = await unpacked(watched);
@@ -229,7 +246,7 @@ export class Input {
   }
 }
 
-function overLimit(limit: number): PageAllocError {
+function overLimit(limit: number, byte = limit): PageAllocError {
   const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
-  return new PageAllocError("ERR_TRACE", `byte ${limit}: ${reason}`);
+  return new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`);
 }
