@@ -439,6 +439,19 @@ function lineTests({ trace: { readTrace: read } }: Subject): void {
     });
   });
 
+  it.each([
+    `1: free 0x${"1".repeat(17)}\n`,
+    `1: realloc 0x10 0x${"1".repeat(17)} 1\n`,
+    `v 10400 3\n- ${"1".repeat(17)}\n`,
+    "time,op,address,bytes\n1,free,0x20000000000000,\n",
+  ])("refuses to free what no address is: %j", async (text) => {
+    const at = text.startsWith("1") ? 0 : text.indexOf("\n") + 1;
+    await expect(read(bytesOf(text))).rejects.toMatchObject({
+      code: "ERR_TRACE",
+      message: `byte ${at}: this address is impossible; addresses are below 2^53, without a tag`,
+    });
+  });
+
   it("names the byte in the middle of blocks", async () => {
     const data = bytesOf(`${LINES.join("\n")}\n1: oops\n`);
     for (const size of [1, 7, 30, 1000]) {
