@@ -67,45 +67,42 @@ export function removeAtEnd(path: string): () => void {
 
 /** A file as a Blob. Node's own prints a warning. Its web streams take longer to load than a small file to read. */
 function fileBlob(path: string | URL, size: number) {
-  return {
-    size,
-    stream: () => ({ locked: false, getReader: () => fileReader(path) }),
-    slice: (start: number, end: number) => ({
-      async arrayBuffer() {
-        const file = await open(path);
-        try {
-          const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
-          let length = 0;
-          while (length < bytes.length) {
-            const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length);
-            if (bytesRead === 0) break;
-            length += bytesRead;
-          }
-          return bytes.buffer.slice(0, length);
-        } finally {
-          await file.close();
-        }
-      },
-    }),
-  };
+  return { size, stream: () => ({ locked: false, getReader: () => fileReader(path) }) };
 }
 
-/** Reads a file in blocks. Each is valid until the next is asked for. After the end there are no more. */
+/**
+ * Reads a file in blocks, each of which is valid until the next is asked for. While one is used, the next is read. After
+ * the end there are no more.
+ */
 function fileReader(path: string | URL) {
-  const block = new Uint8Array(READ_BYTES);
+  const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
   let file: Promise<FileHandle> | undefined;
+  let ahead: Promise<Uint8Array> | undefined;
   let isOver = false;
+  const readNext = async () => {
+    file ??= open(path);
+    const [block] = buffers;
+    buffers.reverse();
+    const { bytesRead } = await (await file).read(block, 0, block.length);
+    return block.subarray(0, bytesRead);
+  };
   const cancel = async () => {
     if (isOver) return;
     isOver = true;
+    await ahead?.catch(() => {});
     await (await file)?.close();
   };
   return {
     async read() {
       if (isOver) return { done: true as const, value: undefined };
-      file ??= open(path);
-      const { bytesRead } = await (await file).read(block, 0, block.length);
-      if (bytesRead > 0) return { done: false as const, value: block.subarray(0, bytesRead) };
+      const block = await (ahead ?? readNext());
+      if (block.length > 0) {
+        ahead = readNext();
+        // The next call rejects, if there is one.
+        ahead.catch(() => {});
+        return { done: false as const, value: block };
+      }
+      ahead = undefined;
       await cancel();
       return { done: true as const, value: undefined };
     },

@@ -12,6 +12,78 @@ export function replayKindsSuite(subject: Subject): void {
   describe("replaying at recorded places", () => placeTests(subject));
   describe("replaying on other page sizes", () => pageSizeTests(subject));
   describe("replaying addresses that the heap cannot have", () => rangeTests(subject));
+  describe("replaying what no Go program recorded", () => otherProgramsTests(subject));
+  describe("replaying events of very many pages", () => manyPagesTests(subject));
+}
+
+function otherProgramsTests({ palloc: { PageAlloc }, trace }: Subject): void {
+  const { openTrace, readTrace, replay, writeTrace } = trace;
+  // Two threads take turns. With page caches, the second one's page would be 64 pages further up.
+  const LOG = new TextEncoder().encode("1: malloc 0x2000 16\n2: malloc 0x2010 16\n1: malloc 0x2020 16\n");
+
+  it("gives threads no page caches, and guesses nothing from before", async () => {
+    const log = await readTrace(LOG);
+    expect(replay(PageAlloc, log)).toMatchObject({ addressMatches: 3, peakRetainedBytes: 48 });
+    expect(await replay(PageAlloc, await openTrace(LOG))).toMatchObject({ addressMatches: 3 });
+    expect(replay(PageAlloc, { ...log, format: undefined }).addressMatches).toBe(2);
+    const late = { ...log, base: log.base.map((base) => base + 4096) };
+    expect(replay(PageAlloc, late).peakRetainedBytes).toBe(48);
+  });
+
+  it("knows the program when the trace has been converted", async () => {
+    const parts: Uint8Array[] = [];
+    for await (const part of writeTrace(await readTrace(LOG))) parts.push(part);
+    const converted = new Blob(parts as BlobPart[]);
+    expect(replay(PageAlloc, await readTrace(converted)).addressMatches).toBe(3);
+    expect((await replay(PageAlloc, await openTrace(converted))).addressMatches).toBe(3);
+  });
+}
+
+function manyPagesTests({ palloc: { PageAlloc }, trace: { replay } }: Subject): void {
+  const MOST = 2 ** 32 - 1;
+
+  it.each([
+    ["alloc", "first-fit", ALLOC],
+    ["alloc", "recorded", ALLOC],
+    ["exists", "first-fit", EXISTS],
+  ] as const)("refuses an event that alone has too many: %s, placement %s", (_, placement, kind) => {
+    expect(() => replay(PageAlloc, eventsOf([kind, 0, MOST]), { placement })).toThrow(
+      expect.objectContaining({
+        code: "ERR_TRACE",
+        message: expect.stringMatching(/^event 0, page 0x0: the trace has touched more than 1024 GiB/),
+      }),
+    );
+  });
+
+  it("names the event that grows the heap beyond what it can have", () => {
+    expect(() => replay(PageAlloc, eventsOf([ALLOC, 0, 1], [GROW, 512 * PAGE, MOST]))).toThrow(
+      expect.objectContaining({
+        code: "ERR_TRACE",
+        message: expect.stringMatching(
+          /^event 1, page 0x400000: the heap cannot hold this trace: a heap can have/,
+        ),
+      }),
+    );
+  });
+
+  it("takes many chunks at their place at once, with the rest of the first and the last", () => {
+    const trace = eventsOf([GROW, goPage(512 * 9), 1], [EXISTS, goPage(700), 512 * 8]);
+    const report = replay(PageAlloc, trace, { placement: "recorded" });
+    // The last chunk has a page that is mapped, so no more of it is mapped than needed.
+    expect(report.heapBytes).toBe((512 * 8 + 188) * PAGE);
+    expect(report.peakInUseBytes).toBe(512 * 8 * PAGE);
+  });
+
+  it("guesses no more than a chunk of the trace's pages, and no pages that are larger", () => {
+    const events = [
+      [ALLOC, goPage(511 + 2 ** 20), 1],
+      [FREE, goPage(2 ** 20), 512],
+    ] as const;
+    for (const pageSize of [2 ** 21, 2 ** 30]) {
+      const report = replay(PageAlloc, eventsOf(...events), { pageSize });
+      expect(report).toMatchObject({ peakRetainedBytes: pageSize, peakInUseBytes: pageSize });
+    }
+  });
 }
 
 function existsTests({ palloc: { PageAlloc }, trace: { replay } }: Subject): void {

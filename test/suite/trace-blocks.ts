@@ -93,6 +93,27 @@ export function traceBlocksSuite({ trace: { openTrace, readTrace } }: Subject): 
       );
     });
 
+    it("refuse a late buffer without end before it has ended", async () => {
+      // P 3 begins at time 0, long after the others.
+      const late = new Uint32Array(2 ** 22);
+      late.set([(3 << 3) | 4]);
+      for (let at = 4; at < late.length; at += 2) late[at] = (1 << 3) | 1;
+      const file = new Uint8Array([...fileOf(200_000, [400, 1], 6), ...new Uint8Array(late.buffer)]);
+      let read = 0;
+      const stream = () =>
+        new ReadableStream<Uint8Array>({
+          pull(controller) {
+            controller.enqueue(file.slice(read, read + 2 ** 16));
+            read += 2 ** 16;
+            if (read >= file.length) controller.close();
+          },
+        });
+      await expect(
+        openTrace({ size: file.length, stream } as Blob, { window: 500 }).then(joined),
+      ).rejects.toThrow(/^byte \d+: more than 500 events come far behind later ones/);
+      expect(read).toBeLessThan(file.length / 2);
+    });
+
     it("give the errors of the whole trace", async () => {
       const file = fileOf(150_000, [50_000, 1, 900], 7);
       for (const byte of [0, 8, 16, 40_000, file.length - 5000, file.length - 16]) {

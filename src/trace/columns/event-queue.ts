@@ -1,7 +1,11 @@
 // Collects events into blocks, for readers whose lines can each give any number of events.
 
+import { PageAllocError } from "../../base/errors.ts";
 import type { PageTrace, TraceFormat } from "../events.ts";
 import { BlockWriter } from "./block-writer.ts";
+
+/** Times in ns are below this. No clock has more bits. */
+const TIME_LIMIT = 2 ** 64;
 
 /** Collects events into blocks of columns, whose times ascend. */
 export class EventQueue {
@@ -16,6 +20,7 @@ export class EventQueue {
 
   /**
    * Adds an event. The order of events is what counts: one whose time goes back gets the latest time before it.
+   * Throws PageAllocError ERR_TRACE for a time that no clock has.
    *
    * @param time in ns
    * @param proc the thread, -1 for none
@@ -24,6 +29,9 @@ export class EventQueue {
    * @param offset byte of the event in the file, after unpacking
    */
   add(time: number, proc: number, kind: number, base: number, npages: number, offset: number): void {
+    if (time >= TIME_LIMIT) {
+      throw new PageAllocError("ERR_TRACE", `byte ${offset}: times are below 2^64 ns; the file is damaged`);
+    }
     if (this.#writer.full) this.#ready.push(this.#writer.take());
     if (time > this.#latest) this.#latest = time;
     this.#writer.add(this.#latest, proc, kind, base, npages, offset);

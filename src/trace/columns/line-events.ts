@@ -24,6 +24,7 @@ export async function* eventsOfLines(
       try {
         parse();
       } catch (error) {
+        if (error instanceof RangeError) throw memoryError(error, lines);
         if (!(error instanceof PageAllocError) || !lines.unfinished) throw error;
         cutShort = `its last line is not whole: ${error.message}`;
       }
@@ -31,4 +32,10 @@ export async function* eventsOfLines(
     }
   }
   yield events.rest(cutShort);
+}
+
+/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
+function memoryError(cause: RangeError, { lineOffset }: Lines): PageAllocError {
+  const reason = `the trace is too long for the memory that is left (${cause.message})`;
+  return new PageAllocError("ERR_TRACE", `byte ${lineOffset}: ${reason}`, { cause });
 }

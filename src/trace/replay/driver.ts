@@ -62,6 +62,8 @@ export interface Course {
   readonly recordedPlaces: boolean;
   /** Whether the heap grows and shrinks as recorded, or only as needed. */
   readonly recordedGrowth: boolean;
+  /** Whether it is a Go program's: Ps have page caches, and the lowest pages were allocated before the trace began. */
+  readonly isGo: boolean;
 }
 
 /** Replays one trace on one heap, from the first event to the last. */
@@ -164,23 +166,29 @@ export class Driver {
 
   /** Sets where the heap begins: at the first event's chunk, or at 0 if the heap cannot have its address. */
   #begin({ base, kind }: PageTrace): void {
-    const { chunkBytes, heapPage, tracePage } = this.#geometry;
+    const { chunkBytes, tracePage } = this.#geometry;
     const first = base[0];
     if (this.#isBeyond(first, tracePage)) return;
     this.#limit = first - (first % chunkBytes);
     // A trace that tells what existed before it needs no guess.
-    if (kind[0] > SCAVENGE || this.#course.recordedPlaces) return;
-    this.#takePrefix(Math.floor((first - this.#limit) / heapPage), first);
+    if (kind[0] > SCAVENGE || this.#course.recordedPlaces || !this.#course.isGo) return;
+    this.#takePrefix(first);
   }
 
-  /** Allocates the pages that the program had before the trace began. Go allocates the lowest first. */
-  #takePrefix(npages: number, first: number): void {
-    if (npages === 0) return;
-    const { tracePage } = this.#geometry;
-    const base = this.#limit;
-    this.#grow(npages, 0);
-    this.counters.released -= this.#heap.allocRange(base, npages) / this.#geometry.heapPage;
-    this.counters.peakRetained = npages;
+  /**
+   * Allocates the pages that the program had before the trace began. Go allocates the lowest first. Larger pages are
+   * not allocated, as it is not known how many they would be.
+   */
+  #takePrefix(first: number): void {
+    const { exact, heapPage, tracePage } = this.#geometry;
+    const base = first - (first % (CHUNK_PAGES * Math.min(heapPage, tracePage)));
+    if (base === first) return;
+    if (exact) {
+      const npages = (first - base) / heapPage;
+      this.#grow(npages, 0);
+      this.counters.released -= this.#heap.allocRange(base, npages) / heapPage;
+      this.counters.peakRetained = npages;
+    }
     this.#mark(base / tracePage, (first - base) / tracePage, BEFORE, 0);
   }
 
@@ -197,8 +205,8 @@ export class Driver {
 
   /** Adds the operation of an alloc event, and marks its pages. Throws if one is in use. */
   #alloc(event: number): void {
-    const { npages: counts, proc: procs } = this.#block as PageTrace;
-    const npages = heapPages(this.#geometry, counts[event]);
+    const { proc: procs } = this.#block as PageTrace;
+    const npages = this.#heapPagesOf(event);
     if (this.#course.recordedPlaces) {
       this.#map(event);
       const number = this.#begun(event, npages, ~this.#count);
@@ -209,11 +217,20 @@ export class Driver {
     }
   }
 
+  /** Returns the pages of the heap that an event needs. Throws if the event alone has more than a replay can hold. */
+  #heapPagesOf(event: number): number {
+    const { base, npages } = this.#block as PageTrace;
+    // The heap would grow before that is found by marking the pages.
+    if (npages[event] > PAGES_MAX)
+      this.#refuse(event, base[event] / this.#geometry.tracePage, this.#tooLarge());
+    return heapPages(this.#geometry, npages[event]);
+  }
+
   /** Adds the operation that allocates pages for an event by first fit, and marks its own. */
   #place(event: number, npages: number, proc: number): void {
     let slot = -1;
     if (this.counters.sys === 0) this.#start(event, npages);
-    else if (npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc, event);
+    else if (this.#course.isGo && npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc, event);
     const number = this.#begun(event, npages, ~this.#count);
     this.#push(event, Op.alloc, npages, slot, 0, number);
   }
@@ -358,7 +375,7 @@ export class Driver {
   #exists(event: number): void {
     const { base, npages: counts } = this.#block as PageTrace;
     const { exact, heapPage, tracePage } = this.#geometry;
-    const npages = heapPages(this.#geometry, counts[event]);
+    const npages = this.#heapPagesOf(event);
     this.#resumed = true;
     let scavenged = -1;
     if (exact && !this.#isBeyond(base[event], counts[event] * tracePage)) {
@@ -394,7 +411,7 @@ export class Driver {
     const nbytes = npages[event] * tracePage;
     if (!this.#course.recordedGrowth || !exact || this.#isBeyond(base[event], nbytes)) return;
     this.finish();
-    if (kind[event] === GROW) this.#mapRange(base[event], base[event] + nbytes);
+    if (kind[event] === GROW) this.#mapRange(base[event], base[event] + nbytes, event);
     else this.#unmap(event, nbytes);
   }
 
@@ -437,20 +454,41 @@ export class Driver {
       throw eventError(this.#block as PageTrace, event, this.#before, reason);
     }
     this.finish();
-    for (let chunk = start - (start % chunkBytes); chunk < end; chunk += chunkBytes) {
-      const gaps = this.#mapped.missing(chunk, chunk + chunkBytes);
-      const isWhole = gaps.length === 1 && gaps[0][1] - gaps[0][0] === chunkBytes;
-      if (isWhole) this.#mapRange(chunk, chunk + chunkBytes);
-      else this.#mapRange(Math.max(chunk, start), Math.min(chunk + chunkBytes, end));
-    }
+    // Only the first and the last chunk can reach beyond the event.
+    const first = start - (start % chunkBytes);
+    const last = end - 1 - ((end - 1) % chunkBytes);
+    const from = this.#isUnmapped(first) ? first : start;
+    const to = this.#isUnmapped(last) ? last + chunkBytes : end;
+    this.#mapRange(from, to, event);
   }
 
-  /** Maps the addresses [start, end) that are not. */
-  #mapRange(start: number, end: number): void {
-    for (const [from, to] of this.#mapped.missing(start, end)) {
-      this.#heap.grow(from, to - from);
-      this.#noteGrowth(from, to);
+  /** Whether nothing of a chunk is mapped. */
+  #isUnmapped(chunk: number): boolean {
+    const { chunkBytes } = this.#geometry;
+    const [gap] = this.#mapped.missing(chunk, chunk + chunkBytes);
+    return gap !== undefined && gap[1] - gap[0] === chunkBytes;
+  }
+
+  /** Maps the addresses [start, end) that are not, for an event. */
+  #mapRange(start: number, end: number, event: number): void {
+    for (const [from, to] of this.#mapped.missing(start, end)) this.#growAt(from, to, event);
+  }
+
+  /** Maps the addresses [start, end), none of which is, for an event. */
+  #growAt(start: number, end: number, event: number): void {
+    try {
+      this.#heap.grow(start, end - start);
+    } catch (error) {
+      throw this.#memoryError(error, event);
     }
+    this.#noteGrowth(start, end);
+  }
+
+  /** Returns the error to throw for one of the heap, at an event. */
+  #memoryError(error: unknown, event: number): unknown {
+    if (!(error instanceof PageAllocError) || error.code !== "ERR_METADATA_FULL") return error;
+    const reason = `the heap cannot hold this trace: ${error.message}`;
+    return eventError(this.#block as PageTrace, event, this.#before, reason);
   }
 
   /** Runs the batch. Its results are accounted for later. */
@@ -466,7 +504,7 @@ export class Driver {
       this.#account(0, failed);
       const event = this.#events[failed];
       this.#checkRoom(this.#ops[failed * OP_NUMBERS + 1], event);
-      throw error;
+      throw this.#memoryError(error, event);
     }
     this.#keepCaches(caches);
   }
@@ -530,10 +568,7 @@ export class Driver {
   /** Grows the heap at its top, for a request of so many of its pages. */
   #grow(npages: number, event: number): void {
     this.#checkRoom(npages, event);
-    const base = this.#limit;
-    const nbytes = growthFor(this.#geometry, npages);
-    this.#heap.grow(base, nbytes);
-    this.#noteGrowth(base, base + nbytes);
+    this.#growAt(this.#limit, this.#limit + growthFor(this.#geometry, npages), event);
   }
 
   /** Counts a growth of the heap. */

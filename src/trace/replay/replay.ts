@@ -19,8 +19,9 @@ export interface ReplayOptions {
    */
   scavenge?: "none" | "recorded";
   /**
-   * Where allocations go. "first-fit" (default): as this heap places them, the lowest address that fits, with page
-   * caches where the trace has Ps. "recorded": where the trace says.
+   * Where allocations go. "first-fit" (default): as this heap places them, the lowest address that fits. A Go
+   * program's Ps have page caches, as in Go. So has each `proc` of a trace that names no format. "recorded": where the
+   * trace says.
    */
   placement?: "first-fit" | "recorded";
   /**
@@ -93,6 +94,10 @@ export interface ReplayReport {
 
 /** A trace in blocks, as `openTrace` gives it. */
 export interface TraceBlocks extends AsyncIterable<PageTrace> {
+  /** Format that the trace was read from. Left out in a trace of your own. */
+  readonly format?: string;
+  /** Of the neutral form: the format that it was converted from. */
+  readonly origin?: string;
   /** Bytes per page, in every block. */
   readonly pageSize?: number;
 }
@@ -109,6 +114,8 @@ const OPTIONS = [
 ] as const;
 const STREAM_OPTIONS = [...OPTIONS, "signal"] as const;
 
+/** Formats of traces that no Go program has made. */
+const NOT_GO: readonly (string | undefined)[] = ["pytorch", "malloc", "perf-kmem"];
 const SAMPLES = 512;
 const SAMPLES_MAX = 2 ** 20;
 const PROGRESS_STEPS = 100;
@@ -228,6 +235,7 @@ function checkOptions(trace: PageTrace | TraceBlocks, given: ReplayOptions): Set
       scavenge: scavenge === "recorded",
       recordedPlaces: placement === "recorded",
       recordedGrowth: growth === "recorded",
+      isGo: !NOT_GO.includes(trace.origin ?? trace.format),
     },
     samples,
     onProgress,

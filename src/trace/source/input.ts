@@ -27,7 +27,6 @@ export class Input {
   /** Passes over the source. A reader that needs two says so before the first, so that progress is right. */
   passes = 1;
   readonly #open: () => Blocks;
-  readonly #slice: ((start: number, end: number) => Promise<Uint8Array>) | undefined;
   readonly #options: InputOptions;
   /** Bytes of the source, before unpacking; undefined for a stream. */
   readonly #size: number | undefined;
@@ -35,7 +34,8 @@ export class Input {
   /** Undefined until `open`, which is when the number of passes is known. */
   #bytesReported: number | undefined;
   #passesBegun = 0;
-  #isPacked = false;
+  /** Bytes that the reader has unpacked itself in this pass, beyond those that it was given. */
+  #furtherBytes = 0;
   /** The current blocks, from the beginning if `start` has opened them. */
   #blocks: Blocks | undefined;
   #isAtStart = false;
@@ -57,15 +57,10 @@ export class Input {
       this.rereadable = true;
       this.#size = bytes.length;
       this.#open = () => blocksOfBytes(bytes, PROGRESS_BYTES);
-      this.#slice = async (start, end) => bytes.subarray(start, end);
     } else {
-      const { size, stream, slice } = Object(source) as Partial<ByteBlob>;
+      const { size, stream } = Object(source) as Partial<ByteBlob>;
       this.rereadable = typeof stream === "function" && typeof size === "number";
       this.#size = this.rereadable ? size : undefined;
-      if (this.rereadable && typeof slice === "function") {
-        this.#slice = async (start, end) =>
-          new Uint8Array(await slice.call(source, start, end).arrayBuffer());
-      }
       this.#open = () => blocksOf(name, source);
     }
     this.#blocks = this.#open();
@@ -83,8 +78,8 @@ export class Input {
   }
 
   /**
-   * Returns the unpacked bytes from the beginning. `start` comes before it. Only if the input is rereadable it can be
-   * called again, which closes the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte
+   * Returns the unpacked bytes from the beginning. `start` comes before it. It can be called again only if the
+   * input is rereadable, and closes the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte
    * where packed data is damaged or the limit is exceeded, and with the signal's reason once it is aborted.
    */
   async open(): Promise<Blocks> {
@@ -100,20 +95,17 @@ export class Input {
   }
 
   /**
-   * Reads the bytes at [start, end), or those up to the end of the source. Undefined if they cannot be had without all
-   * before them. Known after `start`.
+   * Counts bytes that the reader unpacks itself toward the limit, before it does so.
+   *
+   * @param more bytes beyond those that it was given
+   * @param at byte offset of the packed ones
+   *
+   * Throws PageAllocError ERR_TRACE that names the byte when the limit is exceeded.
    */
-  get readAt(): ((start: number, end: number) => Promise<Uint8Array>) | undefined {
-    const slice = this.#slice;
-    if (!slice || this.#isPacked) return undefined;
-    return async (start, end) => {
-      this.#mustGoOn();
-      const bytes = await this.#unlessAborted(() => slice(start, end));
-      this.#bytesRead += bytes.length;
-      this.#bytesReported ??= 0;
-      this.#report();
-      return bytes;
-    };
+  countUnpacked(more: number, at: number): void {
+    this.#furtherBytes += Math.max(0, more);
+    const { limit } = this.#options;
+    if (at + this.#furtherBytes > limit) throw overLimit(limit, at);
   }
 
   /** Tells the source to stop. */
@@ -132,11 +124,10 @@ export class Input {
   /** Begins a pass over the source. */
   async #begin(source: Blocks): Promise<Blocks> {
     this.#passesBegun++;
+    this.#furtherBytes = 0;
     const watched = this.#watched(source);
     this.#blocks = watched;
-    const { blocks, packing } = await unpacked(watched);
-    this.#isPacked = packing !== undefined;
-    const limited = this.#limited(blocks);
+    const limited = this.#limited(await unpacked(watched));
     this.#blocks = limited;
     return limited;
   }
@@ -206,7 +197,6 @@ export class Input {
     const reported = this.#bytesReported;
     if (!onProgress || reported === undefined) return;
     const total = this.#size === undefined ? undefined : this.#size * this.passes;
-    // `start` and `readAt` may read the same bytes.
     const read = Math.min(this.#bytesRead, total ?? Infinity);
     const step = isEnd || read === total ? 1 : Math.min(PROGRESS_BYTES, (total ?? Infinity) / 100);
     if (read - reported < step) return;
@@ -229,7 +219,7 @@ export class Input {
   }
 }
 
-function overLimit(limit: number): PageAllocError {
+function overLimit(limit: number, byte = limit): PageAllocError {
   const reason = `the trace is longer than the limit of ${limit} bytes; raise the option limit to read it`;
-  return new PageAllocError("ERR_TRACE", `byte ${limit}: ${reason}`);
+  return new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`);
 }

@@ -21,12 +21,11 @@ export class UnpackError extends Error {
 const MAGIC_BYTES = 4;
 
 /** Returns the source's blocks, unpacked if they are packed. No trace starts as packed data does. */
-export async function unpacked(source: Blocks): Promise<{ blocks: Blocks; packing: Packing | undefined }> {
+export async function unpacked(source: Blocks): Promise<Blocks> {
   const start = await firstBytes(source, MAGIC_BYTES);
   const packing = packingOf(start);
   const whole = startingWith(start, source);
-  const blocks = packing === "gzip" ? gunzip(whole) : packing === "zstd" ? unzstd(whole) : whole;
-  return { blocks, packing };
+  return packing === "gzip" ? gunzip(whole) : packing === "zstd" ? unzstd(whole) : whole;
 }
 
 /** Returns how bytes are packed that start so. */

@@ -426,6 +426,32 @@ function lineTests({ trace: { readTrace: read } }: Subject): void {
     expect(rowsOf(await read(inBlocks(data, size)))).toEqual(whole);
   });
 
+  it.each([
+    `1: free 0x10\n1: malloc 0x10 1 ${"9".repeat(20)} ${"9".repeat(20)}\n`,
+    `v 10400 3\n+ 1 1 10\nc ${"f".repeat(16)}\n+ 1 1 20\n`,
+    `time,op,address,bytes\n${"9".repeat(21)},malloc,0x10,1\n`,
+    `{"time":1,"op":"free","address":"0x10"}\n{"time":"${"9".repeat(400)}","op":"malloc","address":16,"bytes":1}\n`,
+  ])("refuses a time that no clock has: %#", async (text) => {
+    const at = [13, 38, 22, 40][[..."1vt{"].indexOf(text[0])];
+    await expect(read(bytesOf(text))).rejects.toMatchObject({
+      code: "ERR_TRACE",
+      message: `byte ${at}: times are below 2^64 ns; the file is damaged`,
+    });
+  });
+
+  it.each([
+    `1: free 0x${"1".repeat(17)}\n`,
+    `1: realloc 0x10 0x${"1".repeat(17)} 1\n`,
+    `v 10400 3\n- ${"1".repeat(17)}\n`,
+    "time,op,address,bytes\n1,free,0x20000000000000,\n",
+  ])("refuses to free what no address is: %j", async (text) => {
+    const at = text.startsWith("1") ? 0 : text.indexOf("\n") + 1;
+    await expect(read(bytesOf(text))).rejects.toMatchObject({
+      code: "ERR_TRACE",
+      message: `byte ${at}: this address is impossible; addresses are below 2^53, without a tag`,
+    });
+  });
+
   it("names the byte in the middle of blocks", async () => {
     const data = bytesOf(`${LINES.join("\n")}\n1: oops\n`);
     for (const size of [1, 7, 30, 1000]) {

@@ -342,7 +342,38 @@ function wrongIndex({ writeTrace, readTrace }: Api): void {
   });
 }
 
-function refusals({ writeTrace }: Api): void {
+function refusals({ openTrace, readTrace, writeTrace }: Api): void {
+  it("counts what its frames unpack to toward the limit, and names the byte of the frame", async () => {
+    const file = await collect(
+      writeTrace(traceOf(Array.from({ length: 200_000 }, (): Event => [5, 0, 3, 0, 1]))),
+    );
+    expect((await readTrace(file, { limit: 2 ** 20 })).length).toBe(200_000);
+    expect(file.length).toBeLessThan(10_000);
+    const refusal = /^byte (?!0:)\d+: the trace is longer than the limit of 300000 bytes/;
+    await expect(readTrace(file, { limit: 300_000 })).rejects.toThrow(refusal);
+    const reading = async () => {
+      for await (const _ of await openTrace(file, { limit: 300_000 }));
+    };
+    await expect(reading()).rejects.toThrow(refusal);
+  });
+
+  it("gives many cycles in blocks without events", async () => {
+    const column = Float64Array.from({ length: 600_000 }, (_, i) => i);
+    const gc = {
+      length: 600_000,
+      start: column,
+      time: column,
+      sweepEnd: column,
+      heapLive: column,
+      heapGoal: column,
+    };
+    const file = await collect(writeTrace(traceOf([[1e9, 0, 3, 0, 1]], { gc })));
+    const lengths: (number | undefined)[] = [];
+    for await (const block of await openTrace(file)) lengths.push(block.gc?.length);
+    expect(lengths).toEqual([2 ** 18, 2 ** 18, 600_000 - 2 ** 19]);
+    same([...((await readTrace(file)).gc?.time ?? [])], [...column], "cycles");
+  });
+
   const good: Event = [5, 0, 1, 4, 1];
   it.each<[string, Trace, string]>([
     ["a kind", traceOf([good, [6, 0, 7, 4, 1]]), "event 1, page 0x8000: kind must be 1 to 6, got 7"],

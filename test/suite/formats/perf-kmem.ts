@@ -116,6 +116,12 @@ export function perfKmemSuite(subject: Subject): void {
       expect(Array.from((await read(bytesOf(text))).time)).toEqual([2.5e9, 2.5e9, 2.6e9]);
     });
 
+    it("refuses a time that no clock has", async () => {
+      await expect(read(bytesOf(alloc(1, 0, "1.0") + alloc(2, 0, "99999999999.0")))).rejects.toThrow(
+        /^byte \d+: times are below 2\^64 ns/,
+      );
+    });
+
     it("reads a real log as a plain reader does, whole and in small blocks", async () => {
       const text = await unpackedText("perf-kmem/node.txt.gz");
       const trace = await read(bytesOf(text));

@@ -4,6 +4,7 @@ import { pytorchSnapshot } from "../../../bench/traces/pytorch-snapshot.mjs";
 import { loadFixture } from "../../support/fixtures.ts";
 import type { Subject } from "../../support/subject.ts";
 import { changeEverywhere, cutEverywhere } from "../../support/trace-fuzz.ts";
+import { inBlocks } from "../../support/trace-words.ts";
 import { unpickle } from "../../support/unpickle.ts";
 
 const [ALLOC, FREE, EXISTS, GROW, UNMAP] = [1, 2, 4, 5, 6];
@@ -330,6 +331,22 @@ export function pytorchSuite({
       expect((await read(withExtra("]".repeat(100_000) + "a".repeat(99_999)))).length).toBe(2);
       expect(await refusal(bytes("\x80\x04", "](".repeat(100_000)))).toContain(
         "byte 200002: the file is cut short",
+      );
+    });
+
+    it("lines may have up to 65,536 bytes, one after the other", async () => {
+      const line = (length: number) => `V${"A".repeat(length)}\n0`;
+      const lines = [0, 60_000, 60_000, 65_536, 1, 65_536].map(line).join("");
+      for (const size of [1000, 2 ** 16, 2 ** 20]) {
+        expect((await read(inBlocks(withExtra(`${lines}N`), size))).length).toBe(2);
+      }
+      expect(await refusal(withExtra(`${line(65_537)}N`))).toContain("the line is longer than 65536 bytes");
+    });
+
+    it("a list of events that is put into the memo again and again is refused", async () => {
+      const start = "\x80\x04}(\x8c\x0ddevice_traces](]";
+      expect(await refusal(bytes(start, "\x94".repeat(65_537)))).toBe(
+        "byte 65558: more than 65536 memos are put for lists of events; the file is damaged, or no pickle",
       );
     });
 

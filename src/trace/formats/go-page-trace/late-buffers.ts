@@ -13,6 +13,11 @@ const LATE_EVENTS = 2 ** 16;
 /** Least events of a group of buffers, so that there are few groups. */
 const GROUP_EVENTS = 2 ** 12;
 
+/** Bytes of a buffer before its first event: the sync words that name a P and a time base. */
+const START_BYTES = 2 * WORD_BYTES;
+/** Most bytes of an event: a time base, the event and its number of pages. */
+const EVENT_BYTES = 3 * WORD_BYTES;
+
 /** What the first look has found. */
 export interface Look {
   /** Bytes where late buffers begin. */
@@ -53,8 +58,9 @@ export class FirstLook {
   #ticks = 0;
   #hasEvents = false;
   #isLate = false;
-  /** Its words, as long as they may be needed. */
+  /** Its words, as long as they may be needed, and their bytes. */
   #words: Uint8Array[] = [];
+  #wordBytes = 0;
 
   /** @param window most events in late buffers */
   constructor(window: number) {
@@ -137,7 +143,7 @@ export class FirstLook {
     const stretch = Math.floor(this.#events / LATE_EVENTS);
     this.#hasEvents = true;
     this.#isLate = stretch > 0 && time < latest[stretch - 1];
-    if (!this.#isLate) this.#words = [];
+    if (!this.#isLate) this.#dropWords();
     while (latest.length <= stretch) latest.push(latest.at(-1) ?? 0);
     latest[stretch] = Math.max(latest[stretch], time);
     if (this.#isLate) return;
@@ -152,13 +158,23 @@ export class FirstLook {
 
   /** Keeps words of the current buffer, unless they are not needed. */
   #keepWords(bytes: Uint8Array, from: number, to: number): void {
-    if ((this.#isLate || !this.#hasEvents) && from < to) this.#words.push(bytes.slice(from, to));
+    if (from === to || (this.#hasEvents && !this.#isLate)) return;
+    // More time bases than one are damage, which the decoder refuses. There may be no end to them.
+    const last = this.#hasEvents ? to : Math.min(to, from + START_BYTES - this.#wordBytes);
+    if (from < last) this.#words.push(bytes.slice(from, last));
+    this.#wordBytes += last - from;
+    if (this.#wordBytes > START_BYTES + this.#window * EVENT_BYTES) this.#failTooLate();
+  }
+
+  #dropWords(): void {
+    this.#words = [];
+    this.#wordBytes = 0;
   }
 
   /** Decodes the current buffer if it is late. */
   #endBuffer(): void {
     if (this.#isLate) this.#decode();
-    this.#words = [];
+    this.#dropWords();
     this.#hasEvents = false;
     this.#isLate = false;
   }
@@ -174,12 +190,14 @@ export class FirstLook {
     if (decoder.isWithin) return;
     const columns = decoder.takeUpTo(Infinity, 0);
     this.#lateEvents += columns.length;
-    if (this.#lateEvents > this.#window) {
-      const reason = `more than ${this.#window} events come far behind later ones; raise the option window`;
-      throw new PageAllocError("ERR_TRACE", `byte ${this.#start}: ${reason}`);
-    }
+    if (this.#lateEvents > this.#window) this.#failTooLate();
     this.#starts.add(this.#start);
     this.#late.push(columns);
+  }
+
+  #failTooLate(): never {
+    const reason = `more than ${this.#window} events come far behind later ones; raise the option window`;
+    throw new PageAllocError("ERR_TRACE", `byte ${this.#start}: ${reason}`);
   }
 }
 

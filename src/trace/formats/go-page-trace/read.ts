@@ -50,7 +50,7 @@ export async function readPageTrace(data: TraceSource, options?: ReadPageTraceOp
 async function readBlocks(decoder: Decoder, source: Blocks): Promise<PageTrace> {
   let blocks = source;
   try {
-    blocks = (await unpacked(source)).blocks;
+    blocks = await unpacked(source);
     for (let block = await blocks.next(); block; block = await blocks.next()) decoder.take(block);
   } catch (error) {
     if (error instanceof UnpackError) return decoder.end(error.message);

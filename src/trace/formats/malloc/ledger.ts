@@ -56,8 +56,7 @@ export class Ledger {
     const units = Math.max(1, Math.ceil(bytes / UNIT_BYTES));
     if (units > MOST_UNITS)
       throw impossible(offset, `a block of ${bytes} bytes`, "blocks are smaller than 64 GiB");
-    if (address >= POINTER_LIMIT)
-      throw impossible(offset, "this address", "addresses are below 2^53, without a tag");
+    checkAddress(address, offset);
     if (mayMove(address)) this.#freeMoved(address, offset);
     let base = address;
     if (canKeep(address, units)) this.#claim(address / UNIT_BYTES, units, offset);
@@ -68,8 +67,12 @@ export class Ledger {
     this.#add(ALLOC, base, units, offset);
   }
 
-  /** Notes that a block was freed. Address 0, and a block from before the log, are passed over. */
+  /**
+   * Notes that a block was freed. Address 0, and a block from before the log, are passed over. Throws PageAllocError
+   * ERR_TRACE for an impossible address.
+   */
   free(address: number, offset: number): void {
+    checkAddress(address, offset);
     const unit = address / UNIT_BYTES;
     this.#live.seek(unit);
     const { start, length: npages } = this.#live;
@@ -139,6 +142,11 @@ function canKeep(address: number, units: number): boolean {
 /** Reports whether a block at this address can have a made-up place. Saves a look-up for most. */
 function mayMove(address: number): boolean {
   return address % UNIT_BYTES !== 0 || address > MADE_UP_START - MOST_UNITS * UNIT_BYTES;
+}
+
+function checkAddress(address: number, offset: number): void {
+  if (address < POINTER_LIMIT) return;
+  throw impossible(offset, "this address", "addresses are below 2^53, without a tag");
 }
 
 function impossible(offset: number, what: string, allowed: string): PageAllocError {

@@ -32,6 +32,9 @@ const FOREIGN = "the file is damaged, or not written as palloc writes it";
 /** Index of the version in the magic. */
 const VERSION = MAGIC.length - 1;
 
+/** Cycles that may wait for the block in which they ended. If there are more, they get one without events. */
+const WAITING_CYCLES = 2 ** 18;
+
 /** A frame whose sum is right. */
 interface Frame extends Head {
   /** Its byte offset in the file. */
@@ -49,7 +52,8 @@ export function isNeutral(start: Uint8Array): boolean {
 export async function openNeutral(input: Input): Promise<OpenTrace> {
   const reader = new ByteReader(await input.open());
   const { pageSize, origin } = await readHeader(reader);
-  return { pageSize, ...(origin && { origin }), blocks: new BlockReader(reader, pageSize, origin).blocks() };
+  const blocks = new BlockReader(input, reader, pageSize, origin).blocks();
+  return { pageSize, ...(origin && { origin }), blocks };
 }
 
 async function readHeader(reader: ByteReader): Promise<{ pageSize: number; origin: string }> {
@@ -80,6 +84,7 @@ async function readHeader(reader: ByteReader): Promise<{ pageSize: number; origi
 
 /** Reads the frames, as blocks. */
 class BlockReader {
+  readonly #input: Input;
   readonly #reader: ByteReader;
   readonly #pageSize: number;
   readonly #origin: string;
@@ -99,7 +104,8 @@ class BlockReader {
   #indexAt = -1;
   #entries = 0;
 
-  constructor(reader: ByteReader, pageSize: number, origin: string) {
+  constructor(input: Input, reader: ByteReader, pageSize: number, origin: string) {
+    this.#input = input;
     this.#reader = reader;
     this.#pageSize = pageSize;
     this.#origin = origin;
@@ -107,9 +113,9 @@ class BlockReader {
 
   async *blocks(): AsyncGenerator<PageTrace> {
     let kind = EVENTS;
-    let frame = await readFrame(this.#reader);
+    let frame = await readFrame(this.#input, this.#reader);
     while (frame.kind !== END) {
-      const following = readFrame(this.#reader);
+      const following = readFrame(this.#input, this.#reader);
       // Nobody waits for it if the iteration ends before.
       following.catch(() => {});
       if (!mayFollow(kind, frame.kind))
@@ -123,7 +129,7 @@ class BlockReader {
     }
     await this.#end(frame);
     const isMore = this.#cycles.length > 0 || this.#objects || this.#cutShort !== undefined;
-    if (isMore || this.#offsets.length === 0) yield this.#lastBlock();
+    if (isMore || this.#offsets.length === 0) yield this.#restBlock();
   }
 
   /** Takes what a frame holds. Returns a block if that is complete. */
@@ -134,6 +140,7 @@ class BlockReader {
       if (kind === CYCLES) {
         this.#cycles.push(decodeCycles(content, count));
         if (this.#blockAt < 0) this.#blockAt = at;
+        if (this.#waitingCycles() >= WAITING_CYCLES) return this.#restBlock();
       } else if (kind === OBJECTS) this.#objects = decodeObjects(content, count);
       else if (kind === CUT_SHORT) this.#cutShort = new TextDecoder().decode(content);
       else this.#compareIndex(frame, content);
@@ -156,9 +163,14 @@ class BlockReader {
     return { ...this.#facts(), ...(gc && { gc }), length: count, ...columns };
   }
 
-  /** Returns a block without events, for what comes after them. */
-  #lastBlock(): PageTrace {
+  #waitingCycles(): number {
+    return this.#cycles.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Returns a block without events, for what comes after them, and for many cycles. */
+  #restBlock(): PageTrace {
     const gc = joinGc(this.#cycles);
+    this.#cycles = [];
     return {
       ...this.#facts(),
       ...(gc && { gc }),
@@ -208,7 +220,7 @@ function mayFollow(before: number, kind: number): boolean {
 }
 
 /** Reads the next frame, and begins to unpack it. */
-async function readFrame(reader: ByteReader): Promise<Frame> {
+async function readFrame(input: Input, reader: ByteReader): Promise<Frame> {
   const at = reader.offset;
   if (!(await reader.fill(HEAD_BYTES))) fail(at + reader.left, `${CUT}: it has no end frame`);
   const view = viewOf(reader.bytes.subarray(reader.position));
@@ -221,6 +233,7 @@ async function readFrame(reader: ByteReader): Promise<Frame> {
       `a frame of kind ${kind} cannot have ${count} entries in ${unpacked} bytes, packed ${packed}; ${DAMAGED}`,
     );
   }
+  if (kind !== END) input.countUnpacked(unpacked - packed, at);
   const length = HEAD_BYTES + (kind === END ? 0 : packed);
   if (!(await reader.fill(length))) fail(at + reader.left, `${CUT} in the frame that starts at byte ${at}`);
   const frame = reader.bytes.slice(reader.position, reader.position + length);

@@ -16,6 +16,11 @@ export class Memo {
   readonly #pages: Uint8Array[] = [];
   readonly #nodes = new Map<number, Node>();
 
+  /** Number of values that are nodes. */
+  get nodes(): number {
+    return this.#nodes.size;
+  }
+
   /** Returns a value. `index` must be below the length. */
   get(index: number): Value {
     const code = this.#pages[index >>> PAGE_BITS][index & (2 ** PAGE_BITS - 1)];

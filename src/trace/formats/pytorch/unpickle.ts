@@ -19,6 +19,8 @@ const LINE_BYTES = 2 ** 16;
 const LINE_FEED = 0x0a;
 /** Most values that are open at once. A dict of PyTorch's own pickler has all entries of a trace open. */
 const MAX_OPEN = 2 ** 26;
+/** Most numbers of the memo for lists that are wanted: one for each device, with room to spare. */
+const MAX_NODES = 2 ** 16;
 
 /** Reads one pickle. */
 export class Unpickler {
@@ -54,9 +56,8 @@ export class Unpickler {
     const reader = this.#reader;
     for (;;) {
       const ended = !(await reader.fill(this.#wanted));
-      const most = this.#wanted;
       this.#wanted = LONGEST;
-      this.#run(ended, most);
+      this.#run(ended);
       if (this.#isAtStop) return this.#stack[this.#top - 1];
       const skipped = this.#skipped;
       this.#skipped = 0;
@@ -68,7 +69,7 @@ export class Unpickler {
   }
 
   /** Runs the opcodes that the window has whole. `ended`: there are no bytes after it. */
-  #run(ended: boolean, most: number): void {
+  #run(ended: boolean): void {
     const reader = this.#reader;
     const { bytes } = reader;
     const end = bytes.length;
@@ -242,13 +243,14 @@ export class Unpickler {
         case op.PUT:
         case op.GET: {
           const lineEnd = bytes.indexOf(LINE_FEED, at);
-          if ((lineEnd < 0 && most >= LINE_BYTES) || lineEnd - at > LINE_BYTES) {
+          if ((lineEnd < 0 ? end : lineEnd) - at > LINE_BYTES) {
             this.#fail(`the line is longer than ${LINE_BYTES} bytes; ${DAMAGED}`);
           }
           if (lineEnd < 0) {
             if (ended) this.#fail("the file is cut short within a line");
             reader.position = at - 1;
-            this.#wanted = LINE_BYTES;
+            // The opcode, the longest line, and a byte that tells a longer one.
+            this.#wanted = LINE_BYTES + 2;
             return;
           }
           this.#line(code, bytes, at, lineEnd);
@@ -396,6 +398,9 @@ export class Unpickler {
       this.#fail(`memo ${index} is put, and only ${this.#memo.length} are in use; ${DAMAGED}`);
     }
     this.#memo.put(index, this.#stack[this.#top - 1]);
+    if (this.#memo.nodes > MAX_NODES) {
+      this.#fail(`more than ${MAX_NODES} memos are put for lists of events; ${DAMAGED}`);
+    }
   }
 
   /** Runs an opcode whose argument is the line at [start, end). */
