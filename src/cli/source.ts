@@ -71,8 +71,8 @@ function fileBlob(path: string | URL, size: number) {
 }
 
 /**
- * Reads a file in blocks, each of which is valid until the next is asked for. While one is used, the next is read. After
- * the end there are no more.
+ * Reads a file in blocks, each of which is valid until the next is asked for. While one is used, the next is read.
+ * After the end there are no more.
  */
 function fileReader(path: string | URL) {
   const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];

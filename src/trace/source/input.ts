@@ -78,9 +78,9 @@ export class Input {
   }
 
   /**
-   * Returns the unpacked bytes from the beginning. `start` comes before it. It can be called again only if the
-   * input is rereadable, and closes the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte
-   * where packed data is damaged or the limit is exceeded, and with the signal's reason once it is aborted.
+   * Returns the unpacked bytes from the beginning. `start` comes before it. It can be called again only if the input is
+   * rereadable, and closes the blocks before. The blocks reject with PageAllocError ERR_TRACE that names the byte where
+   * packed data is damaged or the limit is exceeded, and with the signal's reason once it is aborted.
    */
   async open(): Promise<Blocks> {
     this.#mustGoOn();
