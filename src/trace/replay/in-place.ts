@@ -103,7 +103,7 @@ export class InPlace {
         counters.addressMatches++;
       } else if (kind[event] === FREE) {
         if (!this.#free(page, count)) return event;
-      } else if (kind[event] !== SCAVENGE || this.#scavenge) {
+      } else if (kind[event] !== SCAVENGE || (this.#scavenge && !this.#release(page, count))) {
         return event;
       }
     }
@@ -150,6 +150,19 @@ export class InPlace {
     const answer = engine.free(region.at, chunk, page - chunk * layout.CHUNK_PAGES, npages);
     if (answer !== layout.RANGE_DONE) return false;
     this.#counters.inUse -= page < this.#beforeEnd ? npages - this.#dropBefore(page, end) : npages;
+    return true;
+  }
+
+  /** Releases the free and unscavenged of some pages. Returns false, and releases none, if they are not of one chunk. */
+  #release(page: number, npages: number): boolean {
+    const { engine, region, limit } = this.#core;
+    const chunk = Math.floor(page * (1 / layout.CHUNK_PAGES));
+    const index = page - chunk * layout.CHUNK_PAGES;
+    if (npages > layout.CHUNK_PAGES - index || page * this.#geometry.heapPage >= limit) return false;
+    const scavEnd = engine.memory.f64[(region.at + layout.HEADER_SCAV_END) >>> 3];
+    const released = engine.scavengeRange(region.at, chunk, index, npages, scavEnd);
+    this.#counters.released += released;
+    this.#counters.scavenged += released;
     return true;
   }
 
