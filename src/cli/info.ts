@@ -4,7 +4,7 @@ import type { PageTrace } from "palloc/trace";
 import { count, hex, labelled, mebibytes } from "./format.ts";
 import { print } from "./output.ts";
 import { type ReadHost, type Reading, type ReadRequest, withTrace } from "./reading.ts";
-import type { Opened } from "./source.ts";
+import { findGcLog, type Opened } from "./source.ts";
 
 /** The arguments of `palloc info`. */
 export interface InfoRequest extends ReadRequest {
@@ -37,6 +37,8 @@ interface Info {
   /** Allocations of more than half of `most` bytes, up to `most`. */
   sizes: Array<{ most: number; allocs: number; bytes: number }>;
   gcCycles: number | null;
+  /** File that told the cycles, if not the trace. */
+  gcLog?: string;
   cutShort?: string;
   ask: string[];
 }
@@ -46,9 +48,13 @@ interface Info {
  * when stdout cannot be written.
  */
 export async function info(request: InfoRequest, host: ReadHost): Promise<number> {
+  if (request.gcLog && request.files.length > 1) {
+    throw new RangeError(`options.gcLog is for one trace, got ${request.files.length}; give them one by one`);
+  }
   let status = 0;
   for (const path of request.files) {
-    const found = await withTrace(path, request, "copy", host, (reading) => look(reading, request));
+    const asked = { ...request, gcLog: request.gcLog ?? (await findGcLog(path)) };
+    const found = await withTrace(path, asked, "copy", host, (reading) => look(reading, asked));
     if (!found) status = 1;
     else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
   }
@@ -56,7 +62,7 @@ export async function info(request: InfoRequest, host: ReadHost): Promise<number
 }
 
 /** Goes over a trace once. */
-async function look({ name, trace, opened }: Reading, { device }: InfoRequest): Promise<Info> {
+async function look({ name, trace, opened }: Reading, { device, gcLog }: InfoRequest): Promise<Info> {
   const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
@@ -66,12 +72,15 @@ async function look({ name, trace, opened }: Reading, { device }: InfoRequest): 
   const chosen = device === undefined ? "" : ` --device ${device}`;
   const ask = questions.map(([question, options]) => `${question}: palloc replay ${options}${chosen}`);
   const head = { file: name, fileBytes: size, format, ...(origin && { origin }), packing, pageSize };
-  return { ...head, ...found, ask };
+  return { ...head, ...found, ...(gcLog && { gcLog }), ask };
 }
 
+/** Returns how a file is packed, by its first bytes. */
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
-  const start = "slice" in source ? await (source as Blob).slice(0, 4).arrayBuffer() : new ArrayBuffer(0);
-  const [a, b, c, d] = new Uint8Array(start);
+  const reader = (source as Blob).stream().getReader();
+  const { value } = await reader.read();
+  const [a, b, c, d] = value ?? [];
+  await reader.cancel();
   if (a === 0x1f && b === 0x8b) return "gzip";
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ? "zstd" : "none";
 }
@@ -184,7 +193,9 @@ function text(info: Info): string {
     rows.push(["allocated in total", mebibytes(info.allocatedBytes)]);
     rows.push(["addresses", `${hex(lowestAddress ?? 0)} to ${hex(endAddress ?? 0)}`]);
   }
-  if (info.gcCycles !== null) rows.push(["gc cycles", count(info.gcCycles)]);
+  if (info.gcCycles !== null) {
+    rows.push(["gc cycles", count(info.gcCycles) + (info.gcLog === undefined ? "" : `, from ${info.gcLog}`)]);
+  }
   for (const { most, allocs, bytes } of info.sizes) {
     rows.push([`allocs to ${count(most)} bytes`, `${count(allocs)}, ${mebibytes(bytes)}`]);
   }

@@ -22,7 +22,10 @@ export interface ReadHost extends Output {
 }
 
 /** Options of reading, as the commands take them. */
-export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "limit" | "window"> {}
+export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "limit" | "window"> {
+  /** Path of the GC log beside a page trace; false for none. */
+  readonly gcLog?: string | false;
+}
 
 /** A trace that is being read. */
 export interface Reading {
@@ -73,7 +76,7 @@ export async function withTrace<T>(
     // The bar goes once over the file, even if it is read twice.
     progress?.update(opened && total ? Math.floor((done / total) * opened.size) : done);
   };
-  const options = { format, device, limit, window, onProgress };
+  const options: ReadOptions = { format, device, limit, window, onProgress };
   const copy = async (from: Readable) => {
     if (stderr.isTTY) stderr.write(`palloc: ${name}: copied to a temporary file first\n`);
     opened = await spool(from);
@@ -86,6 +89,7 @@ export async function withTrace<T>(
     stream?.destroy();
   };
   try {
+    if (request.gcLog) options.gcLog = (await openFile(request.gcLog)).source;
     let trace: TraceStream;
     if (path === STREAM || (await isPipe(path))) {
       stream = path === STREAM ? host.stdin : createReadStream(path);

@@ -63,7 +63,7 @@ export interface GcEvents {
   readonly sweepEnd: Float64Array;
   /** Live bytes at the end of marking. */
   readonly heapLive: Float64Array;
-  /** Bytes at which the next cycle is to end. */
+  /** Bytes at which the next cycle is to end; Infinity if the heap may grow without end. */
   readonly heapGoal: Float64Array;
 }
 
