@@ -233,6 +233,24 @@ describe("palloc info", () => {
     expect(stdout).not.toContain("--scavenge recorded");
   });
 
+  it("says what the reader had to change, of the trace and of its neutral form", async () => {
+    const perf = fileURLToPath(new URL("fixtures/traces/perf-kmem/node.txt.gz", import.meta.url));
+    const path = join(await newFolder(), "perf.pages");
+    await palloc(["convert", perf, path]);
+    for (const file of [perf, path]) {
+      const { stdout } = await palloc(["info", file]);
+      expect(stdout).toMatch(/^ {2}frees added +2\n {2}frees left out +27\n {2}time /m);
+      const { corrections } = JSON.parse((await palloc(["info", "--json", file])).stdout);
+      expect(corrections).toEqual({ impliedFrees: 2, skippedFrees: 27 });
+      const replayed = await palloc(["replay", "--engine", "ts", file]);
+      expect(replayed.stdout).toMatch(/^ {2}events .*\n {2}frees added +2\n {2}frees left out +27\n/m);
+      const [line] = (await palloc(["replay", "--engine", "ts", "--json", file])).stdout.split("\n");
+      expect(JSON.parse(line).corrections).toEqual(corrections);
+    }
+    const { stdout } = await palloc(["info", "--json", LINK]);
+    expect(JSON.parse(stdout).corrections).toEqual({});
+  });
+
   it.each([
     ["go1-json.pt.gz", ["--scavenge none", "--scavenge recorded"]],
     ["go-exec/go1.27-prog-1p.trace.gz", ["--growth needed --scavenge none", "--placement recorded"]],

@@ -1,7 +1,7 @@
 // `palloc info`: says what traces are, from one pass over each, in bounded memory.
 
-import type { PageTrace } from "palloc/trace";
-import { count, hex, labelled, mebibytes } from "./format.ts";
+import type { PageTrace, TraceCorrections } from "palloc/trace";
+import { correctionRows, count, hex, labelled, mebibytes } from "./format.ts";
 import { print } from "./output.ts";
 import { type ReadHost, type Reading, type ReadRequest, withTrace } from "./reading.ts";
 import { findGcLog, type Opened } from "./source.ts";
@@ -39,6 +39,8 @@ interface Info {
   gcCycles: number | null;
   /** File that told the cycles, if not the trace. */
   gcLog?: string;
+  /** What the reader had to change; nothing that is 0. */
+  corrections: Partial<TraceCorrections>;
   cutShort?: string;
   ask: string[];
 }
@@ -56,13 +58,19 @@ export async function info(request: InfoRequest, host: ReadHost): Promise<number
     const asked = { ...request, gcLog: request.gcLog ?? (await findGcLog(path)) };
     const found = await withTrace(path, asked, "copy", host, (reading) => look(reading, asked));
     if (!found) status = 1;
-    else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
+    else {
+      const said: Info = { ...found.result, corrections: found.corrections };
+      await print(host.stdout, request.json ? `${JSON.stringify(said)}\n` : text(said));
+    }
   }
   return status;
 }
 
 /** Goes over a trace once. */
-async function look({ name, trace, opened }: Reading, { device, gcLog }: InfoRequest): Promise<Info> {
+async function look(
+  { name, trace, opened }: Reading,
+  { device, gcLog }: InfoRequest,
+): Promise<Omit<Info, "corrections">> {
   const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
@@ -185,6 +193,7 @@ function text(info: Info): string {
     ["page size", `${count(info.pageSize)} bytes`],
     ["events", count(info.events)],
     ...Object.entries(info.kinds).map(([kind, n]): [string, string] => [`  ${kind}`, count(n)]),
+    ...correctionRows(info.corrections),
   ];
   if (firstTime !== null && lastTime !== null) {
     rows.push(["time", seconds(lastTime - firstTime)], ["Ps or threads", count(info.procs)]);

@@ -4,7 +4,13 @@ import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { openTrace, type PageTrace, type ReadOptions, type TraceStream } from "palloc/trace";
+import {
+  openTrace,
+  type PageTrace,
+  type ReadOptions,
+  type TraceCorrections,
+  type TraceStream,
+} from "palloc/trace";
 import { complain, OutputError } from "./output.ts";
 import type { Progress } from "./progress.ts";
 import { isPipe, type Opened, openFile, spool } from "./source.ts";
@@ -41,6 +47,8 @@ export interface Outcome<T> {
   readonly result: T;
   /** Why the file seems to be cut short, if it does. */
   readonly cutShort: string | undefined;
+  /** What the reader had to change; nothing that is 0. */
+  readonly corrections: Partial<TraceCorrections>;
 }
 
 /** The path that is standard input, or standard output. */
@@ -99,11 +107,13 @@ export async function withTrace<T>(
       trace = await openTrace(opened.source, options);
     }
     let cutShort: string | undefined;
+    const corrections: Record<string, number> = {};
     const watched = watch(trace, (block) => {
       cutShort = block.cutShort ?? cutShort;
+      addCorrections(corrections, block);
     });
     const result = await use({ name, trace: watched, opened });
-    return { name, result, cutShort };
+    return { name, result, cutShort, corrections };
   } catch (error) {
     if (error instanceof OutputError || !isExpected(error)) throw error;
     close();
@@ -158,6 +168,13 @@ async function openPipe(
     if (room < 0 || !isExpected(error) || !error.message.includes("is read twice")) throw error;
   }
   return copy(Readable.from(whole()));
+}
+
+/** Adds what the reader had to change in a block. */
+function addCorrections(sums: Record<string, number>, { corrections }: PageTrace): void {
+  for (const [name, more] of Object.entries(corrections ?? {})) {
+    if (more > 0) sums[name] = (sums[name] ?? 0) + more;
+  }
 }
 
 /** Shows each block to `see`, and passes it on. */

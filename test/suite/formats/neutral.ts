@@ -14,6 +14,10 @@ type Event = readonly [time: number, proc: number, kind: number, page: number, n
 const RECORDED = ["go-link", "go-compile-runtime", "go1-json", "gofmt-std", "go-compile-types2-2procs"];
 const COLUMNS = ["time", "proc", "kind", "base", "npages"] as const;
 const CYCLE = ["start", "time", "sweepEnd", "heapLive", "heapGoal"] as const;
+const CORRECTIONS = {
+  ...{ impliedFrees: 1, impliedGrows: 2, skippedFrees: 3 },
+  ...{ skippedGrows: 4, skippedUnmaps: 5, movedAllocs: 2 ** 40 },
+};
 const HEAD_BYTES = 20;
 /** Events of the largest frame. */
 const FRAME_EVENTS = 2 ** 16;
@@ -170,7 +174,7 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
     expect([got.pageSize, got.origin]).toEqual([4096, "perf-kmem"]);
   });
 
-  it("holds cycles, each in the block in which it ended; objects, and the reason of a cut", async () => {
+  it("holds cycles, each in the block in which it ended; objects, corrections, and the reason of a cut", async () => {
     const length = FRAME_EVENTS + 100;
     const times = [7, 7 * FRAME_EVENTS - 7, 7 * FRAME_EVENTS - 6, 1e9];
     const column = (add: number) => Float64Array.from(times, (time) => time + add);
@@ -189,11 +193,12 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
       allocs: Float64Array.of(3, 4),
       frees: Float64Array.of(5, 6),
     };
-    const want = longTrace(length, { gc, objects, cutShort: "it stops — früh" });
+    const want = longTrace(length, { gc, objects, corrections: CORRECTIONS, cutShort: "it stops — früh" });
     const file = await collect(writeTrace(want));
     const got = await readTrace(file);
     for (const name of CYCLE) expect([...(got.gc?.[name] ?? [])], name).toEqual([...gc[name]]);
     expect([got.objects, got.cutShort]).toEqual([objects, want.cutShort]);
+    expect(got.corrections).toEqual(CORRECTIONS);
     const perBlock: number[] = [];
     for await (const block of await openTrace(file)) perBlock.push(block.gc?.length ?? 0);
     expect(perBlock).toEqual([2, 1, 1]);
@@ -211,7 +216,8 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
 }
 
 function damage({ writeTrace, readTrace }: Api): void {
-  const small = () => collect(writeTrace(longTrace(60, { format: "go-exec", cutShort: "cut" })));
+  const small = () =>
+    collect(writeTrace(longTrace(60, { format: "go-exec", cutShort: "cut", corrections: CORRECTIONS })));
 
   it("refuses a file that is cut anywhere", async () => {
     const file = await small();
@@ -249,7 +255,7 @@ function damage({ writeTrace, readTrace }: Api): void {
 async function plainIndex(file: Uint8Array): Promise<Array<[offset: number, events: number, time: number]>> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const end = file.length - HEAD_BYTES;
-  expect(view.getUint32(end, true)).toBe(6);
+  expect(view.getUint32(end, true)).toBe(7);
   const at = Number(view.getBigUint64(end + 4, true));
   const blocks = view.getUint32(end + 12, true);
   const packed = file.subarray(at + HEAD_BYTES, at + HEAD_BYTES + view.getUint32(at + 12, true));
