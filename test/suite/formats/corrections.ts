@@ -187,6 +187,26 @@ export function correctionCountsSuite({ trace: { openTrace, readTrace, writeTrac
     });
   });
 
+  const addressOf = (i: number) => (i === 0 ? 16 : 32);
+  const times = (n: number) => Array.from({ length: n }, (_, i) => i);
+  it.each([
+    ["Go execution traces", (n: number) => fileOf(23, events(1, 7, 9, ...times(n).map(() => alloc(1, 0))))],
+    [
+      "malloc logs",
+      (n: number) =>
+        bytesOf(
+          `time,op,address,bytes\n${times(n)
+            .map((i) => `${i},malloc,${addressOf(i)},16\n`)
+            .join("")}`,
+        ),
+    ],
+  ])("an added free that begins a block of %s is counted there", async (_, logOf) => {
+    const blocks = await blocksOf(logOf(40_000));
+    expect(blocks[1].kind[0]).toBe(FREE);
+    const frees = blocks.map(({ kind }) => kind.filter((each) => each === FREE).length);
+    expect(blocks.map(({ corrections }) => corrections?.impliedFrees)).toEqual(frees);
+  });
+
   it("a trace of which nothing was changed does not say so", async () => {
     const clean = [
       fileOf(23, events(1, 7, 100, procStart(0, 1), span(1, 0), alloc(1, 1), free(1, 0))),

@@ -242,6 +242,21 @@ function damage({ writeTrace, readTrace }: Api): void {
     );
   });
 
+  it.each([0, 2])("refuses %i rows of corrections", async (count) => {
+    const file = await collect(writeTrace(traceOf([], { corrections: CORRECTIONS })));
+    const start = 16 + 4;
+    expect(new DataView(file.buffer).getUint32(start, true)).toBe(5);
+    const content = new Uint8Array(48 * count);
+    // Deflate without compression: one last block, its length twice, its bytes.
+    const packed = [1, content.length, 0, 255 - content.length, 255, ...content];
+    const head = [...new Uint8Array(Uint32Array.of(5, count, content.length, packed.length).buffer)];
+    const sum = [...new Uint8Array(Uint32Array.of(plainCrc32([...head, ...packed])).buffer)];
+    const forged = Uint8Array.from([...file.subarray(0, start), ...head, ...sum, ...packed]);
+    await expect(readTrace(forged)).rejects.toThrow(
+      `byte ${start}: the frame cannot be: it has ${count} rows of corrections; the file is damaged, or`,
+    );
+  });
+
   it("refuses another version by its number", async () => {
     const file = await small();
     file[7] = 2;
@@ -249,6 +264,16 @@ function damage({ writeTrace, readTrace }: Api): void {
       "byte 7: the file has version 2, and this palloc reads version 1",
     );
   });
+}
+
+/** The sum of a frame, bit by bit. */
+function plainCrc32(bytes: readonly number[]): number {
+  let sum = 0xffffffff;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 && 0xedb88320);
+  }
+  return ~sum >>> 0;
 }
 
 /** A plain reader of the index: of each block its offset, events and first time. */
