@@ -83,12 +83,11 @@ async function look(
   return { ...head, ...found, ...(gcLog && { gcLog }), ask };
 }
 
-/** Returns how a file is packed, by its first bytes. */
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
-  const reader = (source as Blob).stream().getReader();
-  const { value } = await reader.read();
-  const [a, b, c, d] = value ?? [];
+  const reader = source.stream().getReader();
+  const { value = [] } = await reader.read();
   await reader.cancel();
+  const [a, b, c, d] = value;
   if (a === 0x1f && b === 0x8b) return "gzip";
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ? "zstd" : "none";
 }
