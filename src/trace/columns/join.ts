@@ -1,5 +1,6 @@
 // Joins the blocks of a trace.
 
+import { addCorrections } from "../corrections.ts";
 import type { GcEvents, ObjectCounts, PageTrace, TraceFormat } from "../events.ts";
 
 /** Returns the blocks as one trace. The last `objects`, `origin` and `cutShort` of a block are the trace's. */
@@ -23,12 +24,14 @@ export async function joinBlocks(
     hasOffsets ||= block.offset !== undefined;
   }
   const gc = joinGc(parts.flatMap((part) => part.gc ?? []));
+  const corrections = addCorrections(parts.map((part) => part.corrections));
   return {
     format,
     pageSize,
     ...(origin && { origin }),
     ...(gc && { gc }),
     ...(objects && { objects }),
+    ...(corrections && { corrections }),
     length,
     time: join(new Float64Array(length), parts, (part) => part.time),
     proc: join(new Int32Array(length), parts, (part) => part.proc),
