@@ -70,8 +70,10 @@ async function look({ name, trace, opened }: Reading, { device }: InfoRequest): 
 }
 
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
-  const start = "slice" in source ? await (source as Blob).slice(0, 4).arrayBuffer() : new ArrayBuffer(0);
-  const [a, b, c, d] = new Uint8Array(start);
+  const reader = source.stream().getReader();
+  const { value = [] } = await reader.read();
+  await reader.cancel();
+  const [a, b, c, d] = value;
   if (a === 0x1f && b === 0x8b) return "gzip";
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ? "zstd" : "none";
 }

@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { TraceSource } from "palloc/trace";
 
 /** Bytes read from a file at a time. */
 const READ_BYTES = 2 ** 18;
@@ -14,7 +13,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What a command reads. */
 export interface Opened {
-  readonly source: TraceSource;
+  readonly source: ReturnType<typeof fileBlob>;
   /** Bytes of the source. */
   readonly size: number;
   /** Lets go of it. */

@@ -18,7 +18,7 @@ export type TraceFormat = "go-page-trace" | "go-exec" | "pytorch" | "malloc" | "
 
 /** What a program did with its pages: events as columns, ascending by time. A trace, or a block of one. */
 export interface PageTrace {
-  /** Format that the trace was read from. Left out in a trace of your own. */
+  /** Format that the trace was read from. A trace that you make yourself leaves it out. */
   readonly format?: string;
   /** Of the neutral form: the format that it was converted from. */
   readonly origin?: string;

@@ -33,6 +33,16 @@ export class Ranges {
     return missing;
   }
 
+  /** Returns the parts of [start, end) that are in the set. */
+  parts(start: number, end: number): Range[] {
+    const ranges = this.#ranges;
+    const parts: Range[] = [];
+    for (ranges.seek(start); ranges.start < end; ranges.seek(ranges.start + ranges.length)) {
+      parts.push([Math.max(ranges.start, start), Math.min(ranges.start + ranges.length, end)]);
+    }
+    return parts;
+  }
+
   /** Adds [start, end). */
   add(start: number, end: number): void {
     const ranges = this.#ranges;

@@ -5,7 +5,7 @@ import { PageAllocError } from "../base/errors.ts";
 import { showAddress } from "./event-error.ts";
 import { ADDRESS_LIMIT, ALLOC, PAGE_BYTES, type PageTrace, UNMAP } from "./events.ts";
 
-/** A trace in blocks, as `openTrace` gives it. One of your own may leave out all but the blocks. */
+/** A trace in blocks, as `openTrace` gives it. One that you make yourself may leave out all but the blocks. */
 export interface BlockSource extends AsyncIterable<PageTrace> {
   /** Format that the blocks were read from. */
   readonly format?: string;

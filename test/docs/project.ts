@@ -5,10 +5,14 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
+import { pytorchSnapshot } from "../../bench/traces/pytorch-snapshot.mjs";
 import type { Block } from "./blocks.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
-const TRACE = join(root, "test/fixtures/traces/go1-json.pt.gz");
+/** The recorded traces that each page has, by their names there. */
+const TRACES = { "trace.pt.gz": "go1-json.pt.gz", "prog.trace.gz": "go-exec/go1.27-prog-1p.trace.gz" };
+/** No real snapshot may be passed on. */
+const SNAPSHOT = { entries: 20_000, depth: 4 };
 const TSC = join(root, "node_modules/typescript/bin/tsc");
 
 /** How a program ended. */
@@ -33,6 +37,7 @@ export function run(cwd: string, file: string, ...args: string[]): Promise<End> 
 export class Project {
   readonly #top = mkdtempSync(join(tmpdir(), "palloc-docs-"));
   readonly folder = join(this.#top, "project");
+  readonly #snapshot = Buffer.concat([...pytorchSnapshot(SNAPSHOT)]);
 
   constructor() {
     symlinkSync(root, join(this.#top, "palloc"), "dir");
@@ -59,13 +64,17 @@ export class Project {
     return path;
   }
 
-  /** Makes a folder for a page, with its programs and a trace.pt.gz. */
+  /** Makes a folder for a page, with its programs and some traces. */
   addPage(page: string, blocks: readonly Block[]): void {
     for (const block of blocks) {
       if (block.language === "js" || block.language === "ts") this.#write(fileOf(page, block), block.text);
     }
-    mkdirSync(join(this.folder, "pages", page), { recursive: true });
-    copyFileSync(TRACE, join(this.folder, "pages", page, "trace.pt.gz"));
+    const folder = join(this.folder, "pages", page);
+    mkdirSync(folder, { recursive: true });
+    for (const [name, fixture] of Object.entries(TRACES)) {
+      copyFileSync(join(root, "test/fixtures/traces", fixture), join(folder, name));
+    }
+    writeFileSync(join(folder, "snapshot.pickle"), this.#snapshot);
   }
 
   /** Runs a page's block: the commands, or the program. */

@@ -61,16 +61,30 @@ export function checkColumns(trace: PageTrace): void {
  *
  * @param before number of events before this block
  */
-export function checkEvents(
+export function checkEvents(trace: PageTrace, geometry: Geometry, before: number, counts: Counts): void {
+  const ofKind = new Uint32Array(UNMAP + 1);
+  const beyond = checkEach(trace, geometry, before, ofKind);
+  counts.allocs += ofKind[ALLOC];
+  counts.frees += ofKind[FREE];
+  counts.scavenges += ofKind[SCAVENGE];
+  counts.exists += ofKind[EXISTS];
+  counts.beyondRange += beyond;
+}
+
+/**
+ * Checks each event, and counts it by its kind. Returns how many are beyond the heap's range. A function of its own:
+ * code after such a loop had not run when V8 compiled the loop, and would make it leave the compiled code at each end.
+ */
+function checkEach(
   trace: PageTrace,
   { tracePage, perTracePage, limit }: Geometry,
   before: number,
-  counts: Counts,
-): void {
+  ofKind: Uint32Array,
+): number {
   const { length, kind, base, npages } = trace;
-  const ofKind = new Uint32Array(UNMAP + 1);
   const most = ADDRESS_LIMIT * perTracePage;
   const heapEnd = limit * perTracePage;
+  let beyond = 0;
   for (let event = 0; event < length; event++) {
     const page = base[event] * perTracePage;
     const end = page + npages[event];
@@ -78,12 +92,9 @@ export function checkEvents(
     if (!fits || kind[event] < ALLOC || kind[event] > UNMAP)
       throw impossible(trace, event, tracePage, before);
     ofKind[kind[event]]++;
-    if (end > heapEnd && kind[event] !== FREE) counts.beyondRange++;
+    if (end > heapEnd && kind[event] !== FREE) beyond++;
   }
-  counts.allocs += ofKind[ALLOC];
-  counts.frees += ofKind[FREE];
-  counts.scavenges += ofKind[SCAVENGE];
-  counts.exists += ofKind[EXISTS];
+  return beyond;
 }
 
 /** Returns the error for an impossible event. */

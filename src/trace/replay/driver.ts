@@ -1,51 +1,33 @@
 // Drives a heap through the events of a trace, as the Go runtime drove its own. A P serves small requests from a page
 // cache. The heap serves the rest, and grows when it has no room. The driver counts in pages of the heap as it goes.
 //
-// The heap gets the events in batches. Addresses are known only after a batch has run, so each event is visited twice.
+// As long as the heap places all pages where they were recorded, events are replayed one by one (see in-place.ts). But
+// it may place pages elsewhere than the program's allocator did: with several Ps the recorded order is ambiguous within
+// a tick, and other allocators do not take the lowest address that fits. From then on the driver has a table: for each
+// recorded page in use, its allocation and where that lies in the heap.
+//
+// The heap gets such events in batches. Addresses are known only after a batch has run, so each event is visited twice.
 // First the driver checks it against the pages that the trace has in use, and writes its operations. Then it reads the
 // results, and counts what depends on addresses.
-//
-// The heap may place pages elsewhere than the program's allocator did: with several Ps the recorded order is ambiguous
-// within a tick, and other allocators do not take the lowest address that fits. So the driver knows, for each recorded
-// page in use, its allocation and where that lies in the heap.
 
 import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
-import type { PageCache } from "../../api/page-cache.ts";
 import { PageAllocError } from "../../base/errors.ts";
 import { CHUNK_PAGES, OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";
 import { eventError } from "../event-error.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace, SCAVENGE } from "../events.ts";
 import { Ranges } from "../ranges.ts";
 import { Allocations } from "./allocations.ts";
+import { BATCH, Batch } from "./batch.ts";
+import { Counters } from "./counters.ts";
 import { makeFirstCache } from "./first-cache.ts";
 import { type Geometry, growthFor, heapPages } from "./geometry.ts";
+import { CACHED_PAGES_LIMIT, InPlace } from "./in-place.ts";
 import { PAGES_MAX, RecordedPages } from "./recorded-pages.ts";
 import type { Sampler } from "./series.ts";
 
-/** A P serves requests of fewer pages from its page cache. */
-const CACHED_PAGES_LIMIT = 16;
-/** Most operations of a batch: enough to hide the cost of the call, few enough for the processor's caches. */
-const BATCH = 1024;
 /** In place of an allocation: the page was in use before the trace began. */
 const BEFORE = -1;
-
-/** What the driver has counted so far, in pages of the heap unless noted. */
-class Counters {
-  /** Allocated by the trace, or in use when it began. */
-  inUse = 0;
-  peakInUse = 0;
-  /** Mapped in the heap. */
-  sys = 0;
-  peakSys = 0;
-  /** Free and scavenged. */
-  released = 0;
-  peakRetained = 0;
-  /** Released by the trace's scavenge events, in total. */
-  scavenged = 0;
-  /** Number of allocations that the heap placed where they were recorded. */
-  addressMatches = 0;
-}
 
 /** The first allocation that the heap placed elsewhere. */
 export interface Mismatch {
@@ -78,28 +60,15 @@ export class Driver {
   /** The current block, and the number of events before it. */
   #block: PageTrace | undefined;
   #before = 0;
-  /** Page caches by P. */
-  readonly #caches: Array<PageCache | undefined> = [];
-  /** By P: the index of its page cache in the batch, plus 1; 0 or undefined if the batch does not use it. */
-  readonly #slots: number[] = [];
-  /** The Ps whose page caches the batch uses, by that index. */
-  readonly #used = new Uint32Array(BATCH);
-  #usedCount = 0;
-  /** The P that `#slotOf` was last called for in this batch, -1 if none, and what it returned. */
-  #proc = -1;
-  #slot = -1;
   /** Whether the program ran before the trace began, so that its Ps have page caches. */
-  #resumed = false;
+  #ranBefore = false;
+  /** Undefined if the heap has placed pages elsewhere, or may have. The table is empty until then. */
+  #inPlace: InPlace | undefined;
   /** The allocation of each recorded page, or BEFORE; 0 if it is not in use. */
   readonly #pages = new RecordedPages();
   readonly #allocations = new Allocations();
-  readonly #ops = new Float64Array(BATCH * OP_NUMBERS);
-  readonly #results = new Float64Array(BATCH * RESULT_NUMBERS);
-  /** The event of each operation, as an index in the block, and its allocation. */
-  readonly #events = new Uint32Array(BATCH);
-  readonly #numbers = new Int32Array(BATCH);
-  /** Operations in the batch. */
-  #count = 0;
+  /** Its numbers are the allocations that operations make. */
+  readonly #batch = new Batch();
   /** By pending sample: how many operations the batch had when it was requested. */
   readonly #sampleAt: number[] = [];
   /** Mapped addresses of the heap, and where they end. */
@@ -127,25 +96,37 @@ export class Driver {
 
   /** Queues events [start, end) of the block. `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
   add(start: number, end: number): void {
-    const { kind } = this.#block as PageTrace;
-    for (let event = start; event < end; event++) {
-      if (this.#count === BATCH) this.finish();
-      if (kind[event] === ALLOC) this.#alloc(event);
-      else if (kind[event] === FREE) this.#free(event);
-      else if (kind[event] === SCAVENGE) this.#scavenge(event);
-      else if (kind[event] === EXISTS) this.#exists(event);
-      else this.#changeSize(event);
+    let event = start;
+    while (event < end) {
+      if (this.#inPlace && this.counters.sys > 0) {
+        event = this.#inPlace.run(this.#block as PageTrace, event, end);
+        const { misplaced } = this.#inPlace;
+        if (misplaced >= 0) this.#leavePlace(event - 1, misplaced * this.#geometry.heapPage);
+        if (event === end) return;
+      }
+      if (this.#batch.count === BATCH) this.finish();
+      this.#addOne(event);
+      if (this.#inPlace) this.#stayInPlace(this.#inPlace, event);
+      event++;
     }
+  }
+
+  #addOne(event: number): void {
+    const { kind } = this.#block as PageTrace;
+    if (kind[event] === ALLOC) this.#alloc(event);
+    else if (kind[event] === FREE) this.#free(event);
+    else if (kind[event] === SCAVENGE) this.#scavenge(event);
+    else if (kind[event] === EXISTS) this.#exists(event);
+    else this.#changeSize(event);
   }
 
   /** Requests a sample of the state after `event`, the latest that was added. */
   sample(event: number): void {
     const { time } = this.#block as PageTrace;
     this.#sampler.request(time[event], this.counters.inUse * this.#geometry.heapPage);
-    this.#sampleAt.push(this.#count);
-    if (!this.#sampler.full) return;
-    this.finish();
-    this.#sampler.thin();
+    this.#sampleAt.push(this.#batch.count);
+    if (this.#inPlace || this.#sampler.full) this.finish();
+    if (this.#sampler.full) this.#sampler.thin();
   }
 
   /** Replays all queued events. Throws PageAllocError ERR_TRACE. */
@@ -160,16 +141,18 @@ export class Driver {
       this.#sampler.settle((sys - released) * heapPage, sys * heapPage);
     }
     this.#sampleAt.length = 0;
-    this.#account(from, this.#count);
-    this.#count = 0;
+    this.#account(from, this.#batch.count);
+    this.#batch.clear();
   }
 
   /** Sets where the heap begins: at the first event's chunk, or at 0 if the heap cannot have its address. */
   #begin({ base, kind }: PageTrace): void {
-    const { chunkBytes, tracePage } = this.#geometry;
+    const { chunkBytes, scale, tracePage } = this.#geometry;
     const first = base[0];
     if (this.#isBeyond(first, tracePage)) return;
     this.#limit = first - (first % chunkBytes);
+    if (scale === 1 && !this.#course.recordedPlaces)
+      this.#inPlace = new InPlace(this.#heap, this.#geometry, this.counters, this.#course);
     // A trace that tells what existed before it needs no guess.
     if (kind[0] > SCAVENGE || this.#course.recordedPlaces || !this.#course.isGo) return;
     this.#takePrefix(first);
@@ -189,31 +172,54 @@ export class Driver {
       this.counters.released -= this.#heap.allocRange(base, npages) / heapPage;
       this.counters.peakRetained = npages;
     }
-    this.#mark(base / tracePage, (first - base) / tracePage, BEFORE, 0);
+    const npages = (first - base) / tracePage;
+    if (this.#inPlace) this.#inPlace.noteBefore(base / tracePage, npages);
+    else this.#mark(base / tracePage, npages, BEFORE, 0);
   }
 
-  /** Adds an operation to the batch, which must have room for it. */
-  #push(event: number, code: number, npages: number, where: number, offset: number, number: number): void {
-    const at = this.#count * OP_NUMBERS;
-    this.#ops[at] = code;
-    this.#ops[at + 1] = npages;
-    this.#ops[at + 2] = where;
-    this.#ops[at + 3] = offset;
-    this.#numbers[this.#count] = number;
-    this.#events[this.#count++] = event;
+  /** Replays the event that was added, and goes on in place if the heap has put it there. */
+  #stayInPlace(inPlace: InPlace, event: number): void {
+    const { base, kind, proc } = this.#block as PageTrace;
+    const { count, results } = this.#batch;
+    this.finish();
+    if (count === 0 || kind[event] === SCAVENGE) return;
+    const cache = this.#batch.cacheOf(proc[event]);
+    if (cache) inPlace.learn(proc[event], cache);
+    const [placed] = results;
+    if (placed !== base[event]) this.#leavePlace(event, placed);
+  }
+
+  /**
+   * Has a table from now on, with the pages that the trace has in use.
+   *
+   * @param event the one that the heap has put elsewhere, if there is one, and the address where it has
+   */
+  #leavePlace(event = -1, placed = 0): void {
+    const { base, npages: counts } = this.#block as PageTrace;
+    const { heapPage, perTracePage } = this.#geometry;
+    const inPlace = this.#inPlace as InPlace;
+    this.#inPlace = undefined;
+    const mapped = this.#mapped.parts(0, this.#mapped.end);
+    const misplaced = { base: placed, npages: event < 0 ? 0 : counts[event] };
+    for (const { first, npages, isBefore } of inPlace.used(mapped, misplaced)) {
+      if (isBefore) this.#mark(first, npages, BEFORE, 0);
+      else this.#record(first, npages, npages, first, 0);
+    }
+    if (event < 0) return;
+    this.#noteMismatch(event, placed);
+    this.#record(base[event] * perTracePage, counts[event], counts[event], placed / heapPage, event);
   }
 
   /** Adds the operation of an alloc event, and marks its pages. Throws if one is in use. */
   #alloc(event: number): void {
-    const { proc: procs } = this.#block as PageTrace;
+    const { base, proc } = this.#block as PageTrace;
     const npages = this.#heapPagesOf(event);
     if (this.#course.recordedPlaces) {
       this.#map(event);
-      const number = this.#begun(event, npages, ~this.#count);
-      const { base } = this.#block as PageTrace;
-      this.#push(event, Op.allocRange, npages, base[event], 0, number);
+      const number = this.#allocate(event, npages, ~this.#batch.count);
+      this.#batch.push(event, Op.allocRange, npages, base[event], 0, number);
     } else {
-      this.#place(event, npages, procs[event]);
+      this.#place(event, npages, proc[event]);
     }
   }
 
@@ -231,25 +237,33 @@ export class Driver {
     let slot = -1;
     if (this.counters.sys === 0) this.#start(event, npages);
     else if (this.#course.isGo && npages < CACHED_PAGES_LIMIT && proc >= 0) slot = this.#slotOf(proc, event);
-    const number = this.#begun(event, npages, ~this.#count);
-    this.#push(event, Op.alloc, npages, slot, 0, number);
+    const number = this.#allocate(event, npages, ~this.#batch.count);
+    this.#batch.push(event, Op.alloc, npages, slot, 0, number);
   }
 
-  /** Begins an allocation, and marks its recorded pages. Returns its number. Throws if a page is in use. */
-  #begun(event: number, npages: number, placed: number): number {
+  /** Begins the allocation of an event. Returns its number. Throws if one of its recorded pages is in use. */
+  #allocate(event: number, npages: number, placed: number): number {
     const { base, npages: counts } = this.#block as PageTrace;
-    const { exact, perTracePage } = this.#geometry;
+    const first = base[event] * this.#geometry.perTracePage;
+    const number = this.#inPlace ? 0 : this.#record(first, counts[event], npages, placed, event);
+    this.counters.use(npages);
+    return number;
+  }
+
+  /**
+   * Records an allocation, and marks its pages. Returns its number. Throws if one is in use.
+   *
+   * @param length recorded pages
+   * @param npages pages of the heap
+   */
+  #record(first: number, length: number, npages: number, placed: number, event: number): number {
     const allocations = this.#allocations;
     const number = allocations.begin();
-    const first = base[event] * perTracePage;
     allocations.first[number] = first;
     allocations.placed[number] = placed;
-    allocations.left[number] = counts[event];
-    if (!exact) allocations.npages[number] = npages;
-    this.#mark(first, counts[event], number, event);
-    const counters = this.counters;
-    counters.inUse += npages;
-    if (counters.inUse > counters.peakInUse) counters.peakInUse = counters.inUse;
+    allocations.left[number] = length;
+    if (!this.#geometry.exact) allocations.npages[number] = npages;
+    this.#mark(first, length, number, event);
     return number;
   }
 
@@ -282,28 +296,23 @@ export class Driver {
 
   /** Returns the index of a P's page cache in the batch. */
   #slotOf(proc: number, event: number): number {
-    if (proc === this.#proc) return this.#slot;
-    if (!this.#slots[proc]) {
-      if (this.#resumed && !this.#caches[proc]) this.#resumeCache(proc, event);
-      this.#used[this.#usedCount] = proc;
-      this.#slots[proc] = ++this.#usedCount;
-    }
-    this.#proc = proc;
-    this.#slot = this.#slots[proc] - 1;
-    return this.#slot;
+    if (this.#ranBefore && !this.#batch.hasCache(proc)) this.#makeFirstCache(proc, event);
+    return this.#batch.slotOf(proc);
   }
 
   /** Makes the page cache that a P had when the trace began, if the first page that it got shows which one. */
-  #resumeCache(proc: number, event: number): void {
+  #makeFirstCache(proc: number, event: number): void {
     const { base } = this.#block as PageTrace;
     const { exact, heapPage } = this.#geometry;
     this.finish();
     if (!exact || this.#mapped.missing(base[event], base[event] + heapPage).length > 0) return;
-    this.#caches[proc] = makeFirstCache(this.#heap, base[event]);
+    const cache = makeFirstCache(this.#heap, base[event]);
+    if (cache) this.#batch.setCache(proc, cache);
   }
 
   /** Adds the operations of a free event: one for each run of pages from the same allocation. */
   #free(event: number): void {
+    if (this.#inPlace) this.#leavePlace();
     const { base, npages } = this.#block as PageTrace;
     const pages = this.#pages;
     const { cells } = pages;
@@ -339,10 +348,10 @@ export class Driver {
   /** Adds the operation that frees the heap's pages for recorded ones, all of one allocation. */
   #freeRun(event: number, number: number, page: number, npages: number): void {
     const { exact, scale, tracePage, heapPage } = this.#geometry;
-    if (this.#count === BATCH) this.finish();
+    if (this.#batch.count === BATCH) this.finish();
     if (number === BEFORE) {
       // Larger pages stay: which of the recorded ones they had is not known.
-      if (exact) this.#push(event, Op.free, npages * scale, page * tracePage, 0, 0);
+      if (exact) this.#batch.push(event, Op.free, npages * scale, page * tracePage, 0, 0);
       return;
     }
     const allocations = this.#allocations;
@@ -354,8 +363,8 @@ export class Driver {
     if (left === 0) allocations.end(number);
     else if (!exact) return;
     this.counters.inUse -= freed;
-    if (placed < 0) this.#push(event, Op.freeResult, freed, ~placed, offset * heapPage, 0);
-    else this.#push(event, Op.free, freed, (placed + offset) * heapPage, 0, 0);
+    if (placed < 0) this.#batch.push(event, Op.freeResult, freed, ~placed, offset * heapPage, 0);
+    else this.#batch.push(event, Op.free, freed, (placed + offset) * heapPage, 0, 0);
   }
 
   /**
@@ -368,7 +377,7 @@ export class Driver {
     const { base, npages } = this.#block as PageTrace;
     const { tracePage, scale } = this.#geometry;
     if (this.#isBeyond(base[event], npages[event] * tracePage)) return;
-    this.#push(event, Op.scavengeRange, npages[event] * scale, base[event], 0, 0);
+    this.#batch.push(event, Op.scavengeRange, npages[event] * scale, base[event], 0, 0);
   }
 
   /** Takes the pages of an exists event, at their place if they are free there. */
@@ -376,7 +385,7 @@ export class Driver {
     const { base, npages: counts } = this.#block as PageTrace;
     const { exact, heapPage, tracePage } = this.#geometry;
     const npages = this.#heapPagesOf(event);
-    this.#resumed = true;
+    this.#ranBefore = true;
     let scavenged = -1;
     if (exact && !this.#isBeyond(base[event], counts[event] * tracePage)) {
       this.#map(event);
@@ -386,8 +395,8 @@ export class Driver {
     if (scavenged < 0) {
       this.#place(event, npages, -1);
     } else {
-      this.#begun(event, npages, base[event] / heapPage);
-      this.#noteUse(scavenged);
+      this.#allocate(event, npages, base[event] / heapPage);
+      this.counters.reuse(scavenged / heapPage);
     }
   }
 
@@ -493,76 +502,52 @@ export class Driver {
 
   /** Runs the batch. Its results are accounted for later. */
   #runBatch(): void {
-    if (this.#count === 0) return;
-    const ops = this.#ops.subarray(0, this.#count * OP_NUMBERS);
-    this.#results.fill(Number.NaN);
-    const caches = this.#takeCaches();
+    const batch = this.#batch;
     try {
-      this.#heap.run(ops, this.#results, { caches, grow: true });
+      batch.run(this.#heap);
     } catch (error) {
-      const failed = this.#results.findIndex(Number.isNaN) / RESULT_NUMBERS;
+      const { failed, events, ops } = batch;
       this.#account(0, failed);
-      const event = this.#events[failed];
-      this.#checkRoom(this.#ops[failed * OP_NUMBERS + 1], event);
+      const event = events[failed];
+      this.#checkRoom(ops[failed * OP_NUMBERS + 1], event);
       throw this.#memoryError(error, event);
     }
-    this.#keepCaches(caches);
-  }
-
-  /** Returns the page caches of the Ps that the batch uses; undefined for new ones. */
-  #takeCaches(): Array<PageCache | undefined> {
-    const caches = new Array<PageCache | undefined>(this.#usedCount);
-    for (let slot = 0; slot < caches.length; slot++) caches[slot] = this.#caches[this.#used[slot]];
-    return caches;
-  }
-
-  /** Keeps the page caches that the batch has made. */
-  #keepCaches(caches: ReadonlyArray<PageCache | undefined>): void {
-    for (let slot = 0; slot < caches.length; slot++) {
-      const proc = this.#used[slot];
-      this.#caches[proc] ??= caches[slot];
-      this.#slots[proc] = 0;
-    }
-    this.#usedCount = 0;
-    this.#proc = -1;
   }
 
   /** Counts the results of the operations [from, to). */
   #account(from: number, to: number): void {
     if (from === to) return;
-    const ops = this.#ops;
-    const results = this.#results;
+    const { events, numbers, ops, results } = this.#batch;
     const { base, kind } = this.#block as PageTrace;
     const { heapPage } = this.#geometry;
+    const { counters } = this;
     const { placed } = this.#allocations;
     for (let i = from; i < to; i++) {
       const code = ops[i * OP_NUMBERS];
       const value = results[i * RESULT_NUMBERS];
       if (code === Op.alloc || code === Op.allocRange) {
-        const event = this.#events[i];
+        const event = events[i];
+        const npages = ops[i * OP_NUMBERS + 1];
         const scavenged = results[i * RESULT_NUMBERS + 1];
-        placed[this.#numbers[i]] = value / heapPage;
+        placed[numbers[i]] = value / heapPage;
         // The heap grows only for an allocation that then ends in the new chunks.
-        if (value + ops[i * OP_NUMBERS + 1] * heapPage > this.#limit) {
-          const nbytes = growthFor(this.#geometry, ops[i * OP_NUMBERS + 1]);
-          this.#noteGrowth(this.#limit, this.#limit + nbytes);
+        if (value + npages * heapPage > this.#limit) {
+          this.#noteGrowth(this.#limit, this.#limit + growthFor(this.#geometry, npages));
         }
-        if (scavenged) this.#noteUse(scavenged);
+        if (scavenged) counters.reuse(scavenged / heapPage);
         if (kind[event] !== ALLOC) continue;
-        if (value === base[event]) this.counters.addressMatches++;
-        else this.firstMismatch ??= { event: this.#before + event, recorded: base[event], placed: value };
+        if (value === base[event]) counters.addressMatches++;
+        else this.#noteMismatch(event, value);
       } else if (code === Op.scavengeRange) {
-        this.counters.released += value / heapPage;
-        this.counters.scavenged += value / heapPage;
+        counters.released += value / heapPage;
+        counters.scavenged += value / heapPage;
       }
     }
   }
 
-  /** Counts bytes that were taken, and had been scavenged. */
-  #noteUse(scavenged: number): void {
-    const { counters } = this;
-    counters.released -= scavenged / this.#geometry.heapPage;
-    counters.peakRetained = Math.max(counters.peakRetained, counters.sys - counters.released);
+  #noteMismatch(event: number, placed: number): void {
+    const { base } = this.#block as PageTrace;
+    this.firstMismatch ??= { event: this.#before + event, recorded: base[event], placed };
   }
 
   /** Grows the heap at its top, for a request of so many of its pages. */
@@ -573,13 +558,9 @@ export class Driver {
 
   /** Counts a growth of the heap. */
   #noteGrowth(start: number, end: number): void {
-    const { counters } = this;
-    const npages = (end - start) / this.#geometry.heapPage;
     this.#mapped.add(start, end);
     this.#limit = Math.max(this.#limit, end);
-    counters.sys += npages;
-    counters.released += npages;
-    if (counters.sys > counters.peakSys) counters.peakSys = counters.sys;
+    this.counters.grow((end - start) / this.#geometry.heapPage);
   }
 
   /** Throws if the address space ends before a growth for so many pages would. */

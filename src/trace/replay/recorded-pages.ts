@@ -22,11 +22,11 @@ export const PAGES_MAX = CHUNKS_MAX * CHUNK_PAGES;
 /** A number for each recorded page, 0 at first. */
 export class RecordedPages {
   /** The numbers, by cell. Valid until `touch` is called. */
-  cells = new Int32Array(FIRST_CELLS);
+  cells = new Int32Array(0);
   /** Number of chunks so far. */
   #count = 0;
   /** By chunk, counted from #low: its number plus 1; 0 if it was not touched. */
-  readonly #near = new Uint32Array(NEAR_CHUNKS);
+  #near = new Uint32Array(0);
   #low = 0;
   /** The same for chunks elsewhere. */
   readonly #far = new Map<number, number>();
@@ -34,7 +34,7 @@ export class RecordedPages {
   /** Returns the first cell of a chunk; -1 if the trace has not touched it. */
   cellOf(chunk: number): number {
     const near = chunk - this.#low;
-    const number = near >= 0 && near < NEAR_CHUNKS ? this.#near[near] : (this.#far.get(chunk) ?? 0);
+    const number = near >= 0 && near < this.#near.length ? this.#near[near] : (this.#far.get(chunk) ?? 0);
     return number === 0 ? -1 : (number - 1) * CHUNK_PAGES;
   }
 
@@ -46,7 +46,7 @@ export class RecordedPages {
     const known = this.cellOf(chunk);
     if (known >= 0) return known;
     if (this.#count === CHUNKS_MAX) return -1;
-    if (this.#count === 0) this.#low = chunk - NEAR_BELOW;
+    if (this.#count === 0) this.#makeTables(chunk);
     const cell = this.#count * CHUNK_PAGES;
     if (cell === this.cells.length) this.cells = longer(this.cells);
     const number = ++this.#count;
@@ -54,5 +54,12 @@ export class RecordedPages {
     if (near >= 0 && near < NEAR_CHUNKS) this.#near[near] = number;
     else this.#far.set(chunk, number);
     return cell;
+  }
+
+  /** Makes the tables at the first chunk, since many replays need none. */
+  #makeTables(chunk: number): void {
+    this.cells = new Int32Array(FIRST_CELLS);
+    this.#near = new Uint32Array(NEAR_CHUNKS);
+    this.#low = chunk - NEAR_BELOW;
   }
 }

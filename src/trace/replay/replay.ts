@@ -31,7 +31,7 @@ export interface ReplayOptions {
   growth?: "recorded" | "needed";
   /**
    * Bytes per page of the heap; a power of two, 16 to 2^30. Default: the trace's. Each allocation is rounded up to
-   * pages. With larger pages than the trace's, recorded places, growth and scavenging mean nothing, and are left out.
+   * pages. With larger pages than the trace's, recorded places, growth and scavenging have no meaning and are left out.
    */
   pageSize?: number;
   /** Bytes per page of the system below, as for a PageAlloc. */
@@ -94,7 +94,7 @@ export interface ReplayReport {
 
 /** A trace in blocks, as `openTrace` gives it. */
 export interface TraceBlocks extends AsyncIterable<PageTrace> {
-  /** Format that the trace was read from. Left out in a trace of your own. */
+  /** Format that the trace was read from. A trace that you make yourself leaves it out. */
   readonly format?: string;
   /** Of the neutral form: the format that it was converted from. */
   readonly origin?: string;
