@@ -35,6 +35,7 @@ export default defineConfig({
         },
       },
       {
+        ...built,
         test: {
           name: "pages",
           include: ["test/pages/*.test.ts"],

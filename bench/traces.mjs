@@ -9,12 +9,14 @@ import { root, upToDate } from "../scripts/files.mjs";
 import { middle } from "./middle.mjs";
 import { compileNative, whyNoColumn } from "./native/native.mjs";
 import { headerOf } from "./report/header.mjs";
+import { BROWSER_NAMES, hasBrowser, LATE, measureInBrowser } from "./traces/browsers.mjs";
 import { gzipOf, Inputs, mallocLogOf, pageTraceOf, sizeOf, snapshotOf } from "./traces/inputs.mjs";
 import { run, runNode } from "./traces/process.mjs";
 
 const options = new Command("npm run bench:traces --")
   .description("Replays and reads long traces, each in a process of its own. Needs 5 GB of temporary space.")
   .option("--only <pattern>", "run only rows whose name matches this regular expression")
+  .option("--browser", "instead replay from a File, in a worker of Chromium and of Firefox, and count frames")
   .option("--quick", "take short traces: just enough to see that it works")
   .option("--rounds <number>", "run each row so many times, by turns with the C program", Number, 3)
   .option("--json [file]", "write the results as JSON, to a file or to standard output")
@@ -64,13 +66,22 @@ const COLD = [
   { name: "node -e 0", args: ["-e", "0"] },
   { name: "palloc replay: 44,311 events", args: [options.command, "replay"] },
 ];
+/** Few enough that what else the machine does is much the same from one run to the next. Each takes many frames. */
+const inPage = quick ? 1_000_000 : 4_000_000;
+const PAGES = BROWSER_NAMES.map((browser) => ({
+  name: `${count(inPage)} events in ${browser}`,
+  input: pageTraceOf(inPage),
+  browser,
+}));
 /** How often a row is run, and a cold one. */
 const rounds = quick ? 1 : options.rounds;
 const coldRounds = quick ? 1 : 5 * options.rounds;
 
 const pattern = new RegExp(options.only ?? "");
 const wanted = (rows) => rows.filter(({ name }) => pattern.test(name));
-const [replays, reads, cold] = [REPLAYS, READS, COLD].map(wanted);
+const [replays, reads, cold, pages] = (
+  options.browser ? [[], [], [], PAGES] : [REPLAYS, READS, COLD, []]
+).map(wanted);
 
 const binary = "build/bench/native-trace";
 const sources = ["trace.c", "heap.h", "kernels.h"].map((file) => `bench/native/${file}`);
@@ -98,15 +109,20 @@ async function readIn(path, { times }) {
   return { ...JSON.parse(text), bytes };
 }
 
+/** Throws unless all runs have the same counts. */
+function mustBeSame(runs) {
+  for (const { events, addressMatches } of runs) {
+    if (events === runs[0].events && addressMatches === runs[0].addressMatches) continue;
+    throw new Error(`the runs differ: ${JSON.stringify(runs)}`);
+  }
+}
+
 /** Runs some measurements by turns. Returns, by measurement, the medians and the counts, which must be the same. */
 async function byTurns(measurements, times) {
   const all = measurements.map(() => []);
   for (let time = 0; time < times; time++)
     for (const [i, measure] of measurements.entries()) all[i].push(await measure());
-  for (const { events, addressMatches } of all.flat()) {
-    if (events === all[0][0].events && addressMatches === all[0][0].addressMatches) continue;
-    throw new Error(`the runs differ: ${JSON.stringify(all)}`);
-  }
+  mustBeSame(all.flat());
   return all.map((runs) => ({
     ...runs[0],
     ms: middle(runs.map(({ ms }) => ms)),
@@ -128,13 +144,17 @@ function printTable(head, rows) {
 
 const header = headerOf({ runtime: `Node ${process.version}`, cc: cc ?? whyNoColumn(), isQuick: quick });
 for (const [key, value] of Object.entries(header)) print(`${key.padEnd(8)} ${value}`);
-print(`Whole processes: the median of ${rounds}. Cold: of ${coldRounds}.`);
+if (options.browser)
+  print(`The median of ${rounds}. Late frames: after more than ${LATE} times the usual time.`);
+else print(`Whole processes: the median of ${rounds}. Cold: of ${coldRounds}.`);
 print("The files have just been written, so the system has them in memory.");
 
 /** Bytes of all files that the rows need. What comes from a pipe may be copied to another. */
-const needed = [...replays, ...reads].map(({ input, piped }) => (input.bytes ?? 0) * (piped ? 2 : 1));
+const needed = [...replays, ...reads, ...pages].map(
+  ({ input, piped }) => (input.bytes ?? 0) * (piped ? 2 : 1),
+);
 const inputs = new Inputs(needed.reduce((sum, bytes) => sum + bytes, 0));
-const results = { header, replays: [], reads: [], cold: [] };
+const results = { header, replays: [], reads: [], cold: [], pages: [] };
 try {
   for (const row of replays) {
     const path = await inputs.pathOf(row.input);
@@ -147,6 +167,17 @@ try {
     const path = row.input.path ?? (await inputs.pathOf(row.input));
     const [palloc] = await byTurns([() => readIn(path, row)], rounds);
     results.reads.push({ name: row.name, fileBytes: row.bytes ?? sizeOf(path), palloc });
+  }
+  for (const { name, input, browser } of pages) {
+    if (!hasBrowser(browser)) {
+      print(`No ${browser} was found.`);
+      continue;
+    }
+    const path = await inputs.pathOf(input);
+    const page = await measureInBrowser(browser, path, rounds);
+    const [node] = await byTurns([() => replayed(path, {})], rounds);
+    mustBeSame([page, node]);
+    results.pages.push({ name, page, node });
   }
   const measurements = cold.map(({ args }) => async () => ({ ms: (await runNode(args)).ms, bytes: 0 }));
   for (const [i, { ms }] of (await byTurns(measurements, coldRounds)).entries())
@@ -177,6 +208,33 @@ printTable(
 printTable(
   ["cold", "time", "to that of Node"],
   results.cold.map(({ name, ms }) => [name, seconds({ ms }), `${(ms / results.cold[0].ms).toFixed(2)}×`]),
+);
+const frameMs = (ms) => ms.toFixed(1);
+printTable(
+  ["from a File, in a worker", "time", "M events/s", "memory", "palloc replay", "memory", "stopped within"],
+  results.pages.map(({ name, page, node }) => [
+    name,
+    ...[seconds, rate].map((text) => text(page)),
+    page.bytes === undefined ? "–" : memory(page),
+    ...[seconds, memory].map((text) => text(node)),
+    seconds({ ms: page.stopMs }),
+  ]),
+);
+printTable(
+  ["the page", "while its worker", "frames", "late", "median, ms", "99 %", "longest"],
+  results.pages.flatMap(({ name, page: { frames } }) =>
+    [
+      ["replays", frames.replay],
+      ["only computes", frames.computing],
+      ["is idle", frames.idle],
+    ].map(([when, { count, late, medianMs, p99Ms, longestMs }]) => [
+      name,
+      when,
+      count,
+      late,
+      ...[medianMs, p99Ms, longestMs].map(frameMs),
+    ]),
+  ),
 );
 const json = JSON.stringify(results, null, 1);
 if (options.json === true) console.log(json);

@@ -65,8 +65,11 @@ export const runPage = (url, timeoutMs, options) =>
     options,
   );
 
-/** Does the same in headless Firefox, which Playwright cannot drive as distributions have it. */
-export async function runPageInFirefox(url, timeoutMs) {
+/**
+ * Opens a page in headless Firefox. Returns what `use(page)` gives. Each command may take `timeoutMs`, by default three
+ * minutes. The driver is not Playwright, which cannot drive Firefox as distributions have it.
+ */
+export async function inFirefoxPage(url, use, { timeoutMs } = {}) {
   const executablePath = findFirefox();
   if (!executablePath) throw new Error("No Firefox found: install one.");
   const browser = await puppeteer.launch({
@@ -80,9 +83,19 @@ export async function runPageInFirefox(url, timeoutMs) {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error));
     await page.goto(url.href);
-    await page.waitForSelector(ENDED, { timeout: timeoutMs });
-    return resultOf(await page.$eval(ENDED, (element) => ({ ...element.dataset })));
+    return await use(page);
   } finally {
     await browser.close();
   }
 }
+
+/** Runs a page in headless Firefox, as `runPage` does. */
+export const runPageInFirefox = (url, timeoutMs) =>
+  inFirefoxPage(
+    url,
+    async (page) => {
+      await page.waitForSelector(ENDED, { timeout: timeoutMs });
+      return resultOf(await page.$eval(ENDED, (element) => ({ ...element.dataset })));
+    },
+    { timeoutMs },
+  );

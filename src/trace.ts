@@ -1,7 +1,7 @@
 // `palloc/trace`: reads what programs did with their pages, and replays it on a heap of either engine.
 
 export { PageAllocError } from "./base/errors.ts";
-export type { GcEvents, ObjectCounts, PageTrace, TraceFormat } from "./trace/events.ts";
+export type { GcEvents, ObjectCounts, PageTrace, TraceCorrections, TraceFormat } from "./trace/events.ts";
 export { type ReadPageTraceOptions, readPageTrace } from "./trace/formats/go-page-trace/read.ts";
 export { writePageTrace } from "./trace/formats/go-page-trace/write.ts";
 export { writeTrace } from "./trace/formats/neutral/write.ts";

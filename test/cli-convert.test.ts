@@ -186,6 +186,7 @@ describe("palloc convert", () => {
     [["convert", LINK, "a", "--to", "csv"], /Allowed choices are neutral, go-page-trace\./],
     [["convert", LINK, "a", "--window", "x"], /must be a whole number below 2\^31/],
     [["info"], /missing required argument 'file'/],
+    [["info", LINK, JSON_TRACE, "--gc-log", "x"], /--gc-log is for one trace, got 2; give them one by one\n/],
     [["info", "-", "-"], /Standard input can be read only once/],
   ])("%j is wrong usage", async (args, message) => {
     const { status, stderr } = await palloc(args);
@@ -230,6 +231,24 @@ describe("palloc info", () => {
     expect(stdout).toMatch(/^ {2}format +go-page-trace$/m);
     expect(stdout).toMatch(/^ {2}peak in use +70\.2 MiB, after \d\.\d{3} s$/m);
     expect(stdout).not.toContain("--scavenge recorded");
+  });
+
+  it("says what the reader had to change, of the trace and of its neutral form", async () => {
+    const perf = fileURLToPath(new URL("fixtures/traces/perf-kmem/node.txt.gz", import.meta.url));
+    const path = join(await newFolder(), "perf.pages");
+    await palloc(["convert", perf, path]);
+    for (const file of [perf, path]) {
+      const { stdout } = await palloc(["info", file]);
+      expect(stdout).toMatch(/^ {2}frees added +2\n {2}frees left out +27\n {2}time /m);
+      const { corrections } = JSON.parse((await palloc(["info", "--json", file])).stdout);
+      expect(corrections).toEqual({ impliedFrees: 2, skippedFrees: 27 });
+      const replayed = await palloc(["replay", "--engine", "ts", file]);
+      expect(replayed.stdout).toMatch(/^ {2}events .*\n {2}frees added +2\n {2}frees left out +27\n/m);
+      const [line] = (await palloc(["replay", "--engine", "ts", "--json", file])).stdout.split("\n");
+      expect(JSON.parse(line).corrections).toEqual(corrections);
+    }
+    const { stdout } = await palloc(["info", "--json", LINK]);
+    expect(JSON.parse(stdout).corrections).toEqual({});
   });
 
   it.each([
@@ -278,6 +297,74 @@ describe("palloc info", () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/^palloc: .*bad\.txt: byte 0: .*\n$/);
     expect(stdout.startsWith(`${LINK}\n`)).toBe(true);
+  });
+});
+
+describe("the GC log beside a page trace", () => {
+  const logged = fixture("logged/types-gogc50-limit60");
+  const log = logged.replace(/pt\.gz$/, "events.ndjson.gz");
+  const cyclesOf = async (...args: string[]) => {
+    const { status, stdout, stderr } = await palloc(["info", "--json", ...args]);
+    expect([status, stderr]).toEqual([0, ""]);
+    const { gcCycles, gcLog } = JSON.parse(stdout);
+    return [gcCycles, gcLog];
+  };
+
+  it("is found by its name, plain or packed, or given, or left alone", async () => {
+    const run = await newFolder();
+    const trace = join(run, "a.pt.gz");
+    await writeFile(trace, await readFile(logged));
+    expect(await cyclesOf(trace)).toEqual([null, undefined]);
+    const other = join(run, "other.log");
+    await writeFile(other, await readFile(log));
+    expect(await cyclesOf(trace, "--gc-log", other)).toEqual([70, other]);
+    const stdin = Readable.from([await readFile(logged)]);
+    const piped = await palloc(["info", "--json", "-", "--gc-log", other], { stdin });
+    expect(JSON.parse(piped.stdout)).toMatchObject({ gcCycles: 70, gcLog: other });
+    await writeFile(join(run, "a.events.ndjson.gz"), await readFile(log));
+    expect(await cyclesOf(trace)).toEqual([70, join(run, "a.events.ndjson.gz")]);
+    await writeFile(join(run, "a.events.ndjson"), '{"k":"pace","t":1,"heapMarked":2,"heapGoal":3}\n');
+    expect(await cyclesOf(trace)).toEqual([1, join(run, "a.events.ndjson")]);
+    expect(await cyclesOf(trace, "--no-gc-log")).toEqual([null, undefined]);
+    const { stdout } = await palloc(["info", logged]);
+    expect(stdout).toContain(`  gc cycles                  70, from ${log}\n`);
+  });
+
+  it("is kept by convert", async () => {
+    const run = await newFolder();
+    for (const [more, length] of [
+      [[], 70],
+      [["--no-gc-log"], undefined],
+    ] as const) {
+      const out = join(run, "a.pages");
+      expect(await palloc(["convert", logged, out, ...more])).toMatchObject({ status: 0, stderr: "" });
+      expect((await readTrace(await readFile(out))).gc?.length).toBe(length);
+    }
+  });
+
+  it("is refused when it is bad, missing, or beside a trace of another format", async () => {
+    const run = await newFolder();
+    const bad = join(run, "bad.ndjson");
+    await writeFile(bad, "{}\n");
+    const out = join(run, "a.pages");
+    const convert = (from: string, path: string) => palloc(["convert", from, out, "--gc-log", path]);
+    expect(await convert(logged, bad)).toMatchObject({
+      status: 1,
+      stderr: `palloc: ${logged}: in the GC log, byte 0: expected a JSON object with the key k, in "{}"\n`,
+    });
+    expect(await convert(logged, join(run, "none"))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/: ENOENT: no such file or directory, .*none'\n$/),
+    });
+    const csv = join(run, "a.csv");
+    await writeFile(csv, "time,op,address,bytes\n1,malloc,4096,16\n");
+    expect(await convert(csv, log)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(
+        /^error: --gc-log is for Go page traces, and this is a trace of format malloc; /,
+      ),
+    });
+    expect(await readdir(run)).toEqual(["a.csv", "bad.ndjson"]);
   });
 });
 

@@ -181,7 +181,7 @@ function addConvert(program: Command): Command {
         "format to write (default: go-page-trace if <out> ends in .pt or .pt.gz, else neutral)",
       ).choices(["neutral", "go-page-trace"]),
     );
-  return addReading(command);
+  return addGcLog(addReading(command));
 }
 
 function addInfo(program: Command): Command {
@@ -192,7 +192,19 @@ function addInfo(program: Command): Command {
       new Argument("<file...>", "traces, plain, gzip or zstd; - is standard input").argParser(addTrace),
     )
     .addOption(new Option("--json", "print one line of JSON per trace"));
-  return addReading(command);
+  return addGcLog(addReading(command));
+}
+
+/** Adds the options about the log beside a page trace. */
+function addGcLog(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--gc-log <file>",
+        "Go page traces: the log that tells the collector's cycles (default: X.events.ndjson, .gz or .zst beside X.pt)",
+      ),
+    )
+    .addOption(new Option("--no-gc-log", "Go page traces: read no such log"));
 }
 
 /** Adds the options of reading any format. */

@@ -9,7 +9,7 @@ import { createGzip } from "node:zlib";
 import { writePageTrace, writeTrace } from "palloc/trace";
 import { print } from "./output.ts";
 import { type ReadHost, type ReadRequest, STREAM, warn, withTrace } from "./reading.ts";
-import { removeAtEnd } from "./source.ts";
+import { findGcLog, removeAtEnd } from "./source.ts";
 
 /** The formats that are written. */
 export const TARGETS = ["neutral", "go-page-trace"] as const;
@@ -26,7 +26,8 @@ export interface ConvertRequest extends ReadRequest {
 
 /** Converts a trace. Returns the exit status. Rejects with OutputError when standard output cannot be written. */
 export async function convert(request: ConvertRequest, host: ReadHost): Promise<number> {
-  const done = await withTrace(request.input, request, "copy", host, async ({ trace }) => {
+  const gcLog = request.gcLog ?? (await findGcLog(request.input));
+  const done = await withTrace(request.input, { ...request, gcLog }, "copy", host, async ({ trace }) => {
     const target = request.to ?? targetOf(request.output);
     const bytes = target === "neutral" ? writeTrace(trace) : writePageTrace(trace);
     await (request.output === STREAM ? writeTo(host.stdout, bytes) : writeFile(request.output, bytes));

@@ -1,10 +1,29 @@
 // Formats a report: as a table for people, as JSON or CSV for programs.
 
-import type { ReplayReport } from "palloc/trace";
+import type { ReplayReport, TraceCorrections } from "palloc/trace";
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const COLUMNS = ["time_ns", "in_use_bytes", "retained_bytes", "sys_bytes"];
+
+const CORRECTIONS: Record<keyof TraceCorrections, string> = {
+  impliedFrees: "frees added",
+  impliedGrows: "growth added",
+  skippedFrees: "frees left out",
+  skippedGrows: "growth left out",
+  skippedUnmaps: "unmaps left out",
+  movedAllocs: "allocations moved",
+};
+
+/** Returns rows of what the reader of a trace had to change. */
+export function correctionRows(
+  corrections: Partial<TraceCorrections>,
+): Array<[label: string, value: string]> {
+  return Object.entries(corrections).map(([name, n]) => [
+    CORRECTIONS[name as keyof TraceCorrections],
+    count(n),
+  ]);
+}
 
 /** Formats an integer with thousands separators. Intl does too, but takes a fifth of the time of an empty process. */
 export function count(value: number): string {
@@ -25,11 +44,21 @@ export function mebibytes(bytes: number): string {
 /**
  * Formats a report as a short table for people: what the trace has.
  *
+ * @param corrections what the reader had to change
  * @param isFitted whether to compare where the allocations are with where the trace recorded them
  */
-export function table(name: string, engine: string, report: ReplayReport, isFitted: boolean): string {
+export function table(
+  name: string,
+  engine: string,
+  report: ReplayReport,
+  corrections: Partial<TraceCorrections>,
+  isFitted: boolean,
+): string {
   const { allocs, exists, addressMatches, firstMismatch, beyondRange } = report;
-  const rows: Array<[label: string, value: string]> = [["events", count(report.events)]];
+  const rows: Array<[label: string, value: string]> = [
+    ["events", count(report.events)],
+    ...correctionRows(corrections),
+  ];
   if (isFitted)
     rows.push(["allocations at the recorded address", `${count(addressMatches)} of ${count(allocs)}`]);
   if (isFitted && firstMismatch) rows.push(["first allocation elsewhere", mismatch(firstMismatch)]);
@@ -65,10 +94,15 @@ export function labelled(name: string, rows: ReadonlyArray<readonly [label: stri
   return `${name}\n${rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}\n`).join("")}`;
 }
 
-/** Formats a report, with the trace's name and the engine, as one line of JSON. */
-export function jsonLine(trace: string, engine: string, report: ReplayReport): string {
+/** Formats a report, with the trace's name, the engine and what the reader had to change, as one line of JSON. */
+export function jsonLine(
+  trace: string,
+  engine: string,
+  report: ReplayReport,
+  corrections: Partial<TraceCorrections>,
+): string {
   const plain = (_: string, value: unknown) => (value instanceof Float64Array ? Array.from(value) : value);
-  return `${JSON.stringify({ trace, engine, ...report }, plain)}\n`;
+  return `${JSON.stringify({ trace, engine, ...report, corrections }, plain)}\n`;
 }
 
 /** Returns the line of column names. With several traces, the last column is the trace. */

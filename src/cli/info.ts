@@ -1,10 +1,10 @@
 // `palloc info`: says what traces are, from one pass over each, in bounded memory.
 
-import type { PageTrace } from "palloc/trace";
-import { count, hex, labelled, mebibytes } from "./format.ts";
+import type { PageTrace, TraceCorrections } from "palloc/trace";
+import { correctionRows, count, hex, labelled, mebibytes } from "./format.ts";
 import { print } from "./output.ts";
 import { type ReadHost, type Reading, type ReadRequest, withTrace } from "./reading.ts";
-import type { Opened } from "./source.ts";
+import { findGcLog, type Opened } from "./source.ts";
 
 /** The arguments of `palloc info`. */
 export interface InfoRequest extends ReadRequest {
@@ -37,6 +37,10 @@ interface Info {
   /** Allocations of more than half of `most` bytes, up to `most`. */
   sizes: Array<{ most: number; allocs: number; bytes: number }>;
   gcCycles: number | null;
+  /** File that told the cycles, if not the trace. */
+  gcLog?: string;
+  /** What the reader had to change; nothing that is 0. */
+  corrections: Partial<TraceCorrections>;
   cutShort?: string;
   ask: string[];
 }
@@ -46,17 +50,27 @@ interface Info {
  * when stdout cannot be written.
  */
 export async function info(request: InfoRequest, host: ReadHost): Promise<number> {
+  if (request.gcLog && request.files.length > 1) {
+    throw new RangeError(`options.gcLog is for one trace, got ${request.files.length}; give them one by one`);
+  }
   let status = 0;
   for (const path of request.files) {
-    const found = await withTrace(path, request, "copy", host, (reading) => look(reading, request));
+    const asked = { ...request, gcLog: request.gcLog ?? (await findGcLog(path)) };
+    const found = await withTrace(path, asked, "copy", host, (reading) => look(reading, asked));
     if (!found) status = 1;
-    else await print(host.stdout, request.json ? `${JSON.stringify(found.result)}\n` : text(found.result));
+    else {
+      const said: Info = { ...found.result, corrections: found.corrections };
+      await print(host.stdout, request.json ? `${JSON.stringify(said)}\n` : text(said));
+    }
   }
   return status;
 }
 
 /** Goes over a trace once. */
-async function look({ name, trace, opened }: Reading, { device }: InfoRequest): Promise<Info> {
+async function look(
+  { name, trace, opened }: Reading,
+  { device, gcLog }: InfoRequest,
+): Promise<Omit<Info, "corrections">> {
   const { source, size } = opened as Opened;
   const sums = new Sums(trace.pageSize);
   for await (const block of trace) sums.add(block);
@@ -66,7 +80,7 @@ async function look({ name, trace, opened }: Reading, { device }: InfoRequest): 
   const chosen = device === undefined ? "" : ` --device ${device}`;
   const ask = questions.map(([question, options]) => `${question}: palloc replay ${options}${chosen}`);
   const head = { file: name, fileBytes: size, format, ...(origin && { origin }), packing, pageSize };
-  return { ...head, ...found, ask };
+  return { ...head, ...found, ...(gcLog && { gcLog }), ask };
 }
 
 async function packingOf(source: Opened["source"]): Promise<Info["packing"]> {
@@ -178,6 +192,7 @@ function text(info: Info): string {
     ["page size", `${count(info.pageSize)} bytes`],
     ["events", count(info.events)],
     ...Object.entries(info.kinds).map(([kind, n]): [string, string] => [`  ${kind}`, count(n)]),
+    ...correctionRows(info.corrections),
   ];
   if (firstTime !== null && lastTime !== null) {
     rows.push(["time", seconds(lastTime - firstTime)], ["Ps or threads", count(info.procs)]);
@@ -186,7 +201,9 @@ function text(info: Info): string {
     rows.push(["allocated in total", mebibytes(info.allocatedBytes)]);
     rows.push(["addresses", `${hex(lowestAddress ?? 0)} to ${hex(endAddress ?? 0)}`]);
   }
-  if (info.gcCycles !== null) rows.push(["gc cycles", count(info.gcCycles)]);
+  if (info.gcCycles !== null) {
+    rows.push(["gc cycles", count(info.gcCycles) + (info.gcLog === undefined ? "" : `, from ${info.gcLog}`)]);
+  }
   for (const { most, allocs, bytes } of info.sizes) {
     rows.push([`allocs to ${count(most)} bytes`, `${count(allocs)}, ${mebibytes(bytes)}`]);
   }

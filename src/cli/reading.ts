@@ -4,7 +4,13 @@ import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { openTrace, type PageTrace, type ReadOptions, type TraceStream } from "palloc/trace";
+import {
+  openTrace,
+  type PageTrace,
+  type ReadOptions,
+  type TraceCorrections,
+  type TraceStream,
+} from "palloc/trace";
 import { complain, OutputError } from "./output.ts";
 import type { Progress } from "./progress.ts";
 import { isPipe, type Opened, openFile, spool } from "./source.ts";
@@ -22,7 +28,10 @@ export interface ReadHost extends Output {
 }
 
 /** Options of reading, as the commands take them. */
-export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "limit" | "window"> {}
+export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "limit" | "window"> {
+  /** Path of the GC log beside a page trace; false for none. */
+  readonly gcLog?: string | false;
+}
 
 /** A trace that is being read. */
 export interface Reading {
@@ -38,6 +47,8 @@ export interface Outcome<T> {
   readonly result: T;
   /** Why the file seems to be cut short, if it does. */
   readonly cutShort: string | undefined;
+  /** What the reader had to change; nothing that is 0. */
+  readonly corrections: Partial<TraceCorrections>;
 }
 
 /** The path that is standard input, or standard output. */
@@ -73,7 +84,7 @@ export async function withTrace<T>(
     // The bar goes once over the file, even if it is read twice.
     progress?.update(opened && total ? Math.floor((done / total) * opened.size) : done);
   };
-  const options = { format, device, limit, window, onProgress };
+  const options: ReadOptions = { format, device, limit, window, onProgress };
   const copy = async (from: Readable) => {
     if (stderr.isTTY) stderr.write(`palloc: ${name}: copied to a temporary file first\n`);
     opened = await spool(from);
@@ -86,6 +97,7 @@ export async function withTrace<T>(
     stream?.destroy();
   };
   try {
+    if (request.gcLog) options.gcLog = (await openFile(request.gcLog)).source;
     let trace: TraceStream;
     if (path === STREAM || (await isPipe(path))) {
       stream = path === STREAM ? host.stdin : createReadStream(path);
@@ -95,11 +107,13 @@ export async function withTrace<T>(
       trace = await openTrace(opened.source, options);
     }
     let cutShort: string | undefined;
+    const corrections: Record<string, number> = {};
     const watched = watch(trace, (block) => {
       cutShort = block.cutShort ?? cutShort;
+      addCorrections(corrections, block);
     });
     const result = await use({ name, trace: watched, opened });
-    return { name, result, cutShort };
+    return { name, result, cutShort, corrections };
   } catch (error) {
     if (error instanceof OutputError || !isExpected(error)) throw error;
     close();
@@ -154,6 +168,13 @@ async function openPipe(
     if (room < 0 || !isExpected(error) || !error.message.includes("is read twice")) throw error;
   }
   return copy(Readable.from(whole()));
+}
+
+/** Adds what the reader had to change in a block. */
+function addCorrections(sums: Record<string, number>, { corrections }: PageTrace): void {
+  for (const [name, more] of Object.entries(corrections ?? {})) {
+    if (more > 0) sums[name] = (sums[name] ?? 0) + more;
+  }
 }
 
 /** Shows each block to `see`, and passes it on. */

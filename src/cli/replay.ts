@@ -44,12 +44,12 @@ export async function replayTraces(request: ReplayRequest, host: ReadHost): Prom
       continue;
     }
     await warn(done, host);
-    const { name } = done;
+    const { name, corrections } = done;
     const { report, isFitted } = done.result;
     let text: string;
-    if (request.json) text = jsonLine(name, engine, report);
+    if (request.json) text = jsonLine(name, engine, report, corrections);
     else if (request.csv) text = header + csvRows(several ? name : undefined, report);
-    else text = table(name, engine, report, isFitted);
+    else text = table(name, engine, report, corrections, isFitted);
     await print(host.stdout, text);
     header = "";
   }

@@ -33,6 +33,20 @@ export async function openFile(path: string | URL): Promise<Opened> {
   return { source: fileBlob(path, size), size, close() {} };
 }
 
+/**
+ * Returns the path of the log of the scavenger and the collector beside a page trace: X.events.ndjson, plain or packed,
+ * beside X.pt. Undefined if there is none.
+ */
+export async function findGcLog(path: string): Promise<string | undefined> {
+  const [, stem] = /^(.*)\.pt(\.gz|\.zst)?$/s.exec(path) ?? [];
+  if (stem === undefined) return undefined;
+  for (const packing of ["", ".gz", ".zst"]) {
+    const log = `${stem}.events.ndjson${packing}`;
+    if (await stat(log).catch(() => undefined)) return log;
+  }
+  return undefined;
+}
+
 /** Copies a stream to a temporary file, which `close` removes, and so does a signal that ends the process. */
 export async function spool(stream: Readable): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), "palloc-"));

@@ -28,6 +28,11 @@ export interface PageTrace {
   readonly gc?: GcEvents;
   /** How many objects of each size the program allocated, if that was asked for and the trace has it. */
   readonly objects?: ObjectCounts;
+  /**
+   * What the reader had to change, so that the events are ones that a heap can follow. Left out if it changed nothing.
+   * Of a block: what it changed in there; the neutral form has all in the last block.
+   */
+  readonly corrections?: TraceCorrections;
   /** Number of events. */
   readonly length: number;
   /** Time in ns, on the recording machine's clock; ascending. */
@@ -51,6 +56,25 @@ export interface PageTrace {
   readonly cutShort?: string;
 }
 
+/**
+ * What a reader had to change, because a recording may begin late, may lose events, and may have several threads' in
+ * nearly the right order. Each is a number of events, from 0.
+ */
+export interface TraceCorrections {
+  /** Frees that the file lacks: they were added where other events took, or gave back, pages that were in use. */
+  readonly impliedFrees: number;
+  /** Growth that the file lacks: it was added where pages were used that the heap did not have. */
+  readonly impliedGrows: number;
+  /** Frees of pages that were not in use. They were left out, or those of their pages were. */
+  readonly skippedFrees: number;
+  /** Growth by pages that the heap had already. It was left out, or those pages of it were. */
+  readonly skippedGrows: number;
+  /** Unmaps of pages that the heap did not have. They were left out, or those of their pages were. */
+  readonly skippedUnmaps: number;
+  /** Allocations at addresses that pages cannot have, which were put elsewhere. */
+  readonly movedAllocs: number;
+}
+
 /** Cycles of a garbage collector, as columns, ascending by time. NaN where the trace does not say. */
 export interface GcEvents {
   /** Number of cycles. */
@@ -63,7 +87,7 @@ export interface GcEvents {
   readonly sweepEnd: Float64Array;
   /** Live bytes at the end of marking. */
   readonly heapLive: Float64Array;
-  /** Bytes at which the next cycle is to end. */
+  /** Bytes at which the next cycle is to end; Infinity if the heap may grow without end. */
   readonly heapGoal: Float64Array;
 }
 

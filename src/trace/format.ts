@@ -6,6 +6,8 @@ import type { Input } from "./source/input.ts";
 /** A format that traces are read from. */
 export interface Format {
   readonly name: TraceFormat;
+  /** Whether the option `gcLog` is of use. */
+  readonly takesGcLog?: boolean;
   /** Reports whether a file is of this format, by its first bytes: 4,096, or all that there are. */
   recognises(start: Uint8Array): boolean;
   /**
@@ -25,6 +27,8 @@ export interface FormatOptions {
   readonly objects: boolean;
   /** Go page traces: most events to hold until all before them are known. */
   readonly window: number;
+  /** Go page traces: the log beside the trace. */
+  readonly gcLog?: Input;
 }
 
 /** A trace that is being read. */

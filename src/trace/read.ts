@@ -15,6 +15,11 @@ import { describeUnknown } from "./unknown.ts";
 export interface ReadOptions {
   /** Format of the file. Default: told by its first bytes. */
   format?: TraceFormat;
+  /**
+   * Go page traces: the log of the scavenger and the collector beside the trace, a JSON object a line. It gives the
+   * trace its `gc`, except for when cycles began. `limit` and `signal` hold for it too.
+   */
+  gcLog?: TraceSource;
   /** PyTorch snapshots: the device whose trace is read, from 0. Default: the only one that has events. */
   device?: number;
   /**
@@ -45,7 +50,7 @@ export interface TraceStream extends AsyncIterable<PageTrace> {
   readonly pageSize: number;
 }
 
-const OPTIONS = ["format", "device", "limit", "objects", "window", "signal", "onProgress"] as const;
+const OPTIONS = ["format", "gcLog", "device", "limit", "objects", "window", "signal", "onProgress"] as const;
 const LIMIT = 2 ** 32;
 const WINDOW = 2 ** 20;
 
@@ -58,13 +63,13 @@ const WINDOW = 2 ** 20;
  * message names the byte, after unpacking, or what the file seems to be and what to record instead.
  */
 export async function readTrace(data: TraceSource, options?: ReadOptions): Promise<PageTrace> {
-  const { input, format, rest } = await begin(data, options, LIMIT);
+  const { input, format, rest, close } = await begin(data, options, LIMIT);
   try {
     if (format.read) return await format.read(input, rest);
     const { blocks, pageSize } = await format.open(input, rest);
     return await joinBlocks(format.name, pageSize, blocks);
   } finally {
-    input.close();
+    close();
   }
 }
 
@@ -75,17 +80,17 @@ export async function readTrace(data: TraceSource, options?: ReadOptions): Promi
  * Rejects as `readTrace` does, and so does the iteration. Leaving the iteration early stops the source.
  */
 export async function openTrace(data: TraceSource, options?: ReadOptions): Promise<TraceStream> {
-  const { input, format, rest } = await begin(data, options, Infinity);
+  const { input, format, rest, close } = await begin(data, options, Infinity);
   try {
     const opened = await format.open(input, rest);
-    return streamOf(format, opened, input);
+    return streamOf(format, opened, close);
   } catch (error) {
-    input.close();
+    close();
     throw error;
   }
 }
 
-function streamOf({ name }: Format, { pageSize, origin, blocks }: OpenTrace, input: Input): TraceStream {
+function streamOf({ name }: Format, { pageSize, origin, blocks }: OpenTrace, close: () => void): TraceStream {
   let iterated = false;
   return {
     format: name,
@@ -97,7 +102,7 @@ function streamOf({ name }: Format, { pageSize, origin, blocks }: OpenTrace, inp
       try {
         yield* blocks;
       } finally {
-        input.close();
+        close();
       }
     },
   };
@@ -120,15 +125,30 @@ async function begin(data: TraceSource, options: ReadOptions | undefined, defaul
   if (given.onProgress !== undefined && typeof given.onProgress !== "function") {
     throw new TypeError(`options.onProgress must be a function or undefined, got ${show(given.onProgress)}`);
   }
-  const input = new Input("data", data, { limit, signal, onProgress: given.onProgress } as InputOptions);
-  const rest: FormatOptions = { device, objects, window };
+  const opened: Input[] = [];
+  const open = (name: string, source: TraceSource, more: Partial<InputOptions>) => {
+    const input = new Input(name, source, { limit, signal, ...more } as InputOptions);
+    opened.push(input);
+    return input;
+  };
+  const close = () => {
+    for (const input of opened) input.close();
+  };
   try {
+    const input = open("data", data, { onProgress: given.onProgress });
+    const gcLog = given.gcLog === undefined ? undefined : open("options.gcLog", given.gcLog, {});
     const start = await input.start();
     const format = FORMATS.find((format) => (name ? format.name === name : format.recognises(start)));
     if (!format) throw new PageAllocError("ERR_TRACE", describeUnknown(start));
-    return { input, format, rest };
+    if (gcLog && !format.takesGcLog) {
+      throw new TypeError(
+        `options.gcLog is for Go page traces, and this is a trace of format ${format.name}; leave it out`,
+      );
+    }
+    const rest: FormatOptions = { device, objects, window, gcLog };
+    return { input, format, rest, close };
   } catch (error) {
-    input.close();
+    close();
     throw error;
   }
 }

@@ -190,7 +190,7 @@ function damageFrame(file: Uint8Array, random: Random): Uint8Array {
     file.subarray(0, start),
     frame,
     index,
-    sealed([6, start + frame.length, 0, 1], new Uint8Array(0)),
+    sealed([7, start + frame.length, 0, 1], new Uint8Array(0)),
   );
 }
 

@@ -1,6 +1,7 @@
 // Collects events into blocks, for readers whose lines can each give any number of events.
 
 import { PageAllocError } from "../../base/errors.ts";
+import { Corrections } from "../corrections.ts";
 import type { PageTrace, TraceFormat } from "../events.ts";
 import { BlockWriter } from "./block-writer.ts";
 
@@ -9,6 +10,8 @@ const TIME_LIMIT = 2 ** 64;
 
 /** Collects events into blocks of columns, whose times ascend. */
 export class EventQueue {
+  /** What is changed in the block of the latest event. */
+  readonly corrections = new Corrections();
   readonly #writer: BlockWriter;
   readonly #ready: PageTrace[] = [];
   #latest = 0;
@@ -32,7 +35,7 @@ export class EventQueue {
     if (time >= TIME_LIMIT) {
       throw new PageAllocError("ERR_TRACE", `byte ${offset}: times are below 2^64 ns; the file is damaged`);
     }
-    if (this.#writer.full) this.#ready.push(this.#writer.take());
+    if (this.#writer.full) this.#ready.push(this.rest());
     if (time > this.#latest) this.#latest = time;
     this.#writer.add(this.#latest, proc, kind, base, npages, offset);
   }
@@ -42,8 +45,11 @@ export class EventQueue {
     return this.#ready.shift();
   }
 
-  /** Returns the block that is not full, at the end. `cutShort` says why the file seems to be cut short, if it does. */
+  /**
+   * Returns the block that takes events now, and starts a new one. `cutShort` says why the file seems to be cut short,
+   * if it does.
+   */
   rest(cutShort?: string): PageTrace {
-    return this.#writer.take(cutShort ? { cutShort } : {});
+    return { ...this.#writer.take(cutShort ? { cutShort } : {}), ...this.corrections.take() };
   }
 }

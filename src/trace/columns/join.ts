@@ -1,5 +1,6 @@
 // Joins the blocks of a trace.
 
+import { addCorrections } from "../corrections.ts";
 import type { GcEvents, ObjectCounts, PageTrace, TraceFormat } from "../events.ts";
 import { memoryError } from "../memory-error.ts";
 
@@ -15,12 +16,14 @@ export async function joinBlocks(
 ): Promise<PageTrace> {
   const parts = new Parts();
   const cycles: GcEvents[] = [];
+  const corrections: PageTrace["corrections"][] = [];
   let cutShort: string | undefined;
   let objects: ObjectCounts | undefined;
   let origin: string | undefined;
   for await (const block of blocks) {
     parts.add(block);
     if (block.gc) cycles.push(block.gc);
+    corrections.push(block.corrections);
     cutShort = block.cutShort ?? cutShort;
     objects = block.objects ?? objects;
     origin = block.origin ?? origin;
@@ -28,12 +31,14 @@ export async function joinBlocks(
   const { length, where } = parts;
   try {
     const gc = joinGc(cycles);
+    const corrected = addCorrections(corrections);
     return {
       format,
       pageSize,
       ...(origin && { origin }),
       ...(gc && { gc }),
       ...(objects && { objects }),
+      ...(corrected && { corrections: corrected }),
       length,
       ...parts.take(),
       ...(cutShort && { cutShort }),

@@ -153,7 +153,7 @@ export class InPlace {
     return true;
   }
 
-  /** Releases the free and unscavenged of some pages. Returns false, and releases none, if they are not of one chunk. */
+  /** Releases the free and unscavenged of some pages. Returns false, and releases none, unless all are of one chunk. */
   #release(page: number, npages: number): boolean {
     const { engine, region, limit } = this.#core;
     const chunk = Math.floor(page * (1 / layout.CHUNK_PAGES));

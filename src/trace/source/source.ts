@@ -9,9 +9,9 @@ import type { ByteBlob, ByteStream } from "../../base/platform.ts";
 /** The bytes of a trace, plain, gzip or zstd: a Uint8Array, a Blob, a stream or an async iterable of Uint8Arrays. */
 export type TraceSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array> | ByteBlob;
 
-/** Bytes of a Blob to read at a time, and blocks to read ahead. */
-const BLOB_BYTES = 2 ** 17;
-const BLOB_BLOCKS = 4;
+/** Bytes of a Blob to read at a time, and blocks to read ahead. Chromium takes ms for each block of a File. */
+const BLOB_BYTES = 2 ** 19;
+const BLOB_BLOCKS = 2;
 
 /** Bytes that arrive in blocks. */
 export interface Blocks {

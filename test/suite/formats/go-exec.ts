@@ -307,7 +307,14 @@ function gcTests({ trace: { readTrace } }: Subject): void {
         ...([1, 7, 100] as const),
         ...[event(30, 1, 1), event(37, 1, 500), event(38, 1, 900), event(33, 1, 0, 0)],
         ...[event(29, 1, 2, 0), event(37, 1, 700), event(30, 1, 3), event(38, 1, 1400), event(38, 1, 9)],
-        ...[event(33, 1, 0, 0), event(33, 1, 0, 0), event(29, 5, 4, 0), event(30, 5, 5), event(29, 5, 6, 0)],
+        ...[
+          event(33, 1, 0, 0),
+          event(33, 1, 0, 0),
+          event(29, 5, 4, 0),
+          event(30, 5, 5),
+          event(38, 0, 0),
+          event(29, 5, 6, 0),
+        ],
       ),
     );
     const { gc } = await readTrace(data);
@@ -316,7 +323,7 @@ function gcTests({ trace: { readTrace } }: Subject): void {
     expect(ticks(gc?.time)).toEqual([101, 107, 121]);
     expect(ticks(gc?.sweepEnd)).toEqual([104, 111, Number.NaN]);
     expect([...(gc?.heapLive ?? [])]).toEqual([500, 700, 700]);
-    expect([...(gc?.heapGoal ?? [])]).toEqual([900, 1400, Number.NaN]);
+    expect([...(gc?.heapGoal ?? [])]).toEqual([900, 1400, Infinity]);
   });
 
   it.each([1, 2, 3, 4, 5])(

@@ -14,6 +14,10 @@ type Event = readonly [time: number, proc: number, kind: number, page: number, n
 const RECORDED = ["go-link", "go-compile-runtime", "go1-json", "gofmt-std", "go-compile-types2-2procs"];
 const COLUMNS = ["time", "proc", "kind", "base", "npages"] as const;
 const CYCLE = ["start", "time", "sweepEnd", "heapLive", "heapGoal"] as const;
+const CORRECTIONS = {
+  ...{ impliedFrees: 1, impliedGrows: 2, skippedFrees: 3 },
+  ...{ skippedGrows: 4, skippedUnmaps: 5, movedAllocs: 2 ** 40 },
+};
 const HEAD_BYTES = 20;
 /** Events of the largest frame. */
 const FRAME_EVENTS = 2 ** 16;
@@ -170,7 +174,7 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
     expect([got.pageSize, got.origin]).toEqual([4096, "perf-kmem"]);
   });
 
-  it("holds cycles, each in the block in which it ended; objects, and the reason of a cut", async () => {
+  it("holds cycles, each in the block in which it ended; objects, corrections, and the reason of a cut", async () => {
     const length = FRAME_EVENTS + 100;
     const times = [7, 7 * FRAME_EVENTS - 7, 7 * FRAME_EVENTS - 6, 1e9];
     const column = (add: number) => Float64Array.from(times, (time) => time + add);
@@ -189,11 +193,12 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
       allocs: Float64Array.of(3, 4),
       frees: Float64Array.of(5, 6),
     };
-    const want = longTrace(length, { gc, objects, cutShort: "it stops — früh" });
+    const want = longTrace(length, { gc, objects, corrections: CORRECTIONS, cutShort: "it stops — früh" });
     const file = await collect(writeTrace(want));
     const got = await readTrace(file);
     for (const name of CYCLE) expect([...(got.gc?.[name] ?? [])], name).toEqual([...gc[name]]);
     expect([got.objects, got.cutShort]).toEqual([objects, want.cutShort]);
+    expect(got.corrections).toEqual(CORRECTIONS);
     const perBlock: number[] = [];
     for await (const block of await openTrace(file)) perBlock.push(block.gc?.length ?? 0);
     expect(perBlock).toEqual([2, 1, 1]);
@@ -211,7 +216,8 @@ function roundTrips({ writeTrace, readTrace, readPageTrace, openTrace }: Api): v
 }
 
 function damage({ writeTrace, readTrace }: Api): void {
-  const small = () => collect(writeTrace(longTrace(60, { format: "go-exec", cutShort: "cut" })));
+  const small = () =>
+    collect(writeTrace(longTrace(60, { format: "go-exec", cutShort: "cut", corrections: CORRECTIONS })));
 
   it("refuses a file that is cut anywhere", async () => {
     const file = await small();
@@ -236,6 +242,21 @@ function damage({ writeTrace, readTrace }: Api): void {
     );
   });
 
+  it.each([0, 2])("refuses %i rows of corrections", async (count) => {
+    const file = await collect(writeTrace(traceOf([], { corrections: CORRECTIONS })));
+    const start = 16 + 4;
+    expect(new DataView(file.buffer).getUint32(start, true)).toBe(5);
+    const content = new Uint8Array(48 * count);
+    // Deflate without compression: one last block, its length twice, its bytes.
+    const packed = [1, content.length, 0, 255 - content.length, 255, ...content];
+    const head = [...new Uint8Array(Uint32Array.of(5, count, content.length, packed.length).buffer)];
+    const sum = [...new Uint8Array(Uint32Array.of(plainCrc32([...head, ...packed])).buffer)];
+    const forged = Uint8Array.from([...file.subarray(0, start), ...head, ...sum, ...packed]);
+    await expect(readTrace(forged)).rejects.toThrow(
+      `byte ${start}: the frame cannot be: it has ${count} rows of corrections; the file is damaged, or`,
+    );
+  });
+
   it("refuses another version by its number", async () => {
     const file = await small();
     file[7] = 2;
@@ -245,11 +266,21 @@ function damage({ writeTrace, readTrace }: Api): void {
   });
 }
 
+/** The sum of a frame, bit by bit. */
+function plainCrc32(bytes: readonly number[]): number {
+  let sum = 0xffffffff;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 && 0xedb88320);
+  }
+  return ~sum >>> 0;
+}
+
 /** A plain reader of the index: of each block its offset, events and first time. */
 async function plainIndex(file: Uint8Array): Promise<Array<[offset: number, events: number, time: number]>> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const end = file.length - HEAD_BYTES;
-  expect(view.getUint32(end, true)).toBe(6);
+  expect(view.getUint32(end, true)).toBe(7);
   const at = Number(view.getBigUint64(end + 4, true));
   const blocks = view.getUint32(end + 12, true);
   const packed = file.subarray(at + HEAD_BYTES, at + HEAD_BYTES + view.getUint32(at + 12, true));

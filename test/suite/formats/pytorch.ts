@@ -154,6 +154,7 @@ export function pytorchSuite({
         ]),
       );
       mustReplay(trace);
+      expect("corrections" in trace).toBe(false);
       expect(rows(trace).filter(([, , kind]) => kind === EXISTS).length).toBeGreaterThan(10);
       const blocks = [];
       for await (const block of await openTrace(file)) blocks.push(...rows(block));
@@ -174,6 +175,7 @@ export function pytorchSuite({
         entry("segment_alloc", 8, 16),
         entry("segment_free", 0, 12),
         entry("alloc", 4, 2),
+        entry("segment_free", 0, 12),
       ];
       const trace = await read(bytes(`\x80\x04}${text("device_traces")}](](${entries.join("")}ees.`));
       mustReplay(trace);
@@ -189,8 +191,14 @@ export function pytorchSuite({
           [6000, UNMAP, 0, 12],
           [7000, GROW, 4, 2],
           [7000, ALLOC, 4, 2],
+          [8000, FREE, 4, 2],
+          [8000, UNMAP, 4, 2],
         ],
       );
+      expect(trace.corrections).toEqual({
+        ...{ impliedFrees: 3, impliedGrows: 1, skippedFrees: 2 },
+        ...{ skippedGrows: 1, skippedUnmaps: 1, movedAllocs: 0 },
+      });
     });
 
     it.each([

@@ -6,6 +6,7 @@
 import * as layout from "../../../engine/layout.ts";
 import { BlockWriter } from "../../columns/block-writer.ts";
 import type { Columns } from "../../columns/growing-columns.ts";
+import { Corrections } from "../../corrections.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace } from "../../events.ts";
 import { LiveRanges } from "../../live-ranges.ts";
 import { GcCycles } from "./gc-cycles.ts";
@@ -21,9 +22,6 @@ const EVENTS: readonly ObjectEvent[] = ["existing", "allocs", "frees"];
 
 /** Makes the events of one trace. */
 export class Assembler {
-  /** Spans that were freed because another took their pages, and frees that were passed over. */
-  impliedFrees = 0;
-  skippedFrees = 0;
   readonly #pageSize: number;
   readonly #extent: Extent;
   readonly #writer: BlockWriter;
@@ -31,6 +29,7 @@ export class Assembler {
   readonly #full: PageTrace[] = [];
   readonly #live = new LiveRanges();
   readonly #cycles = new GcCycles();
+  readonly #corrections = new Corrections();
   readonly #objects: ObjectSizes | undefined;
   /** The generation's records about the collector, and the index and the time of the next. */
   #gc: readonly GcRecord[] = [];
@@ -68,7 +67,10 @@ export class Assembler {
 
   /** Returns the last block. */
   end(cutShort: string | undefined): PageTrace {
-    const block = this.#writer.take({ gc: this.#cycles.takeLast(), ...(cutShort && { cutShort }) });
+    const block = {
+      ...this.#writer.take({ gc: this.#cycles.takeLast(), ...(cutShort && { cutShort }) }),
+      ...this.#corrections.take(),
+    };
     return this.#objects ? { ...block, objects: this.#objects.take() } : block;
   }
 
@@ -149,8 +151,8 @@ export class Assembler {
     const live = this.#live;
     live.seek(page);
     while (live.start < page + npages) {
-      this.impliedFrees++;
       this.#free(proc, offset);
+      this.#corrections.impliedFrees++;
       live.seek(page);
     }
     live.insert(page, npages);
@@ -163,7 +165,7 @@ export class Assembler {
     const page = base / this.#pageSize;
     this.#live.seek(page);
     if (this.#live.start === page) this.#free(proc, offset);
-    else this.skippedFrees++;
+    else this.#corrections.skippedFrees++;
   }
 
   /** Frees the current span. */
@@ -176,7 +178,9 @@ export class Assembler {
 
   /** Adds an event of the current time. */
   #add(kind: number, base: number, npages: number, proc: number, offset: number): void {
-    if (this.#writer.full) this.#full.push(this.#writer.take({ gc: this.#cycles.take() }));
+    if (this.#writer.full) {
+      this.#full.push({ ...this.#writer.take({ gc: this.#cycles.take() }), ...this.#corrections.take() });
+    }
     this.#writer.add(this.#now, proc, kind, base, npages, offset);
   }
 

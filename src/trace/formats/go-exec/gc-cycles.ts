@@ -73,7 +73,8 @@ export class GcCycles {
   /** Go sets the goal right after marking, and again when a setting changes. */
   #heapGoal(bytes: number): void {
     const latest = this.#latest as Cycle;
-    if (Number.isNaN(latest.heapGoal)) latest.heapGoal = bytes;
+    // It writes 0 when the size of the heap is to begin no cycle.
+    if (Number.isNaN(latest.heapGoal)) latest.heapGoal = bytes || Infinity;
   }
 
   get #isMarked(): boolean {

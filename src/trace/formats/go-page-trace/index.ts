@@ -2,6 +2,7 @@
 
 import { PAGE_BYTES } from "../../events.ts";
 import type { Format } from "../../format.ts";
+import { withCycles, withCyclesInBlocks } from "./gc-log.ts";
 import { readBlocksOf, readInput } from "./read.ts";
 
 export const goPageTrace: Format = {
@@ -15,6 +16,13 @@ export const goPageTrace: Format = {
       (high.every((byte) => byte === 0) || high.every((byte) => byte === 0xff))
     );
   },
-  open: async (input, { window }) => ({ pageSize: PAGE_BYTES, blocks: readBlocksOf(input, window) }),
-  read: readInput,
+  async open(input, { window, gcLog }) {
+    const blocks = readBlocksOf(input, window);
+    return { pageSize: PAGE_BYTES, blocks: gcLog ? withCyclesInBlocks(blocks, gcLog) : blocks };
+  },
+  async read(input, { gcLog }) {
+    const trace = await readInput(input);
+    return gcLog ? withCycles(trace, gcLog) : trace;
+  },
+  takesGcLog: true,
 };

@@ -57,7 +57,8 @@ export class Ledger {
     if (units > MOST_UNITS)
       throw impossible(offset, `a block of ${bytes} bytes`, "blocks are smaller than 64 GiB");
     checkAddress(address, offset);
-    if (mayMove(address)) this.#freeMoved(address, offset);
+    const { corrections } = this.events;
+    if (mayMove(address) && this.#freeMoved(address, offset)) corrections.impliedFrees++;
     let base = address;
     if (canKeep(address, units)) this.#claim(address / UNIT_BYTES, units, offset);
     else {
@@ -65,6 +66,7 @@ export class Ledger {
       this.#moved.set(address, { base, units });
     }
     this.#add(ALLOC, base, units, offset);
+    if (base !== address) corrections.movedAllocs++;
   }
 
   /**
@@ -79,7 +81,9 @@ export class Ledger {
     if (start === unit) {
       this.#live.remove();
       this.#add(FREE, address, npages, offset);
-    } else if (mayMove(address)) this.#freeMoved(address, offset);
+    } else if (!(mayMove(address) && this.#freeMoved(address, offset)) && address !== 0) {
+      this.events.corrections.skippedFrees++;
+    }
   }
 
   /**
@@ -99,6 +103,7 @@ export class Ledger {
       const { start, length: npages } = this.#live;
       this.#live.remove();
       this.#add(FREE, start * UNIT_BYTES, npages, offset);
+      this.events.corrections.impliedFrees++;
       this.#live.seek(unit);
     }
     this.#live.insert(unit, units);
@@ -116,15 +121,16 @@ export class Ledger {
     return base;
   }
 
-  /** Frees the block at this address, if it has a made-up place. */
-  #freeMoved(address: number, offset: number): void {
+  /** Frees the block at this address, if it has a made-up place. Returns whether it has. */
+  #freeMoved(address: number, offset: number): boolean {
     const block = this.#moved.get(address);
-    if (!block) return;
+    if (!block) return false;
     this.#moved.delete(address);
     const spare = this.#spare.get(block.units);
     if (spare) spare.push(block.base);
     else this.#spare.set(block.units, [block.base]);
     this.#add(FREE, block.base, block.units, offset);
+    return true;
   }
 
   #add(kind: number, base: number, units: number, offset: number): void {

@@ -1,6 +1,14 @@
 // Decodes the content of frames. encode.ts describes it.
 
-import { ADDRESS_LIMIT, ALLOC, type GcEvents, type ObjectCounts, UNMAP } from "../../events.ts";
+import { CORRECTION_NAMES } from "../../corrections.ts";
+import {
+  ADDRESS_LIMIT,
+  ALLOC,
+  type GcEvents,
+  type ObjectCounts,
+  type TraceCorrections,
+  UNMAP,
+} from "../../events.ts";
 
 const DOUBLE_BYTES = 8;
 
@@ -211,6 +219,14 @@ export function decodeObjects(bytes: Uint8Array, count: number): ObjectCounts {
   const numbers = new Numbers(bytes);
   const [size, existing, allocs, frees] = decodeColumns(numbers, 4, count);
   return { length: count, size, existing, allocs, frees };
+}
+
+/** Decodes what the reader of the source had to change. */
+export function decodeCorrections(bytes: Uint8Array, count: number): TraceCorrections {
+  if (count !== 1) throw new ContentError(`it has ${count} rows of corrections`);
+  const columns = decodeColumns(new Numbers(bytes), CORRECTION_NAMES.length, count);
+  const pairs = CORRECTION_NAMES.map((name, i) => [name, columns[i][0]]);
+  return Object.fromEntries(pairs) as unknown as TraceCorrections;
 }
 
 function decodeColumns(numbers: Numbers, columns: number, count: number): Float64Array[] {

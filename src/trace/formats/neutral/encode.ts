@@ -35,18 +35,22 @@
 //                  collector is known to have run none.
 //    3 objects     size, existing, allocs and frees, each a column of doubles. At most one frame.
 //    4 cut short   UTF-8 text: why the source seemed to be cut short. At most one frame; count is 0.
-//    5 index       a block is an events frame and the cycles frames before it. Of each block: the offset of its first
+//    5 corrections impliedFrees, impliedGrows, skippedFrees, skippedGrows, skippedUnmaps and movedAllocs of the whole
+//                  file: six doubles. At most one frame; count is 1.
+//    6 index       a block is an events frame and the cycles frames before it. Of each block: the offset of its first
 //                  byte, as a whole, less that of the block before; the number of its events, as a whole; the time of
 //                  its first event, a double. Three columns. Any number of frames, whose columns are put together;
 //                  offsets start at 0 in each.
-//    6 end         has a head only, the last 20 bytes of the file. After the kind: u64, offset of the first index
+//    7 end         has a head only, the last 20 bytes of the file. After the kind: u64, offset of the first index
 //                  frame, or of the end frame if there is none; u32, number of blocks; u32, sum of the 16 bytes before.
 //
 // Nothing in a block refers to another, so reading can begin at any. Times ascend over all blocks.
 
-import type { ObjectCounts, PageTrace } from "../../events.ts";
+import { CORRECTION_NAMES } from "../../corrections.ts";
+import type { ObjectCounts, PageTrace, TraceCorrections } from "../../events.ts";
 import { crc32 } from "./crc32.ts";
 import {
+  CORRECTIONS,
   CRC_BYTES,
   CUT_SHORT,
   CYCLES,
@@ -188,6 +192,12 @@ export function encodeCycles(cycles: readonly (readonly number[])[]): Promise<Ui
 /** Returns a frame of counts of objects. */
 export function encodeObjects({ length, size, existing, allocs, frees }: ObjectCounts): Promise<Uint8Array> {
   return encodeColumns(OBJECTS, [size, existing, allocs, frees], length);
+}
+
+/** Returns a frame of what the reader of the source had to change. */
+export function encodeCorrections(corrections: TraceCorrections): Promise<Uint8Array> {
+  const columns = CORRECTION_NAMES.map((name) => [corrections[name]]);
+  return encodeColumns(CORRECTIONS, columns, 1);
 }
 
 function encodeColumns(

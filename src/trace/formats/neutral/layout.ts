@@ -13,8 +13,9 @@ export const EVENTS = 1;
 export const CYCLES = 2;
 export const OBJECTS = 3;
 export const CUT_SHORT = 4;
-export const INDEX = 5;
-export const END = 6;
+export const CORRECTIONS = 5;
+export const INDEX = 6;
+export const END = 7;
 
 /** Bytes of a frame's head, and of the end frame. */
 export const HEAD_BYTES = 20;
@@ -24,6 +25,8 @@ export const COUNT_MAX = 2 ** 16;
 export const CYCLE_BYTES = 40;
 /** Bytes of a size of objects: four columns. */
 export const OBJECT_BYTES = 32;
+/** Bytes of the corrections: six columns. */
+export const CORRECTIONS_BYTES = 48;
 /** Most bytes of the text that says why a file is cut short. */
 export const TEXT_BYTES = 2 ** 16;
 
@@ -56,6 +59,8 @@ export function mostBytes(kind: number, count: number): number {
       return OBJECT_BYTES * count;
     case CUT_SHORT:
       return TEXT_BYTES;
+    case CORRECTIONS:
+      return CORRECTIONS_BYTES * count;
     case INDEX:
       return ENTRY_BYTES * count;
     default:

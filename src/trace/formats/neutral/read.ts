@@ -2,13 +2,21 @@
 
 import { PageAllocError } from "../../../base/errors.ts";
 import { joinGc } from "../../columns/join.ts";
-import type { GcEvents, ObjectCounts, PageTrace } from "../../events.ts";
+import type { GcEvents, ObjectCounts, PageTrace, TraceCorrections } from "../../events.ts";
 import type { OpenTrace } from "../../format.ts";
 import { ByteReader } from "../../source/byte-reader.ts";
 import type { Input } from "../../source/input.ts";
 import { crc32 } from "./crc32.ts";
-import { ContentError, decodeCycles, decodeEvents, decodeIndex, decodeObjects } from "./decode.ts";
 import {
+  ContentError,
+  decodeCorrections,
+  decodeCycles,
+  decodeEvents,
+  decodeIndex,
+  decodeObjects,
+} from "./decode.ts";
+import {
+  CORRECTIONS,
   CRC_BYTES,
   CUT_SHORT,
   CYCLES,
@@ -96,6 +104,7 @@ class BlockReader {
   /** What comes after the events. */
   #objects: ObjectCounts | undefined;
   #cutShort: string | undefined;
+  #corrections: TraceCorrections | undefined;
   /** Of each block what the index must say. */
   readonly #offsets: number[] = [];
   readonly #events: number[] = [];
@@ -128,7 +137,8 @@ class BlockReader {
       frame = await following;
     }
     await this.#end(frame);
-    const isMore = this.#cycles.length > 0 || this.#objects || this.#cutShort !== undefined;
+    const isMore =
+      this.#cycles.length > 0 || this.#objects || this.#cutShort !== undefined || this.#corrections;
     if (isMore || this.#offsets.length === 0) yield this.#restBlock();
   }
 
@@ -143,6 +153,7 @@ class BlockReader {
         if (this.#waitingCycles() >= WAITING_CYCLES) return this.#restBlock();
       } else if (kind === OBJECTS) this.#objects = decodeObjects(content, count);
       else if (kind === CUT_SHORT) this.#cutShort = new TextDecoder().decode(content);
+      else if (kind === CORRECTIONS) this.#corrections = decodeCorrections(content, count);
       else this.#compareIndex(frame, content);
     } catch (error) {
       if (error instanceof ContentError) fail(at, `the frame cannot be: ${error.message}; ${FOREIGN}`);
@@ -175,6 +186,7 @@ class BlockReader {
       ...this.#facts(),
       ...(gc && { gc }),
       ...(this.#objects && { objects: this.#objects }),
+      ...(this.#corrections && { corrections: this.#corrections }),
       length: 0,
       time: new Float64Array(0),
       proc: new Int32Array(0),

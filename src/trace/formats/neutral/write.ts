@@ -1,10 +1,12 @@
 // Writes a trace in the neutral form.
 
 import { integer, refuse } from "../../../base/arguments.ts";
-import type { GcEvents, ObjectCounts, PageTrace } from "../../events.ts";
+import { addCorrections } from "../../corrections.ts";
+import type { GcEvents, ObjectCounts, PageTrace, TraceCorrections } from "../../events.ts";
 import { type BlockSource, givenTrace } from "../../written.ts";
 import {
   type Entry,
+  encodeCorrections,
   encodeCutShort,
   encodeCycles,
   encodeEnd,
@@ -62,10 +64,12 @@ class Writer {
     yield this.#counted(encodeHeader(this.#pageSize, origin));
     let objects: ObjectCounts | undefined;
     let cutShort: string | undefined;
+    let corrections: TraceCorrections | undefined;
     for await (const block of blocks) {
       if (block.gc) this.#takeCycles(block.gc);
       objects = block.objects ?? objects;
       cutShort = block.cutShort ?? cutShort;
+      corrections = addCorrections([corrections, block.corrections]);
       for (let event = 0; event < block.length; ) {
         event += this.#take(block, event);
         if (this.#events.length === COUNT_MAX) yield* this.#block();
@@ -80,6 +84,7 @@ class Writer {
     }
     if (cutShort)
       yield this.#counted(await encodeCutShort(textBytes("trace.cutShort", cutShort, TEXT_BYTES)));
+    if (corrections) yield this.#counted(await encodeCorrections(corrections));
     yield* this.#end();
   }
 

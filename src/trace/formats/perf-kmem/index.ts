@@ -20,6 +20,7 @@ export const perfKmem: Format = {
   async open(input) {
     const lines = new Lines(await input.open());
     const events = new EventQueue("perf-kmem", PAGE_BYTES);
+    const { corrections } = events;
     const live = new LiveRanges();
     const event: PageEvent = { time: 0, thread: -1, isAlloc: false, pfn: 0, order: 0 };
     const parse = () => {
@@ -28,10 +29,16 @@ export const perfKmem: Format = {
       const offset = lines.lineOffset;
       const { time, thread, isAlloc, pfn, order } = event;
       const npages = 2 ** order;
+      let freed = 0;
       release(live, pfn, npages, (page, count) => {
         events.add(time, thread, FREE, page * PAGE_BYTES, count, offset);
+        freed += count;
+        if (isAlloc) corrections.impliedFrees++;
       });
-      if (!isAlloc) return;
+      if (!isAlloc) {
+        if (freed < npages) corrections.skippedFrees++;
+        return;
+      }
       live.seek(pfn);
       live.insert(pfn, npages);
       events.add(time, thread, ALLOC, pfn * PAGE_BYTES, npages, offset);

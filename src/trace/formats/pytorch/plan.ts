@@ -9,9 +9,10 @@
 
 import { BlockWriter } from "../../columns/block-writer.ts";
 import type { Columns } from "../../columns/growing-columns.ts";
+import { Corrections } from "../../corrections.ts";
 import { ALLOC, EXISTS, FREE, GROW, type PageTrace, UNMAP } from "../../events.ts";
 import { LiveRanges } from "../../live-ranges.ts";
-import { Ranges } from "../../ranges.ts";
+import { type Range, Ranges } from "../../ranges.ts";
 import { PAGE_BYTES, type Segments } from "./snapshot.ts";
 
 /** Returns the events of a device, in blocks. `segments` are those of all devices. */
@@ -94,6 +95,7 @@ class Heap {
   /** The memory that the device has, and the blocks in use, which lie in it. */
   readonly #mapped = new Ranges();
   readonly #live = new LiveRanges();
+  readonly #corrections = new Corrections();
   #time = 0;
   #proc = -1;
   #offset = 0;
@@ -107,22 +109,26 @@ class Heap {
 
   /** Maps what is not mapped of [start, end). */
   grow(start: number, end: number): void {
-    for (const gap of this.#mapped.missing(start, end)) {
-      this.#mapped.add(...gap);
-      this.#add(GROW, ...gap);
-    }
+    const gaps = this.#mapped.missing(start, end);
+    if (sizeOf(gaps) < end - start) this.#corrections.skippedGrows++;
+    for (const gap of gaps) this.#map(gap);
   }
 
   /** Unmaps what is mapped of [start, end), and first frees what is in use there. */
   unmap(start: number, end: number): void {
     this.#freeAll(start, end);
-    for (const range of this.#mapped.remove(start, end)) this.#add(UNMAP, ...range);
+    const ranges = this.#mapped.remove(start, end);
+    if (sizeOf(ranges) < end - start) this.#corrections.skippedUnmaps++;
+    for (const range of ranges) this.#add(UNMAP, ...range);
   }
 
   /** Takes [start, end) into use, by an event of kind ALLOC or EXISTS. */
   use(kind: number, start: number, end: number): void {
     this.#freeAll(start, end);
-    this.grow(start, end);
+    for (const gap of this.#mapped.missing(start, end)) {
+      this.#corrections.impliedGrows++;
+      this.#map(gap);
+    }
     this.#live.seek(start);
     this.#live.insert(start, end - start);
     this.#add(kind, start, end);
@@ -131,26 +137,48 @@ class Heap {
   /** Frees the block that starts at an address, if there is one. */
   free(start: number): void {
     this.#live.seek(start);
-    if (this.#live.start === start) this.#freeAll(start, start + 1);
+    if (this.#live.start === start) this.#free();
+    else this.#corrections.skippedFrees++;
   }
 
   /** Returns the last block of events. */
   last(): PageTrace {
-    return this.#writer.take();
+    return this.#take();
   }
 
-  /** Frees the blocks that overlap [start, end). */
+  #map(range: Range): void {
+    this.#mapped.add(...range);
+    this.#add(GROW, ...range);
+  }
+
+  /** Frees the blocks that overlap [start, end), of which the history does not say so. */
   #freeAll(start: number, end: number): void {
     const live = this.#live;
     for (live.seek(start); live.start < end; live.seek(start)) {
-      this.#add(FREE, live.start, live.start + live.length);
-      live.remove();
+      this.#corrections.impliedFrees++;
+      this.#free();
     }
+  }
+
+  /** Frees the current block. */
+  #free(): void {
+    const { start, length } = this.#live;
+    this.#live.remove();
+    this.#add(FREE, start, start + length);
   }
 
   #add(kind: number, start: number, end: number): void {
     const npages = (end - start) / PAGE_BYTES;
     this.#writer.add(this.#time, this.#proc, kind, start, npages, this.#offset);
-    if (this.#writer.full) this.full.push(this.#writer.take());
+    if (this.#writer.full) this.full.push(this.#take());
   }
+
+  #take(): PageTrace {
+    return { ...this.#writer.take(), ...this.#corrections.take() };
+  }
+}
+
+/** Returns how many bytes the ranges have together. */
+function sizeOf(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, [start, end]) => sum + end - start, 0);
 }
