@@ -317,7 +317,10 @@ function stopTests({ trace: { readPageTrace: read } }: Subject): void {
   });
 }
 
-function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read } }: Subject): void {
+function limitTests({
+  palloc: { PageAllocError },
+  trace: { readPageTrace: read, readTrace },
+}: Subject): void {
   afterEach(() => vi.unstubAllGlobals());
 
   /** The data from every kind of source, plain and gzipped. */
@@ -435,31 +438,42 @@ function limitTests({ palloc: { PageAllocError }, trace: { readPageTrace: read }
     expect(times).toBe(1);
   });
 
-  it.each(["Float64Array", "Int32Array", "Uint8Array", "Uint32Array"] as const)(
+  describe.each(["Float64Array", "Int32Array", "Uint8Array", "Uint32Array"] as const)(
     "traces that do not fit in memory are refused: no room for a %s",
-    async (name) => {
-      const data = traceOf(...Array.from({ length: 40_000 }, (_, i) => alloc(goPage(i), 1)));
-      const failure = new RangeError("Array buffer allocation failed");
-      const Real = globalThis[name];
-      const stop = { above: 0 };
-      const Scarce = new Proxy(Real, {
-        construct(type, args, newTarget) {
-          if (typeof args[0] === "number" && args[0] > stop.above) throw failure;
-          return Reflect.construct(type, args, newTarget);
-        },
-      });
-      // The first of the columns' parts, the last, and the whole.
-      for (const above of [1000, 10_000, 33_000]) {
-        stop.above = above;
+    (name) => {
+      /** Reads with no room for such an array of more elements than `above`. */
+      async function mustBeRefused(data: Uint8Array, above: number, where: RegExp): Promise<void> {
+        const failure = new RangeError("Array buffer allocation failed");
+        const Scarce = new Proxy(globalThis[name], {
+          construct(type, args, newTarget) {
+            if (typeof args[0] === "number" && args[0] > above) throw failure;
+            return Reflect.construct(type, args, newTarget);
+          },
+        });
         vi.stubGlobal(name, Scarce);
-        const error = await read(data).catch((error) => error);
+        const error = await readTrace(data).catch((error) => error);
         vi.unstubAllGlobals();
         expect(error).toBeInstanceOf(PageAllocError);
         expect([error.code, error.cause]).toEqual(["ERR_TRACE", failure]);
-        expect(error.message).toMatch(
-          /^event \d+ at byte \d+, .* the trace is too long for the memory that is left/,
-        );
+        expect(error.message).toMatch(where);
+        expect(error.message).toContain(": the trace is too long for the memory that is left");
       }
+
+      // The first of the columns' parts, the last, and the whole.
+      it.each([1000, 10_000, 33_000])("of more than %i elements", async (above) => {
+        const data = traceOf(...Array.from({ length: 40_000 }, (_, i) => alloc(goPage(i), 1)));
+        await mustBeRefused(data, above, /^event \d+ at byte \d+, /);
+      });
+
+      it("when blocks are joined", async () => {
+        const lines = Array.from({ length: 40_000 }, (_, i) => `${i},malloc,${16 * i + 16},1\n`);
+        const data = new TextEncoder().encode(`time,op,address,bytes\n${lines.join("")}`);
+        await mustBeRefused(
+          data,
+          39_999,
+          new RegExp(`^event 39999 at byte ${data.length - lines[39_999].length}: `),
+        );
+      });
     },
   );
 }

@@ -2,6 +2,7 @@
 
 import { PageAllocError } from "../../base/errors.ts";
 import type { PageTrace } from "../events.ts";
+import { memoryError } from "../memory-error.ts";
 import { skipBlanks } from "../source/fields.ts";
 import type { Lines } from "../source/lines.ts";
 import type { EventQueue } from "./event-queue.ts";
@@ -24,18 +25,13 @@ export async function* eventsOfLines(
       try {
         parse();
       } catch (error) {
-        if (error instanceof RangeError) throw memoryError(error, lines);
-        if (!(error instanceof PageAllocError) || !lines.unfinished) throw error;
+        if (!(error instanceof PageAllocError) || !lines.unfinished) {
+          throw memoryError(error, `byte ${lines.lineOffset}`);
+        }
         cutShort = `its last line is not whole: ${error.message}`;
       }
       for (let block = events.take(); block; block = events.take()) yield block;
     }
   }
   yield events.rest(cutShort);
-}
-
-/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
-function memoryError(cause: RangeError, { lineOffset }: Lines): PageAllocError {
-  const reason = `the trace is too long for the memory that is left (${cause.message})`;
-  return new PageAllocError("ERR_TRACE", `byte ${lineOffset}: ${reason}`, { cause });
 }

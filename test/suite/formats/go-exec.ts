@@ -441,6 +441,11 @@ function refusalTests({ palloc: { PageAllocError }, trace: { openTrace, readTrac
     ],
     ["an event that is too long", made([130, 1]), `byte ${head + 7}: an event exceeds its batch${damaged}`],
     [
+      "a P of a number that is too high",
+      made(procStart(0, 65_535), procStart(0, 65_536)),
+      `byte ${head + 11}: no P can have the id 65536, as ids are below 65536${damaged}`,
+    ],
+    [
       "no pages",
       made(alloc(1, 4, 0)),
       `byte ${head + 5}: a span of 0 pages cannot lie at ${MIN + 4 * PAGE}; spans lie between 0 and 2^48${damaged}`,

@@ -357,10 +357,16 @@ function csvTests(read: Read): void {
     ["time,op,address,bytes\n1,mallocs,16,5\n", /^byte 24: expected an op: malloc, free/],
     ["time,op,address,bytes\n1,constructor,16,5\n", /^byte 24: expected an op/],
     ["time,op,address,bytes\n,malloc,16,5\n", /^byte 22: expected a time in ns/],
+    [
+      "time,op,address,bytes\n1,free,18446744073709551616,\n",
+      /^byte 29: expected an address below 2\^64, in "1,free/,
+    ],
+    [`time,op,address,bytes\n1,free,${"9".repeat(25)},\n`, /^byte 29: expected an address below 2\^64/],
+    [`time,op,address,bytes\n1,free,0x1${"0".repeat(16)},\n`, /^byte 29: expected an address below 2\^64/],
     ["time,op,address,bytes\n1,malloc,,5\n", /^byte 31: expected an address/],
     ["time,op,address,bytes\n1,malloc,16,5,7\n", /^byte 35: expected the end of the line/],
     ['time,op,address,bytes\n1,"malloc,16,5\n', /^byte 31: expected a quote/],
-    ["time,op,address,bytes\n1,malloc,99999999999999999999,5\n", /^byte 22: this address/],
+    ["time,op,address,bytes\n1,malloc,99999999999999999999,5\n", /^byte 31: expected an address below 2\^64/],
   ])("refuses %j", (text, message) => expectRefusal(read, text, message));
 
   const SMALL =
@@ -397,6 +403,10 @@ function ndjsonTests(read: Read): void {
       /^byte 48: expected time in ns, an integer/,
     ],
     [`${FIRST}{"time":1,"op":"malloc","address":1e16,"bytes":1}\n`, /^byte 48: expected address, a string/],
+    [
+      `${FIRST}{"time":1,"op":"free","address":"18446744073709551616"}\n`,
+      /^byte 48: expected address, an address below 2\^64, in/,
+    ],
     [`${FIRST}{"time":1,"op":"malloc","address":16}\n`, /^byte 48: expected bytes, as malloc/],
     [`${FIRST}{"time":1,"op":"free","address":16,"thread":{}}\n`, /^byte 48: expected a thread/],
     [`${FIRST}${"[".repeat(60_000)}\n`, /^byte 48: expected a JSON object/],

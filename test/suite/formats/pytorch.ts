@@ -247,6 +247,9 @@ export function pytorchSuite({
       ["BININT1", "K\0", 0],
       ["BININT2", "M\0\x02", 512],
       ["LONG1", "\x8a\x06\0\0\0\0\xff\x7f", 0x7fff_0000_0000],
+      ["LONG1, of 3 bytes", "\x8a\x03\0\x02\x01", 0x10200],
+      ["LONG1, of 7 bytes", "\x8a\x07\0\x02\0\0\0\x01\0", 0x100_0000_0200],
+      ["LONG1, of 8 bytes", "\x8a\x08\0\0\0\0\xff\x7f\0\0", 0x7fff_0000_0000],
       ["LONG1, long", `\x8a\x0a\0\x02${"\0".repeat(8)}`, 512],
       ["LONG1, empty", "\x8a\0", 0],
       ["INT", "I1024\n", 1024],
@@ -258,6 +261,11 @@ export function pytorchSuite({
     it.each([
       ["J\x01\x00\x01\x00", "got 65537 (0x10001)"],
       ["\x8a\x07\0\0\0\0\0\0\x01", "got 281474976710656 (0x1000000000000)"],
+      ["\x8a\x01\xff", "got -1"],
+      ["\x8a\x05\0\0\0\0\xff", "got -4294967296"],
+      ["\x8a\x08\0\0\0\0\0\0\x20\0", "got 9007199254740992 (0x20000000000000)"],
+      ["\x8a\x08\x01\0\0\0\0\0\x20\0", "got 9007199254740993 (0x20000000000001)"],
+      ["\x8a\x08\xff\xff\xff\xff\xff\xff\xdf\xff", "got -9007199254740993"],
       ["\x8a\x08\0\0\0\0\0\0\0\x80", "got -9223372036854775808"],
       [`\x8a\x09${"\xff".repeat(8)}\0`, "got 18446744073709551615 (0xffffffffffffffff)"],
       ["L18446744073709551617L\n", "got 18446744073709551617 (0x10000000000000001)"],
@@ -349,6 +357,25 @@ export function pytorchSuite({
         expect((await read(inBlocks(withExtra(`${lines}N`), size))).length).toBe(2);
       }
       expect(await refusal(withExtra(`${line(65_537)}N`))).toContain("the line is longer than 65536 bytes");
+    });
+
+    it.each([
+      ["marks", "\x80\x04", "(", 2 ** 17],
+      ["numbers, or lists and dicts of events,", `\x80\x04}(${text("device_traces")}](](`, "}", 2 ** 16 - 3],
+      ["numbers, or lists and dicts of events,", "\x80\x04}", "K\x01", 2 ** 16 - 1],
+    ])("too many %s at once are refused: %j", async (what, start, opcodes, most) => {
+      const file = (count: number) => bytes(start, opcodes.repeat(count));
+      expect(await refusal(file(most))).toContain("the file is cut short");
+      const byte = start.length + most * opcodes.length;
+      expect(await refusal(file(most + 1))).toMatch(
+        new RegExp(
+          `^byte ${byte}: more than \\d+ ${what} are on the stack; the file is damaged, or no pickle$`,
+        ),
+      );
+    });
+
+    it("numbers in a list that nobody wants are not kept", async () => {
+      expect((await read(withExtra(`](${"K\x01".repeat(100_000)}e`))).length).toBe(2);
     });
 
     it("a list of events that is put into the memo again and again is refused", async () => {

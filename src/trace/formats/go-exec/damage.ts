@@ -12,10 +12,3 @@ export function failWithoutPages(): never {
   const advice = "record one by GODEBUG=traceallocfree=1 go test -trace=FILE, with Go 1.23 or later";
   fail(0, `this is a Go execution trace without page events; ${advice}`);
 }
-
-/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
-export function memoryError(error: unknown, byte: number): unknown {
-  if (!(error instanceof RangeError)) return error;
-  const reason = `the trace is too long for the memory that is left (${error.message})`;
-  return new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`, { cause: error });
-}

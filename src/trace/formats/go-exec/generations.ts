@@ -1,8 +1,9 @@
 // Reads an execution trace generation by generation.
 
+import { memoryError } from "../../memory-error.ts";
 import type { Blocks } from "../../source/source.ts";
 import { Batches, type Info } from "./batches.ts";
-import { fail, failWithoutPages, memoryError } from "./damage.ts";
+import { fail, failWithoutPages } from "./damage.ts";
 import { type Extent, type Generation, Recorder, type Wanted } from "./records.ts";
 
 /** The generations of one file. */
@@ -42,7 +43,7 @@ export class Generations {
         else return found === "end" ? undefined : this.#end();
       }
     } catch (error) {
-      throw memoryError(error, batches.position);
+      throw memoryError(error, `byte ${batches.position}`);
     }
   }
 

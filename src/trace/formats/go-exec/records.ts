@@ -64,6 +64,9 @@ const TYPES: Readonly<Record<Wanted, readonly number[]>> = {
 const RUNNING = 1;
 const IN_SYSCALL = 3;
 
+/** Ids of Ps are below this, far more than processors have threads. A replay has a page cache for each. */
+const PROCS_LIMIT = 2 ** 16;
+
 /** Numbers from here on may be inexact. */
 const EXACT_LIMIT = 2 ** 53;
 
@@ -171,7 +174,9 @@ export class Recorder {
   #procEvent(type: number, start: number, offset: number): void {
     const at = this.#read(start, offset);
     const id = this.#varint.value;
-    if (id >= 2 ** 31) fail(offset, `no P can have the id ${id}; the trace is damaged`);
+    if (id >= PROCS_LIMIT) {
+      fail(offset, `no P can have the id ${id}, as ids are below ${PROCS_LIMIT}; the trace is damaged`);
+    }
     this.#read(at, offset);
     const status = this.#varint.value;
     if (type === PROC_START || status === RUNNING || status === IN_SYSCALL) this.#proc = id;

@@ -2,7 +2,17 @@
 
 import { ascii, decimal, pointer, skipByte, skipWord } from "../../source/fields.ts";
 import type { Lines } from "../../source/lines.ts";
-import { type Call, MOST_THREAD, note, OP_EXPECTED, OPS, type Op, pointerOf, Threads } from "./own.ts";
+import {
+  ADDRESS_EXPECTED,
+  type Call,
+  MOST_THREAD,
+  note,
+  OP_EXPECTED,
+  OPS,
+  type Op,
+  pointerOf,
+  Threads,
+} from "./own.ts";
 import type { Text } from "./text.ts";
 
 const COMMA = 0x2c;
@@ -91,14 +101,19 @@ function opOf(lines: Lines): Op {
 /** Parses an address; -1 if the field is empty. */
 function addressOf(lines: Lines): number {
   const { bytes, position } = lines;
-  if (bytes[position] === ZERO) return pointer(lines);
-  const address = decimal(lines);
-  if (address <= Number.MAX_SAFE_INTEGER) return address;
+  const isHex = bytes[position] === ZERO;
+  let address = isHex ? pointer(lines) : decimal(lines);
   const end = lines.position;
+  if (!isHex && address > Number.MAX_SAFE_INTEGER) {
+    lines.position = position;
+    address = pointerOf(lines.text(end));
+  }
+  if (address < Infinity) {
+    lines.position = end;
+    return address;
+  }
   lines.position = position;
-  const exact = pointerOf(lines.text(end));
-  lines.position = end;
-  return exact;
+  throw lines.error(ADDRESS_EXPECTED);
 }
 
 /** Returns the number of a thread; -1 if the field is empty. */

@@ -2,7 +2,7 @@
 // of keys would cost a parser of our own most of its gain.
 
 import type { Lines } from "../../source/lines.ts";
-import { note, OP_EXPECTED, OPS, pointerOf, Threads } from "./own.ts";
+import { ADDRESS_EXPECTED, note, OP_EXPECTED, OPS, pointerOf, Threads } from "./own.ts";
 import type { Text } from "./text.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -56,6 +56,10 @@ function addressOf(lines: Lines, fields: Fields, name: string): number {
   const value = fields[name];
   if (value === undefined) return -1;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  if (typeof value === "string" && /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(value)) return pointerOf(value);
+  if (typeof value === "string" && /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(value)) {
+    const address = pointerOf(value);
+    if (address < Infinity) return address;
+    throw lines.error(`${name}, ${ADDRESS_EXPECTED}`);
+  }
   throw lines.error(`${name}, a string of hex with 0x or of decimal digits, or a number below 2^53`);
 }

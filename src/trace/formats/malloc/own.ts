@@ -28,6 +28,11 @@ export const OP_EXPECTED = `an op: ${Object.keys(OPS).join(", ")}`;
 const POINTER_BITS = 56;
 /** Characters of an address that is exact as a number: 0x and 13 digits, or 15 decimal digits. */
 const EXACT_CHARACTERS = 15;
+/** Characters of the longest address: 20 decimal digits. */
+const MOST_CHARACTERS = 20;
+/** Addresses are below this with their tags. */
+const ADDRESS_END = 2n ** 64n;
+export const ADDRESS_EXPECTED = "an address below 2^64";
 /** Highest id of a thread that is kept. */
 export const MOST_THREAD = 2 ** 31 - 1;
 
@@ -56,10 +61,13 @@ export function note(ledger: Ledger, lines: Lines, { time, op, address, bytes, o
   else ledger.realloc(old, address, bytes, offset);
 }
 
-/** Returns an address of any 64 bits, in decimal or with 0x, without its tag. */
+/** Returns an address of any 64 bits, in decimal or with 0x, without its tag. Infinity for one of more bits. */
 export function pointerOf(text: string): number {
   if (text.length <= EXACT_CHARACTERS) return Number(text);
-  return Number(BigInt.asUintN(POINTER_BITS, BigInt(text)));
+  const significant = text.replace(/^0+(?=\d)/, "");
+  if (significant.length > MOST_CHARACTERS) return Infinity;
+  const address = BigInt(significant);
+  return address < ADDRESS_END ? Number(BigInt.asUintN(POINTER_BITS, address)) : Infinity;
 }
 
 /** Numbers threads whose ids are no numbers of 31 bits, in the order in which they appear. */

@@ -2,9 +2,10 @@
 
 import type { PageTrace } from "../../events.ts";
 import type { Format } from "../../format.ts";
+import { memoryError } from "../../memory-error.ts";
 import { ByteReader } from "../../source/byte-reader.ts";
 import { eventsOf } from "./plan.ts";
-import { fail, PAGE_BYTES, Snapshot, type Traces } from "./snapshot.ts";
+import { fail, PAGE_BYTES, type Segments, Snapshot, type Traces } from "./snapshot.ts";
 import { Unpickler } from "./unpickle.ts";
 
 const HOW_TO_RECORD =
@@ -23,13 +24,22 @@ export const pytorch: Format = {
       fail(0, `this is a pickle, but no memory snapshot, a dict with device_traces; ${HOW_TO_RECORD}`);
     }
     const chosen = chooseDevice(traces, device);
-    const history = traces.devices[chosen].take();
-    async function* blocks(): AsyncGenerator<PageTrace> {
-      yield* eventsOf(history, chosen, snapshot.segments);
-    }
-    return { pageSize: PAGE_BYTES, blocks: blocks() };
+    return { pageSize: PAGE_BYTES, blocks: blocksOf(traces, chosen, snapshot.segments) };
   },
 };
+
+/** Reads the blocks of a device. */
+async function* blocksOf(
+  { byte, devices }: Traces,
+  device: number,
+  segments: Segments | undefined,
+): AsyncGenerator<PageTrace> {
+  try {
+    yield* eventsOf(devices[device].take(), device, segments);
+  } catch (error) {
+    throw memoryError(error, `byte ${byte}`);
+  }
+}
 
 /** Returns the device that is asked for, or the only one that has events. Throws PageAllocError ERR_TRACE. */
 function chooseDevice({ byte, devices }: Traces, asked: number | undefined): number {

@@ -1,19 +1,16 @@
 // The memo of a pickle: values that later opcodes get again, by their number. A snapshot memoises every frame of every
 // stack, so the memo has one byte per value.
 
-import type { Node, Value } from "./node.ts";
-import { codeOf, wordOf } from "./words.ts";
+import type { Node } from "./node.ts";
 
-const PAGE_BITS = 16;
-/** The code of a node, which is in a map. */
-const NODE = 255;
+const FIRST_VALUES = 2 ** 12;
 
-/** Values by number. It knows words and lists again. All else is undefined when it is got. */
+/** Codes of values, by number. It has the nodes, too. */
 export class Memo {
   /** Number of values that were put. */
   length = 0;
-  /** The code of each value: 0, that of a word, or NODE. */
-  readonly #pages: Uint8Array[] = [];
+  /** The code of each value; KEPT for a node. */
+  codes: Uint8Array = new Uint8Array(FIRST_VALUES);
   readonly #nodes = new Map<number, Node>();
 
   /** Number of values that are nodes. */
@@ -21,25 +18,25 @@ export class Memo {
     return this.#nodes.size;
   }
 
-  /** Returns a value. `index` must be below the length. */
-  get(index: number): Value {
-    const code = this.#pages[index >>> PAGE_BITS][index & (2 ** PAGE_BITS - 1)];
-    return code === NODE ? this.#nodes.get(index) : wordOf(code);
+  /** Returns the node at an index whose code is KEPT. */
+  nodeAt(index: number): Node {
+    return this.#nodes.get(index) as Node;
   }
 
-  /** Puts a value at an index that is at most the length. */
-  put(index: number, value: Value): void {
-    const code = this.#codeOf(value);
-    if (index === this.length) {
-      if ((index & (2 ** PAGE_BITS - 1)) === 0) this.#pages.push(new Uint8Array(2 ** PAGE_BITS));
-      this.length++;
-    } else if (code !== NODE) this.#nodes.delete(index);
-    this.#pages[index >>> PAGE_BITS][index & (2 ** PAGE_BITS - 1)] = code;
-    if (code === NODE) this.#nodes.set(index, value as Node);
-  }
-
-  #codeOf(value: Value): number {
-    if (typeof value === "string") return codeOf(value);
-    return typeof value === "object" && value.isShared ? NODE : 0;
+  /**
+   * Puts a value at an index that is at most the length. `node` is what KEPT stands for.
+   *
+   * Throws RangeError when memory is full.
+   */
+  put(index: number, code: number, node?: Node): void {
+    if (index === this.codes.length) {
+      const longer = new Uint8Array(2 * index);
+      longer.set(this.codes);
+      this.codes = longer;
+    }
+    if (index === this.length) this.length++;
+    else if (this.#nodes.size > 0) this.#nodes.delete(index);
+    this.codes[index] = code;
+    if (node) this.#nodes.set(index, node);
   }
 }

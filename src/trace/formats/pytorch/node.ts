@@ -6,6 +6,13 @@
  */
 export type Value = number | bigint | string | Node | undefined;
 
+/** Codes of values. Words have the codes between. */
+export const UNWANTED = 0;
+/** A dict whose items have been taken: TAKEN. */
+export const TAKEN_CODE = 254;
+/** A value that is kept beside its code: a number or a node. */
+export const KEPT = 255;
+
 /** A list or dict that is wanted, as it is being filled. */
 export interface Node {
   readonly isList: boolean;
@@ -20,6 +27,9 @@ export interface Node {
   child(isList: boolean, key: string | undefined, byte: number): Node | undefined;
   /** Takes the next item of a list, or the value of a key of a dict. Throws PageAllocError ERR_TRACE. */
   put(key: string | undefined, value: Value): void;
-  /** Called when a dict has got all of its items. Returns what stands for it from now on. */
-  end?(): Value;
+  /** Called when a dict has got all of its items. TAKEN stands for it from now on. */
+  end?(): void;
 }
+
+/** What stands for a dict whose items have been taken. */
+export const TAKEN: Node = { isList: false, child: () => undefined, put() {} };

@@ -5,7 +5,7 @@
 import { PageAllocError } from "../../../base/errors.ts";
 import { type Columns, GrowingColumns } from "../../columns/growing-columns.ts";
 import { ADDRESS_LIMIT, ALLOC, FREE, GROW, UNMAP } from "../../events.ts";
-import type { Node, Value } from "./node.ts";
+import { type Node, TAKEN, type Value } from "./node.ts";
 
 /** Bytes per page. PyTorch rounds all sizes up to it. */
 export const PAGE_BYTES = 512;
@@ -30,9 +30,6 @@ const ACTIVE: ReadonlySet<Value> = new Set<Value>([
   "active_pending_free",
   "active_awaiting_free",
 ]);
-
-/** What stands for a trace entry, segment or block whose numbers have been taken. */
-const TAKEN: Node = { isList: false, child: () => undefined, put() {} };
 
 /** The snapshot: a dict of segments and device traces. */
 export class Snapshot implements Node {
@@ -127,12 +124,15 @@ export class DeviceTrace implements Node {
     const { action, stream, index, byte } = entry;
     const kind = KINDS.get(action);
     if (kind === undefined) return;
-    const name = `${this.#name(index)}, ${action}`;
-    const base = pageAddress(byte, `${name}: addr`, entry.addr);
-    const npages = pagesOf(byte, `${name}: size`, entry.size, base);
+    const base = entry.addr;
+    if (!isPageAddress(base)) failAddress(byte, `${this.#name(index)}, ${action}: addr`, base);
+    const npages = pagesOf(entry.size, base);
+    if (npages === undefined) failSize(byte, `${this.#name(index)}, ${action}: size`, entry.size);
+    const time = timeOf(entry.time, index);
+    if (time === undefined) failTime(byte, `${this.#name(index)}, ${action}: time_us`, entry.time);
     // The list has the order in which the allocator did it. Its clock may go back a little.
-    this.#time = Math.max(this.#time, timeOf(byte, `${name}: time_us`, entry.time, index));
-    const part = this.#roomyPart(byte);
+    this.#time = Math.max(this.#time, time);
+    const part = this.#roomyPart();
     const event = this.#index++;
     part.time[event] = this.#time;
     part.proc[event] = this.#numberOf(stream);
@@ -143,10 +143,10 @@ export class DeviceTrace implements Node {
     this.length++;
   }
 
-  /** Returns the events, in order, and drops them. Throws PageAllocError ERR_TRACE if memory is full. */
+  /** Returns the events, in order, and drops them. Throws RangeError when memory is full. */
   take(): Columns {
     this.#part = undefined;
-    return orFull(this.#byte, () => this.#columns.takeByTime(this.length));
+    return this.#columns.takeByTime(this.length);
   }
 
   #name(index: number): string {
@@ -163,10 +163,10 @@ export class DeviceTrace implements Node {
     return number;
   }
 
-  /** Returns the part that the next event goes into. */
-  #roomyPart(byte: number): Columns {
+  /** Returns the part that the next event goes into. Throws RangeError when memory is full. */
+  #roomyPart(): Columns {
     if (this.#part && this.#index < this.#part.length) return this.#part;
-    this.#part = orFull(byte, () => this.#columns.grow());
+    this.#part = this.#columns.grow();
     this.#index = 0;
     return this.#part;
   }
@@ -202,9 +202,8 @@ class Entry implements Node {
     else if (key === "time_us") this.time = value;
   }
 
-  end(): Value {
+  end(): void {
     this.#trace.add(this);
-    return TAKEN;
   }
 }
 
@@ -259,15 +258,17 @@ class Segment implements Node {
     else if (key === "total_size") this.#size = value;
   }
 
-  end(): Value {
+  end(): void {
     const { device, base, npages, offset } = this.#segments;
     const name = `segments[${base.length}]`;
-    const address = pageAddress(this.#byte, `${name}: address`, this.#address);
-    npages.push(pagesOf(this.#byte, `${name}: total_size`, this.#size, address));
+    const address = this.#address;
+    if (!isPageAddress(address)) failAddress(this.#byte, `${name}: address`, address);
+    const pages = pagesOf(this.#size, address);
+    if (pages === undefined) failSize(this.#byte, `${name}: total_size`, this.#size);
+    npages.push(pages);
     device.push(this.#device);
     base.push(address);
     offset.push(this.#byte);
-    return TAKEN;
   }
 }
 
@@ -313,54 +314,54 @@ class Block implements Node {
     else if (key === "state") this.#state = value;
   }
 
-  end(): Value {
-    if (!ACTIVE.has(this.#state)) return TAKEN;
+  end(): void {
+    if (!ACTIVE.has(this.#state)) return;
     const { blocks, base: segments } = this.#segments;
     const name = `segments[${segments.length}].blocks: a block in use: `;
-    const base = pageAddress(this.#byte, `${name}address`, this.#address);
+    const base = this.#address;
+    if (!isPageAddress(base)) failAddress(this.#byte, `${name}address`, base);
     // The history has what was asked for, which may be less than the block.
     const size = this.#requested ?? this.#size;
-    const npages = pagesOf(
-      this.#byte,
-      `${name}${this.#requested === undefined ? "" : "requested_"}size`,
-      size,
-      base,
-    );
+    const npages = pagesOf(size, base);
+    if (npages === undefined) {
+      failSize(this.#byte, `${name}${this.#requested === undefined ? "" : "requested_"}size`, size);
+    }
     blocks.segment.push(segments.length);
     blocks.base.push(base);
     blocks.npages.push(npages);
     blocks.offset.push(this.#byte);
-    return TAKEN;
   }
 }
 
-/** Checks for an address of a page. */
-function pageAddress(byte: number, name: string, value: Value): number {
-  if (typeof value === "number" && value >= 0 && value % PAGE_BYTES === 0 && value < ADDRESS_LIMIT)
-    return value;
-  fail(
-    byte,
-    `${name} must be a multiple of ${PAGE_BYTES} below 2^48, as all addresses of PyTorch's allocator are; got ` +
-      describe(value),
-  );
+/** Reports whether a value is an address of a page. */
+function isPageAddress(value: Value): value is number {
+  return typeof value === "number" && value >= 0 && value % PAGE_BYTES === 0 && value < ADDRESS_LIMIT;
 }
 
-/** Returns the pages of a number of bytes from `base` on; at least one. */
-function pagesOf(byte: number, name: string, size: Value, base: number): number {
-  if (typeof size === "number" && size >= 0) {
-    const npages = Math.max(1, Math.ceil(size / PAGE_BYTES));
-    if (npages <= MAX_PAGES && base + npages * PAGE_BYTES <= ADDRESS_LIMIT) return npages;
-  }
-  fail(
-    byte,
-    `${name} must be an integer from 0 to ${MAX_PAGES * PAGE_BYTES} that ends below 2^48, got ${describe(size)}`,
-  );
+function failAddress(byte: number, name: string, value: Value): never {
+  const allowed = `a multiple of ${PAGE_BYTES} below 2^48, as all addresses of PyTorch's allocator are`;
+  fail(byte, `${name} must be ${allowed}; got ${describe(value)}`);
 }
 
-/** Returns a time in ns. Without one, entries are a microsecond apart. */
-function timeOf(byte: number, name: string, time: Value, index: number): number {
+/** Returns the pages of a number of bytes from `base` on, at least one; undefined for what is no such number. */
+function pagesOf(size: Value, base: number): number | undefined {
+  if (typeof size !== "number" || size < 0) return undefined;
+  const npages = Math.max(1, Math.ceil(size / PAGE_BYTES));
+  return npages <= MAX_PAGES && base + npages * PAGE_BYTES <= ADDRESS_LIMIT ? npages : undefined;
+}
+
+function failSize(byte: number, name: string, size: Value): never {
+  const allowed = `an integer from 0 to ${MAX_PAGES * PAGE_BYTES} that ends below 2^48`;
+  fail(byte, `${name} must be ${allowed}, got ${describe(size)}`);
+}
+
+/** Returns a time in ns; undefined for what is none. Without one, entries are a microsecond apart. */
+function timeOf(time: Value, index: number): number | undefined {
   if (time === undefined) return index * 1000;
-  if (typeof time === "number" && time >= 0) return time * 1000;
+  return typeof time === "number" && time >= 0 ? time * 1000 : undefined;
+}
+
+function failTime(byte: number, name: string, time: Value): never {
   fail(byte, `${name} must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}, got ${describe(time)}`);
 }
 
@@ -371,17 +372,6 @@ function describe(value: Value): string {
   }
   if (typeof value === "string") return `"${value}"`;
   return value === undefined ? "something else, or nothing" : `a ${value.isList ? "list" : "dict"}`;
-}
-
-/** Calls what allocates memory. Throws PageAllocError ERR_TRACE if there is none left. */
-function orFull<T>(byte: number, allocate: () => T): T {
-  try {
-    return allocate();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const reason = `the trace is too long for the memory that is left (${error.message})`;
-    throw new PageAllocError("ERR_TRACE", `byte ${byte}: ${reason}`, { cause: error });
-  }
 }
 
 /** Throws PageAllocError ERR_TRACE that names a byte. */

@@ -2,23 +2,36 @@
 // or ask for something outside the file are refused.
 //
 // A pickle is a program for a machine with a stack and a memo. Nearly all of a snapshot is stacks of source lines,
-// which nobody asked for. So a list or dict becomes a node only if it begins inside a node that wants it; anything else
-// is undefined as soon as it is read. What begins after a MARK ends up inside the value below the mark: that tells.
+// which nobody asked for. So a list or dict becomes a node only if it begins inside a node that wants it. Of anything
+// else nothing is kept but that there is a value. What begins after a MARK ends up inside the value below the mark:
+// that tells which it is.
 
 import { PageAllocError } from "../../../base/errors.ts";
+import { memoryError } from "../../memory-error.ts";
 import type { ByteReader } from "../../source/byte-reader.ts";
 import { Memo } from "./memo.ts";
-import type { Node, Value } from "./node.ts";
+import { KEPT, type Node, TAKEN_CODE, UNWANTED, type Value } from "./node.ts";
 import * as op from "./opcodes.ts";
-import { LONGEST_WORD, wordAt } from "./words.ts";
+import { Stack } from "./stack.ts";
+import { codeOfWord, LONGEST_WORD } from "./words.ts";
 
 /** Most bytes of an opcode with its argument, other than lines and long strings. */
 const LONGEST = 257;
+/** Bytes of the opcodes that get a value of the memo. */
+const LONG_GET_BYTES = 5;
+const SHORT_GET_BYTES = 2;
 /** Most bytes of a line of text. Protocols 2 to 5 write no lines. */
 const LINE_BYTES = 2 ** 16;
 const LINE_FEED = 0x0a;
-/** Most values that are open at once. A dict of PyTorch's own pickler has all entries of a trace open. */
-const MAX_OPEN = 2 ** 26;
+/**
+ * Most values on the stack. PyTorch's own pickler has all entries of a trace there at once. Two less than a power of
+ * two, as the stack has no value at place 0, and room for another.
+ */
+const MAX_VALUES = 2 ** 26 - 2;
+/** Most marks. A snapshot has fewer than 20, and Python's pickler gives up at some hundred. */
+const MAX_MARKS = 2 ** 17;
+/** Most numbers, and lists and dicts that are wanted, on the stack. Picklers have those of one entry there. */
+const MAX_KEPT = 2 ** 16;
 /** Most numbers of the memo for lists that are wanted: one for each device, with room to spare. */
 const MAX_NODES = 2 ** 16;
 
@@ -27,19 +40,14 @@ export class Unpickler {
   readonly #reader: ByteReader;
   readonly #root: Node;
   readonly #memo = new Memo();
-  /** Values up to `#top`; those above are left over. */
-  readonly #stack: Value[] = [];
-  #top = 0;
-  /** The number of values below each mark. */
-  readonly #marks: number[] = [];
-  /** The number of values below the last mark. */
-  #mark = 0;
+  readonly #stack = new Stack();
   /** Bytes that the window must have for the next opcode. */
   #wanted = LONGEST;
   /** Bytes of a string to pass over. */
   #skipped = 0;
-  /** Offset of the current opcode. */
-  #byte = 0;
+  /** Index in the window of the current opcode, and the window's offset: to store the sum for each would be slow. */
+  #at = 0;
+  #start = 0;
   #isAtStop = false;
 
   /** @param root the node of the dict that is the whole pickle */
@@ -57,12 +65,17 @@ export class Unpickler {
     for (;;) {
       const ended = !(await reader.fill(this.#wanted));
       this.#wanted = LONGEST;
-      this.#run(ended);
-      if (this.#isAtStop) return this.#stack[this.#top - 1];
+      try {
+        this.#run(ended);
+      } catch (error) {
+        throw memoryError(error, `byte ${this.#byte}`);
+      }
+      if (this.#isAtStop) return this.#stack.at(this.#stack.top - 1);
       const skipped = this.#skipped;
       this.#skipped = 0;
       if (skipped > 0 && !(await reader.skip(skipped))) {
-        this.#byte = reader.offset;
+        this.#at = reader.position;
+        this.#start = reader.offset - reader.position;
         this.#fail("the file is cut short within a string");
       }
     }
@@ -73,11 +86,11 @@ export class Unpickler {
     const reader = this.#reader;
     const { bytes } = reader;
     const end = bytes.length;
-    const start = reader.offset - reader.position;
     const stack = this.#stack;
+    this.#start = reader.offset - reader.position;
     let at = reader.position;
     while (this.#skipped === 0) {
-      this.#byte = start + at;
+      this.#at = at;
       if (at + LONGEST > end && !this.#isWhole(bytes, at)) {
         if (ended) this.#fail("the file is cut short: it ends without a STOP");
         break;
@@ -85,11 +98,12 @@ export class Unpickler {
       const code = bytes[at++];
       switch (code) {
         case op.BINGET:
-          stack[this.#top++] = this.#get(bytes[at++]);
+          this.#get(bytes[at]);
+          at = this.#getMore(bytes, at + 1);
           break;
         case op.LONG_BINGET:
-          stack[this.#top++] = this.#get(uint32(bytes, at));
-          at += 4;
+          this.#get(uint32(bytes, at));
+          at = this.#getMore(bytes, at + 4);
           break;
         case op.MEMOIZE:
           this.#put(this.#memo.length);
@@ -102,17 +116,14 @@ export class Unpickler {
           at += 4;
           break;
         case op.MARK:
-          this.#marks.push(this.#mark);
-          this.#mark = this.#top;
-          if (this.#marks.length > MAX_OPEN) this.#failTooMany();
+          if (stack.marks === MAX_MARKS) this.#failTooMany(MAX_MARKS, "marks");
+          stack.pushMark();
           break;
         case op.EMPTY_DICT:
-          stack[this.#top] = this.#begin(false);
-          this.#top++;
+          this.#pushNode(this.#begin(false));
           break;
         case op.EMPTY_LIST:
-          stack[this.#top] = this.#begin(true);
-          this.#top++;
+          this.#pushNode(this.#begin(true));
           break;
         case op.SETITEMS: {
           const first = this.#toMark();
@@ -126,33 +137,33 @@ export class Unpickler {
         }
         case op.SETITEM:
           this.#need(3);
-          this.#setItems(this.#top - 2, this.#top - 3);
+          this.#setItems(stack.top - 2, stack.top - 3);
           break;
         case op.APPEND:
           this.#need(2);
-          this.#append(this.#top - 1, this.#top - 2);
+          this.#append(stack.top - 1, stack.top - 2);
           break;
         case op.BININT1:
-          stack[this.#top++] = bytes[at++];
+          stack.integer(bytes[at++]);
           break;
         case op.BININT2:
-          stack[this.#top++] = bytes[at] | (bytes[at + 1] << 8);
+          stack.integer(bytes[at] | (bytes[at + 1] << 8));
           at += 2;
           break;
         case op.BININT:
-          stack[this.#top++] = uint32(bytes, at) | 0;
+          stack.integer(uint32(bytes, at) | 0);
           at += 4;
           break;
         case op.LONG1: {
           const length = bytes[at++];
-          stack[this.#top++] = signed(bytes, at, length);
+          stack.integer(signed(bytes, at, length));
           at += length;
           break;
         }
         case op.SHORT_BINUNICODE:
         case op.SHORT_BINSTRING: {
           const length = bytes[at++];
-          stack[this.#top++] = wordAt(bytes, at, length);
+          stack.push(codeOfWord(bytes, at, length));
           at += length;
           break;
         }
@@ -161,58 +172,57 @@ export class Unpickler {
         case op.NEWFALSE:
         case op.EMPTY_SET:
         case op.EMPTY_TUPLE:
-          stack[this.#top++] = undefined;
+          stack.push(UNWANTED);
           break;
         case op.BINFLOAT:
           at += 8;
-          stack[this.#top++] = undefined;
+          stack.push(UNWANTED);
           break;
         case op.SHORT_BINBYTES:
           at += 1 + bytes[at];
-          stack[this.#top++] = undefined;
+          stack.push(UNWANTED);
           break;
         case op.BINUNICODE:
         case op.BINSTRING: {
           const length = uint32(bytes, at);
           at += 4;
           const isWord = length <= LONGEST_WORD && at + length <= end;
-          stack[this.#top++] = isWord ? wordAt(bytes, at, length) : undefined;
+          stack.push(isWord ? codeOfWord(bytes, at, length) : UNWANTED);
           at = this.#pass(at, length, end);
           break;
         }
         case op.BINBYTES:
         case op.LONG4:
-          stack[this.#top++] = undefined;
+          stack.push(UNWANTED);
           at = this.#pass(at + 4, uint32(bytes, at), end);
           break;
         case op.BINUNICODE8:
         case op.BINBYTES8:
         case op.BYTEARRAY8: {
           const length = uint32(bytes, at + 4) * 2 ** 32 + uint32(bytes, at);
-          stack[this.#top++] = undefined;
+          stack.push(UNWANTED);
           at = this.#pass(at + 8, length, end);
           break;
         }
         case op.TUPLE1:
           this.#need(1);
-          stack[this.#top - 1] = undefined;
+          stack.replace(1);
           break;
         case op.TUPLE2:
           this.#need(2);
-          stack[--this.#top - 1] = undefined;
+          stack.replace(2);
           break;
         case op.TUPLE3:
           this.#need(3);
-          this.#top -= 2;
-          stack[this.#top - 1] = undefined;
+          stack.replace(3);
           break;
         case op.TUPLE:
         case op.FROZENSET:
-          this.#top = this.#toMark();
-          stack[this.#top++] = undefined;
+          stack.truncate(this.#toMark());
+          stack.push(UNWANTED);
           break;
         case op.ADDITEMS:
-          this.#top = this.#toMark();
+          stack.truncate(this.#toMark());
           this.#need(1);
           break;
         case op.LIST:
@@ -221,19 +231,18 @@ export class Unpickler {
           break;
         case op.POP:
           // A mark is popped as a value is.
-          if (this.#top === this.#mark && this.#marks.length > 0) this.#toMark();
+          if (stack.top === stack.mark && stack.marks > 0) stack.popMark();
           else {
             this.#need(1);
-            this.#top--;
+            stack.truncate(stack.top - 1);
           }
           break;
         case op.POP_MARK:
-          this.#top = this.#toMark();
+          stack.truncate(this.#toMark());
           break;
         case op.DUP:
           this.#need(1);
-          stack[this.#top] = stack[this.#top - 1];
-          this.#top++;
+          stack.pushAgain();
           break;
         case op.INT:
         case op.LONG:
@@ -274,9 +283,15 @@ export class Unpickler {
         default:
           this.#refuse(code);
       }
-      if (this.#top > MAX_OPEN) this.#failTooMany();
+      if (stack.top === stack.codes.length) this.#growStack();
+      if (stack.kept > MAX_KEPT) this.#failTooMany(MAX_KEPT, "numbers, or lists and dicts of events,");
     }
     reader.position = at;
+  }
+
+  /** Offset of the current opcode. */
+  get #byte(): number {
+    return this.#start + this.#at;
   }
 
   /** Reports whether the window has all of the opcode at `at`, but for a line or a long string. */
@@ -301,104 +316,152 @@ export class Unpickler {
 
   /** Throws unless there are `count` values above the last mark. */
   #need(count: number): void {
-    if (this.#top - this.#mark < count) {
-      this.#fail(`the opcode needs ${count} values, and there are ${this.#top - this.#mark}; ${DAMAGED}`);
+    const { top, mark } = this.#stack;
+    if (top - mark < count) {
+      this.#fail(`the opcode needs ${count} values, and there are ${top - mark}; ${DAMAGED}`);
     }
   }
 
-  /** Removes the last mark, and returns the index of the first value above it. */
+  /** Removes the last mark, and returns the place above it. */
   #toMark(): number {
-    const below = this.#marks.pop();
-    if (below === undefined) this.#fail(`the opcode needs a MARK before it; ${DAMAGED}`);
-    const first = this.#mark;
-    this.#mark = below;
-    return first;
+    if (this.#stack.marks === 0) this.#fail(`the opcode needs a MARK before it; ${DAMAGED}`);
+    return this.#stack.popMark();
+  }
+
+  /** Makes room for another value. */
+  #growStack(): void {
+    if (this.#stack.top > MAX_VALUES) this.#failTooMany(MAX_VALUES, "values");
+    this.#stack.grow();
+  }
+
+  /** Pushes a list or dict. */
+  #pushNode(node: Node | undefined): void {
+    if (node) this.#stack.keep(node);
+    else this.#stack.push(UNWANTED);
   }
 
   /** Returns the node for a list or dict that begins here. Undefined if nobody wants it. */
-  #begin(isList: boolean): Value {
+  #begin(isList: boolean): Node | undefined {
     const stack = this.#stack;
-    const top = this.#top;
-    if (top === 0) return isList ? undefined : this.#root;
-    const mark = this.#mark;
-    const last = top > mark ? stack[top - 1] : undefined;
-    const owner = mark > 0 ? stack[mark - 1] : undefined;
+    const { top, mark } = stack;
+    if (top === 1) return isList ? undefined : this.#root;
+    const last = top > mark ? stack.at(top - 1) : undefined;
     if (typeof last === "object" && last.isList) {
       // Either the only item of that list, or what follows the list in the one around it.
       const child = last.child(isList, undefined, this.#byte);
       if (child) return child;
     }
     if (typeof last === "string") {
-      const dict = top - 1 > mark ? stack[top - 2] : undefined;
+      const dict = top - 1 > mark ? stack.at(top - 2) : undefined;
       // Either the only value of that dict, or one of several values of the dict below the mark.
       const child =
         typeof dict === "object" && !dict.isList ? dict.child(isList, last, this.#byte) : undefined;
       if (child) return child;
     }
+    const owner = stack.at(mark - 1);
     if (typeof owner !== "object") return undefined;
     if (owner.isList) return owner.child(isList, undefined, this.#byte);
     return typeof last === "string" ? owner.child(isList, last, this.#byte) : undefined;
   }
 
-  /** Gives the values from `first` on to the list at index `at`, which is then the top. */
-  #append(first: number, at: number): void {
-    const list = this.#ownerAt(at);
-    if (typeof list === "object" && list.isList) {
-      for (let i = first; i < this.#top; i++) list.put(undefined, this.#stack[i]);
-    }
-    this.#top = first;
-  }
-
-  /** Gives the keys and values from `first` on to the dict at index `at`, which is then the top. */
-  #setItems(first: number, at: number): void {
+  /** Gives the values from `first` on to the list at a place, which is then the top. */
+  #append(first: number, place: number): void {
     const stack = this.#stack;
-    const dict = this.#ownerAt(at);
-    if ((this.#top - first) % 2 !== 0) this.#fail(`a key has no value; ${DAMAGED}`);
-    if (typeof dict === "object" && !dict.isList) {
-      for (let i = first; i < this.#top; i += 2) {
-        const key = stack[i];
-        if (typeof key === "string") dict.put(key, stack[i + 1]);
-      }
-      if (dict.end) stack[at] = dict.end();
+    const list = this.#ownerAt(place);
+    if (typeof list === "object" && list.isList) {
+      for (let i = first; i < stack.top; i++) list.put(undefined, stack.at(i));
     }
-    this.#top = first;
+    stack.truncate(first);
   }
 
-  /** Returns the list or dict at an index, which must be above the last mark. */
-  #ownerAt(at: number): Value {
-    if (at < this.#mark) this.#fail(`the opcode needs a list or dict before its items; ${DAMAGED}`);
-    return this.#stack[at];
+  /** Gives the keys and values from `first` on to the dict at a place, which is then the top. */
+  #setItems(first: number, place: number): void {
+    const stack = this.#stack;
+    const dict = this.#ownerAt(place);
+    if ((stack.top - first) % 2 !== 0) this.#fail(`a key has no value; ${DAMAGED}`);
+    if (typeof dict === "object" && !dict.isList) {
+      stack.putPairs(first, dict);
+    }
+    stack.truncate(first);
+    if (typeof dict === "object" && dict.end) {
+      dict.end();
+      stack.takeTop();
+    }
+  }
+
+  /** Returns the list or dict at a place, which must be above the last mark. */
+  #ownerAt(place: number): Value {
+    if (place < this.#stack.mark) this.#fail(`the opcode needs a list or dict before its items; ${DAMAGED}`);
+    return this.#stack.at(place);
   }
 
   /** Makes a list or dict of the values above the mark. */
   #fromItems(isList: boolean): void {
+    const stack = this.#stack;
     const first = this.#toMark();
-    const count = this.#top - first;
-    this.#top = first;
+    const { top } = stack;
+    stack.top = first;
     const node = this.#begin(isList);
-    this.#top = first + 1 + count;
-    // Room for one more, which copyWithin does not make.
-    this.#stack[first + count] = undefined;
-    this.#stack.copyWithin(first + 1, first, first + count);
-    this.#stack[first] = node;
+    stack.top = top;
+    stack.insert(first, node);
     if (isList) this.#append(first + 1, first);
     else this.#setItems(first + 1, first);
   }
 
-  #get(index: number): Value {
-    if (index >= this.#memo.length) this.#fail(`memo ${index} is got before it is put; ${DAMAGED}`);
-    return this.#memo.get(index);
+  /** Pushes a value of the memo. */
+  #get(index: number): void {
+    const memo = this.#memo;
+    if (index >= memo.length) this.#fail(`memo ${index} is got before it is put; ${DAMAGED}`);
+    const code = memo.codes[index];
+    if (code === KEPT) this.#stack.keep(memo.nodeAt(index));
+    else this.#stack.push(code);
   }
 
-  /** Puts the value on top into the memo. */
+  /**
+   * Pushes values of the memo for all opcodes that follow and get one: most of a file is stacks of frames that it has
+   * told of before. Returns the index of the next opcode.
+   */
+  #getMore(bytes: Uint8Array, start: number): number {
+    const stack = this.#stack;
+    const memo = this.#memo;
+    const { codes } = stack;
+    const last = bytes.length - LONG_GET_BYTES;
+    const roomy = codes.length - 1;
+    let { top } = stack;
+    let at = start;
+    while (at <= last && top < roomy) {
+      const opcode = bytes[at];
+      const isLong = opcode === op.LONG_BINGET;
+      if (!isLong && opcode !== op.BINGET) break;
+      const index = isLong ? uint32(bytes, at + 1) : bytes[at + 1];
+      const code = index < memo.length ? memo.codes[index] : KEPT;
+      // The loop over all opcodes does that, or refuses it.
+      if (code === KEPT) break;
+      codes[top++] = code;
+      at += isLong ? LONG_GET_BYTES : SHORT_GET_BYTES;
+    }
+    stack.top = top;
+    return at;
+  }
+
+  /** Puts the value on top into the memo. What is not shared is as good as unwanted there. */
   #put(index: number): void {
     this.#need(1);
+    const memo = this.#memo;
     // Picklers count from 0. So the memo needs no more room than there are opcodes.
-    if (index > this.#memo.length) {
-      this.#fail(`memo ${index} is put, and only ${this.#memo.length} are in use; ${DAMAGED}`);
+    if (index > memo.length) {
+      this.#fail(`memo ${index} is put, and only ${memo.length} are in use; ${DAMAGED}`);
     }
-    this.#memo.put(index, this.#stack[this.#top - 1]);
-    if (this.#memo.nodes > MAX_NODES) {
+    const { codes, top } = this.#stack;
+    const code = codes[top - 1];
+    if (code < TAKEN_CODE) {
+      memo.put(index, code);
+      return;
+    }
+    const value = this.#stack.at(top - 1);
+    if (typeof value === "object" && value.isShared) memo.put(index, KEPT, value);
+    else memo.put(index, UNWANTED);
+    if (memo.nodes > MAX_NODES) {
       this.#fail(`more than ${MAX_NODES} memos are put for lists of events; ${DAMAGED}`);
     }
   }
@@ -407,20 +470,21 @@ export class Unpickler {
   #line(code: number, bytes: Uint8Array, start: number, end: number): void {
     if (code === op.STRING || code === op.UNICODE) {
       const quote = code === op.STRING ? 1 : 0;
-      this.#stack[this.#top++] = wordAt(bytes, start + quote, Math.max(0, end - start - 2 * quote));
+      this.#stack.push(codeOfWord(bytes, start + quote, Math.max(0, end - start - 2 * quote)));
       return;
     }
     if (code === op.FLOAT) {
-      this.#stack[this.#top++] = undefined;
+      this.#stack.push(UNWANTED);
       return;
     }
     const text = asciiAt(bytes, start, end);
     const digits = code === op.LONG ? text.replace(/L$/, "") : text;
     if (!/^-?\d{1,255}$/.test(digits)) this.#fail(`"${text}" is no integer; ${DAMAGED}`);
     if (code === op.PUT) this.#put(Number(digits));
-    else if (code === op.GET) this.#stack[this.#top++] = this.#get(Number(digits));
+    else if (code === op.GET) this.#get(Number(digits));
     // "00" and "01" are False and True.
-    else this.#stack[this.#top++] = code === op.INT && /^0\d/.test(text) ? undefined : exact(BigInt(digits));
+    else if (code === op.INT && /^0\d/.test(text)) this.#stack.push(UNWANTED);
+    else this.#stack.integer(exact(BigInt(digits)));
   }
 
   #refuse(code: number): never {
@@ -433,8 +497,8 @@ export class Unpickler {
     );
   }
 
-  #failTooMany(): never {
-    this.#fail(`more than ${MAX_OPEN} values or marks are open at once; ${DAMAGED}`);
+  #failTooMany(most: number, what: string): never {
+    this.#fail(`more than ${most} ${what} are on the stack; ${DAMAGED}`);
   }
 
   #fail(reason: string): never {
@@ -448,14 +512,18 @@ function uint32(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
 }
 
+/** Integers are exact as numbers if their upper 32 bits are between this and its negative. */
+const EXACT_HIGH = 2 ** 21;
+
 /** Returns the integer of `length` bytes, little-endian, in two's complement. */
 function signed(bytes: Uint8Array, at: number, length: number): number | bigint {
   if (length === 0) return 0;
-  const isNegative = bytes[at + length - 1] >= 0x80;
-  if (length < 7 || (length === 7 && !isNegative && bytes[at + 6] < 0x20)) {
-    let value = isNegative ? -(2 ** (8 * length)) : 0;
-    for (let i = length - 1, unit = 2 ** (8 * i); i >= 0; i--, unit /= 256) value += bytes[at + i] * unit;
-    return value;
+  // What is read beyond the integer is shifted out.
+  const shift = (-8 * length) & 31;
+  if (length <= 4) return (uint32(bytes, at) << shift) >> shift;
+  if (length <= 8) {
+    const high = (uint32(bytes, at + 4) << shift) >> shift;
+    if (high > -EXACT_HIGH && high < EXACT_HIGH) return high * 2 ** 32 + uint32(bytes, at);
   }
   let value = 0n;
   for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[at + i]);

@@ -1,5 +1,7 @@
-// The strings of a snapshot that are told apart: the keys that are read, and their values. All others read as
-// undefined.
+// The strings of a snapshot that are told apart: the keys that are read, and their values. Each has a code. All others
+// have that of what nobody wants.
+
+import { UNWANTED } from "./node.ts";
 
 const WORDS: readonly string[] = [
   "segments",
@@ -31,33 +33,28 @@ export const LONGEST_WORD = Math.max(...WORDS.map((word) => word.length));
 
 /** The words by their codes. An index outside of an array would be looked up as a name, which is slow. */
 const BY_CODE: ReadonlyArray<string | undefined> = [undefined, ...WORDS];
-const CODES: ReadonlyMap<string, number> = new Map(WORDS.map((word, i) => [word, i + 1]));
 
-/** The words of each length, with their bytes. */
+/** The words of each length: their codes and their bytes. */
 const BY_LENGTH = Array.from({ length: LONGEST_WORD + 1 }, (_, length) =>
-  WORDS.filter((word) => word.length === length).map((word) => ({
-    word,
-    bytes: Uint8Array.from(word, (letter) => letter.charCodeAt(0)),
-  })),
+  WORDS.flatMap((word, i) =>
+    word.length === length
+      ? [{ code: i + 1, letters: Uint8Array.from(word, (letter) => letter.charCodeAt(0)) }]
+      : [],
+  ),
 );
 
-/** Returns the word that stands in `bytes` at [start, start + length), if it is one. */
-export function wordAt(bytes: Uint8Array, start: number, length: number): string | undefined {
-  if (length > LONGEST_WORD) return undefined;
-  for (const { word, bytes: letters } of BY_LENGTH[length]) {
+/** Returns the code of the word that stands in `bytes` at [start, start + length); UNWANTED if it is none. */
+export function codeOfWord(bytes: Uint8Array, start: number, length: number): number {
+  if (length > LONGEST_WORD) return UNWANTED;
+  for (const { code, letters } of BY_LENGTH[length]) {
     let i = 0;
     while (i < length && bytes[start + i] === letters[i]) i++;
-    if (i === length) return word;
+    if (i === length) return code;
   }
-  return undefined;
+  return UNWANTED;
 }
 
-/** Returns a word's code, from 1 to 254. */
-export function codeOf(word: string): number {
-  return CODES.get(word) as number;
-}
-
-/** Returns the word of a code, undefined for 0. */
+/** Returns the word of a code; undefined for UNWANTED. */
 export function wordOf(code: number): string | undefined {
   return BY_CODE[code];
 }
