@@ -155,7 +155,11 @@ export default module;
 function bundleCommand() {
   return build({
     ...OPTIONS,
-    entryPoints: { cli: src("cli/main.ts"), "bench-worker": src("cli/bench-worker.ts") },
+    entryPoints: {
+      cli: src("cli/main.ts"),
+      "read-worker": src("cli/read-worker.ts"),
+      "bench-worker": src("cli/bench-worker.ts"),
+    },
     splitting: true,
     chunkNames: "cli-[hash]",
     platform: "node",

@@ -10,6 +10,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pytorchSnapshot } from "../bench/traces/pytorch-snapshot.mjs";
 import { runCommand } from "../src/cli/command.ts";
+import { alloc, file, free, goPage, proc, timeBase } from "./support/trace-words.ts";
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/traces/${name}.pt.gz`, import.meta.url));
 const LINK = fixture("go-link");
@@ -33,6 +34,8 @@ interface Outcome {
 interface Surroundings {
   isTTY?: boolean;
   stdin?: Readable;
+  /** Reads long files in a thread. */
+  readWorker?: URL;
   /** Instead of streams that keep what is written. */
   stdout?: Writable;
   stderr?: Writable;
@@ -53,6 +56,7 @@ async function pallocIn(given: Surroundings, ...args: string[]): Promise<Outcome
     stderr,
     version: "1.2.3",
     bundledTrace: BUNDLED,
+    ...(given.readWorker && { readWorker: given.readWorker }),
     ...NO_BENCH,
   });
   const text = (stream: Writable) => (stream instanceof PassThrough ? String(stream.read() ?? "") : "");
@@ -204,11 +208,21 @@ describe("the options of a replay", () => {
     expect([wrong.status, wrong.stdout]).toEqual([1, ""]);
   });
 
-  it("--window is that of a pipe, whose events are not in order", async () => {
-    const bytes = await readFile(fixture("go-compile-types2-2procs"));
-    const statusOf = async (...args: string[]) =>
-      (await pallocIn({ stdin: Readable.from([bytes]) }, "replay", ...args, "-")).status;
-    expect([await statusOf(), await statusOf("--window", "1")]).toEqual([0, 1]);
+  it("--window is that of reading, in this thread and in one of its own", async () => {
+    // The events without a P come late, and so many that the file is long enough for a thread.
+    const late = join(folder, "late.pt");
+    const pages = Array.from({ length: 2 ** 19 }, (_, page) => alloc(goPage(page), 1)).flat();
+    const last = [proc(0), timeBase(10), ...free(goPage(0), 1)];
+    const early = [proc(-1), timeBase(1), ...alloc(0, 1), ...free(0, 1)];
+    await writeFile(late, file(proc(0), timeBase(9), pages, last, early));
+    const readWorker = new URL("../dist/read-worker.js", import.meta.url);
+    for (const given of [{}, { readWorker }]) {
+      const all = await pallocIn(given, "replay", late);
+      expect([all.status, all.stderr, row(all.stdout, "events")]).toEqual([0, "", "524,291"]);
+      const none = await pallocIn(given, "replay", "--window", "1", late);
+      expect([none.status, none.stdout]).toEqual([1, ""]);
+      expect(none.stderr).toMatch(/^palloc: .*late.pt: byte 4194344: more than 1 events come far behind/);
+    }
   });
 
   it.each([

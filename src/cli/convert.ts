@@ -27,7 +27,7 @@ export interface ConvertRequest extends ReadRequest {
 /** Converts a trace. Returns the exit status. Rejects with OutputError when standard output cannot be written. */
 export async function convert(request: ConvertRequest, host: ReadHost): Promise<number> {
   const gcLog = request.gcLog ?? (await findGcLog(request.input));
-  const done = await withTrace(request.input, { ...request, gcLog }, "copy", host, async ({ trace }) => {
+  const done = await withTrace(request.input, { ...request, gcLog }, host, async ({ trace }) => {
     const target = request.to ?? targetOf(request.output);
     const bytes = target === "neutral" ? writeTrace(trace) : writePageTrace(trace);
     await (request.output === STREAM ? writeTo(host.stdout, bytes) : writeFile(request.output, bytes));

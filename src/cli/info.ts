@@ -56,7 +56,7 @@ export async function info(request: InfoRequest, host: ReadHost): Promise<number
   let status = 0;
   for (const path of request.files) {
     const asked = { ...request, gcLog: request.gcLog ?? (await findGcLog(path)) };
-    const found = await withTrace(path, asked, "copy", host, (reading) => look(reading, asked));
+    const found = await withTrace(path, asked, host, (reading) => look(reading, asked));
     if (!found) status = 1;
     else {
       const said: Info = { ...found.result, corrections: found.corrections };

@@ -19,6 +19,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
     : process.stdout,
   stderr: process.stderr,
   version,
+  readWorker: new URL("read-worker.js", import.meta.url),
   benchFolder: new URL(".", import.meta.url),
   benchWorker: new URL("bench-worker.js", import.meta.url),
   benchProgram: new URL("bench/main.c", import.meta.url),

@@ -13,6 +13,7 @@ import {
 } from "palloc/trace";
 import { complain, OutputError } from "./output.ts";
 import type { Progress } from "./progress.ts";
+import { openInThread, type ThreadTrace } from "./read-thread.ts";
 import { isPipe, type Opened, openFile, spool } from "./source.ts";
 
 /** Where a command writes. */
@@ -25,6 +26,8 @@ export interface Output {
 /** What the commands that read a trace use of the process. */
 export interface ReadHost extends Output {
   readonly stdin: Readable;
+  /** The built read-worker.js. Without it, all is read in this thread. */
+  readonly readWorker?: URL;
 }
 
 /** Options of reading, as the commands take them. */
@@ -37,8 +40,7 @@ export interface ReadRequest extends Pick<ReadOptions, "format" | "device" | "li
 export interface Reading {
   readonly name: string;
   readonly trace: TraceStream;
-  /** Undefined if it is read from a pipe. */
-  readonly opened: Opened | undefined;
+  readonly opened: Opened;
 }
 
 /** What came of a trace. */
@@ -53,21 +55,21 @@ export interface Outcome<T> {
 
 /** The path that is standard input, or standard output. */
 export const STREAM = "-";
-/** Most bytes of a pipe to keep until its format is known. That takes 4,096, or few blocks of packed ones. */
+/** Bytes of a file that is read in a thread of its own. To start one takes as long as to read so many. */
+const THREAD_BYTES = 2 ** 22;
+/** Bytes of a pipe by which its format is surely known. That takes 4,096, or few blocks of packed ones. */
 const KEPT_BYTES = 2 ** 20;
 
 /**
  * Opens a trace, has it used, and lets go of it. Reports an error about the trace in one line, and returns undefined.
  * Rejects with any other error.
  *
- * @param path "-" is standard input
- * @param pipes "read": a pipe is read as it comes, or copied to a temporary file if its format is read twice. "copy":
- * it is always copied.
+ * @param path "-" is standard input. It and other pipes are copied to a temporary file first, since some formats must
+ * be read twice, and others take less memory then.
  */
 export async function withTrace<T>(
   path: string | URL,
   request: ReadRequest,
-  pipes: "read" | "copy",
   host: ReadHost,
   use: (reading: Reading) => Promise<T>,
 ): Promise<Outcome<T> | undefined> {
@@ -78,34 +80,40 @@ export async function withTrace<T>(
   let progress: Progress | undefined;
   let opened: Opened | undefined;
   let stream: Readable | undefined;
-  const { format, device, limit, window } = request;
+  let thread: ThreadTrace | undefined;
+  const { format, device, limit, window, gcLog } = request;
   const onProgress = (done: number, total: number | undefined) => {
     progress ??= bars?.startProgress(stderr, name, opened?.size, "bytes");
     // The bar goes once over the file, even if it is read twice.
     progress?.update(opened && total ? Math.floor((done / total) * opened.size) : done);
   };
-  const options: ReadOptions = { format, device, limit, window, onProgress };
-  const copy = async (from: Readable) => {
-    if (stderr.isTTY) stderr.write(`palloc: ${name}: copied to a temporary file first\n`);
-    opened = await spool(from);
-    return openTrace(opened.source, options);
+  const options = { format, device, limit, window };
+  const open = async ({ path: file, size, source }: Opened) => {
+    if (host.readWorker && size >= THREAD_BYTES) {
+      const task = { path: file, gcLog: gcLog || undefined, options };
+      thread = await openInThread(host.readWorker, task, onProgress);
+      return thread;
+    }
+    const log = gcLog ? (await openFile(gcLog)).source : undefined;
+    return openTrace(source, { ...options, gcLog: log, onProgress });
   };
   const close = () => {
     progress?.stop();
+    thread?.close();
     opened?.close();
     // An open pipe would keep the process alive.
     stream?.destroy();
   };
   try {
-    if (request.gcLog) options.gcLog = (await openFile(request.gcLog)).source;
-    let trace: TraceStream;
     if (path === STREAM || (await isPipe(path))) {
       stream = path === STREAM ? host.stdin : createReadStream(path);
-      trace = pipes === "copy" ? await copy(stream) : await openPipe(stream, options, copy);
+      const trusted = await recognised(stream, options);
+      if (stderr.isTTY) stderr.write(`palloc: ${name}: copied to a temporary file first\n`);
+      opened = await spool(trusted);
     } else {
       opened = await openFile(path);
-      trace = await openTrace(opened.source, options);
     }
+    const trace = await open(opened);
     let cutShort: string | undefined;
     const corrections: Record<string, number> = {};
     const watched = watch(trace, (block) => {
@@ -129,22 +137,22 @@ export async function warn({ name, cutShort }: Outcome<unknown>, { stderr }: Out
   if (cutShort !== undefined) await complain(stderr, `${name}: warning: ${cutShort}`);
 }
 
-/** Opens a pipe as it comes. If the library says that it has to be read twice, hands it to `copy`. */
-async function openPipe(
-  stream: Readable,
-  options: ReadOptions,
-  copy: (from: Readable) => Promise<TraceStream>,
-): Promise<TraceStream> {
+/**
+ * Returns the bytes of a pipe, once the library has recognised the first of them. Rejects with its error if they are of
+ * no trace, even if the pipe goes on.
+ */
+async function recognised(stream: Readable, options: ReadOptions): Promise<Readable> {
   const blocks: AsyncIterator<Uint8Array> = stream[Symbol.asyncIterator]();
   const kept: Uint8Array[] = [];
+  const enough = new AbortController();
   let room = KEPT_BYTES;
   let last: Promise<unknown> | undefined;
   const take = async () => {
     const result = await blocks.next();
     if (result.done) return result;
+    kept.push(result.value);
     room -= result.value.length;
-    if (room < 0) kept.length = 0;
-    else kept.push(result.value);
+    if (room < 0) enough.abort();
     return result;
   };
   const next = () => {
@@ -153,21 +161,20 @@ async function openPipe(
     return result;
   };
   async function* whole() {
-    // The library may still have been waiting for a block.
+    // The library may still be waiting for a block.
     await last;
-    yield* kept;
+    yield* kept.splice(0);
     yield* { [Symbol.asyncIterator]: () => blocks };
   }
   try {
-    // There is no return(), as the stream must stay open if it is refused.
-    const trace = await openTrace({ [Symbol.asyncIterator]: () => ({ next }) }, options);
-    room = 0;
-    kept.length = 0;
-    return trace;
+    // There is no return(), as the stream must stay open.
+    const source = { [Symbol.asyncIterator]: () => ({ next }) };
+    await openTrace(source, { ...options, signal: enough.signal });
   } catch (error) {
-    if (room < 0 || !isExpected(error) || !error.message.includes("is read twice")) throw error;
+    const isTrace = enough.signal.aborted || (isExpected(error) && error.message.includes("is read twice"));
+    if (!isTrace) throw error;
   }
-  return copy(Readable.from(whole()));
+  return Readable.from(whole());
 }
 
 /** Adds what the reader had to change in a block. */

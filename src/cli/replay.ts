@@ -32,7 +32,7 @@ export async function replayTraces(request: ReplayRequest, host: ReadHost): Prom
   const { engine, scavenge, placement, growth, pageSize, physPageSize, physHugePageSize } = request;
   const course: Course = { scavenge, placement, growth, pageSize, physPageSize, physHugePageSize };
   for (const path of request.traces) {
-    const done = await withTrace(path, request, "read", host, async ({ trace }) => {
+    const done = await withTrace(path, request, host, async ({ trace }) => {
       const { PageAlloc } = engine === "ts" ? await import("palloc/ts") : await import("palloc");
       const report = await replay(PageAlloc, trace, course);
       // With larger pages, and at recorded places, it says nothing that an allocation is where it was.

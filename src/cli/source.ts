@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
 
 /** Bytes read from a file at a time. */
 const READ_BYTES = 2 ** 18;
@@ -13,6 +14,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What a command reads. */
 export interface Opened {
+  readonly path: string;
   readonly source: ReturnType<typeof fileBlob>;
   /** Bytes of the source. */
   readonly size: number;
@@ -30,7 +32,8 @@ export async function isPipe(path: string | URL): Promise<boolean> {
 export async function openFile(path: string | URL): Promise<Opened> {
   // A folder opens, but the first read reports it. So do files that seem empty, as those of /proc.
   const { size } = await stat(path);
-  return { source: fileBlob(path, size), size, close() {} };
+  const name = typeof path === "string" ? path : fileURLToPath(path);
+  return { path: name, source: fileBlob(path, size), size, close() {} };
 }
 
 /**
@@ -55,7 +58,7 @@ export async function spool(stream: Readable): Promise<Opened> {
     const path = join(folder, "input");
     await pipeline(stream, createWriteStream(path));
     const { size } = await stat(path);
-    return { source: fileBlob(path, size), size, close };
+    return { path, source: fileBlob(path, size), size, close };
   } catch (error) {
     close();
     throw error;
