@@ -12,7 +12,7 @@ export type Columns = Required<
 >;
 
 /** Events in each of the first two parts. Later parts double. */
-const FIRST_EVENTS = 2 ** 13;
+const FIRST_EVENTS = 2 ** 10;
 
 /** Columns that grow. */
 export class GrowingColumns {
