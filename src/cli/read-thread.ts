@@ -27,7 +27,7 @@ export interface SentError {
 }
 
 /** Blocks that are decoded before they are needed. */
-const BLOCKS_AHEAD = 4;
+const BLOCKS_AHEAD = 8;
 
 /** A trace that a thread reads. */
 export interface ThreadTrace extends TraceStream {

@@ -17,18 +17,23 @@ port.on("message", (more: number) => {
   wake();
 });
 
-/** Returns a block whose columns nobody else has, and the memory of these. */
-function detached(block: PageTrace): [block: PageTrace, memory: ArrayBuffer[]] {
+/** Returns a block, of whose columns no other has a part, and the memory of these. */
+function apart(block: PageTrace): [block: PageTrace, memory: ArrayBuffer[]] {
   const { time, proc, kind, base, npages, offset } = block;
   const columns = {
-    time: time.slice(),
-    proc: proc.slice(),
-    kind: kind.slice(),
-    base: base.slice(),
-    npages: npages.slice(),
-    ...(offset && { offset: offset.slice() }),
+    time: whole(time),
+    proc: whole(proc),
+    kind: whole(kind),
+    base: whole(base),
+    npages: whole(npages),
+    ...(offset && { offset: whole(offset) }),
   };
-  return [{ ...block, ...columns }, Object.values(columns).map(({ buffer }) => buffer)];
+  return [{ ...block, ...columns }, Object.values(columns).map(({ buffer }) => buffer as ArrayBuffer)];
+}
+
+/** Returns a column that has all of its memory: itself, or a copy. */
+function whole<Column extends Float64Array | Int32Array | Uint8Array | Uint32Array>(column: Column): Column {
+  return column.byteLength === column.buffer.byteLength ? column : (column.slice() as Column);
 }
 
 try {
@@ -44,7 +49,7 @@ try {
       });
     }
     room--;
-    const [own, memory] = detached(block);
+    const [own, memory] = apart(block);
     send({ block: own }, memory);
   }
   send("end");

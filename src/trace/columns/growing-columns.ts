@@ -2,7 +2,8 @@
 //
 // Columns grow by parts, each as long as all before it, so growing copies nothing. At the end two columns at a time are
 // joined, and their parts are dropped before the next two. So memory never holds much more than the columns themselves.
-// Small parts of one size would not do: the C library would keep their memory when they are dropped.
+// Small parts of one size would not do: the C library would keep their memory when they are dropped. Columns that are
+// taken again and again, a block at a time, keep their parts: making them takes as long as filling them.
 
 import type { PageTrace } from "../events.ts";
 
@@ -16,8 +17,10 @@ const FIRST_EVENTS = 2 ** 10;
 
 /** Columns that grow. */
 export class GrowingColumns {
-  /** Number of events that fit. */
+  /** Number of events that fit in the parts that are in use. */
   #capacity = 0;
+  /** How many of the parts are in use. */
+  #used = 0;
   readonly #time: Float64Array[] = [];
   readonly #proc: Int32Array[] = [];
   readonly #kind: Uint8Array[] = [];
@@ -25,9 +28,23 @@ export class GrowingColumns {
   readonly #npages: Uint32Array[] = [];
   readonly #offset: Float64Array[] = [];
 
-  /** Adds a part for more events, all zero. Throws RangeError when memory is full. */
+  /** Returns a part for more events, with any values. Throws RangeError when memory is full. */
   grow(): Columns {
     const length = this.#capacity || FIRST_EVENTS;
+    const kept = this.#used;
+    if (kept < this.#time.length) {
+      this.#capacity += length;
+      this.#used++;
+      return {
+        length,
+        time: this.#time[kept],
+        proc: this.#proc[kept],
+        kind: this.#kind[kept],
+        base: this.#base[kept],
+        npages: this.#npages[kept],
+        offset: this.#offset[kept],
+      };
+    }
     // Events are numbered in 32 bits, here and in a replay.
     if (length === 2 ** 32) throw new RangeError("a trace can have 2 ** 32 events");
     const part = {
@@ -40,6 +57,7 @@ export class GrowingColumns {
       offset: new Float64Array(length),
     };
     this.#capacity += length;
+    this.#used++;
     this.#time.push(part.time);
     this.#proc.push(part.proc);
     this.#kind.push(part.kind);
@@ -51,20 +69,22 @@ export class GrowingColumns {
 
   /**
    * Returns the first `length` events, sorted by time. Events of the same time keep their order, or are sorted by their
-   * offset if `mixed` is set. The columns are empty afterwards. Throws RangeError when memory is full.
+   * offset if `mixed` is set. The columns are empty afterwards. If `keep` is set, they keep their memory. Throws
+   * RangeError when memory is full.
    */
-  takeByTime(length: number, mixed = false): Columns {
+  takeByTime(length: number, mixed = false, keep = false): Columns {
     const time = join(this.#time, length);
     const order = orderByTime(time, mixed ? join(this.#offset, length) : undefined);
     const kind = new Uint8Array(length);
-    arrange(order, this.#time, time, this.#kind, kind);
+    arrange(order, this.#time, time, this.#kind, kind, keep);
     const proc = new Int32Array(length);
     const npages = new Uint32Array(length);
-    arrange(order, this.#proc, proc, this.#npages, npages);
+    arrange(order, this.#proc, proc, this.#npages, npages, keep);
     const base = new Float64Array(length);
     const offset = new Float64Array(length);
-    arrange(order, this.#base, base, this.#offset, offset);
+    arrange(order, this.#base, base, this.#offset, offset, keep);
     this.#capacity = 0;
+    this.#used = 0;
     return { length, time, proc, kind, base, npages, offset };
   }
 }
@@ -97,14 +117,14 @@ type Column = Float64Array | Int32Array | Uint8Array | Uint32Array;
 /** Joins the parts of a column. */
 function join(parts: readonly Float64Array[], length: number): Float64Array {
   const column = new Float64Array(length);
-  parts.forEach((part, i) => {
-    column.set(part.subarray(0, length - startOf(i)), startOf(i));
-  });
+  for (let i = 0; startOf(i) < length; i++) {
+    column.set(parts[i].subarray(0, length - startOf(i)), startOf(i));
+  }
   return column;
 }
 
 /**
- * Fills two columns from their parts in the given order, and drops the parts. Several Ps make many short stretches, and
+ * Fills two columns from their parts in the given order, and drops the parts unless they are to be kept. Several Ps make many short stretches, and
  * one column at a time would take half as long again.
  */
 function arrange<A extends Column, B extends Column>(
@@ -113,6 +133,7 @@ function arrange<A extends Column, B extends Column>(
   columnA: A,
   partsB: B[],
   columnB: B,
+  keep: boolean,
 ): void {
   let to = 0;
   // The current parts, and the range of their events.
@@ -135,6 +156,7 @@ function arrange<A extends Column, B extends Column>(
       to += length;
     }
   }
+  if (keep) return;
   partsA.length = 0;
   partsB.length = 0;
 }

@@ -36,6 +36,7 @@ import { PageAllocError } from "../../../base/errors.ts";
 import { type Columns, GrowingColumns, partOfColumns } from "../../columns/growing-columns.ts";
 import { showAddress } from "../../event-error.ts";
 import { ADDRESS_LIMIT, PAGE_BYTES, type PageTrace } from "../../events.ts";
+import { memoryError } from "../../memory-error.ts";
 
 /** Nanoseconds per tick, the unit of time in the file. */
 export const TICK_NS = 128;
@@ -138,7 +139,7 @@ export class Decoder {
   takeUpTo(horizon: number, least: number): Columns {
     const where = this.#where();
     try {
-      const all = this.#columns.takeByTime(this.pending, this.#added > 0);
+      const all = this.#columns.takeByTime(this.pending, this.#added > 0, true);
       this.#part = undefined;
       this.#partStart = 0;
       this.#index = 0;
@@ -398,13 +399,6 @@ export class Decoder {
     else if (this.#latestPage >= 0) where = `after page ${showAddress(this.#latestPage)}`;
     return `event ${this.#length} at byte ${byte}, ${where}`;
   }
-}
-
-/** Returns the error to throw for one from code that allocates: a RangeError there means that memory is full. */
-function memoryError(error: unknown, where: string): unknown {
-  if (!(error instanceof RangeError)) return error;
-  const reason = `the trace is too long for the memory that is left (${error.message})`;
-  return new PageAllocError("ERR_TRACE", `${where}: ${reason}`, { cause: error });
 }
 
 /** Reports whether npages pages from `base` on lie within the address space. */
