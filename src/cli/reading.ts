@@ -13,7 +13,7 @@ import {
 } from "palloc/trace";
 import { complain, OutputError } from "./output.ts";
 import type { Progress } from "./progress.ts";
-import { openInThread, type ThreadTrace } from "./read-thread.ts";
+import type { ThreadTrace } from "./read-thread.ts";
 import { isPipe, type Opened, openFile, spool } from "./source.ts";
 
 /** Where a command writes. */
@@ -91,6 +91,7 @@ export async function withTrace<T>(
   const open = async ({ path: file, size, source }: Opened) => {
     if (host.readWorker && size >= THREAD_BYTES) {
       const task = { path: file, gcLog: gcLog || undefined, options };
+      const { openInThread } = await import("./read-thread.ts");
       thread = await openInThread(host.readWorker, task, onProgress);
       return thread;
     }
