@@ -241,6 +241,15 @@ function declarations() {
   return reached;
 }
 
+/**
+ * Returns the text of an entry without imports that take no name. esbuild adds them for files that the entry uses by
+ * way of others alone. Bundlers warn of them, since the package says that its files have no side effects.
+ */
+function withoutBareImports(text) {
+  // The line stays, for the source map.
+  return text.replace(/^import "\.\/common-\w+\.js";$/gm, "");
+}
+
 /** Writes the files of the package, and removes all others from dist/. */
 async function buildDist() {
   const started = new Date();
@@ -255,8 +264,10 @@ async function buildDist() {
     bundleLibrary(SHARED_ENTRIES, true, COMMON_JS),
   ]);
   const files = new Map();
-  for (const { path, contents } of [page, zstd, ...bundles].flatMap(({ outputFiles }) => outputFiles))
+  for (const { path, contents } of [page, zstd].flatMap(({ outputFiles }) => outputFiles))
     files.set(path, contents);
+  for (const { path, contents, text } of bundles.flatMap(({ outputFiles }) => outputFiles))
+    files.set(path, path.endsWith(".js") ? withoutBareImports(text) : contents);
   for (const [entry, modules] of Object.entries(WORKERD_ENTRIES)) {
     files.set(dist(`${entry}.workerd.js`), workerdEntry(entry, modules));
   }

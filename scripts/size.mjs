@@ -18,6 +18,8 @@ async function shipped(entry) {
     write: false,
     format: "esm",
     target: "es2022",
+    // A chunk of its own, which is loaded only if a trace is packed by zstd.
+    external: ["./zstd.js"],
   });
   return gzipSync(outputFiles[0].contents, { level: 9 }).length;
 }
@@ -29,6 +31,7 @@ const rows = [
   ["palloc/ts", await shipped("dist/ts.js"), 27_750, 12 * KIB],
   ["palloc/shared", await shipped("dist/shared.js"), 33_800, 22 * KIB],
   ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 30_400, 20 * KIB],
+  ["palloc/trace", await shipped("dist/trace.js"), 50 * KIB, 50 * KIB],
 ];
 const number = (n) => n.toLocaleString("en").padStart(6);
 for (const [what, bytes, most, budget] of rows) {

@@ -10,6 +10,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pytorchSnapshot } from "../bench/traces/pytorch-snapshot.mjs";
 import { runCommand } from "../src/cli/command.ts";
+import { openInThread } from "../src/cli/read-thread.ts";
+import { openFile } from "../src/cli/source.ts";
+import { openTrace } from "../src/trace.ts";
 import { alloc, file, free, goPage, proc, timeBase } from "./support/trace-words.ts";
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/traces/${name}.pt.gz`, import.meta.url));
@@ -21,6 +24,8 @@ const MALLOC = fileURLToPath(new URL("fixtures/traces/malloc/android-systemui.tx
 const NONE = new URL("none:");
 const NO_BENCH = { benchFolder: NONE, benchWorker: NONE, benchProgram: NONE };
 const BUNDLED = new URL("fixtures/traces/go-compile-runtime.pt.gz", import.meta.url);
+/** The thread is a program of its own, so it is the built one. */
+const READ_WORKER = new URL("../dist/read-worker.js", import.meta.url);
 const CSV_HEADER = "time_ns,in_use_bytes,retained_bytes,sys_bytes";
 
 /** What a run of the command left. */
@@ -61,6 +66,12 @@ async function pallocIn(given: Surroundings, ...args: string[]): Promise<Outcome
   });
   const text = (stream: Writable) => (stream instanceof PassThrough ? String(stream.read() ?? "") : "");
   return { status, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function all<T>(blocks: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const block of blocks) list.push(block);
+  return list;
 }
 
 /** A stream that takes nothing. */
@@ -215,14 +226,45 @@ describe("the options of a replay", () => {
     const last = [proc(0), timeBase(10), ...free(goPage(0), 1)];
     const early = [proc(-1), timeBase(1), ...alloc(0, 1), ...free(0, 1)];
     await writeFile(late, file(proc(0), timeBase(9), pages, last, early));
-    const readWorker = new URL("../dist/read-worker.js", import.meta.url);
-    for (const given of [{}, { readWorker }]) {
+    for (const given of [{}, { readWorker: READ_WORKER }]) {
       const all = await pallocIn(given, "replay", late);
       expect([all.status, all.stderr, row(all.stdout, "events")]).toEqual([0, "", "524,291"]);
       const none = await pallocIn(given, "replay", "--window", "1", late);
       expect([none.status, none.stdout]).toEqual([1, ""]);
       expect(none.stderr).toMatch(/^palloc: .*late.pt: byte 4194344: more than 1 events come far behind/);
     }
+  });
+
+  it.each([
+    "go-link.pt.zst",
+    "logged/types-gogc50-limit60.pt.gz",
+    "go-exec/go1.24-prog-1p.trace.gz",
+    "malloc/bpftrace.csv.gz",
+    "perf-kmem/node.txt.gz",
+    "pytorch/tiny-5.pickle",
+  ])("%s is the same if it is read in a thread", async (name) => {
+    const path = fileURLToPath(new URL(`fixtures/traces/${name}`, import.meta.url));
+    const gcLog = name.startsWith("logged") ? path.replace(".pt.", ".events.ndjson.") : undefined;
+    const { source } = await openFile(path);
+    const log = gcLog && (await openFile(gcLog)).source;
+    const want = await openTrace(source, { ...(log && { gcLog: log }) });
+    const got = await openInThread(READ_WORKER, { path, gcLog, options: {} }, () => {});
+    expect([got.format, got.pageSize]).toEqual([want.format, want.pageSize]);
+    expect(await all(got)).toEqual(await all(want));
+    got.close();
+  });
+
+  it("what a thread refuses is refused with the same error", async () => {
+    const path = join(folder, "unknown");
+    await writeFile(path, "heap_v2/524288");
+    const want = await openTrace((await openFile(path)).source).catch((error) => error);
+    const task = (options: object) => ({ path, gcLog: undefined, options });
+    const got = openInThread(READ_WORKER, task({}), () => {});
+    await expect(got).rejects.toMatchObject({ message: want.message, code: "ERR_TRACE" });
+    const wrong = openInThread(READ_WORKER, task({ window: 0 }), () => {});
+    await expect(wrong).rejects.toThrow(RangeError);
+    const none = openInThread(READ_WORKER, { ...task({}), path: join(folder, "none.pt") }, () => {});
+    await expect(none).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   it.each([

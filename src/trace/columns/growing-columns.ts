@@ -124,8 +124,8 @@ function join(parts: readonly Float64Array[], length: number): Float64Array {
 }
 
 /**
- * Fills two columns from their parts in the given order, and drops the parts unless they are to be kept. Several Ps make
- * many short stretches, and one column at a time would take half as long again.
+ * Fills two columns from their parts in the given order, and drops the parts unless they are to be kept. Several Ps
+ * make many short stretches, and one column at a time would take half as long again.
  */
 function arrange<A extends Column, B extends Column>(
   { count, first, last }: Stretches,

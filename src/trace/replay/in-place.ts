@@ -4,7 +4,6 @@
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
 import * as layout from "../../engine/layout.ts";
-import { takePage } from "../../engine/take-page.ts";
 import { CORE, type Core } from "../../heap/core.ts";
 import { ALLOC, FREE, type PageTrace, SCAVENGE } from "../events.ts";
 import { type Range, Ranges } from "../ranges.ts";
@@ -126,7 +125,7 @@ export class InPlace {
         if (room < layout.BLOCKS_BYTES) return -1;
         engine.refill(at, ref, 0);
       }
-      const hit = npages === 1 ? takePage(engine.memory, record) : engine.cacheAlloc(at, ref, npages);
+      const hit = engine.cacheAlloc(at, ref, npages);
       if (hit >= 0) {
         if (hit >>> 16) this.#counters.reuse(hit >>> 16);
         const chunk = i32[record + layout.RECORD_CHUNK / 4];
