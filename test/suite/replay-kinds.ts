@@ -87,6 +87,20 @@ function manyPagesTests({ palloc: { PageAlloc }, trace: { replay } }: Subject): 
 }
 
 function existsTests({ palloc: { PageAlloc }, trace: { replay } }: Subject): void {
+  it("counts an allocation elsewhere, but not pages that existed", () => {
+    // The third page is in the P's cache when it is said to have existed.
+    const start = [
+      [ALLOC, goPage(0), 1],
+      [ALLOC, goPage(1), 1, 0],
+      [EXISTS, goPage(2), 1],
+    ] as const;
+    const some = replay(PageAlloc, eventsOf(...start));
+    expect(some).toMatchObject({ exists: 1, addressMatches: 2, firstMismatch: null });
+    const more = replay(PageAlloc, eventsOf(...start, [ALLOC, goPage(900), 16]));
+    expect(more.firstMismatch).toMatchObject({ event: 3, recorded: goPage(900) });
+    expect(more.peakInUseBytes).toBe(19 * PAGE);
+  });
+
   it("takes the pages at their place, and gives others the lowest that fit", () => {
     const trace = eventsOf(
       [GROW, goPage(0), 512],

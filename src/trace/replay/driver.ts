@@ -100,8 +100,7 @@ export class Driver {
     while (event < end) {
       if (this.#inPlace && this.counters.sys > 0) {
         event = this.#inPlace.run(this.#block as PageTrace, event, end);
-        const { misplaced } = this.#inPlace;
-        if (misplaced >= 0) this.#leavePlace(event - 1, misplaced * this.#geometry.heapPage);
+        if (this.#inPlace.misplaced >= 0) this.#misplace(event - 1, this.#inPlace.misplaced);
         if (event === end) return;
       }
       if (this.#batch.count === BATCH) this.finish();
@@ -189,6 +188,13 @@ export class Driver {
     if (placed !== base[event]) this.#leavePlace(event, placed);
   }
 
+  /** Goes on with a table after an alloc event that the heap has put at another page. */
+  #misplace(event: number, page: number): void {
+    const placed = page * this.#geometry.heapPage;
+    this.#noteMismatch(event, placed);
+    this.#leavePlace(event, placed);
+  }
+
   /**
    * Has a table from now on, with the pages that the trace has in use.
    *
@@ -206,7 +212,6 @@ export class Driver {
       else this.#record(first, npages, npages, first, 0);
     }
     if (event < 0) return;
-    this.#noteMismatch(event, placed);
     this.#record(base[event] * perTracePage, counts[event], counts[event], placed / heapPage, event);
   }
 
