@@ -152,6 +152,19 @@ describe("every format", () => {
     expect(rows(piped.stdout)).toBe(rows(whole.stdout));
   });
 
+  it.each([300, 3000])("is read from a pipe that gives %d packed bytes at a time", async (size) => {
+    const bytes = await readFile(new URL("fixtures/traces/malloc/android-systemui.txt.gz", import.meta.url));
+    async function* slowly() {
+      for (let at = 0; at < bytes.length; at += size) {
+        yield bytes.subarray(at, at + size);
+        // The gunzipper takes more meanwhile, if it is let.
+        if (at < 30_000) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+    const { status, stdout, stderr } = await pallocIn({ stdin: Readable.from(slowly()) }, "replay", "-");
+    expect([status, row(stdout, "events"), stderr]).toEqual([0, "39,690", ""]);
+  });
+
   it("is read from its neutral form", async () => {
     const neutral = join(folder, "exec.pages");
     await palloc("convert", EXEC, neutral);
