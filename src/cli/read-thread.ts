@@ -49,6 +49,7 @@ export async function openInThread(
   const close = () => void worker.terminate();
   const inbox = new Inbox();
   worker.on("error", (error) => inbox.fail(error));
+  worker.on("exit", () => inbox.fail(new Error("the thread that reads the trace has ended early")));
   worker.on("message", (message: FromThread) => {
     if (message !== "end" && "progress" in message) onProgress(...message.progress);
     else inbox.put(message);

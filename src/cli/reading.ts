@@ -57,7 +57,7 @@ export interface Outcome<T> {
 export const STREAM = "-";
 /** Bytes of a file that is read in a thread of its own. To start one takes as long as to read so many. */
 const THREAD_BYTES = 2 ** 22;
-/** Bytes of a pipe by which its format is surely known. That takes 4,096, or few blocks of packed ones. */
+/** Most bytes of a pipe to look at. A format is known by 4,096, or by few blocks of packed ones. */
 const KEPT_BYTES = 2 ** 20;
 
 /**

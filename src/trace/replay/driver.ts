@@ -176,7 +176,7 @@ export class Driver {
     else this.#mark(base / tracePage, npages, BEFORE, 0);
   }
 
-  /** Replays the event that was added, and goes on in place if the heap has put it there. */
+  /** Replays the event that was added, and goes on in place if the heap has put it there. Learns of new page caches. */
   #stayInPlace(inPlace: InPlace, event: number): void {
     const { base, kind, proc } = this.#block as PageTrace;
     const { count, results } = this.#batch;
@@ -196,22 +196,23 @@ export class Driver {
   }
 
   /**
-   * Has a table from now on, with the pages that the trace has in use.
+   * Has a table from now on, with the pages that the trace has in use. Throws if they are too many.
    *
-   * @param event the one that the heap has put elsewhere, if there is one, and the address where it has
+   * @param event the current one
+   * @param placed the address where the heap has put its pages, if it has
    */
-  #leavePlace(event = -1, placed = 0): void {
+  #leavePlace(event: number, placed?: number): void {
     const { base, npages: counts } = this.#block as PageTrace;
     const { heapPage, perTracePage } = this.#geometry;
     const inPlace = this.#inPlace as InPlace;
     this.#inPlace = undefined;
     const mapped = this.#mapped.parts(0, this.#mapped.end);
-    const misplaced = { base: placed, npages: event < 0 ? 0 : counts[event] };
+    const misplaced = { base: placed ?? 0, npages: placed === undefined ? 0 : counts[event] };
     for (const { first, npages, isBefore } of inPlace.used(mapped, misplaced)) {
-      if (isBefore) this.#mark(first, npages, BEFORE, 0);
-      else this.#record(first, npages, npages, first, 0);
+      if (isBefore) this.#mark(first, npages, BEFORE, event);
+      else this.#record(first, npages, npages, first, event);
     }
-    if (event < 0) return;
+    if (placed === undefined) return;
     this.#record(base[event] * perTracePage, counts[event], counts[event], placed / heapPage, event);
   }
 
@@ -317,7 +318,7 @@ export class Driver {
 
   /** Adds the operations of a free event: one for each run of pages from the same allocation. */
   #free(event: number): void {
-    if (this.#inPlace) this.#leavePlace();
+    if (this.#inPlace) this.#leavePlace(event);
     const { base, npages } = this.#block as PageTrace;
     const pages = this.#pages;
     const { cells } = pages;
