@@ -14,6 +14,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What a command reads. */
 export interface Opened {
+  /** Of the file, or of the temporary copy. */
   readonly path: string;
   readonly source: ReturnType<typeof fileBlob>;
   /** Bytes of the source. */

@@ -20,7 +20,7 @@ const MOST_PAGE_BYTES = 2 ** 30;
 const LEAST_PAGE_BYTES = 16;
 
 /** Number of events of some kinds. */
-export class Counts {
+export class EventCounts {
   allocs = 0;
   frees = 0;
   scavenges = 0;
@@ -61,7 +61,7 @@ export function checkColumns(trace: PageTrace): void {
  *
  * @param before number of events before this block
  */
-export function checkEvents(trace: PageTrace, geometry: Geometry, before: number, counts: Counts): void {
+export function checkEvents(trace: PageTrace, geometry: Geometry, before: number, counts: EventCounts): void {
   const ofKind = new Uint32Array(UNMAP + 1);
   const beyond = checkEach(trace, geometry, before, ofKind);
   counts.allocs += ofKind[ALLOC];

@@ -190,21 +190,24 @@ export class InPlace {
     for (const { base, nbytes } of this.#heap.freeRuns()) remove(base, nbytes / heapPage);
     for (const page of this.#cached()) pages.remove(page, page + 1);
     remove(misplaced.base, misplaced.npages);
+    const before = this.#stillBefore();
     const used: Used[] = [];
-    for (const [start, end] of pages.parts(0, pages.end)) this.#addUsed(used, start, end);
+    for (const [start, end] of pages.parts(0, pages.end)) {
+      for (const [first, stop] of before.missing(start, end))
+        used.push({ first, npages: stop - first, isBefore: false });
+      for (const [first, stop] of before.parts(start, end))
+        used.push({ first, npages: stop - first, isBefore: true });
+    }
     return used;
   }
 
-  /** Adds the pages [start, end), cut where those from before the trace begin and end. */
-  #addUsed(used: Used[], start: number, end: number): void {
-    const before = new Ranges();
-    for (let page = Math.max(start, this.#beforeChunk); page < Math.min(end, this.#beforeEnd); page++) {
-      if (this.#before[page - this.#beforeChunk]) before.add(page, page + 1);
-    }
-    for (const [first, stop] of before.missing(start, end))
-      used.push({ first, npages: stop - first, isBefore: false });
-    for (const [first, stop] of before.parts(start, end))
-      used.push({ first, npages: stop - first, isBefore: true });
+  /** Returns the pages that were in use before the trace began, and still are. */
+  #stillBefore(): Ranges {
+    const pages = new Ranges();
+    this.#before.forEach((is, index) => {
+      if (is) pages.add(this.#beforeChunk + index, this.#beforeChunk + index + 1);
+    });
+    return pages;
   }
 
   /** The pages of all page caches. */

@@ -6,7 +6,7 @@ import type { Abort } from "../../base/platform.ts";
 import { mostAddrBits } from "../../engine/pages.ts";
 import type { PageTrace } from "../events.ts";
 import { Breaks } from "./breaks.ts";
-import { Counts, checkColumns, checkEvents, pageSizeOf } from "./check.ts";
+import { checkColumns, checkEvents, EventCounts, pageSizeOf } from "./check.ts";
 import { type Course, Driver } from "./driver.ts";
 import { type Geometry, geometryOf } from "./geometry.ts";
 import { Sampler, type Series } from "./series.ts";
@@ -157,7 +157,7 @@ function replayWhole(
   const given = readOptions("options", options, OPTIONS);
   checkColumns(trace);
   const setup = checkOptions(trace, given);
-  const counts = new Counts();
+  const counts = new EventCounts();
   checkEvents(trace, setup.geometry, 0, counts);
   const run = new Run(engine, setup, counts, trace.length);
   try {
@@ -178,7 +178,7 @@ async function replayBlocks(
     refuse("options.signal", signal, "an AbortSignal");
   }
   const setup = checkOptions(trace, given);
-  const counts = new Counts();
+  const counts = new EventCounts();
   const run = new Run(engine, setup, counts, undefined);
   const breaks = new Breaks();
   try {
@@ -253,7 +253,7 @@ class Run {
   /** Number of events so far. */
   events = 0;
   readonly #setup: Setup;
-  readonly #counts: Counts;
+  readonly #counts: EventCounts;
   readonly #total: number | undefined;
   readonly #heap: PageAlloc;
   readonly #sampler: Sampler;
@@ -262,7 +262,7 @@ class Run {
   #lastTime = 0;
 
   /** @param total number of events; undefined if it is not known */
-  constructor(engine: typeof PageAlloc, setup: Setup, counts: Counts, total: number | undefined) {
+  constructor(engine: typeof PageAlloc, setup: Setup, counts: EventCounts, total: number | undefined) {
     this.#setup = setup;
     this.#counts = counts;
     this.#total = total;

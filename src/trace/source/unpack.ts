@@ -8,7 +8,7 @@ import type { ZstdDecoder } from "./zstd.ts";
 const PIECE_BYTES = 2 ** 15;
 
 /** How a source is packed, if it is. */
-export type Packing = "gzip" | "zstd";
+type Packing = "gzip" | "zstd";
 
 /** Packed data is cut short or damaged. */
 export class UnpackError extends Error {

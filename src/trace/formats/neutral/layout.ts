@@ -22,11 +22,11 @@ export const HEAD_BYTES = 20;
 /** Most events, cycles, sizes or entries of a frame. */
 export const COUNT_MAX = 2 ** 16;
 /** Bytes of a collector cycle: five columns. */
-export const CYCLE_BYTES = 40;
+const CYCLE_BYTES = 40;
 /** Bytes of a size of objects: four columns. */
-export const OBJECT_BYTES = 32;
+const OBJECT_BYTES = 32;
 /** Bytes of the corrections: six columns. */
-export const CORRECTIONS_BYTES = 48;
+const CORRECTIONS_BYTES = 48;
 /** Most bytes of the text that says why a file is cut short. */
 export const TEXT_BYTES = 2 ** 16;
 
