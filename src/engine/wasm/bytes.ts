@@ -13,10 +13,16 @@ export function sharedBytes(): Uint8Array<ArrayBuffer> {
   return bytesOf(start + shared + end);
 }
 
-/** Reads the text that scripts/build-wasm.mjs writes. */
+/** Reads the text that scripts/build-wasm.mjs writes. In a loop, since every process that starts waits for it. */
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(text.match(/~*[^~]/g) ?? [], (part) => {
-    const above = part.length - 1;
-    return (part.charCodeAt(above) + 126 * above) ^ 52;
-  });
+  const bytes: number[] = [];
+  let code = 0;
+  for (const char of text) {
+    code += char.charCodeAt(0);
+    if (char !== "~") {
+      bytes.push(code ^ 52);
+      code = 0;
+    }
+  }
+  return new Uint8Array(bytes);
 }

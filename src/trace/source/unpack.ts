@@ -1,11 +1,9 @@
 // Unpacks blocks as they are requested.
 
 import { PageAllocError } from "../../base/errors.ts";
+import { type Inflater, openInflater } from "./inflate.ts";
 import type { Blocks } from "./source.ts";
 import type { ZstdDecoder } from "./zstd.ts";
-
-/** Most bytes to give a gunzipper at once. Some unpack all of them, up to a thousandfold, before the first read. */
-const PIECE_BYTES = 2 ** 15;
 
 /** How a source is packed, if it is. */
 type Packing = "gzip" | "zstd";
@@ -68,8 +66,7 @@ export function startingWith(block: Uint8Array, { next, close }: Blocks): Blocks
 
 /** Returns the unpacked blocks. They reject with UnpackError where the data is cut short or damaged. */
 function gunzip(packed: Blocks): Blocks {
-  const { readable, writable } = new DecompressionStream("gzip");
-  const reader = readable.getReader();
+  const inflater = openInflater("gzip");
   let failure: { readonly error: unknown } | undefined;
   const nextPacked = async () => {
     try {
@@ -82,41 +79,37 @@ function gunzip(packed: Blocks): Blocks {
   let isFed = false;
   return {
     async next() {
-      if (!isFed) feed(writable.getWriter(), nextPacked);
+      if (!isFed) feed(inflater, nextPacked);
       isFed = true;
+      let block: Uint8Array | undefined;
       try {
-        return (await reader.read()).value;
+        block = await inflater.read();
       } catch (error) {
-        if (failure) throw failure.error;
-        throw new UnpackError("gzip", error instanceof Error ? error.message : String(error));
+        if (!failure) throw new UnpackError("gzip", error instanceof Error ? error.message : String(error));
       }
+      if (!block && failure) throw failure.error;
+      return block;
     },
     close() {
-      reader.cancel().catch(() => {});
+      inflater.close();
       packed.close();
     },
   };
 }
 
 /**
- * Writes blocks to a gunzipper, each piece once it has room: a pipe to Node's would read 512 MiB ahead. Whoever reads
- * from the gunzipper learns what goes wrong here.
+ * Writes blocks to an inflater, each once it has room: a pipe to Node's would read 512 MiB ahead. Whoever reads from
+ * the inflater learns what goes wrong here.
  */
-async function feed(
-  writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>,
-  next: Blocks["next"],
-): Promise<void> {
+async function feed(inflater: Inflater, next: Blocks["next"]): Promise<void> {
   try {
     for (let block = await next(); block; block = await next()) {
       // A copy, because the caller owns the block, and streams refuse shared memory.
-      const bytes = new Uint8Array(block);
-      for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-        await writer.write(bytes.subarray(at, at + PIECE_BYTES));
-      }
+      await inflater.write(new Uint8Array(block));
     }
-    await writer.close();
-  } catch (error) {
-    await writer.abort(error).catch(() => {});
+    await inflater.end();
+  } catch {
+    inflater.close();
   }
 }
 
