@@ -1,5 +1,6 @@
 // Operations for a heap, gathered to be run at once, with the page caches that they use.
 
+import { Op } from "../../api/operations.ts";
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import type { PageCache } from "../../api/page-cache.ts";
 import { OP_NUMBERS, RESULT_NUMBERS } from "../../engine/layout.ts";
@@ -75,6 +76,12 @@ export class Batch {
     this.results.fill(Number.NaN, 0, this.count * RESULT_NUMBERS);
     heap.run(this.ops.subarray(0, this.count * OP_NUMBERS), this.results, { caches, grow: true });
     for (let slot = 0; slot < caches.length; slot++) this.#caches[this.#used[slot]] ??= caches[slot];
+  }
+
+  /** Returns the address of the pages that a free of the batch has freed. The batch must have run. */
+  placeOf(i: number): number {
+    const [where, offset] = this.ops.subarray(i * OP_NUMBERS + 2, i * OP_NUMBERS + 4);
+    return this.ops[i * OP_NUMBERS] === Op.freeResult ? this.results[where * RESULT_NUMBERS] + offset : where;
   }
 
   /** The first operation that has no result. */

@@ -23,6 +23,7 @@ import { Counters } from "./counters.ts";
 import { makeFirstCache } from "./first-cache.ts";
 import { type Geometry, growthFor, heapPages } from "./geometry.ts";
 import { CACHED_PAGES_LIMIT, InPlace } from "./in-place.ts";
+import type { Observer } from "./observer.ts";
 import { PAGES_MAX, RecordedPages } from "./recorded-pages.ts";
 import type { Sampler } from "./series.ts";
 
@@ -57,6 +58,7 @@ export class Driver {
   readonly #geometry: Geometry;
   readonly #course: Course;
   readonly #sampler: Sampler;
+  readonly #observer: Observer | undefined;
   /** The current block, and the number of events before it. */
   #block: PageTrace | undefined;
   #before = 0;
@@ -77,11 +79,12 @@ export class Driver {
   #hasBegun = false;
 
   /** @param heap a new heap with pages of `geometry.heapPage` bytes */
-  constructor(heap: PageAlloc, geometry: Geometry, course: Course, sampler: Sampler) {
+  constructor(heap: PageAlloc, geometry: Geometry, course: Course, sampler: Sampler, observer?: Observer) {
     this.#heap = heap;
     this.#geometry = geometry;
     this.#course = course;
     this.#sampler = sampler;
+    this.#observer = observer;
   }
 
   /** Finishes the current block, and goes on to another one. Its events must have been checked. */
@@ -151,7 +154,7 @@ export class Driver {
     if (this.#isBeyond(first, tracePage)) return;
     this.#limit = first - (first % chunkBytes);
     if (scale === 1 && !this.#course.recordedPlaces)
-      this.#inPlace = new InPlace(this.#heap, this.#geometry, this.counters, this.#course);
+      this.#inPlace = new InPlace(this.#heap, this.#geometry, this.counters, this.#course, this.#observer);
     // A trace that tells what existed before it needs no guess.
     if (kind[0] > SCAVENGE || this.#course.recordedPlaces || !this.#course.isGo) return;
     this.#takePrefix(first);
@@ -168,7 +171,9 @@ export class Driver {
     if (exact) {
       const npages = (first - base) / heapPage;
       this.#grow(npages, 0);
-      this.counters.released -= this.#heap.allocRange(base, npages) / heapPage;
+      const scavenged = this.#heap.allocRange(base, npages) / heapPage;
+      this.counters.released -= scavenged;
+      this.#observer?.taken(base / heapPage, npages, scavenged);
       this.counters.peakRetained = npages;
     }
     const npages = (first - base) / tracePage;
@@ -403,6 +408,7 @@ export class Driver {
     } else {
       this.#allocate(event, npages, base[event] / heapPage);
       this.counters.reuse(scavenged / heapPage);
+      this.#observer?.taken(base[event] / heapPage, npages, scavenged / heapPage);
     }
   }
 
@@ -452,6 +458,7 @@ export class Driver {
       throw error;
     }
     this.#mapped.remove(start, end);
+    this.#observer?.unmapped(start / heapPage, (end - start) / heapPage);
     this.counters.sys -= (end - start) / heapPage;
     this.counters.released -= (end - start - unscavenged) / heapPage;
   }
@@ -541,12 +548,15 @@ export class Driver {
           this.#noteGrowth(this.#limit, this.#limit + growthFor(this.#geometry, npages));
         }
         if (scavenged) counters.reuse(scavenged / heapPage);
+        this.#observer?.taken(value / heapPage, npages, scavenged / heapPage);
         if (kind[event] !== ALLOC) continue;
         if (value === base[event]) counters.addressMatches++;
         else this.#noteMismatch(event, value);
       } else if (code === Op.scavengeRange) {
         counters.released += value / heapPage;
         counters.scavenged += value / heapPage;
+      } else if (this.#observer) {
+        this.#observer.freed(this.#batch.placeOf(i) / heapPage, ops[i * OP_NUMBERS + 1]);
       }
     }
   }
@@ -566,7 +576,9 @@ export class Driver {
   #noteGrowth(start: number, end: number): void {
     this.#mapped.add(start, end);
     this.#limit = Math.max(this.#limit, end);
-    this.counters.grow((end - start) / this.#geometry.heapPage);
+    const { heapPage } = this.#geometry;
+    this.counters.grow((end - start) / heapPage);
+    this.#observer?.mapped(start / heapPage, (end - start) / heapPage);
   }
 
   /** Throws if the address space ends before a growth for so many pages would. */

@@ -24,7 +24,9 @@ export function makeFirstCache(heap: PageAlloc, base: number): PageCache | undef
     if ((cache >> BigInt(i)) & 1n) heap.allocRange(block + i * pageSize, 1);
   }
   // The class of this very heap's entry: another one may be loaded beside it.
-  const any = heap.allocToCache();
+  const caches: Array<PageCache | undefined> = [undefined];
+  heap.run(new Float64Array(0), new Float64Array(0), { caches });
+  const any = caches[0] as PageCache;
   any.flush();
   return new (any.constructor as typeof PageCache)(heap, { base: block, cache, scav });
 }

@@ -9,6 +9,7 @@ import { ALLOC, FREE, type PageTrace, SCAVENGE } from "../events.ts";
 import { type Range, Ranges } from "../ranges.ts";
 import type { Counters } from "./counters.ts";
 import type { Geometry } from "./geometry.ts";
+import type { Observer } from "./observer.ts";
 
 /** A P serves requests of fewer pages from its page cache. */
 export const CACHED_PAGES_LIMIT = 16;
@@ -32,6 +33,7 @@ export class InPlace {
   readonly #core: Core;
   readonly #geometry: Geometry;
   readonly #counters: Counters;
+  readonly #observer: Observer | undefined;
   /** Whether scavenge events release pages, and whether Ps have page caches. */
   readonly #scavenge: boolean;
   readonly #hasCaches: boolean;
@@ -51,11 +53,13 @@ export class InPlace {
     geometry: Geometry,
     counters: Counters,
     { scavenge, isGo }: { readonly scavenge: boolean; readonly isGo: boolean },
+    observer: Observer | undefined,
   ) {
     this.#heap = heap;
     this.#core = heap[CORE];
     this.#geometry = geometry;
     this.#counters = counters;
+    this.#observer = observer;
     this.#scavenge = scavenge;
     this.#hasCaches = isGo;
   }
@@ -127,15 +131,20 @@ export class InPlace {
       }
       const hit = engine.cacheAlloc(at, ref, npages);
       if (hit >= 0) {
-        if (hit >>> 16) this.#counters.reuse(hit >>> 16);
         const chunk = i32[record + layout.RECORD_CHUNK / 4];
-        return chunk * layout.CHUNK_PAGES + i32[record + layout.RECORD_INDEX / 4] + (hit & 0xffff);
+        const block = chunk * layout.CHUNK_PAGES + i32[record + layout.RECORD_INDEX / 4];
+        return this.#took(block + (hit & 0xffff), npages, hit >>> 16);
       }
     }
     const page = engine.alloc(at, npages, 1);
     if (page < 0) return -1;
-    const scavenged = i32[(at + layout.HEADER_LAST_SCAVENGED) >>> 2];
+    return this.#took(page, npages, i32[(at + layout.HEADER_LAST_SCAVENGED) >>> 2]);
+  }
+
+  /** Counts pages that were taken, some of which may have been scavenged. Returns the first. */
+  #took(page: number, npages: number, scavenged: number): number {
     if (scavenged) this.#counters.reuse(scavenged);
+    this.#observer?.taken(page, npages, scavenged);
     return page;
   }
 
@@ -148,6 +157,7 @@ export class InPlace {
     // The engine refuses pages of a page cache.
     const answer = engine.free(region.at, chunk, page - chunk * layout.CHUNK_PAGES, npages);
     if (answer !== layout.RANGE_DONE) return false;
+    this.#observer?.freed(page, npages);
     this.#counters.inUse -= page < this.#beforeEnd ? npages - this.#dropBefore(page, end) : npages;
     return true;
   }

@@ -1,0 +1,13 @@
+// Who watches what a replay does with the pages of its heap.
+
+/** Told of each change, in order. Pages are page numbers of the heap. It must not call the heap. */
+export interface Observer {
+  /** Pages were mapped. They are free, and were never touched. */
+  mapped(page: number, npages: number): void;
+  /** Free pages were unmapped. */
+  unmapped(page: number, npages: number): void;
+  /** Free pages were allocated, `scavenged` of which had been released, or never touched. */
+  taken(page: number, npages: number, scavenged: number): void;
+  /** Pages in use were freed. */
+  freed(page: number, npages: number): void;
+}
