@@ -75,6 +75,11 @@ export class BackgroundLoop {
     return { released, worked };
   }
 
+  /** Returns how long to sleep after a run that took so many ns. */
+  sleepTime(worked: number): number {
+    return Math.trunc(Math.max(worked, RUN_NS) / this.#ratio);
+  }
+
   /**
    * Sleeps after a run that took `worked` ns, and learns from how long it has slept.
    *
@@ -82,7 +87,7 @@ export class BackgroundLoop {
    */
   sleep(worked: number, sleep: (ns: number) => number): void {
     const counted = Math.max(worked, RUN_NS);
-    const slept = sleep(Math.trunc(counted / this.#ratio));
+    const slept = sleep(this.sleepTime(worked));
     if (this.#cooldown > 0) {
       this.#cooldown = Math.max(0, this.#cooldown - (slept + Math.trunc(counted)));
       return;

@@ -84,7 +84,7 @@ export function scavengerOf(heap: PageAlloc, version: GoVersion): Scavenger {
 }
 
 /** Passes changes on to a scavenger, which is made after its heap. */
-function watcherOf(scavenger: () => Scavenger | undefined): Watcher {
+export function watcherOf(scavenger: () => Scavenger | undefined): Watcher {
   return {
     grown: (page, npages) => scavenger()?.grown?.(page, npages),
     unmapped: (page, npages) => scavenger()?.unmapped?.(page, npages),

@@ -94,27 +94,37 @@ export class Driver {
     this.#block = block;
     if (this.#hasBegun || block.length === 0) return;
     this.#hasBegun = true;
+    if (this.#observer) [this.#observer.time] = block.time;
     this.#begin(block);
   }
 
-  /** Queues events [start, end) of the block. `finish` replays them at the latest. Throws PageAllocError ERR_TRACE. */
-  add(start: number, end: number): void {
+  /**
+   * Queues events [start, end) of the block, and returns `end`. `finish` replays them at the latest. If the observer
+   * stops after growth, so does this: it returns the next event. Throws PageAllocError ERR_TRACE.
+   */
+  add(start: number, end: number): number {
     let event = start;
     while (event < end) {
       if (this.#inPlace && this.counters.sys > 0) {
         event = this.#inPlace.run(this.#block as PageTrace, event, end);
         if (this.#inPlace.misplaced >= 0) this.#misplace(event - 1, this.#inPlace.misplaced);
-        if (event === end) return;
+        if (event === end) break;
       }
       if (this.#batch.count === BATCH) this.finish();
       this.#addOne(event);
       if (this.#inPlace) this.#stayInPlace(this.#inPlace, event);
       event++;
+      if (!this.#observer?.stopsAfterGrowth) continue;
+      this.finish();
+      if (this.#observer.hasGrown) break;
     }
+    return event;
   }
 
   #addOne(event: number): void {
-    const { kind } = this.#block as PageTrace;
+    const { kind, time } = this.#block as PageTrace;
+    // Most changes come later, by #account.
+    if (this.#observer) this.#observer.time = time[event];
     if (kind[event] === ALLOC) this.#alloc(event);
     else if (kind[event] === FREE) this.#free(event);
     else if (kind[event] === SCAVENGE) this.#scavenge(event);
@@ -531,12 +541,13 @@ export class Driver {
   #account(from: number, to: number): void {
     if (from === to) return;
     const { events, numbers, ops, results } = this.#batch;
-    const { base, kind } = this.#block as PageTrace;
+    const { base, kind, time } = this.#block as PageTrace;
     const { heapPage } = this.#geometry;
     const { counters } = this;
     const { placed } = this.#allocations;
     for (let i = from; i < to; i++) {
       const code = ops[i * OP_NUMBERS];
+      if (this.#observer) this.#observer.time = time[events[i]];
       const value = results[i * RESULT_NUMBERS];
       if (code === Op.alloc || code === Op.allocRange) {
         const event = events[i];

@@ -89,10 +89,12 @@ export class InPlace {
   }
 
   #run(block: PageTrace, start: number, end: number): number {
-    const { kind, base, npages, proc } = block;
+    const { kind, base, npages, proc, time } = block;
     const { perTracePage } = this.#geometry;
     const counters = this.#counters;
+    const observer = this.#observer;
     for (let event = start; event < end; event++) {
+      if (observer) observer.time = time[event];
       const count = npages[event];
       const page = base[event] * perTracePage;
       if (kind[event] === ALLOC) {

@@ -2,6 +2,12 @@
 
 /** Told of each change, in order. Pages are page numbers of the heap. It must not call the heap. */
 export interface Observer {
+  /** Time of the event that makes the changes, in ns. It is set before them. */
+  time: number;
+  /** Whether the replay stops after an event for which the heap has grown. */
+  readonly stopsAfterGrowth: boolean;
+  /** Whether the heap has grown since this was last set to false. */
+  hasGrown: boolean;
   /** Pages were mapped. They are free, and were never touched. */
   mapped(page: number, npages: number): void;
   /** Free pages were unmapped. */

@@ -128,11 +128,9 @@ export class Run {
   /** Replays events [from, to) of a block, and has `between` act. */
   #goOn(between: Between, block: PageTrace, from: number, to: number): void {
     for (let event = from; event < to; ) {
-      const stop = between.stop(block, event, to);
-      this.#driver.add(event, stop);
+      event = this.#driver.add(event, between.stop(block, event, to));
       this.#driver.finish();
-      between.act(block, stop);
-      event = stop;
+      between.act(block, event);
     }
   }
 

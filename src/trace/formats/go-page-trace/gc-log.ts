@@ -14,6 +14,7 @@ import { joinGc } from "../../columns/join.ts";
 import { type GcEvents, PAGE_BYTES, type PageTrace } from "../../events.ts";
 import { skipBlanks } from "../../source/fields.ts";
 import type { Input } from "../../source/input.ts";
+import { fieldsOf, numberOf } from "../../source/json-lines.ts";
 import { Lines } from "../../source/lines.ts";
 
 /** Most cycles to give with a block. */
@@ -129,20 +130,4 @@ async function* cyclesOf(input: Input): AsyncGenerator<Cycle, undefined> {
   }
   if (cycle) yield cycle;
   return undefined;
-}
-
-function fieldsOf(lines: Lines): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(lines.text());
-  } catch {
-    throw lines.error("a JSON object with the key k");
-  }
-  if (typeof value === "object" && value !== null && "k" in value) return value as Record<string, unknown>;
-  throw lines.error("a JSON object with the key k");
-}
-
-function numberOf(lines: Lines, value: unknown, what: string): number {
-  if (typeof value === "number" && value >= 0 && Number.isFinite(value)) return value;
-  throw lines.error(what);
 }
