@@ -5,7 +5,8 @@
 const ROOMS = [
   ["cli"],
   ["entries"],
-  ["trace", "arena", "lab"],
+  ["lab"],
+  ["trace", "arena"],
   ["api"],
   ["heap"],
   ["store"],

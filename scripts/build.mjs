@@ -30,11 +30,12 @@ const PLAIN_ENTRIES = {
   ts: "ts.ts",
   arena: "arena.ts",
   trace: "trace.ts",
+  lab: "lab.ts",
   errors: "base/errors.ts",
 };
 const SHARED_ENTRIES = { shared: "index.ts", "ts-shared": "ts.ts" };
 /** The entries that have declarations of their own. They are also those that the command may import. */
-const DECLARED = ["index", "ts", "arena", "trace"];
+const DECLARED = ["index", "ts", "arena", "trace", "lab"];
 /** The compiled modules. */
 const WASM = ["palloc.wasm", "palloc.shared.wasm"];
 /** The entries that exist for Cloudflare Workers too, and the compiled modules that each imports there. */

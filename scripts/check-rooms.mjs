@@ -44,6 +44,7 @@ const { output } = await cruise(
       palloc$: entry("index"),
       "palloc/ts": entry("ts"),
       "palloc/arena": entry("arena"),
+      "palloc/lab": entry("lab"),
       "palloc/trace": entry("trace"),
     },
   },

@@ -32,6 +32,7 @@ const rows = [
   ["palloc/shared", await shipped("dist/shared.js"), 33_800, 22 * KIB],
   ["palloc/ts/shared", await shipped("dist/ts-shared.js"), 30_400, 20 * KIB],
   ["palloc/trace", await shipped("dist/trace.js"), 50 * KIB, 50 * KIB],
+  ["palloc/lab", await shipped("dist/lab.js"), 32 * KIB, 32 * KIB],
 ];
 const number = (n) => n.toLocaleString("en").padStart(6);
 for (const [what, bytes, most, budget] of rows) {

@@ -7,7 +7,9 @@ const NUMBERS = 4;
 const TOUCHED = 1;
 const EVER = 2;
 
-/** Groups of so many pages, a power of two, and what is in them. A page in use, or free and not released, is touched. */
+/**
+ * Groups of so many pages, a power of two, and what is in them. A page in use, or free and not released, is touched.
+ */
 export class Groups {
   /** Pages that are free and touched, in groups that have a page in use. */
   trapped = 0;

@@ -13,7 +13,7 @@ import type { OnRelease, Scavenger } from "./go/scavenger.ts";
 import type { Ledger, PageSizes } from "./ledger.ts";
 import type { FreeRun, GcCycle, HugePage, Policy, PolicyHeap } from "./policy.ts";
 
-/** Allocations after which a free is taken for the sweeping of a new cycle, in a trace that does not tell its cycles. */
+/** Allocations after which a free is taken for the sweeping of a new cycle, where a trace does not tell its cycles. */
 const CYCLE_ALLOCS = 50;
 
 /** What a simulation has of its options. */

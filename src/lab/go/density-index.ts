@@ -1,5 +1,5 @@
-// Which chunks are worth scavenging: Go 1.21 and later (mgcscavenge.go, scavengeIndex). A chunk that is nearly full, and
-// was when the last cycle of the collector ended, is left alone by the background scavenger.
+// Which chunks are worth scavenging: Go 1.21 and later (mgcscavenge.go, scavengeIndex). The background scavenger leaves
+// alone a chunk that is nearly full, and was when the last cycle of the collector ended.
 
 import { CHUNK_PAGES } from "../../engine/layout.ts";
 import type { Instance } from "../../store/regions.ts";

@@ -18,8 +18,8 @@ export interface PiControllerOptions {
 const OPTIONS = ["kp", "ti", "tt", "min", "max"] as const;
 
 /**
- * A proportional-integral controller with bounds and back-calculation, as the Go runtime has it since 1.18 (mgcscavenge.go):
- * the doubles are the same to the bit. `kp`, `ti`, `tt`, `min` and `max` are any numbers.
+ * A proportional-integral controller with bounds and back-calculation, as the Go runtime has it since 1.18
+ * (mgcpacer.go, piController). Its doubles are the same to the bit.
  */
 export class PiController {
   /** The integral of the error so far. */

@@ -37,11 +37,11 @@ const OPTIONS = ["version", "gogc", "memoryLimit", "procs", "overheadBytes"] as 
 const LEAST_GOAL = 2 ** 22;
 
 /**
- * Go's scavenger (mgcscavenge.go, mgcpacer.go): its goals when marking ends, its background loop, its choice of pages,
- * and what allocations scavenge when the heap grows or nears its limit. 1.15, 1.19, 1.21 and 1.22 stand for the versions
- * after them, up to the next. The background scavenger wakes when sweeping has ended, or when its sleep has. Go also
- * wakes it when a cycle begins, which is left out: most logs do not tell. If a trace does not tell its cycles, they are
- * guessed, and the goal is a tenth above what was in use at the latest. Throws TypeError or RangeError.
+ * Go's scavenger (mgcscavenge.go): its goals when marking ends, its background loop, its choice of pages, and what
+ * allocations scavenge when the heap grows or nears its limit. The background scavenger wakes when sweeping has ended,
+ * or when its sleep has. Go also wakes it when a cycle begins, which is left out: logs do not tell. If a trace does not
+ * tell its cycles, they are guessed, and the goal is a tenth above what was in use at the end of the latest. Throws
+ * TypeError or RangeError.
  */
 export function go(options?: GoOptions): GoPolicy {
   const given = readOptions("options", options, OPTIONS);
