@@ -1,6 +1,6 @@
 // Counts over groups of pages: the pages of a system whose pages are larger than the heap's.
 
-import { PART_PAGES, PageTable } from "./page-table.ts";
+import { indexOf, PART_PAGES, PageTable } from "./page-table.ts";
 
 /** Numbers of a group: pages in use, pages touched, and whether one ever was. The fourth is unused. */
 const NUMBERS = 4;
@@ -33,22 +33,58 @@ export class Groups {
 
   /** Counts touched pages [start, end) as in use, if `sign` is 1, or as free again, if it is -1. */
   use(start: number, end: number, sign: 1 | -1): void {
+    const { pages } = this;
     for (let page = start; page < end; ) {
       const group = Math.floor(page * this.#perPage);
-      const stop = Math.min(end, (group + 1) * this.pages);
-      this.#change(group, sign * (stop - page), 0);
+      const stop = Math.min(end, (group + 1) * pages);
+      const numbers = this.#table.partOf(group * NUMBERS);
+      const at = indexOf(group * NUMBERS);
+      const before = numbers[at];
+      const after = before + sign * (stop - page);
+      numbers[at] = after;
       page = stop;
+      // In most cases the group has pages in use before and after.
+      if (before > 0 && after > 0) {
+        this.trapped += before - after;
+        continue;
+      }
+      const touched = numbers[at + TOUCHED];
+      this.trapped += before > 0 ? before - touched : touched - after;
+      if (touched === pages) this.whole += sign;
     }
   }
 
   /** Counts free pages [start, end) as touched, if `sign` is 1, or as released, if it is -1. */
   touch(start: number, end: number, sign: 1 | -1): void {
+    const { pages } = this;
     for (let page = start; page < end; ) {
       const group = Math.floor(page * this.#perPage);
-      const stop = Math.min(end, (group + 1) * this.pages);
-      this.#change(group, 0, sign * (stop - page));
+      const stop = Math.min(end, (group + 1) * pages);
+      const numbers = this.#table.partOf(group * NUMBERS);
+      const at = indexOf(group * NUMBERS);
+      const before = numbers[at + TOUCHED];
+      const after = before + sign * (stop - page);
+      numbers[at + TOUCHED] = after;
       page = stop;
+      if (numbers[at] > 0) {
+        this.trapped += after - before;
+        if (after === pages) this.whole++;
+        else if (before === pages) this.#breakUp();
+      }
+      if (before === 0) {
+        this.touched++;
+        if (numbers[at + EVER] === 0) this.firstFaults++;
+        else this.refaults++;
+        numbers[at + EVER] = 1;
+      } else if (after === 0) {
+        this.touched--;
+      }
     }
+  }
+
+  #breakUp(): void {
+    this.whole--;
+    this.broken++;
   }
 
   /** Returns the pages in use, and those that are touched, of each group that has a touched page, lowest first. */
@@ -58,35 +94,6 @@ export class Groups {
         const touched = numbers[at + TOUCHED];
         if (touched > 0) yield { group: (first + at) / NUMBERS, inUse: numbers[at], touched };
       }
-    }
-  }
-
-  #change(group: number, used: number, touched: number): void {
-    const first = group * NUMBERS;
-    const numbers = this.#table.partOf(first);
-    const at = first % PART_PAGES;
-    const usedBefore = numbers[at];
-    const touchedBefore = numbers[at + TOUCHED];
-    const usedAfter = usedBefore + used;
-    const touchedAfter = touchedBefore + touched;
-    numbers[at] = usedAfter;
-    numbers[at + TOUCHED] = touchedAfter;
-    if (usedBefore > 0) {
-      this.trapped -= touchedBefore - usedBefore;
-      if (touchedBefore === this.pages) this.whole--;
-    }
-    if (usedAfter > 0) {
-      this.trapped += touchedAfter - usedAfter;
-      if (touchedAfter === this.pages) this.whole++;
-      else if (touched < 0 && touchedBefore === this.pages) this.broken++;
-    }
-    if (touchedBefore === 0 && touchedAfter > 0) {
-      this.touched++;
-      if (numbers[at + EVER] === 0) this.firstFaults++;
-      else this.refaults++;
-      numbers[at + EVER] = 1;
-    } else if (touchedAfter === 0 && touchedBefore > 0) {
-      this.touched--;
     }
   }
 }

@@ -4,7 +4,7 @@
 import { Ranges } from "../trace/ranges.ts";
 import type { Observer } from "../trace/replay/observer.ts";
 import { Groups } from "./groups.ts";
-import { PageTable } from "./page-table.ts";
+import { indexOf, PageTable } from "./page-table.ts";
 
 /** States of a page: not mapped or never touched; released; in use, or free and not released. */
 const UNTOUCHED = 0;
@@ -71,8 +71,8 @@ export class Ledger implements Observer {
   /** Groups of the sizes for which trapped pages are counted; undefined if those are no larger than the heap's. */
   readonly #traps: ReadonlyArray<Groups | undefined>;
   readonly #trappedSums = new Float64Array(TRAP_SIZES.length);
-  /** For how long so many pages were retained; and since when the current number is. */
-  readonly #held = new Map<number, number>();
+  /** By number of pages: for how long so many were retained. And since when the current number is. */
+  readonly #held = new PageTable(Float64Array);
   #heldSince = 0;
 
   /** @param details whether to keep what takes time for each event */
@@ -123,7 +123,7 @@ export class Ledger implements Observer {
 
   taken(page: number, npages: number, scavenged: number): void {
     if (this.#details) this.#sum();
-    if (scavenged > 0) this.#touch(page, page + npages);
+    if (scavenged > 0) this.#touch(page, page + npages, scavenged);
     this.inUse += npages;
     this.lastFaulted = scavenged;
     for (const groups of this.#allGroups) groups.use(page, page + npages, 1);
@@ -167,22 +167,25 @@ export class Ledger implements Observer {
     }
   }
 
-  /** Counts pages of which some were not touched. */
-  #touch(start: number, end: number): void {
+  /** Counts pages of which so many were not touched. */
+  #touch(start: number, end: number, untouched: number): void {
     this.#beforeRetained();
+    this.released -= untouched;
+    const areAll = untouched === end - start;
+    if (areAll) for (const groups of this.#allGroups) groups.touch(start, end, 1);
     for (let page = start; page < end; page++) {
-      const state = this.#state.get(page);
+      const states = this.#state.partOf(page);
+      const state = states[indexOf(page)];
+      states[indexOf(page)] = TOUCHED;
       if (state === TOUCHED) continue;
-      if (state === RELEASED) {
+      if (!areAll) for (const groups of this.#allGroups) groups.touch(page, page + 1, 1);
+      if (state === UNTOUCHED) {
+        this.firstTouched++;
+      } else {
         this.refaulted++;
         this.#delay += this.time - this.#since.get(page);
-      } else {
-        this.firstTouched++;
       }
-      this.released--;
-      for (const groups of this.#allGroups) groups.touch(page, page + 1, 1);
     }
-    this.#state.fill(start, end, TOUCHED);
   }
 
   /** Adds to the sums over time, before one of the numbers changes. */
@@ -208,7 +211,8 @@ export class Ledger implements Observer {
     const ns = this.time - this.#heldSince;
     if (ns === 0) return;
     this.#heldSince = this.time;
-    this.#held.set(this.retained, (this.#held.get(this.retained) ?? 0) + ns);
+    const { retained } = this;
+    this.#held.partOf(retained)[indexOf(retained)] += ns;
   }
 
   /** Returns the account up to a time, in bytes. What needs details is NaN without them. */
@@ -251,12 +255,13 @@ export class Ledger implements Observer {
   /** Returns numbers of retained pages: each such that no more were retained for these shares of the time. */
   #percentiles(shares: readonly number[], ns: number): number[] {
     if (!this.#details) return shares.map(() => Number.NaN);
-    const held = [...this.#held].sort(([a], [b]) => a - b);
     return shares.map((share) => {
       let sum = 0;
-      for (const [pages, time] of held) {
-        sum += time;
-        if (sum >= share * ns) return pages;
+      for (const [first, times] of this.#held.parts()) {
+        for (let i = 0; i < times.length; i++) {
+          sum += times[i];
+          if (times[i] > 0 && sum >= share * ns) return first + i;
+        }
       }
       return this.retained;
     });
