@@ -10,6 +10,7 @@ import { heapSuite } from "./heap.ts";
 import { holesSuite } from "./holes.ts";
 import { hooksSuite } from "./hooks.ts";
 import { kernelsSuite } from "./kernels.ts";
+import { labSimulateSuite } from "./lab-simulate.ts";
 import { memorySuite } from "./memory.ts";
 import { pictureSuite } from "./picture.ts";
 import { replaySuite } from "./replay.ts";
@@ -44,4 +45,5 @@ export function everySuite(subject: Subject): void {
   replayKindsSuite(subject);
   replayBlocksSuite(subject);
   formatsSuite(subject);
+  labSimulateSuite(subject);
 }
