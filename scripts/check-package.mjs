@@ -8,7 +8,7 @@ import { readPackage, root } from "./files.mjs";
 
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
-  /^dist\/(index|ts|shared|ts-shared|arena|trace|errors|zstd)\.(js|js\.map|cjs)$/,
+  /^dist\/(index|ts|shared|ts-shared|arena|trace|lab|errors|zstd)\.(js|js\.map|cjs)$/,
   /^dist\/(index|shared)\.workerd\.js$/,
   /^dist\/(cli|read-worker)\.js$/,
   /^dist\/bench-page\.html$/,
