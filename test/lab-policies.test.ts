@@ -93,6 +93,15 @@ function pageByPage(releases: readonly Release[]): [time: number, page: number][
     .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 }
 
+describe("random numbers of policies", () => {
+  it("are those of splitmix32", () => {
+    const random = new LabRandom(12345);
+    const same = new Random(12345);
+    for (let i = 0; i < 100; i++) expect(random.next()).toBe(same.bits() / 2 ** 32);
+    for (let i = 0; i < 100; i++) expect(random.below(50_000_000)).toBe(same.below(50_000_000));
+  });
+});
+
 describe("jemalloc's curve", () => {
   it("allows what 6x^5 - 15x^4 + 10x^3 says, rounded down to 24 binary places", () => {
     const weights = decayWeights();

@@ -20,7 +20,7 @@ export interface JemallocOptions {
   dirtyDecayMs?: number;
   /** opt.background_thread: a thread looks every 100 ms, not the program every 1,000 events. Default: false. */
   backgroundThread?: boolean;
-  /** Of the random times between looks; a 32-bit integer. Default: 1. */
+  /** Of the random numbers: events between looks, jitter of epochs. 0 to 2^32 - 1. Default: 1. */
   seed?: number;
 }
 
@@ -31,7 +31,8 @@ export interface JemallocOptions {
  *
  * An event of the trace counts as a call of the allocator. jemalloc counts those that its thread caches serve too, so
  * it looks more often than this. Left out: several arenas; where allocations go (jemalloc reuses dirty pages first; a
- * policy chooses releases alone); that the background thread sleeps longer when little is due.
+ * policy chooses releases alone); that the background thread sleeps longer when little is due, and releases between
+ * ends of epochs too, which matters for decays of more than 10 s.
  *
  * Throws TypeError or RangeError.
  */
@@ -153,7 +154,7 @@ export class Decay {
     this.#epoch += passed * this.#interval;
     this.#schedule();
     const backlog = this.#backlog;
-    if (passed < STEPS) backlog.copyWithin(0, passed);
+    backlog.copyWithin(0, passed);
     backlog.fill(0, Math.max(0, STEPS - passed));
     backlog[STEPS - 1] = Math.max(0, dirty - this.#unpurged);
     let sum = 0;

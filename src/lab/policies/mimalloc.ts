@@ -190,7 +190,7 @@ class PageSet {
     let isNone = true;
     this.#eachBlock(first, end, (index, from, to) => {
       const block = this.#blocks.get(index);
-      if (block?.subarray(from, to).includes(1)) isNone = false;
+      for (let i = from; block && isNone && i < to; i++) isNone = block[i] === 0;
     });
     return isNone;
   }

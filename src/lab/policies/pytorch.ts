@@ -18,15 +18,16 @@ export interface PytorchOptions {
 }
 
 /**
- * The policy of PyTorch (CUDACachingAllocator.cpp). The device's memory is the heap's `memoryLimit`; without one,
- * nothing is released. An allocation that takes memory that was released, or never touched, asks the device.
+ * The policy of PyTorch (CUDACachingAllocator.cpp; rounds: pytorch#74261). The device's memory is the heap's
+ * `memoryLimit`; without one, nothing is released. An allocation that takes memory that was released, or never touched,
+ * asks the device.
  *
  * If more than `gcThreshold` of the limit had been taken before that, free blocks are released in rounds: all whose age
  * is the mean or more, until what is above the threshold has come back. The age counts allocations since the last
  * free. A round is not cut short. If more than the limit is taken then, the rest is released, the oldest first, until
  * it is not.
  *
- * A block is what a free run has of whole units of 2 MiB: PyTorch's blocks of the large pool are whole segments. With
+ * A block is what a free run has of whole units of 2 MiB, since PyTorch gives back whole segments only. With
  * `expandable`, units are 20 MiB, and there are no rounds: PyTorch's do not touch such segments. Units count from
  * address 0. Left out: the small pool, streams and private pools; that PyTorch asks before it allocates, not after, and
  * releases all when the device has no more.
