@@ -11,7 +11,12 @@ export { type IndexVersion, ScavengeIndex, type ScavengeIndexState } from "./lab
 export type { OnRelease } from "./lab/go/scavenger.ts";
 export type { GoVersion } from "./lab/go/versions.ts";
 export { type LogStep, readScavengeLog, type ScavengeLog } from "./lab/log.ts";
+export { type ClairvoyantOptions, clairvoyant, type ForeseeingPolicy } from "./lab/policies/clairvoyant.ts";
+export { type JemallocOptions, jemalloc } from "./lab/policies/jemalloc.ts";
+export { type MimallocOptions, type MimallocVersion, mimalloc } from "./lab/policies/mimalloc.ts";
+export { type PytorchOptions, pytorch } from "./lab/policies/pytorch.ts";
 export { all, type GoalOptions, goal, none, recorded } from "./lab/policies/simple.ts";
+export { type TcmallocOptions, tcmalloc } from "./lab/policies/tcmalloc.ts";
 export type { FreeRun, GcCycle, HugePage, Policy, PolicyHeap } from "./lab/policy.ts";
 export {
   type SimulateMode,

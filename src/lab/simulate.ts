@@ -22,7 +22,8 @@ import type { GoPolicy } from "./go/policy.ts";
 import type { Scavenger } from "./go/scavenger.ts";
 import { Ledger, type LedgerReport } from "./ledger.ts";
 import type { ScavengeLog } from "./log.ts";
-import type { Policy } from "./policy.ts";
+import { foresees } from "./policies/clairvoyant.ts";
+import type { Policy, PolicyHeap } from "./policy.ts";
 import { RecordedMode } from "./recorded-mode.ts";
 import { SimulatedHeap } from "./simulated-heap.ts";
 import { watched } from "./watch.ts";
@@ -121,6 +122,20 @@ export function simulate(
 function simulateWhole(engine: typeof PageAlloc, trace: PageTrace, options: SimulateOptions): SimulateReport {
   const given = readOptions("options", options, OPTIONS);
   checkColumns(trace);
+  const { policy } = given;
+  if (policy && foresees(policy)) {
+    const { name, foresee } = policy;
+    const first = { name, start: (heap: PolicyHeap) => foresee(heap) };
+    runWhole(engine, trace, { ...given, policy: first, onProgress: undefined });
+  }
+  return runWhole(engine, trace, given);
+}
+
+function runWhole(
+  engine: typeof PageAlloc,
+  trace: PageTrace,
+  given: Partial<SimulateOptions>,
+): SimulateReport {
   const simulation = new Simulation(engine, trace, given, trace.length);
   try {
     simulation.check(trace);
@@ -138,6 +153,11 @@ async function simulateBlocks(
 ): Promise<SimulateReport> {
   const { signal, ...given } = readOptions("options", options, [...OPTIONS, "signal"]);
   checkSignal(signal);
+  if (given.policy && foresees(given.policy)) {
+    throw new TypeError(
+      `options.policy ${given.policy.name} must see the trace before; read it whole, by readTrace`,
+    );
+  }
   const simulation = new Simulation(engine, trace, given, undefined);
   const breaks = new Breaks();
   try {

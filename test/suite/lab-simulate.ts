@@ -3,6 +3,7 @@
 import {
   all,
   COSTS,
+  clairvoyant,
   go,
   goal,
   none,
@@ -551,6 +552,55 @@ export function labSimulateSuite(subject: Subject): void {
             facts(subject.trace.replay(PageAlloc, trace, { scavenge: "none" })),
           );
         }
+      });
+
+      it("clairvoyant releases just what is not touched again too soon", () => {
+        const trace = randomTrace(8, 1500);
+        for (const [idleMs, physPageSize] of [
+          [0, 4096],
+          [50, 4096],
+          [50, 65536],
+          [1000, 16384],
+        ]) {
+          const allocs: Array<[time: number, first: number, end: number]> = [];
+          const releases: typeof allocs = [];
+          const policy = clairvoyant({ idleMs });
+          const report = simulate(PageAlloc, trace, {
+            physPageSize,
+            policy: {
+              ...policy,
+              start(heap: PolicyHeap) {
+                policy.start(heap);
+                heap.onAlloc((base, nbytes) => allocs.push([heap.now, base, base + nbytes]));
+              },
+            } as Policy,
+            onRelease: (base, nbytes, time) => releases.push([time, base, base + nbytes]),
+          });
+          expect(releases.length).toBeGreaterThan(10);
+          for (const [time, first, end] of releases) {
+            const soon = allocs.filter(
+              ([at, from, to]) => at >= time && at < time + idleMs * 1e6 && from < end && to > first,
+            );
+            // At the very time of the release, an allocation may have come before it.
+            expect(soon.filter(([at]) => at > time)).toEqual([]);
+          }
+          // Whatever else releases that much refaults more, or retains more.
+          const most = simulate(PageAlloc, trace, { policy: all(), physPageSize });
+          expect(report.refaultedBytes).toBeLessThanOrEqual(most.refaultedBytes);
+          if (idleMs === 0) expect(report.retainedMeanBytes).toBeCloseTo(most.retainedMeanBytes, 3);
+        }
+      });
+
+      it("clairvoyant refuses what it cannot see before", async () => {
+        async function* blocks() {
+          yield randomTrace(1, 10);
+        }
+        await expect(simulate(PageAlloc, blocks() as never, { policy: clairvoyant() })).rejects.toThrow(
+          "options.policy clairvoyant:idleMs=1000 must see the trace before; read it whole, by readTrace",
+        );
+        expect(() => clairvoyant({ idleMs: -1 })).toThrow(
+          "options.idleMs must be a number of ms, 0 or more, got -1",
+        );
       });
 
       it("refuse wrong options", () => {

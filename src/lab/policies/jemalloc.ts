@@ -2,7 +2,9 @@
 
 import { integer, readOptions, refuse } from "../../base/arguments.ts";
 import type { Policy, PolicyHeap } from "../policy.ts";
+import { policyName } from "../policy-name.ts";
 import { Random } from "../random.ts";
+import { releaseAtOnce } from "./simple.ts";
 
 /** Steps of the curve, and intervals that the backlog remembers (SMOOTHSTEP_NSTEPS). */
 const STEPS = 200;
@@ -43,9 +45,11 @@ export function jemalloc(options: JemallocOptions = {}): Policy {
   if (typeof backgroundThread !== "boolean")
     refuse("options.backgroundThread", backgroundThread, "a boolean");
   integer("options.seed", seed, 0, 2 ** 32 - 1);
-  let name = `jemalloc:dirtyDecayMs=${dirtyDecayMs}`;
-  if (backgroundThread) name += ",backgroundThread=true";
-  if (seed !== 1) name += `,seed=${seed}`;
+  const name = policyName("jemalloc", {
+    dirtyDecayMs,
+    backgroundThread: backgroundThread || undefined,
+    seed: seed === 1 ? undefined : seed,
+  });
   return {
     name,
     start(heap) {
@@ -53,15 +57,6 @@ export function jemalloc(options: JemallocOptions = {}): Policy {
       else if (dirtyDecayMs > 0) decayOn(heap, dirtyDecayMs * MS, backgroundThread, new Random(seed));
     },
   };
-}
-
-/** Releases what is freed at each free, with the parts of physical pages beside it. */
-function releaseAtOnce(heap: PolicyHeap): void {
-  const unit = Math.max(heap.physPageSize, heap.pageSize);
-  heap.onFree((base, nbytes) => {
-    const start = Math.floor(base / unit) * unit;
-    heap.release(start, Math.ceil((base + nbytes) / unit) * unit - start);
-  });
 }
 
 /** Keeps the dirty pages of a heap under their limit. */

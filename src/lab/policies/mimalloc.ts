@@ -2,6 +2,7 @@
 
 import { integer, readOptions, refuse } from "../../base/arguments.ts";
 import type { Policy, PolicyHeap } from "../policy.ts";
+import { policyName } from "../policy-name.ts";
 
 /** What is purged is whole granules of so many bytes (MI_COMMIT_SIZE, MI_ARENA_SLICE_SIZE). */
 const GRANULE = 2 ** 16;
@@ -49,7 +50,7 @@ export function mimalloc(options: MimallocOptions = {}): Policy {
   const { purgeDelayMs = VERSIONS[version].delayMs } = given;
   integer("options.purgeDelayMs", purgeDelayMs, -1, 2 ** 31 - 1);
   return {
-    name: `mimalloc:version=${version},purgeDelayMs=${purgeDelayMs}`,
+    name: policyName("mimalloc", { version, purgeDelayMs }),
     start(heap) {
       if (purgeDelayMs >= 0) purgeOn(heap, version, purgeDelayMs * MS);
     },

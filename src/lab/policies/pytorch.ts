@@ -3,6 +3,7 @@
 
 import { readOptions, refuse } from "../../base/arguments.ts";
 import type { FreeRun, Policy, PolicyHeap } from "../policy.ts";
+import { policyName } from "../policy-name.ts";
 
 /** What the device gives and takes: multiples of so many bytes (kSmallBuffer). */
 const SEGMENT_UNIT = 2 ** 21;
@@ -44,7 +45,7 @@ export function pytorch(options: PytorchOptions = {}): Policy {
   }
   if (typeof expandable !== "boolean") refuse("options.expandable", expandable, "a boolean");
   return {
-    name: `pytorch:gcThreshold=${gcThreshold}${expandable ? ",expandable=true" : ""}`,
+    name: policyName("pytorch", { gcThreshold, expandable: expandable || undefined }),
     start(heap) {
       if (heap.memoryLimit < Infinity) cacheBlocks(heap, expandable ? 0 : gcThreshold, expandable);
     },

@@ -1,7 +1,7 @@
 // The simplest policies. They use no more than anybody's can.
 
 import { readOptions, refuse } from "../../base/arguments.ts";
-import type { FreeRun, Policy } from "../policy.ts";
+import type { FreeRun, Policy, PolicyHeap } from "../policy.ts";
 import { policyName } from "../policy-name.ts";
 
 /** Releases nothing. */
@@ -13,14 +13,17 @@ export function none(): Policy {
 export function all(): Policy {
   return {
     name: "all",
-    start(heap) {
-      heap.onFree((base, nbytes) => {
-        // The rest of its first and last page of the system may have been free before.
-        const first = base - (base % heap.physPageSize);
-        heap.release(first, nbytes + 2 * heap.physPageSize);
-      });
-    },
+    start: releaseAtOnce,
   };
+}
+
+/** Has what is freed released at once, with the rest of its first and last page of the system, if those are free too. */
+export function releaseAtOnce(heap: PolicyHeap): void {
+  const unit = Math.max(heap.physPageSize, heap.pageSize);
+  heap.onFree((base, nbytes) => {
+    const start = Math.floor(base / unit) * unit;
+    heap.release(start, Math.ceil((base + nbytes) / unit) * unit - start);
+  });
 }
 
 /** Releases what the trace's scavenge events say. */

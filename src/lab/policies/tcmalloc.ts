@@ -3,6 +3,7 @@
 
 import { readOptions, refuse } from "../../base/arguments.ts";
 import type { HugePage, Policy, PolicyHeap } from "../policy.ts";
+import { policyName } from "../policy-name.ts";
 
 const SECOND = 1e9;
 /** How often the thread runs. */
@@ -41,7 +42,7 @@ export function tcmalloc(options: TcmallocOptions = {}): Policy {
   }
   if (typeof subrelease !== "boolean") refuse("options.subrelease", subrelease, "a boolean");
   return {
-    name: `tcmalloc:bytesPerSecond=${bytesPerSecond}${subrelease ? "" : ",subrelease=false"}`,
+    name: policyName("tcmalloc", { bytesPerSecond, subrelease: subrelease ? undefined : false }),
     start(heap) {
       if (bytesPerSecond > 0) releaseAtRate(heap, bytesPerSecond, subrelease);
     },
