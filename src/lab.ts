@@ -10,6 +10,7 @@ export { type GoOptions, type GoPolicy, go } from "./lab/go/policy.ts";
 export { type IndexVersion, ScavengeIndex, type ScavengeIndexState } from "./lab/go/scavenge-index.ts";
 export type { OnRelease } from "./lab/go/scavenger.ts";
 export type { GoVersion } from "./lab/go/versions.ts";
+export { POLICIES, type PolicyKind, type PolicyOption, parsePolicy } from "./lab/kinds.ts";
 export { type LogStep, readScavengeLog, type ScavengeLog } from "./lab/log.ts";
 export { type ClairvoyantOptions, clairvoyant, type ForeseeingPolicy } from "./lab/policies/clairvoyant.ts";
 export { type JemallocOptions, jemalloc } from "./lab/policies/jemalloc.ts";

@@ -1,12 +1,14 @@
 // The command line: its arguments, options and usage errors.
 
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { PolicyKind } from "palloc/lab";
 import type { BenchFiles, BenchRequest } from "./bench.ts";
 import type { ConvertRequest } from "./convert.ts";
 import type { InfoRequest } from "./info.ts";
 import { complain, OutputError, print } from "./output.ts";
 import type { ReadHost } from "./reading.ts";
 import type { ReplayRequest } from "./replay.ts";
+import type { SimulateRequest } from "./simulate.ts";
 
 /** What the process gives to the command. */
 export interface Host extends ReadHost, BenchFiles {
@@ -71,6 +73,12 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
     const { replayTraces } = await import("./replay.ts");
     status = await replayTraces({ ...options, traces: names.length > 0 ? names : [host.bundledTrace] }, host);
   });
+  // The list of policies is loaded only where it may be shown.
+  const kinds = args[0] === "simulate" ? (await import("palloc/lab")).POLICIES : [];
+  addSimulate(program, kinds).action(async (names: string[], options: Omit<SimulateRequest, "trace">) => {
+    const { simulatePolicies } = await import("./simulate.ts");
+    status = await simulatePolicies({ ...options, trace: names[0] ?? host.bundledTrace }, host);
+  });
   addConvert(program).action(
     async (input: string, output: string, options: Omit<ConvertRequest, "input" | "output">) => {
       const { convert } = await import("./convert.ts");
@@ -108,7 +116,7 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
 /** Returns what to print about an option that the library refuses. Throws any other error. */
 function refusal(error: unknown): string {
   if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-  if (!error.message.startsWith("options.")) throw error;
+  if (!/^(options\.|policy\b)/.test(error.message)) throw error;
   const message = error.message.replace(/\boptions\.(\w+)/g, (_, name: string) => `--${kebab(name)}`);
   return `error: ${message}\n${ADVICE}\n`;
 }
@@ -127,46 +135,63 @@ function addReplay(program: Command): Command {
       new Argument("[trace...]", "traces of any format, plain, gzip or zstd; - is standard input")
         .default([], "one of a Go compile")
         .argParser(addTrace),
-    )
-    .addOption(new Option("--engine <engine>", "engine to run on").choices(["wasm", "ts"]).default("wasm"))
-    .addOption(
-      new Option("--placement <policy>", "where allocations go (default: first-fit)").choices([
-        "first-fit",
-        "recorded",
-      ]),
-    )
-    .addOption(
-      new Option(
-        "--growth <policy>",
-        "how the heap grows: as the trace recorded it, or only when there is no room (default: recorded)",
-      ).choices(["recorded", "needed"]),
-    )
-    .addOption(
-      new Option(
-        "--scavenge <policy>",
-        "which free pages to release (default: recorded, or none with larger pages than the trace's)",
-      ).choices(["none", "recorded"]),
-    )
-    .addOption(
-      new Option("--page-size <bytes>", "bytes per page of the heap (default: the trace's)").argParser(
-        parseBytes,
-      ),
-    )
-    .addOption(
-      new Option("--phys-page-size <bytes>", "bytes per page of the system (default: 4K)").argParser(
-        parseBytes,
-      ),
-    )
-    .addOption(
-      new Option(
-        "--phys-huge-page-size <bytes>",
-        "bytes per huge page of the system (default: 2M)",
-      ).argParser(parseBytes),
     );
+  addHeap(command).addOption(
+    new Option(
+      "--scavenge <policy>",
+      "which free pages to release (default: recorded, or none with larger pages than the trace's)",
+    ).choices(["none", "recorded"]),
+  );
   return addReading(command)
     .addOption(new Option("--json", "print the report and the series, one line per trace").conflicts("csv"))
     .addOption(new Option("--csv", "print the series"))
     .addHelpText("after", EXAMPLES);
+}
+
+function addSimulate(program: Command, kinds: readonly PolicyKind[]): Command {
+  const command = program
+    .command("simulate")
+    .description("Say what scavengers of Go and of other allocators would have done with a program's memory.")
+    .addArgument(
+      new Argument("[trace]", "trace of any format, plain, gzip or zstd; - is standard input")
+        .default([], "one of a Go compile")
+        .argParser(addTrace),
+    )
+    .addOption(new Option("--policy <policy>", "what releases memory; see below").default("go"))
+    .addOption(
+      new Option("--compare <policy...>", "further policies, shown beside the first").default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "where the collector's cycles are from (default: log-driven where they are known, else trace-only)",
+      ).choices(["recorded", "log-driven", "trace-only"]),
+    )
+    .addOption(
+      new Option("--costs <model>", "what releases and faults cost")
+        .choices(["go", "measured"])
+        .default("go"),
+    )
+    .addOption(
+      new Option("--memory-limit <bytes>", "most bytes to retain, for policies that have a limit").argParser(
+        parseBytes,
+      ),
+    )
+    .addOption(new Option("--plot", "plot what is retained over time"))
+    .addOption(new Option("--json", "print the reports, one line per policy").conflicts("plot"));
+  return addGcLog(addReading(addHeap(command))).addHelpText("after", policiesHelp(kinds));
+}
+
+/** Returns the policies with their options, for people. */
+function policiesHelp(kinds: readonly PolicyKind[]): string {
+  const lines = kinds.flatMap(({ name, about, options }) => [
+    `  ${name.padEnd(20)} ${about}`,
+    ...Object.entries(options).map(
+      ([option, { about, default: byDefault }]) =>
+        `    ${option.padEnd(18)} ${about} (default: ${byDefault})`,
+    ),
+  ]);
+  return `\nPolicies, as name or name:option=value,option=value:\n${lines.join("\n")}`;
 }
 
 function addConvert(program: Command): Command {
@@ -193,6 +218,40 @@ function addInfo(program: Command): Command {
     )
     .addOption(new Option("--json", "print one line of JSON per trace"));
   return addGcLog(addReading(command));
+}
+
+/** Adds the options of the heap that a trace is replayed on. */
+function addHeap(command: Command): Command {
+  return command
+    .addOption(new Option("--engine <engine>", "engine to run on").choices(["wasm", "ts"]).default("wasm"))
+    .addOption(
+      new Option("--placement <policy>", "where allocations go (default: first-fit)").choices([
+        "first-fit",
+        "recorded",
+      ]),
+    )
+    .addOption(
+      new Option(
+        "--growth <policy>",
+        "how the heap grows: as the trace recorded it, or only when there is no room (default: recorded)",
+      ).choices(["recorded", "needed"]),
+    )
+    .addOption(
+      new Option("--page-size <bytes>", "bytes per page of the heap (default: the trace's)").argParser(
+        parseBytes,
+      ),
+    )
+    .addOption(
+      new Option("--phys-page-size <bytes>", "bytes per page of the system (default: 4K)").argParser(
+        parseBytes,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--phys-huge-page-size <bytes>",
+        "bytes per huge page of the system (default: 2M)",
+      ).argParser(parseBytes),
+    );
 }
 
 /** Adds the options about the log beside a page trace. */
