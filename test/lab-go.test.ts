@@ -5,6 +5,7 @@ import * as trace from "palloc/trace";
 import * as ts from "palloc/ts/shared";
 import { goldenParts, goldenSuite } from "./suite/lab-go/golden.ts";
 import { lockstepSuite } from "./suite/lab-go/lockstep.ts";
+import { roomSuite } from "./suite/lab-go/room.ts";
 import { partTables, tablesSuite } from "./suite/lab-go/tables.ts";
 import { tracesSuite } from "./suite/lab-go/traces.ts";
 import type { Subject } from "./support/subject.ts";
@@ -21,4 +22,5 @@ for (const subject of subjects) {
   tablesSuite(subject);
   tracesSuite(subject);
   lockstepSuite(subject);
+  roomSuite(subject);
 }
