@@ -3,6 +3,7 @@
 import * as wasm from "palloc/shared";
 import * as trace from "palloc/trace";
 import * as ts from "palloc/ts/shared";
+import { argumentsSuite, partArguments } from "./suite/lab-go/arguments.ts";
 import { goldenParts, goldenSuite } from "./suite/lab-go/golden.ts";
 import { lockstepSuite } from "./suite/lab-go/lockstep.ts";
 import { roomSuite } from "./suite/lab-go/room.ts";
@@ -12,6 +13,7 @@ import type { Subject } from "./support/subject.ts";
 
 goldenParts();
 partTables();
+partArguments();
 
 const subjects: readonly Subject[] = [
   { label: "wasm", shared: true, palloc: wasm, trace },
@@ -22,5 +24,6 @@ for (const subject of subjects) {
   tablesSuite(subject);
   tracesSuite(subject);
   lockstepSuite(subject);
+  argumentsSuite(subject);
   roomSuite(subject);
 }
