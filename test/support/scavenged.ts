@@ -1,6 +1,6 @@
 // Heaps with one of Go's scavengers: the lab's, and one that is put together by hand from a plain heap and an index.
 
-import { GoHeap, type GoVersion, type IndexVersion, ScavengeIndex } from "../../src/lab.ts";
+import { GoHeap, type GoVersion, type IndexVersion, ScavengeIndex } from "palloc/lab";
 import { addressOf, GO_BASE, PAGE } from "./go-heap.ts";
 import { PAGES } from "./naive.ts";
 import type { PageAlloc, PageCache, Palloc } from "./subject.ts";

@@ -1,6 +1,6 @@
 // Arguments of the parts of Go's scavengers: what is refused, in which words, and that a refused call has changed
 // nothing; and the least and the largest that are taken.
-import { describe, expect, it } from "vitest";
+
 import {
   BackgroundLoop,
   type BackgroundLoopOptions,
@@ -13,7 +13,8 @@ import {
   type PiControllerOptions,
   pace,
   ScavengeIndex,
-} from "../../../src/lab.ts";
+} from "palloc/lab";
+import { describe, expect, it } from "vitest";
 import { CHUNK, PAGE, visible } from "../../support/heaps.ts";
 import { PAGES } from "../../support/naive.ts";
 import { NOT_COUNTS, NOT_NUMBERS, NOT_OBJECTS, printed, refused } from "../../support/refusals.ts";
@@ -144,6 +145,7 @@ export function partArguments(): void {
       refusesTypes("scavenge", (value) => run(one, value), NOT_NUMBERS);
       refusesNumbers("scavenge", (value) => run(one, value), [NaN, -1, -Infinity]);
       refusesTypes("worked", (value) => loop.sleep(value, () => 1), NOT_NUMBERS);
+      refusesTypes("worked", (value) => loop.sleepTime(value), NOT_NUMBERS);
       refusesNumbers("worked", (value) => loop.sleep(value, () => 1), [NaN, -1, -Infinity]);
       refusesTypes("slept", (value) => loop.sleep(1, () => value), NOT_NUMBERS);
       refusesNumbers("slept", (value) => loop.sleep(1, () => value), [NaN, -Infinity]);

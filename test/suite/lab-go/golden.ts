@@ -1,5 +1,5 @@
 // What Go's own scavengers answered to seeded random input, line by line: test/fixtures/golden/scavenger.
-import { describe, it } from "vitest";
+
 import {
   BackgroundLoop,
   type GoVersion,
@@ -8,7 +8,8 @@ import {
   PiController,
   pace,
   ScavengeIndex,
-} from "../../../src/lab.ts";
+} from "palloc/lab";
+import { describe, it } from "vitest";
 import { hexOf, hexOfWord } from "../../support/bitmaps.ts";
 import { loadLines } from "../../support/fixtures.ts";
 import { addressOf, bytesOf, GO_BASE, PAGE } from "../../support/go-heap.ts";

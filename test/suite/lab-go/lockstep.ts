@@ -1,7 +1,8 @@
 // GoHeap beside an index that is told of each call by hand, under all kinds of calls: batches, page caches of all
 // origins, pages at chosen places, growth and unmapping in parts.
+
+import type { IndexVersion } from "palloc/lab";
 import { describe, it } from "vitest";
-import type { IndexVersion } from "../../../src/lab.ts";
 import { addressOf, PAGE } from "../../support/go-heap.ts";
 import { bitsOf } from "../../support/heaps.ts";
 import { PAGES } from "../../support/naive.ts";

@@ -1,6 +1,7 @@
 // When there is no linear memory left for an index: the call says so and changes nothing.
+
+import { GoHeap, ScavengeIndex } from "palloc/lab";
 import { describe, expect, it, vi } from "vitest";
-import { GoHeap, ScavengeIndex } from "../../../src/lab.ts";
 import { CHUNK } from "../../support/heaps.ts";
 import { PAGES } from "../../support/naive.ts";
 import { sameBytes } from "../../support/same.ts";

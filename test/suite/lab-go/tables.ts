@@ -1,7 +1,8 @@
 // The named cases of Go's own tests of its scavenger: test/fixtures/tables/scavenger.
+
+import { BackgroundLoop, PiController, type PiControllerOptions } from "palloc/lab";
 import { describe, expect, it } from "vitest";
 import { DensityIndex } from "../../../src/lab/go/density-index.ts";
-import { BackgroundLoop, PiController, type PiControllerOptions } from "../../../src/lab.ts";
 import { loadFixture } from "../../support/fixtures.ts";
 import { PAGES } from "../../support/naive.ts";
 import { Random } from "../../support/random.ts";

@@ -1,6 +1,7 @@
 // The scavenges of recorded programs whose Go has the scavenger of 1.19: each must be where Go's was.
+
+import { GoHeap } from "palloc/lab";
 import { describe, expect, it } from "vitest";
-import { GoHeap } from "../../../src/lab.ts";
 import { loadFixture } from "../../support/fixtures.ts";
 import { CHUNK, PAGE } from "../../support/heaps.ts";
 import { PAGES } from "../../support/naive.ts";
