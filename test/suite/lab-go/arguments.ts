@@ -230,6 +230,8 @@ export function partArguments(): void {
         memoryLimitGoal: Number.MAX_VALUE * 0.95,
       });
       expect(pace(AT, "1.22").gcPercentGoal).toBe(73_822_208);
+      const bytes = { ...AT, lastHeapInUse: 15, physPageSize: 1 };
+      expect(pace(bytes, "1.22").gcPercentGoal).toBe(16);
       expect(pace({ ...AT, lastHeapGoal: Infinity, heapGoal: Infinity }, "1.22").gcPercentGoal).toBe(
         73_822_208,
       );
@@ -455,18 +457,19 @@ function heapArguments({ PageAlloc }: Palloc): void {
   it("a GoHeap of 1.14 releases as the heap's own scavenger, from the top again after a cycle", () => {
     const go = freedHeap(PageAlloc, "1.14");
     const own = freedHeap(PageAlloc, "1.14").heap;
+    const byRuns = freedHeap(PageAlloc, "1.14").heap;
     const run = (nbytes: number) => {
       const runs: [number, number][] = [];
       const released = go.scavenge(nbytes, { onRelease: (...each) => runs.push(each) });
       expect(released).toBe(own.scavenge(nbytes));
-      for (const [base, bytes] of runs) expect(own.scavengeRange(base, bytes / PAGE)).toBe(0);
+      for (const [base, bytes] of runs) expect(byRuns.scavengeRange(base, bytes / PAGE)).toBe(bytes);
       expect(runs.reduce((sum, [, bytes]) => sum + bytes, 0)).toBe(released);
       expect(go.heap.snapshot()).toEqual(own.snapshot());
       return released;
     };
     expect(run(PAGE)).toBeGreaterThan(0);
     expect(run(3 * 2 ** 20)).toBeGreaterThan(0);
-    for (const heap of [go.heap, own]) {
+    for (const heap of [go.heap, own, byRuns]) {
       heap.allocRange(4 * CHUNK, PAGES);
       heap.free(4 * CHUNK, PAGES);
     }
