@@ -152,9 +152,8 @@ export function goldenParts(): void {
     });
 
     it("pace: versions before 1.19 have the same goals without a limit", async () => {
-      for (const [line, { gcPercentGoal, memoryLimitGoal, memoryLimit, ...at }] of (
-        await load<GoldenPace>("1.22", "pace")
-      ).entries()) {
+      const lines = await load<GoldenPace>("1.22", "pace");
+      for (const [line, { gcPercentGoal, memoryLimitGoal, memoryLimit, ...at }] of lines.entries()) {
         for (const version of ["1.14", "1.15"] as const) {
           const got = pace({ ...at, memoryLimit: goalOf(memoryLimit) }, version);
           same(got, { gcPercentGoal: goalOf(gcPercentGoal), memoryLimitGoal: null }, `line ${line}`);
