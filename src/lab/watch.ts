@@ -6,9 +6,9 @@ import type { Engine } from "../engine/contract.ts";
 import * as layout from "../engine/layout.ts";
 import type { Instance } from "../store/regions.ts";
 
-/** What is told of a heap's changes, after each. Pages are page numbers. It must not call the heap. */
+/** What is told of a heap's changes, after each but for two. Pages are page numbers. It must not call the heap. */
 export interface Watcher {
-  /** Pages were mapped, free and scavenged. */
+  /** Pages are about to be mapped, free and scavenged. If it throws, they stay holes. */
   grown(page: number, npages: number): void;
   /** Free pages are about to be unmapped. */
   unmapped(page: number, npages: number): void;
@@ -49,8 +49,8 @@ function watchedEngine(engine: Engine, watcher: Watcher): Engine {
     ...engine,
     Batch: undefined,
     map(heap, chunk, index, npages) {
-      engine.map(heap, chunk, index, npages);
       watcher.grown(pageAt(chunk, index), npages);
+      engine.map(heap, chunk, index, npages);
     },
     markUnmapped(heap, chunk, index, npages) {
       watcher.unmapped(pageAt(chunk, index), npages);

@@ -3,6 +3,7 @@
 import type { PageAlloc } from "../../api/page-alloc.ts";
 import { countOrInfinity, readOptions, refuse } from "../../base/arguments.ts";
 import { CORE } from "../../heap/core.ts";
+import { checkEngine } from "../../trace/replay/options.ts";
 import { type Watcher, watched } from "../watch.ts";
 import { Downward } from "./downward.ts";
 import { Generations } from "./generations.ts";
@@ -38,6 +39,7 @@ export class GoHeap {
 
   /** `engine` is the class of the heap. Throws TypeError or RangeError, and what `new PageAlloc` throws. */
   constructor(engine: typeof PageAlloc, options: GoHeapOptions) {
+    checkEngine(engine);
     const known = ["version", "physPageSize", "physHugePageSize"] as const;
     const { version, ...sizes } = readOptions("options", options, known);
     readVersion("options.version", version as GoVersion, GO_VERSIONS);
@@ -53,15 +55,18 @@ export class GoHeap {
 
   /**
    * 1.21 and later: marking has ended, the index moves on. 1.15: sweeping has ended, a generation begins. 1.14: marking
-   * has ended with a goal set, the scavenger begins again at the top. 1.19 does not care.
+   * has ended with a goal set, the scavenger begins again at the top. 1.19 does not care. Throws PageAllocError
+   * ERR_DISPOSED.
    */
   nextGen(): void {
+    this.heap[CORE].mustBeThere();
     this.#scavenger.nextGen();
   }
 
   /**
    * Releases free pages as Go's scavenger chooses them, until there are nbytes (0 or more, or Infinity), or none are
-   * left for it. May release more, to keep a huge page whole. Returns the bytes. Throws TypeError or RangeError.
+   * left for it. May release more, to keep a huge page whole. Returns the bytes. Throws TypeError or RangeError;
+   * PageAllocError ERR_DISPOSED.
    */
   scavenge(nbytes: number, options?: GoScavengeOptions): number {
     countOrInfinity("nbytes", nbytes);
@@ -70,6 +75,7 @@ export class GoHeap {
     if (onRelease !== undefined && typeof onRelease !== "function") {
       refuse("options.onRelease", onRelease, "a function or undefined");
     }
+    this.heap[CORE].mustBeThere();
     return this.#scavenger.scavenge(nbytes, force, onRelease);
   }
 }

@@ -1,15 +1,15 @@
 // The scavenger's goals, which the collector sets when marking ends.
 
-import { readOptions, refuse } from "../../base/arguments.ts";
+import { powerOfTwo, readOptions, refuse } from "../../base/arguments.ts";
 import { GO_VERSIONS, type GoVersion, readVersion } from "./versions.ts";
 
 /** The program's memory when marking ends. All in bytes. */
 export interface PaceInput {
   /** `heapInUse` when marking ended, before sweeping. */
   lastHeapInUse: number;
-  /** The collector's goal for the cycle that ends; 0 if there was none. */
+  /** The collector's goal for the cycle that ends; 0 if there was none, Infinity if the heap may grow without end. */
   lastHeapGoal: number;
-  /** Its goal for the next cycle. */
+  /** Its goal for the next cycle, likewise. */
   heapGoal: number;
   /** Pages of spans that hold objects. */
   heapInUse: number;
@@ -17,9 +17,9 @@ export interface PaceInput {
   heapFree: number;
   /** All memory that is mapped and not released. */
   mappedReady: number;
-  /** GOMEMLIMIT; null for none. */
+  /** GOMEMLIMIT; null or Infinity for none. */
   memoryLimit: number | null;
-  /** Bytes per page of the system. */
+  /** Bytes per page of the system; a power of two. */
   physPageSize: number;
 }
 
@@ -41,6 +41,10 @@ const FIELDS = [
   "memoryLimit",
   "physPageSize",
 ] as const;
+/** Those that may be Infinity. */
+const UNBOUNDED: readonly string[] = ["lastHeapGoal", "heapGoal", "memoryLimit"];
+/** What Go has for a goal without end, as a double. */
+const NO_END = 2 ** 64;
 
 /**
  * Returns the scavenger's goals. Versions before 1.19 have no memory limit. 1.19 to 1.21 multiply it by 95 where 0.95
@@ -51,9 +55,11 @@ export function pace(at: PaceInput, version: GoVersion): Goals {
   for (const name of FIELDS) {
     const value = given[name];
     if (name === "memoryLimit" && value === null) continue;
-    if (typeof value !== "number" || !(value >= 0))
-      refuse(`at.${name}`, value, "a number of bytes", "number");
+    const most = UNBOUNDED.includes(name) ? Infinity : Number.MAX_VALUE;
+    if (typeof value === "number" && value >= 0 && value <= most) continue;
+    refuse(`at.${name}`, value, `a number of bytes from 0 to ${most}`, "number");
   }
+  powerOfTwo("at.physPageSize", given.physPageSize, 1, 2 ** 48);
   readVersion("version", version, GO_VERSIONS);
   return { gcPercentGoal: gcPercentGoal(given), memoryLimitGoal: memoryLimitGoal(given, version) };
 }
@@ -61,7 +67,8 @@ export function pace(at: PaceInput, version: GoVersion): Goals {
 function gcPercentGoal(at: PaceInput): number | null {
   const { lastHeapInUse, lastHeapGoal, heapGoal, heapInUse, heapFree, physPageSize } = at;
   if (lastHeapGoal === 0) return null;
-  let goal = Math.trunc(lastHeapInUse * (heapGoal / lastHeapGoal));
+  const ratio = Math.min(heapGoal, NO_END) / Math.min(lastHeapGoal, NO_END);
+  let goal = Math.trunc(lastHeapInUse * ratio);
   goal += Math.floor(goal / 10);
   goal = Math.ceil(goal / physPageSize) * physPageSize;
   const retained = heapInUse + heapFree;

@@ -33,20 +33,21 @@ export class PiController {
   /** Throws TypeError unless all five options are numbers. */
   constructor(options: PiControllerOptions) {
     const given = readOptions("options", options, OPTIONS);
-    for (const name of OPTIONS) {
-      if (typeof given[name] !== "number") refuse(`options.${name}`, given[name], "a number", "number");
-    }
+    for (const name of OPTIONS) mustBeNumber(`options.${name}`, given[name]);
     this.#options = given as PiControllerOptions;
   }
 
   /**
    * Returns what to do next: `output`, from min to max. If a number has become too large, forgets the error, and
-   * returns min, and `ok` false.
+   * returns min, and `ok` false. Throws TypeError unless all three are numbers.
    *
    * @param input what was measured, and has lasted for `period`
    * @param setpoint what it should have been
    */
   next(input: number, setpoint: number, period: number): { output: number; ok: boolean } {
+    mustBeNumber("input", input);
+    mustBeNumber("setpoint", setpoint);
+    mustBeNumber("period", period);
     const { kp, ti, tt, min, max } = this.#options;
     const raw = kp * (setpoint - input) + this.errIntegral;
     if (!Number.isFinite(raw)) {
@@ -68,4 +69,8 @@ export class PiController {
     this.errIntegral = 0;
     return { output: this.#options.min, ok: false };
   }
+}
+
+function mustBeNumber(name: string, value: unknown): void {
+  if (typeof value !== "number") refuse(name, value, "a number");
 }

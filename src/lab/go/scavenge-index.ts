@@ -1,8 +1,9 @@
 // The index of either kind by itself, for those who study it.
 
 import type { PageAlloc } from "../../api/page-alloc.ts";
-import { integer } from "../../base/arguments.ts";
+import { integer, refuse } from "../../base/arguments.ts";
 import { CHUNK_PAGES } from "../../engine/layout.ts";
+import { checkEngine } from "../../trace/replay/options.ts";
 import { BitIndex } from "./bit-index.ts";
 import { DensityIndex } from "./density-index.ts";
 import { readVersion } from "./versions.ts";
@@ -42,6 +43,7 @@ export class ScavengeIndex {
    * RangeError; PageAllocError ERR_METADATA_FULL.
    */
   constructor(engine: typeof PageAlloc, version: IndexVersion, chunks: number) {
+    checkEngine(engine);
     readVersion("version", version, ["1.19", "1.21", "1.22"]);
     this.#chunks = integer("chunks", chunks, 1, CHUNKS_MAX);
     const instance = engine.instance();
@@ -72,8 +74,12 @@ export class ScavengeIndex {
     this.#density?.nextGen();
   }
 
-  /** Returns the chunk to look in, and the page in it to begin at, going down; null if there is none. */
+  /**
+   * Returns the chunk to look in, and the page in it to begin at, going down; null if there is none. `force`: also what
+   * the background scavenger leaves alone. 1.19 does not care. Throws TypeError.
+   */
   find(force = false): { chunk: number; page: number } | null {
+    if (typeof force !== "boolean") refuse("force", force, "a boolean");
     const found = this.#bits ? this.#bits.find() : (this.#density as DensityIndex).find(force);
     if (found < 0) return null;
     const chunk = Math.floor(found / CHUNK_PAGES);
