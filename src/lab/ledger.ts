@@ -5,6 +5,7 @@ import { Ranges } from "../trace/ranges.ts";
 import type { Observer } from "../trace/replay/observer.ts";
 import { Groups } from "./groups.ts";
 import { indexOf, PageTable } from "./page-table.ts";
+import { SmallGroups } from "./small-groups.ts";
 
 /** States of a page: not mapped or never touched; released; in use, or free and not released. */
 const UNTOUCHED = 0;
@@ -56,9 +57,9 @@ export class Ledger implements Observer {
   readonly #state = new PageTable(Uint8Array);
   /** Of free pages: when they were freed or released. */
   readonly #since = new PageTable(Float64Array);
-  /** By bytes per page of a system that has larger pages than the heap. Empty without details. */
+  /** By bytes per page of a system that has larger pages than the heap. */
   readonly #groups = new Map<number, Groups>();
-  readonly #allGroups: readonly Groups[];
+  readonly #allGroups: ReadonlyArray<Groups | SmallGroups>;
   readonly #huge: Groups | undefined;
   /** Whether means and percentiles are kept. */
   readonly #details: boolean;
@@ -68,8 +69,8 @@ export class Ledger implements Observer {
   #retainedSum = 0;
   #wholeSum = 0;
   #rssHugeSum = 0;
-  /** Groups of the sizes for which trapped pages are counted; undefined if those are no larger than the heap's. */
-  readonly #traps: ReadonlyArray<Groups | undefined>;
+  /** Those of the sizes for which trapped pages are counted; undefined if a size is no larger than the heap's. */
+  readonly #traps: ReadonlyArray<{ readonly trapped: number } | undefined>;
   readonly #trappedSums = new Float64Array(TRAP_SIZES.length);
   /** By number of pages: for how long so many were retained. And since when the current number is. */
   readonly #held = new PageTable(Float64Array);
@@ -80,11 +81,17 @@ export class Ledger implements Observer {
     this.#sizes = sizes;
     this.#details = details;
     const { pageSize, physPageSize, physHugePageSize } = sizes;
-    const wanted = [...(details ? TRAP_SIZES : []), physPageSize, physHugePageSize];
+    const wanted = new Set<number>([physPageSize, physHugePageSize]);
+    const small: number[] = [];
+    for (const size of details ? TRAP_SIZES : []) {
+      if (SmallGroups.fits(size / pageSize)) small.push(size / pageSize);
+      else wanted.add(size);
+    }
     for (const size of wanted) if (size > pageSize) this.#groups.set(size, new Groups(size / pageSize));
-    this.#allGroups = [...this.#groups.values()];
+    const smallGroups = new SmallGroups(small);
+    this.#allGroups = [...this.#groups.values(), ...(small.length > 0 ? [smallGroups] : [])];
     this.#huge = this.#groups.get(physHugePageSize);
-    this.#traps = TRAP_SIZES.map((size) => this.#groups.get(size));
+    this.#traps = TRAP_SIZES.map((size) => smallGroups.groupsOf(size / pageSize) ?? this.#groups.get(size));
   }
 
   /** Pages in use, or free and not released. */
