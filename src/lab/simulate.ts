@@ -202,6 +202,7 @@ class Simulation {
     this.#log = log;
     this.#costs = readCosts(costs);
     checkMode(mode, log, this.#policy);
+    if (mode === "log-driven" && !log && !isBlocks(trace) && !trace.gc) throw withoutCycles();
     if (!(typeof memoryLimit === "number" && memoryLimit > 0)) {
       refuse("options.memoryLimit", memoryLimit, "a number of bytes above 0", "number");
     }
@@ -248,6 +249,7 @@ class Simulation {
 
   block(block: PageTrace): void {
     const isFirst = this.#run.events === 0;
+    if (this.#mode === "log-driven" && !this.#log && !block.gc) throw withoutCycles();
     this.#mode ??= block.gc ? "log-driven" : "trace-only";
     const cycles = this.#log ? (isFirst ? this.#log.gc : undefined) : block.gc;
     this.#heap.enter(block, this.#mode === "trace-only" ? undefined : cycles);
@@ -273,6 +275,10 @@ class Simulation {
   dispose(): void {
     this.#run.dispose();
   }
+}
+
+function withoutCycles(): TypeError {
+  return new TypeError('options.mode "log-driven" needs options.log, or a trace that tells its cycles as gc');
 }
 
 function checkPolicy(policy: Policy | undefined): Policy {
