@@ -217,7 +217,7 @@ class Simulation {
       physHugePageSize = 2 ** 21,
     } = this.#setup.heap;
     const sizes = { pageSize, physPageSize, physHugePageSize };
-    this.#ledger = new Ledger(sizes, true);
+    this.#ledger = new Ledger(sizes);
     const { goVersion } = this.#policy as Partial<GoPolicy>;
     let scavenger: Scavenger | undefined;
     const Heap = goVersion

@@ -5,6 +5,8 @@ import { indexOf, PageTable } from "./page-table.ts";
 
 /** Pages of a cell. */
 const CELL = 8;
+/** Most pages of the heap in a page of a system that is counted here. */
+export const SMALL_PAGES = CELL;
 const PER_PAGE = 1 / CELL;
 const ALL = 0xff;
 /** In a cell's number: bits of the pages that are touched. Those of the pages in use are below. */
@@ -27,32 +29,18 @@ function filledBy(pages: number): Uint8Array {
   });
 }
 
-/** Groups of so many pages of the heap, and how many trapped pages they have. */
-interface Size {
-  readonly pages: number;
-  readonly filled: Uint8Array;
-  trapped: number;
-}
-
 /** The trapped pages of several systems. */
 export class SmallGroups {
-  readonly #sizes: Size[];
+  /** By size: how many pages are trapped. */
+  readonly trapped: Int32Array;
+  readonly #filled: readonly Uint8Array[];
   /** A number for each cell of 8 pages. */
-  readonly #cells = new PageTable(Uint32Array);
+  readonly #cells = new PageTable(Uint16Array);
 
   /** @param sizes pages of the heap in a page of each system: 2, 4 or 8 */
   constructor(sizes: readonly number[]) {
-    this.#sizes = sizes.map((pages) => ({ pages, filled: filledBy(pages), trapped: 0 }));
-  }
-
-  /** Reports whether such groups can be counted here. */
-  static fits(pages: number): boolean {
-    return pages > 1 && pages <= CELL;
-  }
-
-  /** Returns the groups of so many pages, if they are counted here. */
-  groupsOf(pages: number): { readonly trapped: number } | undefined {
-    return this.#sizes.find((size) => size.pages === pages);
+    this.trapped = new Int32Array(sizes.length);
+    this.#filled = sizes.map(filledBy);
   }
 
   /** Counts touched pages [start, end) as in use, if `sign` is 1, or as free again, if it is -1. */
@@ -66,7 +54,7 @@ export class SmallGroups {
   }
 
   #change(start: number, end: number, sign: 1 | -1, shift: number): void {
-    const sizes = this.#sizes;
+    const filled = this.#filled;
     for (let page = start; page < end; ) {
       const cell = Math.floor(page * PER_PAGE);
       const from = (page - cell * CELL) | 0;
@@ -77,9 +65,8 @@ export class SmallGroups {
       const mask = (((1 << count) - 1) << from) << shift;
       const after = sign > 0 ? before | mask : before & ~mask;
       cells[at] = after;
-      for (let i = 0; i < sizes.length; i++) {
-        const size = sizes[i];
-        size.trapped += trappedIn(after, size.filled) - trappedIn(before, size.filled);
+      for (let i = 0; i < filled.length; i++) {
+        this.trapped[i] += trappedIn(after, filled[i]) - trappedIn(before, filled[i]);
       }
       page += count;
     }
