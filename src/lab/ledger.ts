@@ -271,7 +271,7 @@ export class Ledger implements Observer {
     };
   }
 
-  /** Returns the integral of retained pages over so many ns, and how many pages no more than were retained for a share. */
+  /** Returns the integral over so many ns of the pages that were retained, and percentiles of their number. */
   #retainedOver(ns: number): { sum: number; at(share: number): number } {
     const held = this.#held.parts();
     let sum = 0;

@@ -1,5 +1,5 @@
-// Trapped pages of systems whose pages have 2, 4 or 8 pages of the heap. What `Groups` counts for larger ones, a byte of
-// bits and a table tell here at once: that takes a third of the time, and it is done for each event.
+// Trapped pages of systems whose pages have 2, 4 or 8 pages of the heap. `Groups` counts for larger ones. Here bits and
+// a table tell, which takes a third of the time, and it is done for each event.
 
 import { indexOf, PageTable } from "./page-table.ts";
 
