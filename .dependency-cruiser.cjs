@@ -15,7 +15,7 @@ const ROOMS = [
 ];
 
 /** The modules of the command that are started, not imported. */
-const PROGRAMS = "^src/cli/(main|read-worker|bench-worker|bench-page|bench-page-worker)\\.ts$";
+const PROGRAMS = "^src/cli/(main|read-worker|sweep/worker|bench-worker|bench-page|bench-page-worker)\\.ts$";
 /** The zstd decoder, a file of its own in the package. */
 const ZSTD = "^src/trace/source/zstd\\.ts$";
 const ENTRIES = "^src/[^/]+\\.ts$";

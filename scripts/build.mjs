@@ -159,6 +159,7 @@ function bundleCommand() {
     entryPoints: {
       cli: src("cli/main.ts"),
       "read-worker": src("cli/read-worker.ts"),
+      "sweep-worker": src("cli/sweep/worker.ts"),
       "bench-worker": src("cli/bench-worker.ts"),
     },
     splitting: true,

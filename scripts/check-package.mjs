@@ -10,7 +10,7 @@ const NEEDED = [
   /^(package\.json|README\.md|LICENSE|NOTICE)$/,
   /^dist\/(index|ts|shared|ts-shared|arena|trace|lab|errors|zstd)\.(js|js\.map|cjs)$/,
   /^dist\/(index|shared)\.workerd\.js$/,
-  /^dist\/(cli|read-worker)\.js$/,
+  /^dist\/(cli|read-worker|sweep-worker)\.js$/,
   /^dist\/bench-page\.html$/,
   /^dist\/palloc(\.shared)?\.wasm(\.d\.c?ts)?$/,
   /^dist\/go-compile-runtime\.pt\.gz$/,

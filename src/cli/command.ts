@@ -6,12 +6,12 @@ import type { BenchFiles, BenchRequest } from "./bench.ts";
 import type { ConvertRequest } from "./convert.ts";
 import type { InfoRequest } from "./info.ts";
 import { complain, OutputError, print } from "./output.ts";
-import type { ReadHost } from "./reading.ts";
 import type { ReplayRequest } from "./replay.ts";
 import type { SimulateRequest } from "./simulate.ts";
+import type { SweepHost, SweepRequest } from "./sweep/sweep.ts";
 
 /** What the process gives to the command. */
-export interface Host extends ReadHost, BenchFiles {
+export interface Host extends SweepHost, BenchFiles {
   /** The trace to replay if none is named. */
   readonly bundledTrace: URL;
 }
@@ -78,6 +78,14 @@ async function runProgram(args: readonly string[], host: Host): Promise<number> 
   addSimulate(program, kinds).action(async (names: string[], options: Omit<SimulateRequest, "trace">) => {
     const { simulatePolicies } = await import("./simulate.ts");
     status = await simulatePolicies({ ...options, trace: names[0] ?? host.bundledTrace }, host);
+  });
+  addSweep(program).action(async (traces: string[], options: Omit<SweepRequest, "traces">) => {
+    const { sweep } = await import("./sweep/sweep.ts");
+    status = await sweep({ ...options, traces }, host);
+  });
+  addMerge(program).action(async (files: string[]) => {
+    const { merge } = await import("./sweep/sweep.ts");
+    status = await merge({ files }, host);
   });
   addConvert(program).action(
     async (input: string, output: string, options: Omit<ConvertRequest, "input" | "output">) => {
@@ -182,6 +190,63 @@ function addSimulate(program: Command, kinds: readonly PolicyKind[]): Command {
     .addOption(new Option("--plot", "plot what is retained over time"))
     .addOption(new Option("--json", "print the reports, one line per policy").conflicts("plot"));
   return addGcLog(addReading(addHeap(command))).addHelpText("after", policiesHelp(kinds));
+}
+
+function addSweep(program: Command): Command {
+  const command = program
+    .command("sweep")
+    .description("Simulate each of many policies on each of many traces, over all cores.")
+    .argument("<trace...>", "traces of any format, plain, gzip or zstd")
+    .requiredOption(
+      "--policy <policy>",
+      "can be given more than once; an option may have several values, as gogc=50|100, or a range, as " +
+        "dirtyDecayMs=1000..30000*2 or everyMs=10..50+10 (see palloc simulate --help)",
+      (policy: string, others: readonly string[] = []) => [...others, policy],
+    )
+    .addOption(
+      new Option("--page-size <bytes,...>", "bytes per page of the heap (default: the trace's)").argParser(
+        parseSizes,
+      ),
+    )
+    .addOption(
+      new Option("--phys-page-size <bytes,...>", "bytes per page of the system (default: 4K)").argParser(
+        parseSizes,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--memory-limit <bytes,...>",
+        "most bytes to retain, for policies that have a limit",
+      ).argParser(parseSizes),
+    )
+    .addOption(
+      new Option("--costs <model>", "what releases and faults cost")
+        .choices(["go", "measured"])
+        .default("go"),
+    )
+    .addOption(new Option("--engine <engine>", "engine to run on").choices(["wasm", "ts"]).default("wasm"))
+    .addOption(
+      new Option("--threads <number>", "runs at a time (default: one a core)").argParser(parseThreads),
+    )
+    .addOption(
+      new Option("--resume <file>", "append each result to this file, and run only what it does not have"),
+    )
+    .addOption(
+      new Option(
+        "--shard <i/n>",
+        "run only part i of n, from 0 (default: what Slurm or Kubernetes say, else all)",
+      ),
+    )
+    .addOption(new Option("--json", "print the results, one line per run").conflicts("csv"))
+    .addOption(new Option("--csv", "print the results as CSV"));
+  return addGcLog(addReading(command));
+}
+
+function addMerge(program: Command): Command {
+  return program
+    .command("merge")
+    .description("Join the results of a sweep's parts, and say what is missing.")
+    .argument("<file...>", "files of results");
 }
 
 /** Returns the policies with their options, for people. */
@@ -322,6 +387,16 @@ function parseBytes(text: string): number {
   const bytes = Number(digits) * 1024 ** " KMG".indexOf(unit || " ");
   if (Number.isSafeInteger(bytes)) return bytes;
   throw new InvalidArgumentError("It must be a whole number of bytes, such as 8192, 64K or 2M.");
+}
+
+/** Reads several numbers of bytes. */
+function parseSizes(text: string): number[] {
+  return text.split(",").map(parseBytes);
+}
+
+function parseThreads(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1024) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number from 1 to 1024.");
 }
 
 function parseCount(text: string): number {

@@ -20,6 +20,8 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   stderr: process.stderr,
   version,
   readWorker: new URL("read-worker.js", import.meta.url),
+  sweepWorker: new URL("sweep-worker.js", import.meta.url),
+  env: process.env,
   benchFolder: new URL(".", import.meta.url),
   benchWorker: new URL("bench-worker.js", import.meta.url),
   benchProgram: new URL("bench/main.c", import.meta.url),
