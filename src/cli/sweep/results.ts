@@ -23,6 +23,8 @@ export interface Result
   readonly version: string;
 }
 
+/** How each line begins. */
+const START = '{"index":';
 /** Bytes of a results file to read at a time. */
 const BLOCK = 2 ** 20;
 
@@ -45,8 +47,8 @@ export class ResultsError extends Error {
 }
 
 /**
- * Returns the results of a file; none if there is no file. With `mend`, removes a last line that was cut short, as it is
- * when a sweep is killed. Throws ResultsError for any other line that is no result; the system's error.
+ * Returns the results of a file; none if there is no file. With `mend`, removes a last line that was cut short, as it
+ * is when a sweep is killed. Throws ResultsError for any other line that is no result; the system's error.
  */
 export function readResults(path: string, mend: boolean): Result[] {
   let file: number;
@@ -65,9 +67,14 @@ export function readResults(path: string, mend: boolean): Result[] {
       at += read;
     }
     const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (mend && whole < size) ftruncateSync(file, whole);
     const lines = bytes.toString("utf8", 0, mend ? whole : size).split("\n");
-    return lines.flatMap((line, i) => (line === "" ? [] : [parse(path, line, i + 1)]));
+    const results = lines.flatMap((line, i) => (line === "" ? [] : [parse(path, line, i + 1)]));
+    if (mend && whole < size) {
+      const rest = bytes.toString("utf8", whole, whole + START.length);
+      if (!START.startsWith(rest)) throw notOurs(path, lines.length);
+      ftruncateSync(file, whole);
+    }
+    return results;
   } finally {
     closeSync(file);
   }
@@ -81,8 +88,12 @@ function parse(path: string, line: string, number: number): Result {
     // Told below.
   }
   if (typeof value?.key === "string" && typeof value.sweep === "string") return value as Result;
-  throw new ResultsError(
-    `${path}: line ${number} is no result of palloc sweep; if it was cut short, remove it`,
+  throw notOurs(path, number);
+}
+
+function notOurs(path: string, line: number): ResultsError {
+  return new ResultsError(
+    `${path}: line ${line} is no result of palloc sweep; if it was cut short, remove it`,
   );
 }
 

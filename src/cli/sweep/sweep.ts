@@ -53,8 +53,8 @@ export interface SweepRequest extends ReadRequest {
 }
 
 const FAILED = 1;
-/** Characters of a trace's hash that tell it from others of its name. */
-const OPTIONAL: readonly undefined[] = [undefined];
+/** In place of a list that is not given. */
+const DEFAULT: readonly undefined[] = [undefined];
 
 /** A trace of a sweep, once it is read. */
 interface SweepTrace {
@@ -74,9 +74,9 @@ export async function sweep(request: SweepRequest, host: SweepHost): Promise<num
   const runs = runsOf({
     traces: request.traces.length,
     policies,
-    pageSizes: request.pageSize ?? OPTIONAL,
-    physPageSizes: request.physPageSize ?? OPTIONAL,
-    memoryLimits: request.memoryLimit ?? OPTIONAL,
+    pageSizes: request.pageSize ?? DEFAULT,
+    physPageSizes: request.physPageSize ?? DEFAULT,
+    memoryLimits: request.memoryLimit ?? DEFAULT,
   });
   const shard = request.shard === undefined ? shardOfCluster(host.env ?? {}) : parseShard(request.shard);
   let known: Result[];
