@@ -35,7 +35,7 @@ export interface Change {
 export class Ledger implements Observer {
   time = 0;
   stopsAfterGrowth = false;
-  hasGrown = false;
+  grown = 0;
   /** In use; free, and released or never touched; mapped. */
   inUse = 0;
   released = 0;
@@ -101,7 +101,7 @@ export class Ledger implements Observer {
   }
 
   mapped(page: number, npages: number): void {
-    this.hasGrown = true;
+    this.grown += npages;
     this.#mapped.add(page, page + npages);
     this.sys += npages;
     this.released += npages;

@@ -51,8 +51,6 @@ export class SimulatedHeap implements PolicyHeap, Between {
   #onGc: Array<Parameters<PolicyHeap["onGc"]>[0]> = [];
   /** Events of the block whose changes were told. */
   #told = 0;
-  /** Mapped pages when growth was told last. */
-  #sysBefore = 0;
   /** Where cycles are guessed: allocations since the latest. */
   #allocs = 0;
 
@@ -342,12 +340,9 @@ export class SimulatedHeap implements PolicyHeap, Between {
     if (this.#guessesCycles) {
       for (let event = from; event < to; event++) if (kind[event] === ALLOC) this.#allocs++;
     }
-    if (ledger.hasGrown) {
-      ledger.hasGrown = false;
-      const grown = ledger.sys - this.#sysBefore;
-      this.#sysBefore = ledger.sys;
-      for (const seen of this.#onGrow) seen(grown * this.pageSize);
-    }
+    const { grown } = ledger;
+    ledger.grown = 0;
+    if (grown > 0) for (const seen of this.#onGrow) seen(grown * this.pageSize);
     for (const { isTaken, page, npages, faulted } of ledger.changes?.splice(0) ?? []) {
       const at = page * this.pageSize;
       const nbytes = npages * this.pageSize;

@@ -20,7 +20,7 @@ import { loadFixture } from "../support/fixtures.ts";
 import { type Change, naiveAccount } from "../support/naive-account.ts";
 import { Random } from "../support/random.ts";
 import type { Subject } from "../support/subject.ts";
-import { ALLOC, type Event, eventsOf, FREE, SCAVENGE } from "../support/trace-events.ts";
+import { ALLOC, type Event, eventsOf, FREE, GROW, SCAVENGE, UNMAP } from "../support/trace-events.ts";
 
 const PAGE = 8192;
 const CHUNK = 512 * PAGE;
@@ -432,6 +432,25 @@ export function labSimulateSuite(subject: Subject): void {
           ]);
         });
         afterFrees((heap) => expect(heap.hugePages()).toEqual([]), { physHugePageSize: 0 });
+      });
+
+      it("by how much the heap grows, whatever was unmapped before", () => {
+        const grown: number[] = [];
+        const policy = {
+          name: "listens",
+          start: (heap: PolicyHeap) => heap.onGrow((nbytes) => grown.push(nbytes / PAGE)),
+        };
+        const events: Event[] = [
+          [GROW, at(0), 1024],
+          [ALLOC, at(0), 1],
+          [UNMAP, at(512), 512],
+          [GROW, at(512), 256],
+          [UNMAP, at(512), 256],
+          [GROW, at(512), 100],
+          [GROW, at(612), 50],
+        ];
+        simulate(PageAlloc, eventsOf(...events), { policy });
+        expect(grown).toEqual([1024, 256, 100, 50]);
       });
 
       it("releases a range, and only what is free in it", () => {

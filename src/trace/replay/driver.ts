@@ -116,7 +116,7 @@ export class Driver {
       event++;
       if (!this.#observer?.stopsAfterGrowth) continue;
       this.finish();
-      if (this.#observer.hasGrown) break;
+      if (this.#observer.grown > 0) break;
     }
     return event;
   }
