@@ -276,29 +276,27 @@ export class SimulatedHeap implements PolicyHeap, Between {
   }
 
   stop(block: PageTrace, from: number, to: number): number {
-    if (this.#clock.next < block.time[from]) return from;
+    if (this.#clock.next < block.time[from] || this.#endsCycle(block, from)) return from;
     if (this.#onAlloc.length + this.#onFree.length + this.#onRecordedRelease.length > 0) return from + 1;
     const due = firstAfter(block.time, this.#clock.next, from, to);
     return this.#guessesCycles ? this.#cycleBefore(block, from, due) : due;
   }
 
+  /**
+   * Tells of what the events before an event have done, at the time of the latest of them. If that has been told, makes
+   * the calls that are due before the event: samples of the state after an event come in between.
+   */
   act(block: PageTrace, event: number): void {
-    this.tell(block, event);
-    this.wake(block, event);
-  }
-
-  /** Tells of what the events before an event have done. The time is that of the latest of them. */
-  tell(block: PageTrace, event: number): void {
     if (event > this.#told) this.#tellEvents(block, this.#told, event);
+    else this.#wake(block, event);
     this.#told = event;
   }
 
   /** Makes the calls that are due before an event. */
-  wake(block: PageTrace, event: number): void {
-    if (event === block.length) return;
+  #wake(block: PageTrace, event: number): void {
     const time = block.time[event];
     this.#clock.runBefore(time);
-    if (!this.#guessesCycles || block.kind[event] !== FREE || this.#allocs < CYCLE_ALLOCS) return;
+    if (!this.#endsCycle(block, event)) return;
     this.#allocs = 0;
     this.#clock.now = time;
     this.#tellCycle({
@@ -317,6 +315,11 @@ export class SimulatedHeap implements PolicyHeap, Between {
 
   get #guessesCycles(): boolean {
     return this.#conditions.guessesCycles() && this.#onGc.length > 0;
+  }
+
+  /** Whether a cycle is guessed to have ended before an event. */
+  #endsCycle({ kind }: PageTrace, event: number): boolean {
+    return kind[event] === FREE && this.#allocs >= CYCLE_ALLOCS && this.#guessesCycles;
   }
 
   /** Returns the event of [from, to) before which a cycle is guessed to have ended; `to` if there is none. */

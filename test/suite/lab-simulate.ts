@@ -312,6 +312,16 @@ export function labSimulateSuite(subject: Subject): void {
       });
     });
 
+    it("the series has what was retained right after each event, not what was released by the next", () => {
+      for (const second of [at(10), at(99)]) {
+        const trace = eventsOf([ALLOC, BASE, 10], [ALLOC, second, 5], [FREE, BASE, 10], [ALLOC, at(200), 1]);
+        trace.time.set([0, 1e9, 2e9, 9e9]);
+        const { series } = simulate(PageAlloc, trace, { policy: goal({ ratio: 1 }), samples: 4 });
+        expect(series.time).toEqual(trace.time);
+        expect(Array.from(series.retained, (bytes) => bytes / PAGE)).toEqual([10, 15, 15, 6]);
+      }
+    });
+
     describe("the clock", () => {
       const trace: PageTrace = {
         ...eventsOf([ALLOC, BASE, 1], [ALLOC, at(1), 1], [FREE, BASE, 1], [FREE, at(1), 1]),
@@ -657,7 +667,13 @@ export function labSimulateSuite(subject: Subject): void {
 
       it.each([1, 37, 10_000])("of %d events gives the same", async (size) => {
         const trace = randomTrace(9, 700);
-        for (const make of [() => randomPolicy(4), () => goal({ everyMs: 5 }), () => go()]) {
+        const policies = [
+          () => randomPolicy(4),
+          () => goal({ everyMs: 5 }),
+          () => go(),
+          () => go({ memoryLimit: 2 ** 23 }),
+        ];
+        for (const make of policies) {
           const whole = simulate(PageAlloc, trace, { policy: make(), samples: 0 });
           const parts = await simulate(PageAlloc, blocksOf(trace, size) as never, {
             policy: make(),
