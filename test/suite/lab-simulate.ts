@@ -684,6 +684,21 @@ export function labSimulateSuite(subject: Subject): void {
         }
       });
 
+      it("each cycle of a log is told once, also if the first block is empty", async () => {
+        const log = await readScavengeLog(
+          new TextEncoder().encode('{"k":"pace","t":1500000000,"heapMarked":10,"heapGoal":20}'),
+        );
+        async function* blocks() {
+          yield eventsOf();
+          yield eventsOf();
+          yield* blocksOf(randomTrace(9, 700), 350);
+        }
+        let cycles = 0;
+        const policy = { name: "counts", start: (heap: PolicyHeap) => heap.onGc(() => cycles++) };
+        await simulate(PageAlloc, blocks() as never, { policy, log });
+        expect(cycles).toBe(1);
+      });
+
       it("stops by a signal", async () => {
         const stop = new AbortController();
         const policy = {
