@@ -226,6 +226,8 @@ export class SimulatedHeap implements PolicyHeap, Between {
     most = () => layout.CHUNK_PAGES,
   ): void {
     const core = this.#core;
+    // A policy may have kept the heap for longer than the simulation lasted.
+    core.mustBeThere();
     const { engine, at } = core;
     const minPages = core.get(layout.HEADER_MIN_PAGES);
     const lowest = core.get(layout.HEADER_START);

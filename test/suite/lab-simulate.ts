@@ -500,6 +500,24 @@ export function labSimulateSuite(subject: Subject): void {
         });
       });
 
+      it("cannot release when the simulation has ended", () => {
+        let kept: PolicyHeap | undefined;
+        const policy = {
+          name: "keeps",
+          start(heap: PolicyHeap) {
+            kept = heap;
+          },
+        };
+        simulate(PageAlloc, trace, { policy });
+        const disposed = expect.objectContaining({ code: "ERR_DISPOSED" });
+        const calls: Array<(heap: PolicyHeap) => unknown> = [
+          (heap) => heap.release(0, Infinity),
+          (heap) => heap.releaseDown(Infinity, 1),
+          (heap) => heap.freeRuns(),
+        ];
+        for (const call of calls) expect(() => call(kept as PolicyHeap)).toThrow(disposed);
+      });
+
       it("throws, and that ends the simulation", () => {
         const policy = {
           name: "throws",
