@@ -274,6 +274,7 @@ class Simulation {
   }
 
   dispose(): void {
+    this.#heap.scavenger?.dispose?.();
     this.#run.dispose();
   }
 }

@@ -20,7 +20,7 @@ import { loadFixture } from "../support/fixtures.ts";
 import { type Change, naiveAccount } from "../support/naive-account.ts";
 import { Random } from "../support/random.ts";
 import type { Subject } from "../support/subject.ts";
-import { ALLOC, type Event, eventsOf, FREE, GROW, SCAVENGE, UNMAP } from "../support/trace-events.ts";
+import { ALLOC, type Event, EXISTS, eventsOf, FREE, GROW, SCAVENGE, UNMAP } from "../support/trace-events.ts";
 
 const PAGE = 8192;
 const CHUNK = 512 * PAGE;
@@ -729,6 +729,18 @@ export function labSimulateSuite(subject: Subject): void {
         });
         await expect(simulated).rejects.toThrow("enough");
       });
+    });
+
+    it.each(["1.19", "1.22"] as const)("leaves no memory behind, with Go %s", (version) => {
+      // A sparse heap: an index has so much memory for the gap that it would soon be noticed.
+      const far = 2 ** 40;
+      const trace = eventsOf([EXISTS, BASE, 1], [EXISTS, BASE + far, 1], [FREE, BASE + far, 1]);
+      const { memory } = PageAlloc.instance().engine;
+      const sizes = Array.from({ length: 200 }, () => {
+        simulate(PageAlloc, trace, { policy: go({ version }) });
+        return memory.size;
+      });
+      expect(sizes[199]).toBe(sizes[1]);
     });
 
     it("takes larger pages than the trace's", () => {
