@@ -40,7 +40,7 @@ export class Ledger implements Observer {
   inUse = 0;
   released = 0;
   sys = 0;
-  /** Pages of the latest allocation that were released or never touched. */
+  /** Pages of the latest allocation that were released or never touched. 0 if the heap has grown since. */
   lastFaulted = 0;
   /** Pages touched for the first time, and touched again after a release; and how long those were released, in all. */
   firstTouched = 0;
@@ -102,6 +102,7 @@ export class Ledger implements Observer {
 
   mapped(page: number, npages: number): void {
     this.grown += npages;
+    this.lastFaulted = 0;
     this.#mapped.add(page, page + npages);
     this.sys += npages;
     this.released += npages;

@@ -90,7 +90,7 @@ export class SimulatedHeap implements PolicyHeap, Between {
     return this.#ledger.sys * this.pageSize;
   }
 
-  /** Bytes of the latest allocation that were released or never touched. */
+  /** Bytes of the latest allocation that were released or never touched. 0 if the heap has grown since. */
   get lastFaultedBytes(): number {
     return this.#ledger.lastFaulted * this.pageSize;
   }

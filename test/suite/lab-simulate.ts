@@ -302,6 +302,26 @@ export function labSimulateSuite(subject: Subject): void {
         },
       );
 
+      it.each([
+        ["no limit", Infinity],
+        ["a limit", 2 ** 40],
+      ])("growth that the trace tells by itself is scavenged for, with %s", async (_, memoryLimit) => {
+        const cycle = (time: number) =>
+          `{"k":"pace","t":${time},"heapMarked":10,"heapGoal":20}\n{"k":"swept","t":1e12}\n`;
+        const paces = await readScavengeLog(new TextEncoder().encode(cycle(2500) + cycle(2600)));
+        const events: Event[] = [
+          [GROW, at(0), 512],
+          [ALLOC, at(0), 256],
+          [FREE, at(128), 128],
+          [GROW, at(512), 20],
+          [GROW, at(532), 10],
+          [ALLOC, at(128), 1],
+        ];
+        const options = { policy: go(), log: paces, memoryLimit, physHugePageSize: 0 };
+        const { releasedBytes } = simulate(PageAlloc, eventsOf(...events), options);
+        expect(releasedBytes).toBe(30 * PAGE);
+      });
+
       it("a limit of the policy wins over the simulation's", () => {
         const run = (memoryLimit: number | undefined, own: number | undefined) =>
           facts(simulate(PageAlloc, trace, { log, memoryLimit, policy: go({ memoryLimit: own }) }));
