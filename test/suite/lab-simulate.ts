@@ -822,15 +822,24 @@ export function labSimulateSuite(subject: Subject): void {
 
     it("has the collector's cycles", async () => {
       const pace = '{"k":"pace","t":3,"heapMarked":10,"heapGoal":20}\n';
-      const { gc } = await read(`${pace}{"k":"swept","t":5}\n${pace.replace("20", "null")}`);
+      const { gc } = await read(
+        `${pace}{"k":"swept","t":5}\n${pace.replace('"t":3', '"t":6').replace("20", "null")}`,
+      );
       expect(gc).toEqual({
         length: 2,
         start: Float64Array.of(Number.NaN, Number.NaN),
-        time: Float64Array.of(3, 3),
+        time: Float64Array.of(3, 6),
         sweepEnd: Float64Array.of(5, Number.NaN),
         heapLive: Float64Array.of(10, 10),
         heapGoal: Float64Array.of(20, Infinity),
       });
+    });
+
+    it("has them in the order of time, whatever that of the lines is", async () => {
+      const pace = (time: number) => `{"k":"pace","t":${time},"heapMarked":10,"heapGoal":20}\n`;
+      const swept = (time: number) => `{"k":"swept","t":${time}}\n`;
+      const { gc } = await read(swept(1) + swept(8) + pace(6) + swept(5) + pace(3) + pace(9));
+      expect([gc.time, gc.sweepEnd]).toEqual([Float64Array.of(3, 6, 9), Float64Array.of(5, 8, Number.NaN)]);
     });
 
     it("is refused where it is none, and the error names the byte", async () => {
