@@ -49,6 +49,8 @@ export class Ledger implements Observer {
   /** Runs that were released, and their pages. */
   releaseCalls = 0;
   releasedEver = 0;
+  /** Releases that have left a huge page, which was whole, in parts. */
+  #broken = 0;
   /** Where changes are noted for those who listen, if any does. */
   changes: Change[] | undefined;
   readonly #sizes: PageSizes;
@@ -118,6 +120,7 @@ export class Ledger implements Observer {
       }
     }
     this.#state.fill(page, page + npages, UNTOUCHED);
+    for (const groups of this.#allGroups) groups.forget(page, page + npages);
     this.sys -= npages;
     this.#mapped.remove(page, page + npages);
   }
@@ -147,7 +150,9 @@ export class Ledger implements Observer {
     this.released += npages;
     this.releasedEver += npages;
     this.releaseCalls++;
+    const whole = this.#huge?.whole ?? 0;
     for (const groups of this.#allGroups) groups.touch(page, page + npages, -1);
+    this.#broken += whole - (this.#huge?.whole ?? 0);
   }
 
   /** Returns when one of free pages was freed last. */
@@ -245,7 +250,7 @@ export class Ledger implements Observer {
       firstFaults: phys ? phys.firstFaults : this.firstTouched * perPage,
       refaults: phys ? phys.refaults : this.refaulted * perPage,
       hugePagesWholeMean: mean(this.#wholeSum, huge?.whole ?? 0),
-      hugePagesBroken: isKept ? (huge?.broken ?? 0) : Number.NaN,
+      hugePagesBroken: isKept ? this.#broken : Number.NaN,
       rssHugeMeanBytes: bytes(
         huge ? mean(this.#rssHugeSum, huge.touched * huge.pages) : mean(this.#retainedSum, this.retained),
       ),

@@ -202,6 +202,25 @@ export function labSimulateSuite(subject: Subject): void {
         expect(refaulted).toBeGreaterThan(0);
       });
 
+      it("does not take unmapping for a release", () => {
+        const events: Event[] = [
+          [ALLOC, at(0), 256],
+          [FREE, at(128), 128],
+          [UNMAP, at(128), 384],
+          [GROW, at(128), 384],
+          [ALLOC, at(128), 128],
+        ];
+        for (const physPageSize of [4096, 16384, 2 ** 20]) {
+          const options = { policy: none(), physPageSize };
+          expect(simulate(PageAlloc, eventsOf(...events), options)).toMatchObject({
+            hugePagesBroken: 0,
+            firstFaults: (384 * PAGE) / physPageSize,
+            refaults: 0,
+            refaultedBytes: 0,
+          });
+        }
+      });
+
       it("counts what the policy's releases cost", () => {
         const trace = randomTrace(3, 300);
         const costs = { name: "mine", perCall: 100, perByte: 2, perFault: 7 };
