@@ -9,7 +9,13 @@ import { root } from "./files.mjs";
 
 const { Extractor, ExtractorConfig } = extractor;
 /** The reports by entry. `palloc/shared` has the types of `palloc`, and `palloc/ts/shared` those of `palloc/ts`. */
-const REPORTS = { index: "palloc", ts: "palloc-ts", arena: "palloc-arena", trace: "palloc-trace", lab: "palloc-lab" };
+const REPORTS = {
+  index: "palloc",
+  ts: "palloc-ts",
+  arena: "palloc-arena",
+  trace: "palloc-trace",
+  lab: "palloc-lab",
+};
 
 const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
 const temporary = join(root, "build/api");

@@ -92,7 +92,7 @@ describe("palloc simulate", () => {
   });
 
   it("shows policies side by side, with their differences", async () => {
-    const args = ["--policy", "none", "--compare", "all", "clairvoyant:idleMs=10"];
+    const args = ["--policy", "none", "--compare", "all", "--compare", "clairvoyant:idleMs=10"];
     const { stdout } = await palloc("simulate", ...args, "--plot");
     expect(stdout).toMatch(/│ +none │ +all │ clairvoyant:idleMs=10 │/);
     expect(stdout).toMatch(/retained, mean +│ +\d+\.\d MiB │ +\d+\.\d MiB \(-\d+(\.\d)? %\) │/);

@@ -159,7 +159,9 @@ function addSimulate(program: Command, kinds: readonly PolicyKind[]): Command {
     )
     .addOption(new Option("--policy <policy>", "what releases memory; see below").default("go"))
     .addOption(
-      new Option("--compare <policy...>", "further policies, shown beside the first").default([], "none"),
+      new Option("--compare <policy>", "another policy to show beside it; can be given more than once")
+        .default([], "none")
+        .argParser((policy: string, others: readonly string[]) => [...others, policy]),
     )
     .addOption(
       new Option(

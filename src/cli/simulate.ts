@@ -1,6 +1,7 @@
 // `palloc simulate`: what policies would have done with a program's memory, side by side.
 
 import type { SimulateMode, SimulateOptions, SimulateReport } from "palloc/lab";
+import type { PageTrace } from "palloc/trace";
 import { count, mebibytes } from "./format.ts";
 import { complain, print } from "./output.ts";
 import { type ReadHost, type Reading, type ReadRequest, warn, withTrace } from "./reading.ts";
@@ -96,7 +97,7 @@ export async function simulatePolicies(request: SimulateRequest, host: ReadHost)
     if (policies.length === 1 && !("foresee" in policies[0])) {
       return [await lab.simulate(PageAlloc, reading.trace, { ...given, policy: policies[0] })];
     }
-    const trace = await wholeOf(reading, request, gcLog);
+    const trace = await wholeOf(reading);
     return policies.map((policy) => lab.simulate(PageAlloc, trace, { ...given, policy }));
   });
   if (!done) return 1;
@@ -112,12 +113,77 @@ export async function simulatePolicies(request: SimulateRequest, host: ReadHost)
   return 0;
 }
 
-/** Reads a trace whole, since it is simulated more than once. */
-async function wholeOf({ opened }: Reading, request: SimulateRequest, gcLog: string | false | undefined) {
-  const { readTrace } = await import("palloc/trace");
-  const { format, device, limit, window } = request;
-  const log = gcLog ? (await openFile(gcLog)).source : undefined;
-  return readTrace(opened.source, { format, device, limit, window, gcLog: log });
+/** Returns a trace as one block, since it is simulated more than once. */
+async function wholeOf({ trace }: Reading): Promise<PageTrace> {
+  const blocks: PageTrace[] = [];
+  for await (const block of trace) blocks.push(block);
+  const { format, origin, pageSize } = trace;
+  const cycles = blocks.flatMap(({ gc }) => gc ?? []);
+  return {
+    format,
+    origin,
+    pageSize,
+    length: blocks.reduce((sum, { length }) => sum + length, 0),
+    time: joined(
+      Float64Array,
+      blocks.map(({ length, time }) => time.subarray(0, length)),
+    ),
+    proc: joined(
+      Int32Array,
+      blocks.map(({ length, proc }) => proc.subarray(0, length)),
+    ),
+    kind: joined(
+      Uint8Array,
+      blocks.map(({ length, kind }) => kind.subarray(0, length)),
+    ),
+    base: joined(
+      Float64Array,
+      blocks.map(({ length, base }) => base.subarray(0, length)),
+    ),
+    npages: joined(
+      Uint32Array,
+      blocks.map(({ length, npages }) => npages.subarray(0, length)),
+    ),
+    ...(cycles.length > 0 && {
+      gc: {
+        length: cycles.reduce((sum, { length }) => sum + length, 0),
+        start: joined(
+          Float64Array,
+          cycles.map(({ length, start }) => start.subarray(0, length)),
+        ),
+        time: joined(
+          Float64Array,
+          cycles.map(({ length, time }) => time.subarray(0, length)),
+        ),
+        sweepEnd: joined(
+          Float64Array,
+          cycles.map(({ length, sweepEnd }) => sweepEnd.subarray(0, length)),
+        ),
+        heapLive: joined(
+          Float64Array,
+          cycles.map(({ length, heapLive }) => heapLive.subarray(0, length)),
+        ),
+        heapGoal: joined(
+          Float64Array,
+          cycles.map(({ length, heapGoal }) => heapGoal.subarray(0, length)),
+        ),
+      },
+    }),
+  };
+}
+
+/** Returns the parts of a column as one. */
+function joined<Column extends Float64Array | Int32Array | Uint8Array | Uint32Array>(
+  type: new (length: number) => Column,
+  parts: readonly Column[],
+): Column {
+  const column = new type(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    column.set(part, at);
+    at += part.length;
+  }
+  return column;
 }
 
 /** Returns the reports side by side. What differs from the first has its difference beside it. */

@@ -22,7 +22,7 @@ export class Groups {
   refaults = 0;
   readonly pages: number;
   readonly #perPage: number;
-  readonly #table = new PageTable(Uint32Array);
+  readonly #table = new PageTable(Int32Array);
 
   constructor(pages: number) {
     this.pages = pages;

@@ -127,8 +127,8 @@ export const POLICIES: readonly PolicyKind[] = [
 const UNITS: Readonly<Record<string, number>> = { "": 0, K: 10, M: 20, G: 30, T: 40 };
 
 /**
- * Returns the policy that a text names: its name, then its options, as in `go:version=1.19,gogc=50`. Bytes may end in K,
- * M, G or T. Throws TypeError or RangeError that names what is allowed.
+ * Returns the policy that a text names: its name, then its options, as in `go:version=1.19,gogc=50`. Bytes may end in
+ * K, M, G or T. Throws TypeError or RangeError that names what is allowed.
  */
 export function parsePolicy(text: string): Policy {
   if (typeof text !== "string") refuse("policy", text, "a text such as go:version=1.22");

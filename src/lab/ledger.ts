@@ -5,6 +5,7 @@ import { Ranges } from "../trace/ranges.ts";
 import type { Observer } from "../trace/replay/observer.ts";
 import { Groups } from "./groups.ts";
 import { indexOf, PageTable } from "./page-table.ts";
+import { SMALL_PAGES, SmallGroups } from "./small-groups.ts";
 
 /** States of a page: not mapped or never touched; released; in use, or free and not released. */
 const UNTOUCHED = 0;
@@ -58,35 +59,39 @@ export class Ledger implements Observer {
   readonly #state = new PageTable(Uint8Array);
   /** Of free pages: when they were freed or released. */
   readonly #since = new PageTable(Float64Array);
-  /** By bytes per page of a system that has larger pages than the heap. Empty without details. */
+  /** By bytes per page of a system that has larger pages than the heap. */
   readonly #groups = new Map<number, Groups>();
   readonly #allGroups: readonly Groups[];
+  /** Those of up to 8 pages for which only trapped pages are counted. */
+  readonly #small: SmallGroups | undefined;
   readonly #huge: Groups | undefined;
-  /** Whether means and percentiles are kept. */
-  readonly #details: boolean;
   /** Time up to which sums are known, and when they began. */
   #summed = 0;
   #start = 0;
-  #retainedSum = 0;
   #wholeSum = 0;
   #rssHugeSum = 0;
-  /** Groups of the sizes for which trapped pages are counted; undefined if those are no larger than the heap's. */
-  readonly #traps: ReadonlyArray<Groups | undefined>;
+  /** Bytes per page of the systems whose trapped pages #small counts, and then of those whose groups are here. */
+  readonly #trapSizes: readonly number[];
+  readonly #trapGroups: readonly Groups[];
   readonly #trappedSums = new Float64Array(TRAP_SIZES.length);
   /** By number of pages: for how long so many were retained. And since when the current number is. */
   readonly #held = new PageTable(Float64Array);
   #heldSince = 0;
 
-  /** @param details whether to keep what takes time for each event */
-  constructor(sizes: PageSizes, details: boolean) {
+  constructor(sizes: PageSizes) {
     this.#sizes = sizes;
-    this.#details = details;
     const { pageSize, physPageSize, physHugePageSize } = sizes;
-    const wanted = [...(details ? TRAP_SIZES : []), physPageSize, physHugePageSize];
-    for (const size of wanted) if (size > pageSize) this.#groups.set(size, new Groups(size / pageSize));
+    const larger = TRAP_SIZES.filter((size) => size > pageSize);
+    const small = larger.filter((size) => size / pageSize <= SMALL_PAGES);
+    const large = larger.filter((size) => size / pageSize > SMALL_PAGES);
+    this.#small = small.length > 0 ? new SmallGroups(small.map((size) => size / pageSize)) : undefined;
+    for (const size of new Set([...large, physPageSize, physHugePageSize])) {
+      if (size > pageSize) this.#groups.set(size, new Groups(size / pageSize));
+    }
     this.#allGroups = [...this.#groups.values()];
     this.#huge = this.#groups.get(physHugePageSize);
-    this.#traps = TRAP_SIZES.map((size) => this.#groups.get(size));
+    this.#trapSizes = [...small, ...large];
+    this.#trapGroups = large.map((size) => this.#groups.get(size) as Groups);
   }
 
   /** Pages in use, or free and not released. */
@@ -114,7 +119,7 @@ export class Ledger implements Observer {
     this.#beforeRetained();
     for (let at = page; at < page + npages; at++) {
       if (this.#state.get(at) === TOUCHED) {
-        for (const groups of this.#allGroups) groups.touch(at, at + 1, -1);
+        this.#touchGroups(at, at + 1, -1);
       } else {
         this.released--;
       }
@@ -126,19 +131,19 @@ export class Ledger implements Observer {
   }
 
   taken(page: number, npages: number, scavenged: number): void {
-    if (this.#details) this.#sum();
+    this.#sum();
     if (scavenged > 0) this.#touch(page, page + npages, scavenged);
     this.inUse += npages;
     this.lastFaulted = scavenged;
-    for (const groups of this.#allGroups) groups.use(page, page + npages, 1);
+    this.#useGroups(page, page + npages, 1);
     this.changes?.push({ isTaken: true, page, npages, faulted: scavenged });
   }
 
   freed(page: number, npages: number): void {
-    if (this.#details) this.#sum();
+    this.#sum();
     this.inUse -= npages;
     this.#since.fill(page, page + npages, this.time);
-    for (const groups of this.#allGroups) groups.use(page, page + npages, -1);
+    this.#useGroups(page, page + npages, -1);
     this.changes?.push({ isTaken: false, page, npages, faulted: 0 });
   }
 
@@ -151,7 +156,7 @@ export class Ledger implements Observer {
     this.releasedEver += npages;
     this.releaseCalls++;
     const whole = this.#huge?.whole ?? 0;
-    for (const groups of this.#allGroups) groups.touch(page, page + npages, -1);
+    this.#touchGroups(page, page + npages, -1);
     this.#broken += whole - (this.#huge?.whole ?? 0);
   }
 
@@ -178,13 +183,13 @@ export class Ledger implements Observer {
     this.#beforeRetained();
     this.released -= untouched;
     const areAll = untouched === end - start;
-    if (areAll) for (const groups of this.#allGroups) groups.touch(start, end, 1);
+    if (areAll) this.#touchGroups(start, end, 1);
     for (let page = start; page < end; page++) {
       const states = this.#state.partOf(page);
       const state = states[indexOf(page)];
       states[indexOf(page)] = TOUCHED;
       if (state === TOUCHED) continue;
-      if (!areAll) for (const groups of this.#allGroups) groups.touch(page, page + 1, 1);
+      if (!areAll) this.#touchGroups(page, page + 1, 1);
       if (state === UNTOUCHED) {
         this.firstTouched++;
       } else {
@@ -194,25 +199,39 @@ export class Ledger implements Observer {
     }
   }
 
+  // The kinds of groups have a call each. One for both could not be inlined, and would take twice as long.
+
+  #useGroups(start: number, end: number, sign: 1 | -1): void {
+    this.#small?.use(start, end, sign);
+    for (const groups of this.#allGroups) groups.use(start, end, sign);
+  }
+
+  #touchGroups(start: number, end: number, sign: 1 | -1): void {
+    this.#small?.touch(start, end, sign);
+    for (const groups of this.#allGroups) groups.touch(start, end, sign);
+  }
+
   /** Adds to the sums over time, before one of the numbers changes. */
   #sum(): void {
     const ns = this.time - this.#summed;
     if (ns === 0) return;
     this.#summed = this.time;
-    this.#retainedSum += ns * (this.sys - this.released);
-    if (this.#huge) {
-      this.#wholeSum += ns * this.#huge.whole;
-      this.#rssHugeSum += ns * this.#huge.touched * this.#huge.pages;
+    const huge = this.#huge;
+    if (huge) {
+      this.#wholeSum += ns * huge.whole;
+      this.#rssHugeSum += ns * huge.touched;
     }
-    for (let i = 0; i < TRAP_SIZES.length; i++) {
-      const groups = this.#traps[i];
-      if (groups) this.#trappedSums[i] += ns * groups.trapped;
+    const sums = this.#trappedSums;
+    let i = 0;
+    if (this.#small) {
+      const { trapped } = this.#small;
+      for (; i < trapped.length; i++) sums[i] += ns * trapped[i];
     }
+    for (const groups of this.#trapGroups) sums[i++] += ns * groups.trapped;
   }
 
   /** Notes for how long so many pages were retained, before that changes. */
   #beforeRetained(): void {
-    if (!this.#details) return;
     this.#sum();
     const ns = this.time - this.#heldSince;
     if (ns === 0) return;
@@ -221,56 +240,61 @@ export class Ledger implements Observer {
     this.#held.partOf(retained)[indexOf(retained)] += ns;
   }
 
-  /** Returns the account up to a time, in bytes. What needs details is NaN without them. */
+  /** Returns the account up to a time, in bytes. */
   close(time: number): LedgerReport {
     this.time = time;
     this.#beforeRetained();
     const { pageSize, physPageSize } = this.#sizes;
     const ns = time - this.#start;
     const bytes = (pages: number) => pages * pageSize;
-    const isKept = this.#details;
-    const mean = (sum: number, now: number) => (isKept ? (ns > 0 ? sum / ns : now) : Number.NaN);
+    // All at one time: what holds then is the mean.
+    const mean = (sum: number, now: number) => (ns > 0 ? sum / ns : now);
     const huge = this.#huge;
     const phys = this.#groups.get(physPageSize);
     const perPage = pageSize / physPageSize;
-    const [p50, p99] = this.#percentiles([0.5, 0.99], ns);
-    const trapped: Record<number, number> = {};
-    TRAP_SIZES.forEach((size, i) => {
-      trapped[size] = bytes(mean(this.#trappedSums[i], this.#traps[i]?.trapped ?? 0));
+    const { sum, at } = this.#retainedOver(ns);
+    const retained = bytes(mean(sum, this.retained));
+    const trapped: Record<number, number> = Object.fromEntries(TRAP_SIZES.map((size) => [size, 0]));
+    const counts = [...(this.#small?.trapped ?? []), ...this.#trapGroups.map((groups) => groups.trapped)];
+    this.#trapSizes.forEach((size, i) => {
+      trapped[size] = bytes(mean(this.#trappedSums[i], counts[i]));
     });
     return {
-      retainedMeanBytes: bytes(mean(this.#retainedSum, this.retained)),
-      retainedP50Bytes: bytes(p50),
-      retainedP99Bytes: bytes(p99),
-      retainedByteSeconds: isKept ? bytes(this.#retainedSum) / 1e9 : Number.NaN,
+      retainedMeanBytes: retained,
+      retainedP50Bytes: bytes(at(0.5)),
+      retainedP99Bytes: bytes(at(0.99)),
+      retainedByteSeconds: bytes(sum) / 1e9,
       releasedBytes: bytes(this.releasedEver),
       releaseCalls: this.releaseCalls,
       refaultedBytes: bytes(this.refaulted),
       refaultDelayMeanNs: this.refaulted > 0 ? this.#delay / this.refaulted : Number.NaN,
       firstFaults: phys ? phys.firstFaults : this.firstTouched * perPage,
       refaults: phys ? phys.refaults : this.refaulted * perPage,
-      hugePagesWholeMean: mean(this.#wholeSum, huge?.whole ?? 0),
-      hugePagesBroken: isKept ? this.#broken : Number.NaN,
-      rssHugeMeanBytes: bytes(
-        huge ? mean(this.#rssHugeSum, huge.touched * huge.pages) : mean(this.#retainedSum, this.retained),
-      ),
+      hugePagesWholeMean: huge ? mean(this.#wholeSum, huge.whole) : 0,
+      hugePagesBroken: this.#broken,
+      rssHugeMeanBytes: huge ? bytes(mean(this.#rssHugeSum, huge.touched) * huge.pages) : retained,
       trappedMeanBytes: trapped,
     };
   }
 
-  /** Returns numbers of retained pages: each such that no more were retained for these shares of the time. */
-  #percentiles(shares: readonly number[], ns: number): number[] {
-    if (!this.#details) return shares.map(() => Number.NaN);
-    return shares.map((share) => {
-      let sum = 0;
-      for (const [first, times] of this.#held.parts()) {
+  /** Returns the integral over so many ns of the pages that were retained, and percentiles of their number. */
+  #retainedOver(ns: number): { sum: number; at(share: number): number } {
+    const held = this.#held.parts();
+    let sum = 0;
+    for (const [first, times] of held) {
+      for (let i = 0; i < times.length; i++) sum += (first + i) * times[i];
+    }
+    const at = (share: number) => {
+      let time = 0;
+      for (const [first, times] of held) {
         for (let i = 0; i < times.length; i++) {
-          sum += times[i];
-          if (times[i] > 0 && sum >= share * ns) return first + i;
+          time += times[i];
+          if (times[i] > 0 && time >= share * ns) return first + i;
         }
       }
       return this.retained;
-    });
+    };
+    return { sum, at };
   }
 }
 

@@ -10,7 +10,7 @@ export function indexOf(page: number): number {
 }
 
 /** An array for each part that is touched: of 1,024 pages, the first of which is a multiple of that. */
-export class PageTable<Numbers extends Float64Array | Uint8Array | Uint32Array> {
+export class PageTable<Numbers extends Float64Array | Int32Array | Uint8Array | Uint16Array> {
   readonly #make: new (
     length: number,
   ) => Numbers;

@@ -205,6 +205,7 @@ class Simulation {
     this.#untold = log?.gc;
     this.#costs = readCosts(costs);
     checkMode(mode, log, this.#policy);
+    if (mode === "log-driven" && !log && !isBlocks(trace) && !trace.gc) throw withoutCycles();
     if (!(typeof memoryLimit === "number" && memoryLimit > 0)) {
       refuse("options.memoryLimit", memoryLimit, "a number of bytes above 0", "number");
     }
@@ -219,7 +220,7 @@ class Simulation {
       physHugePageSize = 2 ** 21,
     } = this.#setup.heap;
     const sizes = { pageSize, physPageSize, physHugePageSize };
-    this.#ledger = new Ledger(sizes, true);
+    this.#ledger = new Ledger(sizes);
     const { goVersion } = this.#policy as Partial<GoPolicy>;
     let scavenger: Scavenger | undefined;
     const Heap = goVersion
@@ -250,6 +251,7 @@ class Simulation {
   }
 
   block(block: PageTrace): void {
+    if (this.#mode === "log-driven" && !this.#log && !block.gc) throw withoutCycles();
     this.#mode ??= block.gc ? "log-driven" : "trace-only";
     const cycles = this.#log ? this.#untold : block.gc;
     this.#untold = undefined;
@@ -277,6 +279,10 @@ class Simulation {
     this.#heap.scavenger?.dispose?.();
     this.#run.dispose();
   }
+}
+
+function withoutCycles(): TypeError {
+  return new TypeError('options.mode "log-driven" needs options.log, or a trace that tells its cycles as gc');
 }
 
 function checkPolicy(policy: Policy | undefined): Policy {

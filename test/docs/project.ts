@@ -9,8 +9,13 @@ import { pytorchSnapshot } from "../../bench/traces/pytorch-snapshot.mjs";
 import type { Block } from "./blocks.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
-/** The recorded traces that each page has, by their names there. */
-const TRACES = { "trace.pt.gz": "go1-json.pt.gz", "prog.trace.gz": "go-exec/go1.27-prog-1p.trace.gz" };
+/** The recorded traces and logs that each page has, by their names there. */
+const TRACES = {
+  "trace.pt.gz": "go1-json.pt.gz",
+  "prog.trace.gz": "go-exec/go1.27-prog-1p.trace.gz",
+  "types.pt.gz": "logged/types-gogc50-limit60.pt.gz",
+  "types.events.ndjson.gz": "logged/types-gogc50-limit60.events.ndjson.gz",
+};
 /** No real snapshot may be passed on. */
 const SNAPSHOT = { entries: 20_000, depth: 4 };
 const TSC = join(root, "node_modules/typescript/bin/tsc");

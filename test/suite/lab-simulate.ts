@@ -263,6 +263,11 @@ export function labSimulateSuite(subject: Subject): void {
           new TypeError('options.mode "recorded" needs options.log, by readScavengeLog'),
         );
         const log = await readScavengeLog(new TextEncoder().encode('{"k":"gen","t":5}\n'));
+        expect(simulated({ policy: go(), mode: "log-driven" })).toThrow(
+          new TypeError(
+            'options.mode "log-driven" needs options.log, or a trace that tells its cycles as gc',
+          ),
+        );
         expect(simulated({ policy: none(), log, mode: "recorded" })).toThrow(
           new TypeError('options.mode "recorded" is for the policy go, not for none'),
         );
@@ -348,6 +353,10 @@ export function labSimulateSuite(subject: Subject): void {
         expect(limited.releasedBytes).toBeGreaterThan(0);
         expect({ ...run(2 ** 30, 2 ** 26), policy: "" }).toEqual({ ...limited, policy: "" });
         expect(run(undefined, undefined).releasedBytes).toBeLessThan(limited.releasedBytes);
+        // Versions before 1.19 have none.
+        const old = (memoryLimit?: number) =>
+          facts(simulate(PageAlloc, trace, { log, policy: go({ version: "1.15", memoryLimit }) }));
+        expect({ ...old(2 ** 24), policy: "" }).toEqual({ ...old(), policy: "" });
       });
     });
 

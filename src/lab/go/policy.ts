@@ -15,8 +15,9 @@ export interface GoOptions {
   /** Whose scavenger it is. Default "1.22". */
   version?: GoVersion;
   /**
-   * GOGC, which sets the collector's goals: 1 or more. Default: the goals that the trace or its log tells. When cycles
-   * end is as recorded in any case.
+   * GOGC, which sets the collector's goals: 1 or more. Default: the goals that the trace or its log tells. It changes
+   * little: cycles end when they did, and the scavenger looks only at how a goal compares with the one before. Where
+   * cycles are guessed it changes nothing.
    */
   gogc?: number;
   /** GOMEMLIMIT in bytes, for 1.19 and later. Default: the simulation's. */
@@ -61,7 +62,9 @@ export function go(options?: GoOptions): GoPolicy {
     start(heap) {
       const simulated = heap as SimulatedHeap;
       if (!simulated.scavenger) throw new TypeError("go can be the policy of a simulation only");
-      const limit = memoryLimit ?? heap.memoryLimit;
+      // Versions before 1.19 have no limit.
+      const hasLimit = version !== "1.14" && version !== "1.15";
+      const limit = hasLimit ? (memoryLimit ?? heap.memoryLimit) : Infinity;
       new Program(simulated, simulated.scavenger, { version, gogc, limit, procs, overheadBytes }).start();
     },
   };

@@ -2,7 +2,10 @@
 
 import { refuse } from "../../base/arguments.ts";
 
-/** The first version of Go that has the scavenger meant. Each stands for those after it, up to the next. */
+/**
+ * The first version of Go that has the scavenger meant. "1.15" stands for 1.15 to 1.17, whose background loop 1.18
+ * replaced; "1.19" for 1.19 and 1.20; "1.22" for all since.
+ */
 export type GoVersion = "1.14" | "1.15" | "1.19" | "1.21" | "1.22";
 
 export const GO_VERSIONS: readonly GoVersion[] = ["1.14", "1.15", "1.19", "1.21", "1.22"];

@@ -1,4 +1,4 @@
-// The policy that knows the future. No policy can do better for what it costs: it shows what there is to gain.
+// The policy that knows the future. It shows how much any policy could gain.
 
 import { readOptions, refuse } from "../../base/arguments.ts";
 import type { Policy, PolicyHeap } from "../policy.ts";

@@ -17,7 +17,7 @@ export function all(): Policy {
   };
 }
 
-/** Has what is freed released at once, with the rest of its first and last page of the system, if those are free too. */
+/** Has what is freed released at once, with the rest of its first and last page of the system, if that is free too. */
 export function releaseAtOnce(heap: PolicyHeap): void {
   const unit = Math.max(heap.physPageSize, heap.pageSize);
   heap.onFree((base, nbytes) => {

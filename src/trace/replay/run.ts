@@ -36,7 +36,7 @@ export interface ReplayReport {
   peakHeapBytes: number;
   /** Mapped bytes of the heap at the end. */
   heapBytes: number;
-  /** Bytes released by scavenge events, in total. */
+  /** Bytes released by scavenge events, in total; in a simulation, by its policy. */
   scavengedBytes: number;
   /** Time that the events took, in ms. Reading and checking are not counted. */
   elapsedMs: number;
