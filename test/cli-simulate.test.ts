@@ -136,6 +136,16 @@ describe("palloc simulate", () => {
     });
   });
 
+  it("names the option that a policy cannot do with", async () => {
+    const args = ["--policy", "tcmalloc:bytesPerSecond=1M", "--phys-huge-page-size", "0"];
+    expect(await palloc("simulate", ...args)).toEqual({
+      status: 2,
+      stdout: "",
+      stderr:
+        "error: --phys-huge-page-size must be above 0 for the policy tcmalloc, got 0\nTry palloc --help.\n",
+    });
+  });
+
   it("reports a bad trace in one line", async () => {
     const bad = join(folder, "bad");
     await writeFile(bad, "no trace");

@@ -521,7 +521,7 @@ describe("tcmalloc", () => {
 
   it("cannot do without huge pages", () => {
     const heap = new FakePolicyHeap({ pages: 1, physHugePageSize: 0 });
-    const refusal = { error: RangeError, names: ["physHugePageSize is 0"] };
+    const refusal = { error: RangeError, names: ["options.physHugePageSize", "tcmalloc"] };
     refused(() => heap.with(tcmalloc({ bytesPerSecond: 1 })), refusal, "start");
   });
 

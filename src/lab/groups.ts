@@ -17,8 +17,6 @@ export class Groups {
   whole = 0;
   /** Groups that have a touched page. */
   touched = 0;
-  /** Releases that have left a group, which was whole, in parts. */
-  broken = 0;
   /** How often a group got its first touched page: ever, and again. */
   firstFaults = 0;
   refaults = 0;
@@ -69,7 +67,7 @@ export class Groups {
       if (numbers[at] > 0) {
         this.trapped += after - before;
         if (after === pages) this.whole++;
-        else if (before === pages) this.#breakUp();
+        else if (before === pages) this.whole--;
       }
       if (before === 0) {
         this.touched++;
@@ -82,9 +80,12 @@ export class Groups {
     }
   }
 
-  #breakUp(): void {
-    this.whole--;
-    this.broken++;
+  /** Takes the groups that lie wholly in [start, end), none of which is touched, for never touched. */
+  forget(start: number, end: number): void {
+    const stop = Math.floor(end * this.#perPage);
+    for (let group = Math.ceil(start * this.#perPage); group < stop; group++) {
+      this.#table.partOf(group * NUMBERS)[indexOf(group * NUMBERS) + EVER] = 0;
+    }
   }
 
   /** Returns the pages in use, and those that are touched, of each group that has a touched page, lowest first. */

@@ -36,12 +36,12 @@ export interface Change {
 export class Ledger implements Observer {
   time = 0;
   stopsAfterGrowth = false;
-  hasGrown = false;
+  grown = 0;
   /** In use; free, and released or never touched; mapped. */
   inUse = 0;
   released = 0;
   sys = 0;
-  /** Pages of the latest allocation that were released or never touched. */
+  /** Pages of the latest allocation that were released or never touched. 0 if the heap has grown since. */
   lastFaulted = 0;
   /** Pages touched for the first time, and touched again after a release; and how long those were released, in all. */
   firstTouched = 0;
@@ -50,6 +50,8 @@ export class Ledger implements Observer {
   /** Runs that were released, and their pages. */
   releaseCalls = 0;
   releasedEver = 0;
+  /** Releases that have left a huge page, which was whole, in parts. */
+  #broken = 0;
   /** Where changes are noted for those who listen, if any does. */
   changes: Change[] | undefined;
   readonly #sizes: PageSizes;
@@ -106,7 +108,8 @@ export class Ledger implements Observer {
   }
 
   mapped(page: number, npages: number): void {
-    this.hasGrown = true;
+    this.grown += npages;
+    this.lastFaulted = 0;
     this.#mapped.add(page, page + npages);
     this.sys += npages;
     this.released += npages;
@@ -122,6 +125,7 @@ export class Ledger implements Observer {
       }
     }
     this.#state.fill(page, page + npages, UNTOUCHED);
+    for (const groups of this.#allGroups) groups.forget(page, page + npages);
     this.sys -= npages;
     this.#mapped.remove(page, page + npages);
   }
@@ -151,7 +155,9 @@ export class Ledger implements Observer {
     this.released += npages;
     this.releasedEver += npages;
     this.releaseCalls++;
+    const whole = this.#huge?.whole ?? 0;
     this.#touchGroups(page, page + npages, -1);
+    this.#broken += whole - (this.#huge?.whole ?? 0);
   }
 
   /** Returns when one of free pages was freed last. */
@@ -265,7 +271,7 @@ export class Ledger implements Observer {
       firstFaults: phys ? phys.firstFaults : this.firstTouched * perPage,
       refaults: phys ? phys.refaults : this.refaulted * perPage,
       hugePagesWholeMean: huge ? mean(this.#wholeSum, huge.whole) : 0,
-      hugePagesBroken: huge ? huge.broken : 0,
+      hugePagesBroken: this.#broken,
       rssHugeMeanBytes: huge ? bytes(mean(this.#rssHugeSum, huge.touched) * huge.pages) : retained,
       trappedMeanBytes: trapped,
     };

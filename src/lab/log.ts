@@ -43,9 +43,13 @@ export async function readScavengeLog(data: TraceSource): Promise<ScavengeLog> {
   }
 }
 
+/** A cycle of the collector, as `GcEvents` has it. */
+type Cycle = Record<"time" | "sweepEnd" | "heapLive" | "heapGoal", number>;
+
 async function read(lines: Lines): Promise<ScavengeLog> {
   const steps: LogStep[] = [];
-  const cycles: Array<Record<"time" | "sweepEnd" | "heapLive" | "heapGoal", number>> = [];
+  const cycles: Cycle[] = [];
+  const sweepEnds: number[] = [];
   while (await lines.more()) {
     while (lines.next()) {
       skipBlanks(lines);
@@ -70,12 +74,17 @@ async function read(lines: Lines): Promise<ScavengeLog> {
           heapGoal: heapGoal === null ? Infinity : number("heapGoal", "bytes, or null"),
         });
       } else if (k === "swept") {
-        const cycle = cycles.at(-1);
-        if (cycle) cycle.sweepEnd = time("t");
+        sweepEnds.push(time("t"));
       }
     }
   }
+  // An eager call is written at its end, and lines may be out of order in other ways too.
   steps.sort((a, b) => a.time - b.time);
+  cycles.sort((a, b) => a.time - b.time);
+  for (const sweepEnd of sweepEnds.sort((a, b) => a - b)) {
+    const cycle = cycles.findLast(({ time }) => time <= sweepEnd);
+    if (cycle) cycle.sweepEnd = sweepEnd;
+  }
   const column = (name: keyof (typeof cycles)[number]) => Float64Array.from(cycles, (cycle) => cycle[name]);
   return {
     length: steps.length,

@@ -28,7 +28,8 @@ export interface Policy {
 /**
  * The heap of a simulation, as its policy sees it. Addresses and sizes are in bytes, times in ns on the trace's clock.
  * A page is in use, or free, or released. A released page is free too, but needs no memory of the system. Memory that
- * was never touched counts as released.
+ * was never touched counts as released. When the simulation has ended, the heap is gone: `freeRuns`, `release` and
+ * `releaseDown` throw PageAllocError ERR_DISPOSED.
  */
 export interface PolicyHeap {
   /** Bytes per page: of the heap, of the system, and of the system's huge pages, 0 for none. */
@@ -51,7 +52,8 @@ export interface PolicyHeap {
   /**
    * Calls `wake` once, when a time has come: after all events up to that time, before those after it. If the time is
    * past, it is called after the current event. Nothing is called after the trace's last event. Those of the same time
-   * are called in the order of these calls. Returns a function that calls it off. Throws TypeError unless the time is a
+   * are called in the order of these calls. Returns a function that calls it off. The clock goes on only when none is
+   * left for its time: a `wake` that always asks for `now` again never ends. Throws TypeError unless the time is a
    * number.
    */
   wakeAt(time: number, wake: () => void): () => void;

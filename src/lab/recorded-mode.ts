@@ -47,13 +47,11 @@ export class RecordedMode implements Between {
   }
 
   act(block: PageTrace, event: number): void {
-    this.#heap.tell(block, event);
-    if (event === this.#event + 1) {
-      const { want, force } = this.#eager[this.#eagerDone++];
-      this.#scavenge(want, force);
-      this.#event = -1;
-    }
-    this.#heap.wake(block, event);
+    this.#heap.act(block, event);
+    if (event !== this.#event + 1) return;
+    const { want, force } = this.#eager[this.#eagerDone++];
+    this.#scavenge(want, force);
+    this.#event = -1;
   }
 
   /** A run of the background scavenger. */

@@ -183,6 +183,8 @@ const INERT: Policy = { name: "recorded mode", start() {} };
 class Simulation {
   readonly #policy: Policy;
   readonly #log: ScavengeLog | undefined;
+  /** The log's cycles, until the heap has them. */
+  #untold: ScavengeLog["gc"] | undefined;
   readonly #costs: Costs;
   readonly #counts = new EventCounts();
   readonly #setup: ReturnType<typeof checkOptions>;
@@ -200,6 +202,7 @@ class Simulation {
     const { policy, log, mode, memoryLimit = Infinity, costs = "go", onRelease, ...replay } = given;
     this.#policy = checkPolicy(policy);
     this.#log = log;
+    this.#untold = log?.gc;
     this.#costs = readCosts(costs);
     checkMode(mode, log, this.#policy);
     if (mode === "log-driven" && !log && !isBlocks(trace) && !trace.gc) throw withoutCycles();
@@ -248,10 +251,10 @@ class Simulation {
   }
 
   block(block: PageTrace): void {
-    const isFirst = this.#run.events === 0;
     if (this.#mode === "log-driven" && !this.#log && !block.gc) throw withoutCycles();
     this.#mode ??= block.gc ? "log-driven" : "trace-only";
-    const cycles = this.#log ? (isFirst ? this.#log.gc : undefined) : block.gc;
+    const cycles = this.#log ? this.#untold : block.gc;
+    this.#untold = undefined;
     this.#heap.enter(block, this.#mode === "trace-only" ? undefined : cycles);
     this.#run.block(block);
   }
@@ -273,6 +276,7 @@ class Simulation {
   }
 
   dispose(): void {
+    this.#heap.scavenger?.dispose?.();
     this.#run.dispose();
   }
 }

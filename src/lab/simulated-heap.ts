@@ -51,8 +51,6 @@ export class SimulatedHeap implements PolicyHeap, Between {
   #onGc: Array<Parameters<PolicyHeap["onGc"]>[0]> = [];
   /** Events of the block whose changes were told. */
   #told = 0;
-  /** Mapped pages when growth was told last. */
-  #sysBefore = 0;
   /** Where cycles are guessed: allocations since the latest. */
   #allocs = 0;
 
@@ -92,7 +90,7 @@ export class SimulatedHeap implements PolicyHeap, Between {
     return this.#ledger.sys * this.pageSize;
   }
 
-  /** Bytes of the latest allocation that were released or never touched. */
+  /** Bytes of the latest allocation that were released or never touched. 0 if the heap has grown since. */
   get lastFaultedBytes(): number {
     return this.#ledger.lastFaulted * this.pageSize;
   }
@@ -228,6 +226,8 @@ export class SimulatedHeap implements PolicyHeap, Between {
     most = () => layout.CHUNK_PAGES,
   ): void {
     const core = this.#core;
+    // A policy may have kept the heap for longer than the simulation lasted.
+    core.mustBeThere();
     const { engine, at } = core;
     const minPages = core.get(layout.HEADER_MIN_PAGES);
     const lowest = core.get(layout.HEADER_START);
@@ -278,29 +278,27 @@ export class SimulatedHeap implements PolicyHeap, Between {
   }
 
   stop(block: PageTrace, from: number, to: number): number {
-    if (this.#clock.next < block.time[from]) return from;
+    if (this.#clock.next < block.time[from] || this.#endsCycle(block, from)) return from;
     if (this.#onAlloc.length + this.#onFree.length + this.#onRecordedRelease.length > 0) return from + 1;
     const due = firstAfter(block.time, this.#clock.next, from, to);
     return this.#guessesCycles ? this.#cycleBefore(block, from, due) : due;
   }
 
+  /**
+   * Tells of what the events before an event have done, at the time of the latest of them. If that has been told, makes
+   * the calls that are due before the event: samples of the state after an event come in between.
+   */
   act(block: PageTrace, event: number): void {
-    this.tell(block, event);
-    this.wake(block, event);
-  }
-
-  /** Tells of what the events before an event have done. The time is that of the latest of them. */
-  tell(block: PageTrace, event: number): void {
     if (event > this.#told) this.#tellEvents(block, this.#told, event);
+    else this.#wake(block, event);
     this.#told = event;
   }
 
   /** Makes the calls that are due before an event. */
-  wake(block: PageTrace, event: number): void {
-    if (event === block.length) return;
+  #wake(block: PageTrace, event: number): void {
     const time = block.time[event];
     this.#clock.runBefore(time);
-    if (!this.#guessesCycles || block.kind[event] !== FREE || this.#allocs < CYCLE_ALLOCS) return;
+    if (!this.#endsCycle(block, event)) return;
     this.#allocs = 0;
     this.#clock.now = time;
     this.#tellCycle({
@@ -319,6 +317,11 @@ export class SimulatedHeap implements PolicyHeap, Between {
 
   get #guessesCycles(): boolean {
     return this.#conditions.guessesCycles() && this.#onGc.length > 0;
+  }
+
+  /** Whether a cycle is guessed to have ended before an event. */
+  #endsCycle({ kind }: PageTrace, event: number): boolean {
+    return kind[event] === FREE && this.#allocs >= CYCLE_ALLOCS && this.#guessesCycles;
   }
 
   /** Returns the event of [from, to) before which a cycle is guessed to have ended; `to` if there is none. */
@@ -342,12 +345,9 @@ export class SimulatedHeap implements PolicyHeap, Between {
     if (this.#guessesCycles) {
       for (let event = from; event < to; event++) if (kind[event] === ALLOC) this.#allocs++;
     }
-    if (ledger.hasGrown) {
-      ledger.hasGrown = false;
-      const grown = ledger.sys - this.#sysBefore;
-      this.#sysBefore = ledger.sys;
-      for (const seen of this.#onGrow) seen(grown * this.pageSize);
-    }
+    const { grown } = ledger;
+    ledger.grown = 0;
+    if (grown > 0) for (const seen of this.#onGrow) seen(grown * this.pageSize);
     for (const { isTaken, page, npages, faulted } of ledger.changes?.splice(0) ?? []) {
       const at = page * this.pageSize;
       const nbytes = npages * this.pageSize;

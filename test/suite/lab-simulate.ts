@@ -20,7 +20,7 @@ import { loadFixture } from "../support/fixtures.ts";
 import { type Change, naiveAccount } from "../support/naive-account.ts";
 import { Random } from "../support/random.ts";
 import type { Subject } from "../support/subject.ts";
-import { ALLOC, type Event, eventsOf, FREE, SCAVENGE } from "../support/trace-events.ts";
+import { ALLOC, type Event, EXISTS, eventsOf, FREE, GROW, SCAVENGE, UNMAP } from "../support/trace-events.ts";
 
 const PAGE = 8192;
 const CHUNK = 512 * PAGE;
@@ -202,6 +202,25 @@ export function labSimulateSuite(subject: Subject): void {
         expect(refaulted).toBeGreaterThan(0);
       });
 
+      it("does not take unmapping for a release", () => {
+        const events: Event[] = [
+          [ALLOC, at(0), 256],
+          [FREE, at(128), 128],
+          [UNMAP, at(128), 384],
+          [GROW, at(128), 384],
+          [ALLOC, at(128), 128],
+        ];
+        for (const physPageSize of [4096, 16384, 2 ** 20]) {
+          const options = { policy: none(), physPageSize };
+          expect(simulate(PageAlloc, eventsOf(...events), options)).toMatchObject({
+            hugePagesBroken: 0,
+            firstFaults: (384 * PAGE) / physPageSize,
+            refaults: 0,
+            refaultedBytes: 0,
+          });
+        }
+      });
+
       it("counts what the policy's releases cost", () => {
         const trace = randomTrace(3, 300);
         const costs = { name: "mine", perCall: 100, perByte: 2, perFault: 7 };
@@ -307,6 +326,26 @@ export function labSimulateSuite(subject: Subject): void {
         },
       );
 
+      it.each([
+        ["no limit", Infinity],
+        ["a limit", 2 ** 40],
+      ])("growth that the trace tells by itself is scavenged for, with %s", async (_, memoryLimit) => {
+        const cycle = (time: number) =>
+          `{"k":"pace","t":${time},"heapMarked":10,"heapGoal":20}\n{"k":"swept","t":1e12}\n`;
+        const paces = await readScavengeLog(new TextEncoder().encode(cycle(2500) + cycle(2600)));
+        const events: Event[] = [
+          [GROW, at(0), 512],
+          [ALLOC, at(0), 256],
+          [FREE, at(128), 128],
+          [GROW, at(512), 20],
+          [GROW, at(532), 10],
+          [ALLOC, at(128), 1],
+        ];
+        const options = { policy: go(), log: paces, memoryLimit, physHugePageSize: 0 };
+        const { releasedBytes } = simulate(PageAlloc, eventsOf(...events), options);
+        expect(releasedBytes).toBe(30 * PAGE);
+      });
+
       it("a limit of the policy wins over the simulation's", () => {
         const run = (memoryLimit: number | undefined, own: number | undefined) =>
           facts(simulate(PageAlloc, trace, { log, memoryLimit, policy: go({ memoryLimit: own }) }));
@@ -319,6 +358,16 @@ export function labSimulateSuite(subject: Subject): void {
           facts(simulate(PageAlloc, trace, { log, policy: go({ version: "1.15", memoryLimit }) }));
         expect({ ...old(2 ** 24), policy: "" }).toEqual({ ...old(), policy: "" });
       });
+    });
+
+    it("the series has what was retained right after each event, not what was released by the next", () => {
+      for (const second of [at(10), at(99)]) {
+        const trace = eventsOf([ALLOC, BASE, 10], [ALLOC, second, 5], [FREE, BASE, 10], [ALLOC, at(200), 1]);
+        trace.time.set([0, 1e9, 2e9, 9e9]);
+        const { series } = simulate(PageAlloc, trace, { policy: goal({ ratio: 1 }), samples: 4 });
+        expect(series.time).toEqual(trace.time);
+        expect(Array.from(series.retained, (bytes) => bytes / PAGE)).toEqual([10, 15, 15, 6]);
+      }
     });
 
     describe("the clock", () => {
@@ -443,6 +492,25 @@ export function labSimulateSuite(subject: Subject): void {
         afterFrees((heap) => expect(heap.hugePages()).toEqual([]), { physHugePageSize: 0 });
       });
 
+      it("by how much the heap grows, whatever was unmapped before", () => {
+        const grown: number[] = [];
+        const policy = {
+          name: "listens",
+          start: (heap: PolicyHeap) => heap.onGrow((nbytes) => grown.push(nbytes / PAGE)),
+        };
+        const events: Event[] = [
+          [GROW, at(0), 1024],
+          [ALLOC, at(0), 1],
+          [UNMAP, at(512), 512],
+          [GROW, at(512), 256],
+          [UNMAP, at(512), 256],
+          [GROW, at(512), 100],
+          [GROW, at(612), 50],
+        ];
+        simulate(PageAlloc, eventsOf(...events), { policy });
+        expect(grown).toEqual([1024, 256, 100, 50]);
+      });
+
       it("releases a range, and only what is free in it", () => {
         afterFrees((heap) => {
           expect(heap.release(0, Infinity)).toBe(3 * PAGE);
@@ -478,6 +546,24 @@ export function labSimulateSuite(subject: Subject): void {
           expect(() => heap.onFree(3 as never)).toThrow(new TypeError("seen must be a function, got 3"));
           expect(heap.freeBytes).toBe(3 * PAGE);
         });
+      });
+
+      it("cannot release when the simulation has ended", () => {
+        let kept: PolicyHeap | undefined;
+        const policy = {
+          name: "keeps",
+          start(heap: PolicyHeap) {
+            kept = heap;
+          },
+        };
+        simulate(PageAlloc, trace, { policy });
+        const disposed = expect.objectContaining({ code: "ERR_DISPOSED" });
+        const calls: Array<(heap: PolicyHeap) => unknown> = [
+          (heap) => heap.release(0, Infinity),
+          (heap) => heap.releaseDown(Infinity, 1),
+          (heap) => heap.freeRuns(),
+        ];
+        for (const call of calls) expect(() => call(kept as PolicyHeap)).toThrow(disposed);
       });
 
       it("throws, and that ends the simulation", () => {
@@ -647,7 +733,13 @@ export function labSimulateSuite(subject: Subject): void {
 
       it.each([1, 37, 10_000])("of %d events gives the same", async (size) => {
         const trace = randomTrace(9, 700);
-        for (const make of [() => randomPolicy(4), () => goal({ everyMs: 5 }), () => go()]) {
+        const policies = [
+          () => randomPolicy(4),
+          () => goal({ everyMs: 5 }),
+          () => go(),
+          () => go({ memoryLimit: 2 ** 23 }),
+        ];
+        for (const make of policies) {
           const whole = simulate(PageAlloc, trace, { policy: make(), samples: 0 });
           const parts = await simulate(PageAlloc, blocksOf(trace, size) as never, {
             policy: make(),
@@ -656,6 +748,21 @@ export function labSimulateSuite(subject: Subject): void {
           expect(facts(parts)).toEqual(facts(whole));
           expect(whole.policy === "none" || whole.releaseCalls).toBeGreaterThan(0);
         }
+      });
+
+      it("each cycle of a log is told once, also if the first block is empty", async () => {
+        const log = await readScavengeLog(
+          new TextEncoder().encode('{"k":"pace","t":1500000000,"heapMarked":10,"heapGoal":20}'),
+        );
+        async function* blocks() {
+          yield eventsOf();
+          yield eventsOf();
+          yield* blocksOf(randomTrace(9, 700), 350);
+        }
+        let cycles = 0;
+        const policy = { name: "counts", start: (heap: PolicyHeap) => heap.onGc(() => cycles++) };
+        await simulate(PageAlloc, blocks() as never, { policy, log });
+        expect(cycles).toBe(1);
       });
 
       it("stops by a signal", async () => {
@@ -670,6 +777,18 @@ export function labSimulateSuite(subject: Subject): void {
         });
         await expect(simulated).rejects.toThrow("enough");
       });
+    });
+
+    it.each(["1.19", "1.22"] as const)("leaves no memory behind, with Go %s", (version) => {
+      // A sparse heap: an index has so much memory for the gap that it would soon be noticed.
+      const far = 2 ** 40;
+      const trace = eventsOf([EXISTS, BASE, 1], [EXISTS, BASE + far, 1], [FREE, BASE + far, 1]);
+      const { memory } = PageAlloc.instance().engine;
+      const sizes = Array.from({ length: 200 }, () => {
+        simulate(PageAlloc, trace, { policy: go({ version }) });
+        return memory.size;
+      });
+      expect(sizes[199]).toBe(sizes[1]);
     });
 
     it("takes larger pages than the trace's", () => {
@@ -731,15 +850,24 @@ export function labSimulateSuite(subject: Subject): void {
 
     it("has the collector's cycles", async () => {
       const pace = '{"k":"pace","t":3,"heapMarked":10,"heapGoal":20}\n';
-      const { gc } = await read(`${pace}{"k":"swept","t":5}\n${pace.replace("20", "null")}`);
+      const { gc } = await read(
+        `${pace}{"k":"swept","t":5}\n${pace.replace('"t":3', '"t":6').replace("20", "null")}`,
+      );
       expect(gc).toEqual({
         length: 2,
         start: Float64Array.of(Number.NaN, Number.NaN),
-        time: Float64Array.of(3, 3),
+        time: Float64Array.of(3, 6),
         sweepEnd: Float64Array.of(5, Number.NaN),
         heapLive: Float64Array.of(10, 10),
         heapGoal: Float64Array.of(20, Infinity),
       });
+    });
+
+    it("has them in the order of time, whatever that of the lines is", async () => {
+      const pace = (time: number) => `{"k":"pace","t":${time},"heapMarked":10,"heapGoal":20}\n`;
+      const swept = (time: number) => `{"k":"swept","t":${time}}\n`;
+      const { gc } = await read(swept(1) + swept(8) + pace(6) + swept(5) + pace(3) + pace(9));
+      expect([gc.time, gc.sweepEnd]).toEqual([Float64Array.of(3, 6, 9), Float64Array.of(5, 8, Number.NaN)]);
     });
 
     it("is refused where it is none, and the error names the byte", async () => {

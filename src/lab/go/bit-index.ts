@@ -55,6 +55,11 @@ export class BitIndex {
     return -1;
   }
 
+  /** Frees its memory, after its last use. */
+  dispose(): void {
+    this.#table.dispose();
+  }
+
   /** Notes that a chunk has nothing to scavenge until some of it is freed. */
   setEmpty(chunk: number): void {
     this.#table.memory.u8[this.#byteOf(chunk)] &= ~(1 << (chunk % GROUP));

@@ -40,6 +40,14 @@ export class ChunkTable {
     this.#move(from, to * GROUP > this.end && !isEmpty ? Math.ceil(to + spare) : to);
   }
 
+  /** Frees its memory. It covers nothing then. */
+  dispose(): void {
+    if (this.#region) this.#regions.free(this.#region);
+    this.#region = undefined;
+    this.first = 0;
+    this.end = 0;
+  }
+
   /** Moves the table to a region for the groups [from, to). */
   #move(from: number, to: number): void {
     const region = this.#regions.alloc((to - from) * this.#groupBytes);

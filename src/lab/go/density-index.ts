@@ -80,6 +80,11 @@ export class DensityIndex {
     return -1;
   }
 
+  /** Frees its memory, after its last use. */
+  dispose(): void {
+    this.#table.dispose();
+  }
+
   /** Notes that a chunk has nothing to scavenge until some of it is freed. */
   setEmpty(chunk: number): void {
     this.#table.memory.i32[this.#wordOf(chunk)] &= ~HAS_FREE;

@@ -73,6 +73,10 @@ export class ByBits extends Indexed {
   protected setEmpty(chunk: number): void {
     this.#index.setEmpty(chunk);
   }
+
+  dispose(): void {
+    this.#index.dispose();
+  }
 }
 
 /** Go 1.21 and later. */
@@ -116,5 +120,9 @@ export class ByDensity extends Indexed {
 
   protected setEmpty(chunk: number): void {
     this.#index.setEmpty(chunk);
+  }
+
+  dispose(): void {
+    this.#index.dispose();
   }
 }

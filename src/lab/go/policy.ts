@@ -88,7 +88,7 @@ class Program {
   readonly #background: Background;
   #goals: Goals = { gcPercentGoal: null, memoryLimitGoal: null };
   #lastHeapGoal = 0;
-  /** Bytes by which the heap has grown for the current allocation. */
+  /** Bytes by which the heap has grown for the current allocation, or the next one. */
   #growth = 0;
 
   constructor(heap: SimulatedHeap, scavenger: Scavenger, settings: Settings) {
@@ -109,7 +109,7 @@ class Program {
     heap.onGc((cycle) => this.#endMarking(cycle));
     const hasLimit = this.#settings.limit < Infinity;
     heap.onGrow((nbytes) => {
-      this.#growth = nbytes;
+      this.#growth += nbytes;
       if (!hasLimit) this.#scavengeFor();
     });
     if (hasLimit) heap.onAlloc(() => this.#scavengeFor());

@@ -20,4 +20,6 @@ export interface Scavenger {
    * what the background scavenger leaves alone.
    */
   scavenge(nbytes: number, force: boolean, onRelease: OnRelease | undefined): number;
+  /** Frees its memory, after its last use. Without this it is freed when the scavenger is garbage-collected. */
+  dispose?(): void;
 }

@@ -52,7 +52,7 @@ export function tcmalloc(options: TcmallocOptions = {}): Policy {
 /** Releases from a heap each second. */
 function releaseAtRate(heap: PolicyHeap, bytesPerSecond: number, subrelease: boolean): void {
   if (heap.physHugePageSize === 0) {
-    throw new RangeError("tcmalloc must have huge pages to release, but physHugePageSize is 0");
+    throw new RangeError("options.physHugePageSize must be above 0 for the policy tcmalloc, got 0");
   }
   const demand = new DemandHistory();
   const budget = new ReleaseBudget(bytesPerSecond, heap.now);

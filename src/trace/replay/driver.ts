@@ -116,7 +116,7 @@ export class Driver {
       event++;
       if (!this.#observer?.stopsAfterGrowth) continue;
       this.finish();
-      if (this.#observer.hasGrown) break;
+      if (this.#observer.grown > 0) break;
     }
     return event;
   }
@@ -137,7 +137,7 @@ export class Driver {
     const { time } = this.#block as PageTrace;
     this.#sampler.request(time[event], this.counters.inUse * this.#geometry.heapPage);
     this.#sampleAt.push(this.#batch.count);
-    if (this.#inPlace || this.#sampler.full) this.finish();
+    if (this.#inPlace || this.#sampler.full || this.#batch.count === 0) this.finish();
     if (this.#sampler.full) this.#sampler.thin();
   }
 

@@ -6,8 +6,8 @@ export interface Observer {
   time: number;
   /** Whether the replay stops after an event for which the heap has grown. */
   readonly stopsAfterGrowth: boolean;
-  /** Whether the heap has grown since this was last set to false. */
-  hasGrown: boolean;
+  /** Pages by which the heap has grown since this was last set to 0. */
+  grown: number;
   /** Pages were mapped. They are free, and were never touched. */
   mapped(page: number, npages: number): void;
   /** Free pages were unmapped. */
