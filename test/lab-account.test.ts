@@ -1,5 +1,5 @@
-// The account of a simulation, held against the heap itself after every event: on traces whose allocations the heap puts
-// elsewhere, with growth, unmapping and pages from before the trace, under a policy that releases at random.
+// The account of a simulation, held against the heap itself after every event: on traces whose allocations the heap
+// puts elsewhere, with growth, unmapping and pages from before the trace, under a policy that releases at random.
 
 import { go, type Policy, type PolicyHeap, parsePolicy, simulate } from "palloc/lab";
 import * as wasm from "palloc/shared";
