@@ -20,8 +20,8 @@ export class RecordedMode implements Between {
   /** The allocations that scavenged, by the time when that had ended, and how many of them have been replayed. */
   readonly #eager: readonly Eager[];
   #eagerDone = 0;
-  /** The allocation that is being replayed, if it scavenges. */
-  #event = -1;
+  /** The event after the allocation that is being replayed, if that scavenges; else NaN. */
+  #next = Number.NaN;
 
   constructor(heap: SimulatedHeap, log: ScavengeLog) {
     this.#heap = heap;
@@ -36,22 +36,22 @@ export class RecordedMode implements Between {
     const { kind, proc, time } = block;
     const stop = this.#heap.stop(block, from, to);
     const eager = this.#eager[this.#eagerDone];
-    this.#event = -1;
+    this.#next = Number.NaN;
     if (!eager) return stop;
     for (let event = from; event < stop; event++) {
       if (kind[event] !== ALLOC || proc[event] < 0 || time[event] <= eager.time - EARLY_NS) continue;
-      this.#event = event;
-      return event + 1;
+      this.#next = event + 1;
+      return this.#next;
     }
     return stop;
   }
 
   act(block: PageTrace, event: number): void {
     this.#heap.act(block, event);
-    if (event !== this.#event + 1) return;
+    if (event !== this.#next) return;
     const { want, force } = this.#eager[this.#eagerDone++];
     this.#scavenge(want, force);
-    this.#event = -1;
+    this.#next = Number.NaN;
   }
 
   /** A run of the background scavenger. */

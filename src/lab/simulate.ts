@@ -3,6 +3,7 @@
 import type { PageAlloc } from "../api/page-alloc.ts";
 import { readOptions, refuse, show } from "../base/arguments.ts";
 import type { Abort } from "../base/platform.ts";
+import { eventError } from "../trace/event-error.ts";
 import type { PageTrace } from "../trace/events.ts";
 import { Breaks } from "../trace/replay/breaks.ts";
 import { checkColumns, checkEvents, EventCounts } from "../trace/replay/check.ts";
@@ -192,6 +193,9 @@ class Simulation {
   readonly #run: Run;
   #heap!: SimulatedHeap;
   #mode: SimulateMode | undefined;
+  /** Times of the first event, and of the latest that was checked, in ns. */
+  #firstTime = 0;
+  #lastTime = 0;
 
   constructor(
     engine: typeof PageAlloc,
@@ -245,9 +249,21 @@ class Simulation {
     });
   }
 
-  /** Checks the events of a block. Throws PageAllocError ERR_TRACE. */
+  /** Checks the events of a block, and that time does not go back. Throws PageAllocError ERR_TRACE. */
   check(block: PageTrace): void {
     checkEvents(block, this.#setup.geometry, this.#run.events, this.#counts);
+    const { time, length } = block;
+    if (this.#run.events === 0 && length > 0) {
+      [this.#firstTime] = time;
+      [this.#lastTime] = time;
+    }
+    for (let event = 0; event < length; event++) {
+      if (!(time[event] >= this.#lastTime)) {
+        const reason = `times must ascend, and ${time[event]} ns comes after ${this.#lastTime} ns`;
+        throw eventError(block, event, this.#run.events, reason);
+      }
+      this.#lastTime = time[event];
+    }
   }
 
   block(block: PageTrace): void {
@@ -261,6 +277,7 @@ class Simulation {
 
   end(): SimulateReport {
     this.#heap.end();
+    if (this.#log && this.#mode !== "trace-only") this.#checkLog(this.#log.steps);
     const account = this.#ledger.close(this.#heap.now);
     const faults = account.firstFaults + account.refaults;
     const { name, perCall, perByte, perFault } = this.#costs;
@@ -273,6 +290,17 @@ class Simulation {
       costName: name,
       costNs: account.releaseCalls * perCall + account.releasedBytes * perByte + faults * perFault,
     };
+  }
+
+  /** Throws TypeError if a log has steps, but none in the time of the trace: it is of another. */
+  #checkLog(steps: ScavengeLog["steps"]): void {
+    const first = steps[0]?.time ?? this.#firstTime;
+    const last = steps[steps.length - 1]?.time ?? this.#lastTime;
+    if (first <= this.#lastTime && last >= this.#firstTime) return;
+    throw new TypeError(
+      `options.log must be of this trace, whose times are ${this.#firstTime} to ${this.#lastTime} ns; those of its ` +
+        `steps are ${first} to ${last} ns`,
+    );
   }
 
   dispose(): void {

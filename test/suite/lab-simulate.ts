@@ -791,6 +791,30 @@ export function labSimulateSuite(subject: Subject): void {
       expect(sizes[199]).toBe(sizes[1]);
     });
 
+    it("refuses times that go back, and a log of another time", async () => {
+      const trace = randomTrace(1, 10);
+      trace.time[6] = trace.time[5] - 1;
+      expect(() => simulate(PageAlloc, trace, { policy: none() })).toThrow(
+        /^event 6, page 0x[0-9a-f]+: times must ascend/,
+      );
+      trace.time[6] = Number.NaN;
+      expect(() => simulate(PageAlloc, trace, { policy: none() })).toThrow("times must ascend");
+      const good = randomTrace(1, 10);
+      const logAt = (time: number) => readScavengeLog(new TextEncoder().encode(`{"k":"gen","t":${time}}\n`));
+      const policy = go();
+      for (const time of [good.time[0] - 1, good.time[9] + 1]) {
+        const log = await logAt(time);
+        expect(() => simulate(PageAlloc, good, { policy, log, mode: "recorded" })).toThrow(
+          /^options.log must be of this trace, whose times are [\d.]+ to [\d.]+ ns; those of its steps are /,
+        );
+      }
+      for (const time of [good.time[0], good.time[9]]) {
+        expect(simulate(PageAlloc, good, { policy, log: await logAt(time), mode: "recorded" }).events).toBe(
+          10,
+        );
+      }
+    });
+
     it("takes larger pages than the trace's", () => {
       const trace = randomTrace(2, 500);
       const report = simulate(PageAlloc, trace, { policy: all(), pageSize: 65536, physPageSize: 65536 });
