@@ -1,5 +1,6 @@
-// Runs a sweep on a real Slurm: an array of 8, one task of which is killed and requeued. The parts, merged, must be what
-// one process gives. Needs root, and Debian's packages slurm-wlm and munge. Where Slurm does not start, says why instead.
+// Runs a sweep on a real Slurm: an array of 8, one task of which is killed and requeued. The parts, merged, must be
+// what one process gives. Needs root, and Debian's packages slurm-wlm and munge. Where Slurm does not start, says why
+// instead.
 //
 //   node scripts/slurm/main.mjs
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
