@@ -23,7 +23,7 @@ const SWEEP = [
   "4K,64K",
 ];
 /** Ms for all tasks. */
-const PATIENCE = 300_000;
+const PATIENCE = 900_000;
 
 const resultsOf = (file) => {
   try {
