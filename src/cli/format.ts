@@ -101,8 +101,13 @@ export function jsonLine(
   report: ReplayReport,
   corrections: Partial<TraceCorrections>,
 ): string {
-  const plain = (_: string, value: unknown) => (value instanceof Float64Array ? Array.from(value) : value);
-  return `${JSON.stringify({ trace, engine, ...report, corrections }, plain)}\n`;
+  return jsonOf({ trace, engine, ...report, corrections });
+}
+
+/** Returns a value as one line of JSON, with its columns as arrays. */
+export function jsonOf(value: object): string {
+  const plain = (_: string, part: unknown) => (part instanceof Float64Array ? Array.from(part) : part);
+  return `${JSON.stringify(value, plain)}\n`;
 }
 
 /** Returns the line of column names. With several traces, the last column is the trace. */
@@ -118,6 +123,6 @@ export function csvRows(trace: string | undefined, report: ReplayReport): string
 }
 
 /** Quotes text for CSV if needed. */
-function csvText(text: string): string {
+export function csvText(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,11 +1,11 @@
 // `palloc simulate`: what policies would have done with a program's memory, side by side.
 
 import type { SimulateMode, SimulateOptions, SimulateReport } from "palloc/lab";
-import { count, mebibytes } from "./format.ts";
+import { count, jsonOf, mebibytes } from "./format.ts";
 import { complain, print } from "./output.ts";
 import { type ReadHost, type ReadRequest, warn, withTrace } from "./reading.ts";
 import { findGcLog, openFile } from "./source.ts";
-import { wholeOf } from "./sweep/whole.ts";
+import { wholeOf } from "./whole.ts";
 
 /** The arguments of `palloc simulate`. */
 export interface SimulateRequest
@@ -104,7 +104,7 @@ export async function simulatePolicies(request: SimulateRequest, host: ReadHost)
   await warn(done, host);
   const { name, result: reports } = done;
   if (request.json) {
-    await print(host.stdout, reports.map((report) => jsonLine(name, engine, report)).join(""));
+    await print(host.stdout, reports.map((report) => jsonOf({ trace: name, engine, ...report })).join(""));
     return 0;
   }
   await print(host.stdout, await table(name, reports));
@@ -175,9 +175,4 @@ function curveOf({ time, retained }: SimulateReport["series"], points: number): 
     while (at + 1 < time.length && time[at + 1] <= start + i * step) at++;
     return [(i * step) / SECOND, retained[at] / 2 ** 20];
   });
-}
-
-function jsonLine(trace: string, engine: string, report: SimulateReport): string {
-  const plain = (_: string, value: unknown) => (value instanceof Float64Array ? Array.from(value) : value);
-  return `${JSON.stringify({ trace, engine, ...report }, plain)}\n`;
 }

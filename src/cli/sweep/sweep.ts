@@ -3,11 +3,12 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { PageTrace } from "palloc/trace";
-import { count, mebibytes } from "../format.ts";
+import { count, csvText, mebibytes } from "../format.ts";
 import { complain, print } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { type ReadHost, type ReadRequest, withTrace } from "../reading.ts";
 import { findGcLog } from "../source.ts";
+import { wholeOf } from "../whole.ts";
 import { isOnFront } from "./front.ts";
 import { expandPolicy, type RunSpec, runsOf } from "./grid.ts";
 import {
@@ -21,7 +22,6 @@ import {
 } from "./results.ts";
 import { parseShard, type Shard, shardOfCluster } from "./shard.ts";
 import { runTask, type SweepTask } from "./task.ts";
-import { wholeOf } from "./whole.ts";
 
 /** What the command uses of the process. */
 export interface SweepHost extends ReadHost {
@@ -283,10 +283,7 @@ const CSV_COLUMNS = [
 ] as const;
 
 function csvOf(rows: ReadonlyArray<Result & { readonly front: boolean }>): string {
-  const cell = (value: unknown) => {
-    const text = value === undefined ? "" : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
+  const cell = (value: unknown) => csvText(value === undefined ? "" : String(value));
   const lines = rows.map((row) => CSV_COLUMNS.map((name) => cell(row[name])).join(","));
   return `${[CSV_COLUMNS.join(","), ...lines].join("\n")}\n`;
 }
